@@ -1,0 +1,79 @@
+"""GenLab: try, understand and share generative and language models in the browser."""
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr
+
+import api
+from models.cache import ModelCache
+from models.settings import Settings, SettingsError, parse_credentials
+from tabs import TABS, header, models_panel
+from tabs.context import Context
+from tabs.text import I18N, t
+from tabs.theme import CSS, HEAD, THEME
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
+    parser.add_argument("--share", action="store_true", help="make a public link")
+    parser.add_argument("--host", help="address to listen on (0.0.0.0: the whole network)")
+    parser.add_argument("--port", type=int, help="port (default: 7860 or the next that is free)")
+    parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors to log in")
+    return parser.parse_args(argv)
+
+
+def launch_options(settings: Settings, cache: ModelCache) -> dict:
+    """What the page is launched with, in the app and in its tests."""
+    return {
+        "theme": THEME,
+        "css": CSS,
+        "head": HEAD,
+        "i18n": I18N,
+        "footer_links": [
+            "api",
+            "gradio",
+        ],  # without "settings": its language picker would part from ours
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": f"{settings.max_upload_mb}mb",
+        "max_threads": 200,  # one a running job: it mostly waits for its worker
+        "app_kwargs": {"routes": api.routes(cache)},
+    }
+
+
+options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
+try:
+    settings = Settings.read()
+    login = [parse_credentials(options.auth)] if options.auth else settings.credentials
+except SettingsError as problem:
+    sys.exit(f"GenLab cannot start: {problem}")
+if options.share:
+    settings = settings.shared()
+if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the models stay
+    cache = ModelCache(settings)
+
+with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+    context = Context(settings, cache)
+    open_models = header.build(context)
+    with gr.Tabs(elem_id="tabs"):
+        for name, build in TABS.items():
+            with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}"):
+                build(context)
+    models_panel.build(context, open_models)
+    demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")
+demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)
+
+if __name__ == "__main__":
+    demo.launch(
+        share=options.share,
+        server_name=options.host or settings.host,
+        server_port=options.port or settings.port,
+        auth=login,
+        **launch_options(settings, cache),
+    )

@@ -1,0 +1,1 @@
+"""Models behind the page: catalogue, cache, jobs and engines. Nothing here knows Gradio."""

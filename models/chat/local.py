@@ -1,0 +1,120 @@
+"""Chat with a transformers model on this machine."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from models.base import ChatDone, ModelSpec, Placement, Stop, TextDelta
+from models.chat.decoding import TextOf, tokens
+from models.chat.options import generation
+from models.chat.prompt import Prompt, prompt
+from models.errors import UntrainedHead
+from models.pretrained import loading, token_limit, torch_dtype, weights_bytes
+from models.requests import ChatRequest, drawn_seed
+from models.settings import Settings
+
+
+class TransformersChat:
+    """Any causal language model of the transformers library.
+
+    Args:
+        model: on its device.
+        tokenizer: its own; a chat template in it makes the model one to chat with.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        self._window = token_limit(model, tokenizer)
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Bring model and tokenizer into memory.
+
+        Args:
+            spec: the catalogue entry.
+            folder: a transformers folder with safetensors.
+            placement: device and dtype.
+            settings: not used.
+
+        Raises:
+            Damaged: a file is missing or broken.
+            Refused: pickled weights only, or code of its own.
+            UntrainedHead: the files hold another kind of model, without the layers that write.
+        """
+        assert folder is not None, "a language model has weights"
+        options = {"local_files_only": True, "trust_remote_code": False}
+        with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch_dtype(placement),
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
+        model, found = loaded  # the loading info was asked for
+        if found["missing_keys"]:
+            missing = ", ".join(sorted(found["missing_keys"])[:3])
+            raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
+        return cls(model.to(placement.device), tokenizer)
+
+    def stream(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
+        """Yield the answer as it grows; sample k is drawn with seed + k, all grow side by side.
+
+        Raises:
+            InvalidInput: the conversation does not fit the model.
+        """
+        with torch.inference_mode():
+            seed = drawn_seed(request.seed)
+            asked = prompt(self._tokenizer, request, self._window)
+            samples = {
+                index: self._sample(asked, request, seed + index)
+                for index in range(request.num_return_sequences)
+            }
+            reasons: list[str] = []
+            count = 0
+            while samples:
+                for index, sample in list(samples.items()):
+                    if stop.is_set():
+                        return
+                    text, reason = next(sample)
+                    count += 1
+                    if text:
+                        yield TextDelta(text, index)
+                    if reason:
+                        reasons.append(reason)
+                        del samples[index]
+        done = "length" if "length" in reasons else "stop"
+        yield ChatDone(done, seed, asked.length, count, asked.notes)
+
+    def _sample(self, asked: Prompt, request: ChatRequest, seed: int) -> Iterator[tuple[str, str]]:
+        """Yield (new text, reason why it ended or "") once a token."""
+        inputs = {name: value.to(self._model.device) for name, value in asked.inputs.items()}
+        options = generation(request, asked.room)
+        text = TextOf(self._tokenizer)
+        ends = self._end_tokens()
+        for count, token in enumerate(tokens(self._model, inputs, seed, **options), 1):
+            new = text.add(token)
+            ended = token in ends
+            full = count >= options["max_new_tokens"]
+            reason = "stop" if ended else "length" if full else ""
+            yield new + (text.rest() if reason else ""), reason
+
+    def _end_tokens(self) -> set[int]:
+        ids: Any = self._model.generation_config.eos_token_id  # type: ignore[union-attr]
+        return set(ids) if isinstance(ids, list) else {ids}
+
+    def nbytes(self) -> int:
+        """Bytes of weights held."""
+        return weights_bytes(self._model)

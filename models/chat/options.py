@@ -1,0 +1,42 @@
+"""A request's parameters in each library's own words; engines and recipes share them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from models.requests import ChatRequest
+
+
+def generation(request: ChatRequest, room: int) -> dict[str, Any]:
+    """The arguments of transformers' `generate` for a request.
+
+    top_k is 0, so that temperature and top_p alone shape the draw (transformers' own default, 50,
+    would cut in silence).
+
+    Args:
+        request: temperature, top_p and max_new_tokens are read.
+        room: tokens left in the model's window.
+    """
+    limit = {"max_new_tokens": min(request.max_new_tokens, room)}
+    if request.temperature == 0:
+        return {"do_sample": False, **limit}
+    shape = {"temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
+    return {"do_sample": True, **shape, **limit}
+
+
+def hosted_options(request: ChatRequest, unused: Iterable[str] = ()) -> dict[str, Any]:
+    """The parameters of a Chat Completions call for a request, without those a server refuses.
+
+    A server that does not know max_completion_tokens gets max_tokens, its older name.
+    """
+    options: dict[str, Any] = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_completion_tokens": request.max_new_tokens,
+        "seed": request.seed,
+    }
+    if request.num_return_sequences > 1:
+        options["n"] = request.num_return_sequences
+    unused = set(unused)
+    if "max_completion_tokens" in unused:
+        options["max_tokens"] = request.max_new_tokens
+    return {name: value for name, value in options.items() if name not in unused}

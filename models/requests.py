@@ -1,0 +1,199 @@
+"""Validated requests: the one validation, whichever way the input came (page, Gradio API, HTTP)."""
+
+import random
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+
+from models.base import ModelSpec
+from models.errors import InvalidInput
+
+MAX_SEED = 2**32 - 1
+MAX_TEXT = 20_000  # characters of one text, a long newspaper article
+MAX_CONVERSATION = 200_000  # characters of all turns
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "blank")
+    return text
+
+
+def drawn_seed(seed: int) -> int:
+    """The seed itself, or a freshly drawn one for -1 (0 to 2**31 - 1, exact in JSON and in torch)."""
+    return seed if seed >= 0 else random.SystemRandom().randrange(2**31)
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_not_blank)]
+Seed = Annotated[int, Field(ge=-1, le=MAX_SEED)]
+
+
+class Request(BaseModel):
+    """A validated request. Build it with `of`, which raises InvalidInput instead of pydantic's error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Validate values.
+
+        Raises:
+            InvalidInput: the first fault, with the field's name and the limit that was passed.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> InvalidInput:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    name = next((part for part in fault["loc"] if isinstance(part, str)), "")
+    context = fault.get("ctx", {})
+    kind = fault["type"]
+    if kind in {"blank", "missing"}:
+        return InvalidInput("invalid_blank", field=name)
+    if kind in {"string_too_long", "too_long"}:
+        return InvalidInput("invalid_too_long", field=name, limit=context.get("max_length"))
+    if kind == "too_short":
+        return InvalidInput("invalid_too_few", field=name, limit=context.get("min_length"))
+    for bound in ("ge", "le", "gt", "lt", "multiple_of"):
+        if bound in context:
+            return InvalidInput(f"invalid_{bound}", field=name, limit=context[bound])
+    if kind.startswith("string"):
+        return InvalidInput("invalid_not_text", field=name)
+    if kind.startswith(("int", "float", "finite", "decimal")):
+        return InvalidInput("invalid_not_a_number", field=name)
+    return InvalidInput(field=name)
+
+
+class ChatMessage(Request):
+    """One turn; an assistant's may be empty (it was stopped before its first token)."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+
+
+def _to_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+    if messages[-1].role != "user" or not messages[-1].content.strip():
+        raise PydanticCustomError("blank", "blank")
+    if sum(len(message.content) for message in messages) > MAX_CONVERSATION:
+        raise PydanticCustomError("too_long", "too long", {"max_length": MAX_CONVERSATION})
+    return messages
+
+
+class ChatRequest(Request):
+    """A conversation to go on with.
+
+    Attributes:
+        messages: oldest first; the last is the person's.
+        temperature: 0 takes the likeliest token each time.
+        top_p: nucleus: the smallest set of tokens whose probabilities sum to this.
+        max_new_tokens: at most so many tokens in the answer.
+        seed: -1 draws one.
+        num_return_sequences: how many samples of the answer.
+        model_name: which model of the server, for hosted models; "" takes the host's choice.
+        api_key: a key the person typed, for hosted models; never kept.
+    """
+
+    messages: Annotated[
+        tuple[ChatMessage, ...], Field(min_length=1, max_length=400), AfterValidator(_to_answer)
+    ]
+    system_prompt: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.8
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 256
+    seed: Seed = -1
+    num_return_sequences: Annotated[int, Field(ge=1, le=8)] = 1
+    model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    api_key: SecretStr | None = None
+
+    def turns(self, left_out: int = 0) -> list[dict[str, str]]:
+        """The system prompt, if there is one, and all but the oldest messages, as chat APIs take them."""
+        system = [{"role": "system", "content": self.system_prompt}]
+        turns = [message.model_dump() for message in self.messages[left_out:]]
+        return [*(system if self.system_prompt.strip() else []), *turns]
+
+
+Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
+
+
+class ImageRequest(Request):
+    """Pictures to draw; image k has seed + k. What is None is the model's own to choose.
+
+    Attributes:
+        guidance_scale: weight of the prompt against no prompt; at 1 or below it is off.
+        num_inference_steps: denoising steps.
+        seed: -1 draws one.
+        width, height: in pixels, in eights.
+        model_name: which model of the server, for hosted models; "" takes the host's choice.
+        api_key: a key the person typed, for hosted models; never kept.
+    """
+
+    prompt: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_not_blank)]
+    negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    guidance_scale: Annotated[float, Field(ge=0, le=30)] | None = None
+    num_inference_steps: Annotated[int, Field(ge=1, le=150)] | None = None
+    seed: Seed = -1
+    width: Side | None = None
+    height: Side | None = None
+    num_images: Annotated[int, Field(ge=1, le=8)] = 1
+    model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    api_key: SecretStr | None = None
+
+    def filled(self, spec: ModelSpec) -> Self:
+        """The same request with the model's defaults where a value was left out, and a drawn seed."""
+        names = ("guidance_scale", "num_inference_steps", "width", "height")
+        missing = {
+            n: spec.defaults[n] for n in names if getattr(self, n) is None and n in spec.defaults
+        }
+        return self.model_copy(update={**missing, "seed": drawn_seed(self.seed)})
+
+
+class SentimentRequest(Request):
+    """A text to classify."""
+
+    text: Text
+
+
+Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_not_blank)]
+
+
+class SimilarityRequest(Request):
+    """Sentences to compare with each other (2 to 50), by a pretrained encoder."""
+
+    sentences: Annotated[tuple[Sentence, ...], Field(min_length=2, max_length=50)]
+
+
+class Word2VecRequest(Request):
+    """Sentences to train Word2Vec on, one a line, and words to look at afterwards.
+
+    Attributes:
+        corpus: training sentences, one a line, at most 200,000 characters in all.
+        sentences: sentences compared by the mean of their words' vectors; may be empty.
+        word_a, word_b: a pair of words to compare; blank for none.
+        vector_size, window, min_count, sg, epochs, seed: as in gensim.models.Word2Vec;
+            sg 0 is CBOW, 1 skip-gram.
+    """
+
+    corpus: Annotated[str, StringConstraints(max_length=200_000), AfterValidator(_not_blank)]
+    sentences: Annotated[tuple[Sentence, ...], Field(max_length=50)] = ()
+    word_a: Annotated[str, StringConstraints(max_length=100)] = ""
+    word_b: Annotated[str, StringConstraints(max_length=100)] = ""
+    vector_size: Annotated[int, Field(ge=2, le=300)] = 5
+    window: Annotated[int, Field(ge=1, le=20)] = 5
+    min_count: Annotated[int, Field(ge=1, le=100)] = 1
+    sg: Literal[0, 1] = 0
+    epochs: Annotated[int, Field(ge=1, le=500)] = 5
+    seed: Seed = 1

@@ -1,0 +1,100 @@
+"""GenLab's settings, read once from the environment and `.env`; every name is in .env.example."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(ValueError):
+    """A variable has a value that cannot be used; the message names the variable, not the value."""
+
+
+class Settings(BaseModel):
+    """All settings. The field's alias is the variable's name; blank counts as unset."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY")
+    openai_base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        None, alias="OPENAI_BASE_URL"
+    )
+    openai_model: str = Field("gpt-4o", alias="OPENAI_MODEL")
+    openai_image_model: str = Field("gpt-image-2", alias="OPENAI_IMAGE_MODEL")
+    openai_timeout: float = Field(60, alias="OPENAI_TIMEOUT", gt=0, le=3600)
+    hf_token: SecretStr | None = Field(None, alias="HF_TOKEN")
+
+    host: str = Field("127.0.0.1", alias="GENLAB_HOST")
+    port: int | None = Field(None, alias="GENLAB_PORT", ge=1, le=65535)
+    auth: Annotated[SecretStr, Field(min_length=3)] | None = Field(None, alias="GENLAB_AUTH")
+    public: bool = Field(False, alias="GENLAB_PUBLIC")
+    public_server_key: bool = Field(False, alias="GENLAB_PUBLIC_SERVER_KEY")
+    public_downloads: bool = Field(False, alias="GENLAB_PUBLIC_DOWNLOADS")
+    downloads: bool = Field(True, alias="GENLAB_DOWNLOADS")
+    queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
+    max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", alias="GENLAB_DEVICE")
+    memory_gb: float | None = Field(None, alias="GENLAB_MEMORY_GB", gt=0)
+    idle_minutes: float = Field(30, alias="GENLAB_IDLE_MINUTES", ge=0)
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the environment and, under it, the `.env` beside demo.py.
+
+        Args:
+            environment: instead of os.environ. GENLAB_ENV_FILE in it names another file than .env.
+
+        Raises:
+            SettingsError: a variable has a value that cannot be used.
+        """
+        environment = os.environ if environment is None else environment
+        file = environment.get("GENLAB_ENV_FILE") or str(ROOT / ".env")
+        merged = {**dotenv_values(file, interpolate=False), **environment}
+        known = {field.alias for field in cls.model_fields.values()}
+        values = {k: v.strip() for k, v in merged.items() if k in known and v and v.strip()}
+        if environment.get("SPACE_ID"):  # set on Hugging Face Spaces, which are public
+            values.setdefault("GENLAB_PUBLIC", "true")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            raise SettingsError(f"{fault['loc'][0]}: {fault['msg']}") from None
+
+    def shared(self) -> Self:
+        """The same settings for a page behind a public link."""
+        return self.model_copy(update={"public": True})
+
+    @property
+    def may_use_server_key(self) -> bool:
+        """Whether visitors may spend the key from the environment."""
+        return self.openai_api_key is not None and (not self.public or self.public_server_key)
+
+    @property
+    def may_download(self) -> bool:
+        """Whether a model that is not on this machine may be fetched."""
+        return self.downloads and (not self.public or self.public_downloads)
+
+    @property
+    def credentials(self) -> list[tuple[str, str]] | None:
+        """GENLAB_AUTH ("name:password", several with commas) as Gradio takes it."""
+        if self.auth is None:
+            return None
+        return [parse_credentials(part) for part in self.auth.get_secret_value().split(",")]
+
+
+def parse_credentials(text: str) -> tuple[str, str]:
+    """Split "name:password".
+
+    Raises:
+        SettingsError: there is no colon, or a side is empty.
+    """
+    name, colon, password = text.strip().partition(":")
+    if not (colon and name and password):
+        raise SettingsError("GENLAB_AUTH: write it as name:password")
+    return name, password

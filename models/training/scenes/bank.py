@@ -1,0 +1,54 @@
+"""Drawn pictures as latents in memory, so that the UNet's training never waits for drawing."""
+
+import random
+
+import torch
+from diffusers import AutoencoderKL
+
+from models.training.scenes.autoencoder import to_tensor
+from models.training.scenes.captions import LANGUAGES, caption
+from models.training.scenes.drawing import draw_all
+from models.training.scenes.world import Picture, sample
+
+MIX = {"single": 0.36, "pair": 0.34, "scene": 0.30}
+EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
+ENCODED_AT_ONCE = 64
+
+
+class Bank:
+    """Pictures of the trained part with their latents (before scaling), by kind."""
+
+    def __init__(self, autoencoder: AutoencoderKL, seed: int) -> None:
+        self._autoencoder, self._rng = autoencoder, random.Random(seed)
+        self._pictures: dict[str, list[Picture]] = {kind: [] for kind in MIX}
+        self._latents: dict[str, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        return sum(len(pictures) for pictures in self._pictures.values())
+
+    @torch.inference_mode()
+    def extend(self, count: int) -> None:
+        """Draws and encodes about `count` more pictures in the shares of `MIX`."""
+        device = self._autoencoder.device
+        for kind, share in MIX.items():
+            pictures = [sample(self._rng, kind) for _ in range(round(count * share))]
+            parts = [self._latents[kind]] if kind in self._latents else []
+            for begin in range(0, len(pictures), ENCODED_AT_ONCE):
+                drawn = to_tensor(draw_all(pictures[begin : begin + ENCODED_AT_ONCE]), device)
+                parts.append(self._autoencoder.encode(drawn).latent_dist.mean.contiguous())
+            self._pictures[kind] += pictures
+            self._latents[kind] = torch.cat(parts)
+
+    def latent_std(self) -> float:
+        """The spread of all latents: 1 / `scaling_factor`."""
+        return torch.cat([latents.flatten() for latents in self._latents.values()]).std().item()
+
+    def batch(self, count: int, rng: random.Random) -> tuple[torch.Tensor, list[str]]:
+        """Latents (count, 4, 16, 16) with a fresh caption each, a tenth of them empty."""
+        rows, texts = [], []
+        for kind in rng.choices(list(MIX), list(MIX.values()), k=count):
+            index = rng.randrange(len(self._pictures[kind]))
+            rows.append(self._latents[kind][index])
+            words = caption(self._pictures[kind][index], rng, rng.choice(LANGUAGES)).text
+            texts.append("" if rng.random() < EMPTY_SHARE else words)
+        return torch.stack(rows), texts

@@ -1,0 +1,188 @@
+"""The denoiser: a small conditional UNet and the text model, trained together on latents.
+
+v-prediction (Salimans and Ho 2022, arXiv:2202.00512) on a cosine schedule, min-SNR weights (Hang et
+al. 2023, arXiv:2303.09556), an exponential average of the weights.
+"""
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from models.training.scenes.bank import Bank
+from models.training.scenes.export import export, new_scheduler
+from models.training.scenes.progress import Progress, load_state, save_whole
+from models.training.scenes.samples import save_samples
+from models.training.scenes.text import WIDTH, known_words, new_text_encoder, tokens
+
+WIDTHS = (32, 64, 96)
+MIN_SNR_GAMMA = 5.0
+DECAY_SHARE = 0.3  # the learning rate falls to zero over the last part
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how to train; sizes in pictures and steps."""
+
+    steps: int
+    batch: int = 32
+    learning_rate: float = 1e-3
+    bank: int = 8_000
+    bank_growth: int = 1_000  # fresh pictures at each checkpoint
+    checkpoint_steps: int = 500
+    ema_decay: float = 0.999
+    seed: int = 0
+    sheets: bool = True
+
+
+def new_unet() -> UNet2DConditionModel:
+    """A UNet over 16 x 16 latents with attention to the words at 8 x 8 and 4 x 4."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=WIDTHS,
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,  # by diffusers' naming this is the number of heads
+        norm_num_groups=16,
+    ).to(memory_format=torch.channels_last)
+
+
+class Denoiser(nn.Module):
+    """The two parts that learn together: `text_encoder` and `unet`."""
+
+    def __init__(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.text_encoder, self.unet = text_encoder, unet
+
+    def forward(self, noisy: torch.Tensor, time: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """The predicted velocity of latents (count, 4, 16, 16) under token ids."""
+        return self.unet(noisy, time, self.text_encoder(ids)[0]).sample
+
+
+def denoising_loss(
+    model: Denoiser, latents: torch.Tensor, ids: torch.Tensor, alphas: torch.Tensor
+) -> torch.Tensor:
+    """The min-SNR-weighted squared error of the predicted velocity at random times."""
+    time = torch.randint(0, len(alphas), (len(latents),), device=latents.device)
+    noise = torch.randn_like(latents)
+    kept = alphas[time].view(-1, 1, 1, 1)
+    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+    velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
+    made = model(noisy.contiguous(memory_format=torch.channels_last), time, ids)
+    signal = alphas[time] / (1 - alphas[time])
+    weight = signal.clamp(max=MIN_SNR_GAMMA) / (signal + 1)
+    return (weight * F.mse_loss(made, velocity, reduction="none").mean((1, 2, 3))).mean()
+
+
+def rate_at(step: int, plan: Plan) -> float:
+    """Share of the full learning rate: a short rise, a plateau, a fall over the last part."""
+    left = (plan.steps - step) / (plan.steps * DECAY_SHARE)
+    return min(1.0, (step + 1) / 200, max(left, 0.0))
+
+
+class Trainer:
+    """Holds what a checkpoint holds: model, average, optimizer, step and scaling factor."""
+
+    def __init__(
+        self, run: Path, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer, plan: Plan
+    ) -> None:
+        self.run, self.autoencoder, self.tokenizer, self.plan = run, autoencoder, tokenizer, plan
+        self.device = autoencoder.device
+        self.model = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device)
+        self.average = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device).eval()
+        self.average.load_state_dict(self.model.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), fused=True
+        )
+        self.step = 0
+        self.scaling_factor: float | None = None
+        self.alphas = new_scheduler().alphas_cumprod.to(self.device)
+
+    def start_from(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+        """Takes over finished weights, for the average too."""
+        for model in (self.model, self.average):
+            model.text_encoder.load_state_dict(text_encoder.state_dict())
+            model.unet.load_state_dict(unet.state_dict())
+
+    def resume(self) -> bool:
+        """Takes over the run's checkpoint where there is one."""
+        state = load_state(self.run / "diffusion.pt")
+        if state is None:
+            return False
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.scaling_factor = state["step"], state["scaling_factor"]
+        return True
+
+    def keep(self) -> None:
+        """Saves the checkpoint."""
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "scaling_factor": self.scaling_factor,
+        }
+        save_whole(state, self.run / "diffusion.pt")
+
+    def export(self, folder: Path) -> None:
+        """Writes the averaged weights as a diffusers folder."""
+        self.autoencoder.register_to_config(scaling_factor=self.scaling_factor)
+        average = self.average
+        export(self.autoencoder, average.text_encoder, self.tokenizer, average.unet, folder)
+        words = json.dumps(known_words(), ensure_ascii=False, indent=0)
+        (folder / "words.json").write_text(words + "\n")
+
+    def learn(self, latents: torch.Tensor, texts: list[str]) -> torch.Tensor:
+        """One step on a batch of unscaled latents; returns its loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate * rate_at(self.step, self.plan)
+        ids = tokens(self.tokenizer, texts, self.device)
+        loss = denoising_loss(self.model, latents * self.scaling_factor, ids, self.alphas)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+            )
+        self.step += 1
+        return loss
+
+    def train(self, folder: Path) -> None:
+        """Trains to the plan's end; at each checkpoint saves, exports to `folder` and samples."""
+        plan, rng = self.plan, random.Random(self.plan.seed + self.step)
+        torch.manual_seed(plan.seed + self.step)
+        bank = Bank(self.autoencoder, plan.seed + self.step)
+        bank.extend(plan.bank)
+        if self.scaling_factor is None:
+            self.scaling_factor = round(1 / bank.latent_std(), 4)
+        print(f"{len(bank)} pictures, scaling factor {self.scaling_factor}", flush=True)
+        progress = Progress("diffusion", every_s=60)
+        while self.step < plan.steps:
+            loss = self.learn(*bank.batch(plan.batch, rng))
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError("the loss is not a number: lower --learning-rate")
+            progress.step(self.step / plan.steps, plan.batch, loss)
+            if self.step % plan.checkpoint_steps == 0 or self.step == plan.steps:
+                self.keep()
+                self.export(folder)
+                if plan.sheets:
+                    save_samples(folder, self.run / "sheets" / f"samples_{self.step:06d}.png")
+                if self.step < plan.steps:
+                    bank.extend(plan.bank_growth)

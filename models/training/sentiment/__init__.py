@@ -1,0 +1,1 @@
+"""Train the sentiment starters: `python -m models.training.sentiment en|ko --data DIR`."""

@@ -1,0 +1,211 @@
+"""Conversations drawn from the questions and answers, packed into training rows.
+
+Each epoch asks every question in one persona, in changed letters and points, alone or among up to five others of the
+same persona. Several conversations share a row; a mask keeps them from seeing each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.training.small_talk import prompts
+from models.training.small_talk.data import PERSONAS, Dialogues, in_persona
+from models.training.small_talk.model import ASSISTANT, CONTEXT, END, SYSTEM, USER
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+NOT_JUDGED = -100
+PERSONA_WEIGHTS = (34, 16, 16, 17, 17)  # friendly more often: it also answers with no system prompt
+TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (46, 20, 14, 12, 8)
+OPENERS = {
+    "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
+    "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),
+}
+CLOSERS = {"en": ("!", "?", ".", " :)", " lol", "??"), "ko": ("!", "?", "~", " ㅎㅎ", " ㅠㅠ", ".")}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer, and the number of its intent (NOT_JUDGED for a daily question)."""
+
+    language: str
+    question: str
+    answer: str
+    intent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A packed batch; every array has shape (rows, CONTEXT).
+
+    Attributes:
+        ids: Token ids.
+        segment: Number of the conversation a token belongs to, from 1; 0 is padding.
+        position: Place of a token in its conversation.
+        target: The next token where it is the assistant's to say, else NOT_JUDGED.
+        intent: Number of the intent at the token that opens an answer, else NOT_JUDGED.
+    """
+
+    ids: np.ndarray
+    segment: np.ndarray
+    position: np.ndarray
+    target: np.ndarray
+    intent: np.ndarray
+
+
+def vary(question: str, language: str, random: Random) -> str:
+    """Return the question as another person would type it: case, points, an opener, a word less."""
+    words = question.split(" ")
+    if len(words) >= 5 and random.random() < 0.08:
+        del words[random.randrange(len(words))]
+        question = " ".join(words)
+    if random.random() < 0.3:
+        question = question.lower()
+    if random.random() < 0.25:
+        question = question.rstrip("?!. ") or question
+    if random.random() < 0.1:
+        opener = random.choice(OPENERS[language])
+        keep = question.startswith(("I ", "I'"))
+        question = opener + (question if keep else question[:1].lower() + question[1:])
+    if random.random() < 0.1:
+        question = question.rstrip("?!. ") + random.choice(CLOSERS[language])
+    return question
+
+
+def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
+    """Return every training question once (our own few more often), by persona and language."""
+    drawn: dict[tuple[str, str], list[Turn]] = defaultdict(list)
+
+    def add(language: str, question: str, intent: int, answers: dict[str, str]) -> None:
+        persona = random.choices(PERSONAS, PERSONA_WEIGHTS)[0]
+        turn = Turn(language, vary(question, language, random), answers[persona], intent)
+        drawn[persona, language].append(turn)
+
+    for number, intent in enumerate(dialogues.intents):
+        few = len(intent.trained) < 30
+        for question in intent.trained:
+            for _ in range(4 if few and intent.own else 1):
+                add(intent.language, question, number, intent.answers)
+        if not intent.own:  # the first ones may be pinned greetings: what people try first
+            for question in intent.trained[:10]:
+                add(intent.language, question, number, intent.answers)
+    for question, answer in dialogues.daily:
+        add("ko", question, NOT_JUDGED, {p: in_persona(answer, p) for p in PERSONAS})
+    return drawn
+
+
+def draw_system(persona: str, language: str, random: Random) -> str:
+    """Return a system prompt for the persona, mostly in the language; friendly often needs none."""
+    if random.random() < 0.2:
+        language = "en" if language == "ko" else "ko"
+    if persona == "friendly":
+        kind = random.random()
+        if kind < 0.45:
+            return ""
+        if kind < 0.65:
+            return prompts.draw_neutral(language, random)
+    return prompts.draw(persona, language, random)
+
+
+def draw_conversations(dialogues: Dialogues, random: Random) -> list[tuple[str, list[Turn]]]:
+    """Return one epoch of conversations, shuffled, as (system prompt, turns)."""
+    conversations = []
+    for (persona, language), turns in draw_turns(dialogues, random).items():
+        random.shuffle(turns)
+        while turns:
+            count = random.choices(TURNS, TURN_WEIGHTS)[0]
+            part, turns = turns[:count], turns[count:]
+            conversations.append((draw_system(persona, language, random), part))
+    random.shuffle(conversations)
+    # A person may change the language in the middle: now and then two conversations run into one.
+    for index in range(0, len(conversations) - 1, 40):
+        system, turns = conversations[index]
+        if not system and not conversations[index + 1][0]:
+            conversations[index] = (system, turns + conversations[index + 1][1])
+    return conversations
+
+
+def encode(
+    conversations: list[tuple[str, list[Turn]]],
+    tokenizer: PreTrainedTokenizerFast,
+    loose: Tokenizer,
+) -> Iterator[tuple[list[int], list[int], list[int]]]:
+    """Yield (ids, targets, intents) of each conversation, cut to whole turns within CONTEXT.
+
+    Args:
+        conversations: As drawn.
+        tokenizer: The tokenizer that ships.
+        loose: The same with BPE dropout, for what people write: typing errors split words anew.
+    """
+    system, user, assistant, end = tokenizer.convert_tokens_to_ids([SYSTEM, USER, ASSISTANT, END])
+    for prompt, turns in conversations:
+        ids: list[int] = []
+        if prompt:
+            ids += [system, *loose.encode(" " + prompt).ids]
+        targets, intents = [NOT_JUDGED] * len(ids), [NOT_JUDGED] * len(ids)
+        for turn in turns:
+            asked = [user, *loose.encode(" " + turn.question).ids, assistant]
+            said = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
+            if len(ids) + len(asked) + len(said) > CONTEXT:
+                break
+            ids += asked + said
+            targets += [NOT_JUDGED] * (len(asked) - 1) + said + [NOT_JUDGED]
+            intents += [NOT_JUDGED] * (len(asked) - 1) + [turn.intent] + [NOT_JUDGED] * len(said)
+        if targets:
+            yield ids, targets, intents
+
+
+def pack(pieces: Iterator[tuple[list[int], list[int], list[int]]], rows: int) -> Iterator[Rows]:
+    """Yield batches of the given number of rows, each row filled with whole conversations."""
+    shape = (rows, CONTEXT)
+
+    def empty() -> Rows:
+        judged = (np.full(shape, NOT_JUDGED), np.full(shape, NOT_JUDGED))
+        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *judged)
+
+    batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+    for ids, targets, intents in pieces:
+        size = len(ids)
+        free = np.flatnonzero(filled + size <= CONTEXT)
+        if not len(free):
+            yield batch
+            batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+            free = np.arange(rows)
+        row = free[filled[free].argmax()]  # the fullest row that still has room
+        place = slice(filled[row], filled[row] + size)
+        count[row] += 1
+        batch.ids[row, place] = ids
+        batch.segment[row, place] = count[row]
+        batch.position[row, place] = np.arange(size)
+        batch.target[row, place] = targets
+        batch.intent[row, place] = intents
+        filled[row] += size
+    if filled.any():
+        yield batch
+
+
+def epoch(
+    dialogues: Dialogues,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: int,
+    seed: int,
+    bpe_dropout: float = 0.0,
+) -> Iterator[Rows]:
+    """Yield the batches of one epoch.
+
+    The same seed gives the same conversations; how BPE dropout splits their words, its library draws unseeded.
+    """
+    from tokenizers import Tokenizer
+
+    loose = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    loose.model.dropout = bpe_dropout or None
+    conversations = draw_conversations(dialogues, Random(seed))
+    yield from pack(encode(conversations, tokenizer, loose), rows)

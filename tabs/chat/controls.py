@@ -1,0 +1,127 @@
+"""The left side: which model, as whom it speaks, and the dials of the draw."""
+
+import html
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from models.base import ModelSpec, Task
+from models.choice import choose
+from models.errors import NotFound
+from models.requests import ChatRequest
+from tabs.context import Context
+from tabs.events import line
+from tabs.parts import model_picker
+from tabs.text import language_of_page, say, spans, t
+
+PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
+
+
+class Dials(NamedTuple):
+    """The controls, in the order of the handlers' values."""
+
+    system_prompt: gr.Textbox
+    model: gr.Dropdown
+    model_name: gr.Textbox
+    api_key: gr.Textbox
+    temperature: gr.Slider
+    top_p: gr.Slider
+    max_new_tokens: gr.Slider
+    seed: gr.Number
+    num_return_sequences: gr.Slider
+
+
+def build(context: Context) -> Dials:
+    """Lay the controls out; they follow the chosen model."""
+    spec = context.preferred(Task.CHAT)
+    persona = gr.Dropdown(
+        label=t("chat.persona"),
+        info=t("chat.persona_info"),
+        choices=[(t("chat.no_persona"), ""), *((t(f"chat.{name}"), name) for name in PERSONAS)],
+        value="",
+        elem_id="chat-persona",
+    )
+    system_prompt = gr.Textbox(
+        label=t("chat.system_prompt"),
+        placeholder=t("chat.system_prompt_placeholder"),
+        lines=2,
+        max_lines=6,
+        elem_id="chat-system",
+    )
+    model = model_picker(context, Task.CHAT, "chat-model")
+    about = gr.HTML(_about(spec), elem_id="chat-about")
+    model_name = gr.Textbox(
+        label=t("chat.model_name"),
+        info=t("chat.model_name_info"),
+        value=context.settings.openai_model,
+        visible=spec.hosted,
+        elem_id="chat-model-name",
+    )
+    api_key = gr.Textbox(
+        label=t("chat.api_key"),
+        info=t("chat.api_key_info"),
+        type="password",
+        visible=spec.hosted,
+        elem_id="chat-key",
+    )
+    with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
+        shape = (
+            _slider("temperature", (0, 2, 0.05), _own(spec, "temperature")),
+            _slider("top_p", (0.05, 1, 0.05), _own(spec, "top_p")),
+            _slider("max_new_tokens", (1, 1024, 1), _own(spec, "max_new_tokens")),
+        )
+        seed = gr.Number(
+            label=t("chat.seed"),
+            info=t("chat.seed_info"),
+            value=-1,
+            precision=0,
+            minimum=-1,
+            elem_id="chat-seed",
+        )
+        samples = _slider("num_return_sequences", (1, 8, 1), 1)
+    follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    persona.input(_prompt_of, persona, system_prompt, **follows)
+    adapted = [about, model_name, api_key, *shape]
+    model.change(lambda chosen: _adapted(context, chosen), model, adapted, **follows)
+    return Dials(system_prompt, model, model_name, api_key, *shape, seed, samples)
+
+
+def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
+    least, most, step = span
+    return gr.Slider(
+        least,
+        most,
+        value,
+        step=step,
+        label=t(f"fields.{name}"),
+        info=t(f"chat.{name}_info"),
+        elem_id=f"chat-{name}",
+    )
+
+
+def _own(spec: ModelSpec, name: str) -> float:
+    """A dial's value that suits the model, else the usual one."""
+    return spec.defaults.get(name, ChatRequest.model_fields[name].default)
+
+
+def _prompt_of(persona: str, request: gr.Request) -> str:
+    return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
+
+
+def _adapted(context: Context, model: str) -> tuple[Any, ...]:
+    """What a model changes: about line, server fields and dials."""
+    try:
+        spec = choose(Task.CHAT, model, context.settings)
+    except NotFound:
+        return tuple(gr.skip() for _ in range(6))
+    server = gr.update(visible=spec.hosted)
+    values = [_own(spec, name) for name in ("temperature", "top_p", "max_new_tokens")]
+    return _about(spec), server, server, *values
+
+
+def _about(spec: ModelSpec) -> str:
+    """What the model is, under which licence, and how big it is."""
+    note = spans({language: html.escape(text) for language, text in spec.note.items()})
+    size = f"{spec.size_gb:g} GB" if spec.size_gb else ""
+    parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
+    return line(" · ".join(filter(None, parts)))

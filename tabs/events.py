@@ -1,0 +1,113 @@
+"""The one bridge between models and the page: events -> HTML lines, ModelError -> gr.Error."""
+
+import html
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+
+import gradio as gr
+
+from models.base import (
+    Downloading,
+    Event,
+    Finished,
+    Loading,
+    ModelSpec,
+    Placement,
+    Waiting,
+    Working,
+)
+from models.errors import ModelError
+from models.jobs import run
+from models.recipe import recipe
+from models.registry import CATALOG
+from models.requests import Request
+from tabs.context import Context
+from tabs.text import LANGUAGES, STRINGS, both, language_of_page, say
+
+
+def error(problem: ModelError, language: str) -> gr.Error:
+    """The one sentence for a problem, in the visitor's language."""
+    key = f"errors.{problem.code}"
+    params = {
+        k: v if isinstance(v, int | float) else html.escape(str(v))
+        for k, v in problem.params.items()
+    }
+    if "field" in params:
+        name = f"fields.{params['field']}"
+        params["field"] = STRINGS[language].get(name, params["field"])
+    if key not in STRINGS[language]:
+        key = "errors.failed"
+    return gr.Error(
+        say(key, language, **params), title=say("errors.title", language), print_exception=False
+    )
+
+
+@contextmanager
+def told(request: gr.Request | None) -> Generator[None]:
+    """Within it a ModelError becomes a gr.Error in the visitor's language."""
+    try:
+        yield
+    except ModelError as problem:
+        raise error(problem, language_of_page(request)) from None
+
+
+def follow(
+    context: Context, spec: ModelSpec, ask: Request, request: gr.Request | None
+) -> Generator[Event]:
+    """Run a job and yield its events; problems become gr.Error. Closing it stops the job."""
+    with told(request), closing(run(context.cache, spec, ask)) as events:
+        yield from events
+
+
+def waiting_line(event: Event, seconds: float = 0) -> str | None:
+    """One line of HTML on what is being waited for; None for events that bring a result."""
+    match event:
+        case Working(seconds, None):
+            return line(both("wait.work", seconds=f"{seconds:.0f}"))
+        case Working(seconds, during):
+            return waiting_line(during, seconds)
+        case Waiting(position):
+            return line(both("wait.queue", position=position))
+        case Downloading(done, total):
+            return line(both("wait.download", done=_size(done), total=_size(total)))
+        case Loading(model_id):
+            return line(both("wait.load", model=label_of(model_id), seconds=f"{seconds:.0f}"))
+        case _:
+            return None
+
+
+def result_line(done: Finished, *more: str) -> str:
+    """Model, device, time (and load time if it was loaded for this); `more` is HTML already."""
+    parts = [html.escape(label_of(done.model_id)), device(done.placement)]
+    parts.append(both("result.seconds", seconds=f"{done.seconds:.2f}"))
+    if done.load_seconds:
+        parts.append(both("result.loaded", seconds=f"{done.load_seconds:.1f}"))
+    return line(" · ".join([*parts, *more]))
+
+
+def device(placement: Placement) -> str:
+    """Device and dtype, with the reason as a tooltip, as HTML."""
+    what = " ".join(filter(None, (placement.device.upper(), placement.dtype)))
+    if placement.device == "server":
+        return both("reasons.hosted")
+    why = " / ".join(html.escape(say(f"reasons.{placement.reason}", lang)) for lang in LANGUAGES)
+    return f'<span title="{why}">{html.escape(what)}</span>'
+
+
+def line(content: str) -> str:
+    """A line under a result."""
+    return f'<p class="result-line" role="status">{content}</p>'
+
+
+def label_of(model_id: str) -> str:
+    """A model's name on the page; a typed hub id is its own."""
+    return next((spec.label for spec in CATALOG if spec.id == model_id), model_id)
+
+
+def python(spec: ModelSpec, ask: Request, done: Finished) -> str:
+    """The standalone Python behind a result."""
+    return recipe(spec, ask, done.placement)
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 1e9:.2f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.0f} MB"

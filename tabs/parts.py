@@ -1,0 +1,87 @@
+"""Pieces that every tab has, in the same words and places."""
+
+from collections.abc import Set
+from typing import Any
+
+import gradio as gr
+
+from models.base import Task
+from tabs.context import Context
+from tabs.text import t
+
+
+def model_picker(
+    context: Context, task: Task, elem_id: str, left_out: Set[str] = frozenset()
+) -> gr.Dropdown:
+    """The choice of a model: "auto", the catalogue's but those left out, or any hub id typed in."""
+    return gr.Dropdown(
+        label=t("page.model"),
+        info=t("page.model_info"),
+        choices=[
+            (t("page.auto"), "auto"),
+            *(c for c in context.offered(task) if c[1] not in left_out),
+        ],
+        value="auto",
+        allow_custom_value=True,
+        elem_id=elem_id,
+    )
+
+
+def stop_button(tab: str) -> gr.Button:
+    """The button that ends the work, not just its display."""
+    return gr.Button(t("page.stop"), elem_id=f"{tab}-stop", elem_classes="stop-button")
+
+
+def examples_box(
+    tab: str, samples: list[list[Any]], inputs: list[gr.components.Component], start: str
+) -> None:
+    """Examples, of which a click fills the inputs and presses the start button.
+
+    Pressing the button (not running its handler a second way) keeps one run at a time on the page.
+
+    Args:
+        tab: the tab's name.
+        samples: values of the inputs, a list an example; the first value is shown.
+        inputs: what they are filled into.
+        start: elem_id of the start button.
+    """
+    box = gr.Dataset(
+        label=t("page.examples"),
+        components=[gr.Textbox(visible=False)],
+        samples=[[str(sample[0])] for sample in samples],
+        type="index",
+        elem_id=f"{tab}-examples",
+    )
+
+    def fill(index: int) -> Any:
+        sample = samples[index]
+        return sample if len(inputs) > 1 else sample[0]
+
+    box.click(fill, box, inputs, api_visibility="private", show_progress="hidden").then(
+        None, js=f"() => {{ document.getElementById('{start}').click(); }}"
+    )
+
+
+def recipe_box(tab: str) -> gr.Code:
+    """The folded Python behind the result."""
+    with gr.Accordion(t("page.python"), open=False, elem_id=f"{tab}-python"):
+        return gr.Code(language="python", label=t("page.python_info"), elem_id=f"{tab}-recipe")
+
+
+def how_it_works(tab: str) -> None:
+    """The folded few sentences on the principle at work."""
+    with gr.Accordion(t("page.how"), open=False, elem_id=f"{tab}-how"):
+        gr.Markdown(t(f"{tab}.how"))
+
+
+def bars(rows: list[tuple[str, float]]) -> str:
+    """Probabilities as a bar each, as HTML.
+
+    Args:
+        rows: (name, already HTML; probability, 0 to 1).
+    """
+    return "".join(
+        f'<div class="bar"><span>{name}</span><span>{p:.1%}</span>'
+        f'<div style="width:{100 * p:.1f}%"></div></div>'
+        for name, p in rows
+    )

@@ -1,0 +1,130 @@
+"""The sentiment tab: which feeling a text carries, with the probability of every class."""
+
+import html
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from models.base import Finished, ModelSpec, Scores, Task
+from models.choice import choose, language_of
+from models.requests import SentimentRequest
+from tabs.context import Context
+from tabs.events import follow, line, python, result_line, told, waiting_line
+from tabs.parts import bars, examples_box, how_it_works, model_picker, recipe_box, stop_button
+from tabs.text import STRINGS, both, t
+
+EXAMPLES = [
+    ["I loved every minute of this film."],
+    ["A dull, lifeless waste of two hours."],
+    ["The acting is fine, but the story never comes alive."],
+    ["정말 재미있고 감동적인 영화였어요."],
+    ["시간이 아까운 최악의 영화."],
+    ["배우들 연기는 좋은데 이야기가 너무 지루해요."],
+]
+
+
+def build(context: Context) -> None:
+    """Lay the tab out and bind it to its models."""
+    with gr.Row():
+        with gr.Column():
+            text = gr.Textbox(
+                label=t("sentiment.text"),
+                placeholder=t("sentiment.placeholder"),
+                lines=4,
+                elem_id="sentiment-text",
+            )
+            with gr.Row():
+                start = gr.Button(
+                    t("sentiment.start"), variant="primary", elem_id="sentiment-start"
+                )
+                stop = stop_button("sentiment")
+            examples_box("sentiment", EXAMPLES, [text], "sentiment-start")
+            model = model_picker(context, Task.SENTIMENT, "sentiment-model")
+        with gr.Column():
+            result = gr.HTML(
+                both("sentiment.empty"),
+                container=True,
+                padding=True,
+                min_height=120,
+                elem_id="sentiment-result",
+            )
+            status = gr.HTML(elem_id="sentiment-status")
+            code = recipe_box("sentiment")
+            how_it_works("sentiment")
+
+    def analyze(text: str, model: str, request: gr.Request) -> Generator[Any]:
+        yield from _analyze(context, text, model, request)
+
+    outputs = [result, status, code]
+    event = gr.on(
+        [start.click, text.submit],
+        analyze,
+        [text, model],
+        outputs,
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    stop.click(
+        lambda: line(both("page.stopped")), None, status, cancels=[event], api_visibility="private"
+    )
+    _endpoint(context)
+
+
+def _analyze(
+    context: Context, text: str, model: str, request: gr.Request
+) -> Generator[tuple[Any, str, Any]]:
+    """Yield (bars, status line, recipe) as the job goes on."""
+    with told(request):
+        ask = SentimentRequest.of(text=text)
+        spec = choose(Task.SENTIMENT, model, context.settings, text)
+    scores = Scores(())
+    for event in follow(context, spec, ask, request):
+        if isinstance(event, Scores):
+            scores = event
+        elif isinstance(event, Finished):
+            status = result_line(event, *_notes(spec, text, scores))
+            yield _bars(scores), status, python(spec, ask, event)
+        elif wait := waiting_line(event):
+            yield gr.skip(), wait, gr.skip()
+
+
+def _notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:
+    notes: list[str] = []
+    if scores.parts > 1:
+        notes.append(both("sentiment.parts", parts=scores.parts))
+    if "*" not in spec.languages and language_of(text) not in spec.languages:
+        notes.append(both("sentiment.language", languages=", ".join(spec.languages)))
+    return notes
+
+
+def _bars(scores: Scores) -> str:
+    """The classes with their probabilities, highest first; the usual names in both languages."""
+    return bars([(_class_name(name), p) for name, p in scores.scores])
+
+
+def _class_name(name: str) -> str:
+    key = f"sentiment.classes.{name.lower()}"
+    return both(key) if key in STRINGS["en"] else html.escape(name)
+
+
+def _endpoint(context: Context) -> None:
+    def analyze_sentiment(text: str, model: str = "auto", request: gr.Request = None) -> dict:  # type: ignore[assignment]
+        """Classify a text. `model="auto"` picks by the text's language.
+
+        Returns:
+            {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts"}
+        """
+        with told(request):
+            ask = SentimentRequest.of(text=text)
+            spec = choose(Task.SENTIMENT, model, context.settings, ask.text)
+        result: dict[str, Any] = {}
+        for event in follow(context, spec, ask, request):
+            if isinstance(event, Scores):
+                pairs = [{"label": name, "confidence": p} for name, p in event.scores]
+                result = {"label": event.scores[0][0], "confidences": pairs, "parts": event.parts}
+            elif isinstance(event, Finished):
+                result |= {"model": spec.id, "seconds": event.seconds}
+        return result
+
+    gr.api(analyze_sentiment, api_name="analyze_sentiment")

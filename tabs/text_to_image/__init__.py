@@ -1,0 +1,66 @@
+"""The text-to-image tab: a picture forms out of noise, step by step, from a few words."""
+
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from models.base import Task
+from tabs.context import Context
+from tabs.events import line
+from tabs.parts import examples_box, how_it_works, model_picker, recipe_box, stop_button
+from tabs.text import both, t
+from tabs.text_to_image import controls, drawing, endpoint
+
+TAB = "text_to_image"
+EXAMPLES = [
+    "a large red circle on a blue background",
+    "a yellow star above a green triangle on a black background",
+    "a futuristic cityscape with flying cars at sunset",
+    "파란 배경에 큰 빨간 원",
+    "별이 빛나는 밤 바다 위의 돛단배",
+    "해 질 녘 하늘을 나는 자동차가 있는 미래 도시",
+]
+
+# On a phone the result is below the dials: there a press of the button goes to it.
+TO_THE_RESULT = """() => {
+  if (innerWidth < 700) document.getElementById("text_to_image-right").scrollIntoView();
+}"""
+
+
+def build(context: Context) -> None:
+    """Lay the tab out and bind it to its models."""
+    with gr.Row():
+        with gr.Column():
+            prompt = gr.Textbox(
+                label=t(f"{TAB}.prompt"),
+                placeholder=t(f"{TAB}.placeholder"),
+                lines=2,
+                elem_id=f"{TAB}-prompt",
+            )
+            with gr.Row():
+                start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+                stop = stop_button(TAB)
+            examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
+            model = model_picker(context, Task.TEXT_TO_IMAGE, f"{TAB}-model")
+            dials = controls.build(context, model)
+        with gr.Column(elem_id=f"{TAB}-right"):
+            result = drawing.build_result()
+            code = recipe_box(TAB)
+            how_it_works(TAB)
+
+    def draw(request: gr.Request, *values: Any) -> Generator[Any]:
+        yield from drawing.draw(context, request, *values)
+
+    job: dict[str, Any] = {
+        "fn": draw,
+        "inputs": [prompt, model, *dials],
+        "outputs": [*result, code, dials.seed],
+        "show_progress": "hidden",
+    }
+    private: dict[str, Any] = {"api_visibility": "private"}
+    start.click(None, js=TO_THE_RESULT)
+    events = [box(**job, **private) for box in (start.click, prompt.submit)]
+    stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
+    stop.click(lambda: stopped, None, result.status, cancels=events, **private)
+    endpoint.build(context)

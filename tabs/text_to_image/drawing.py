@@ -1,0 +1,172 @@
+"""One drawing, from the press of the button to the picture with its code."""
+
+import time
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
+from models.choice import choose
+from models.requests import ImageRequest
+from tabs.context import Context
+from tabs.events import follow, python, result_line, told, waiting_line
+from tabs.text import t
+from tabs.text_to_image import show
+
+TAB = "text_to_image"
+SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
+_EVERY = 0.1  # seconds between two updates of the page
+
+
+class Result(NamedTuple):
+    """What a drawing is shown in."""
+
+    forming: gr.HTML
+    gallery: gr.Gallery
+    download: gr.DownloadButton
+    status: gr.HTML
+
+
+FIELDS = (*Result._fields, "code", "seed")
+
+
+def build_result() -> Result:
+    """Lay the result out: the picture while it forms, then the pictures, a download, a line."""
+    return Result(
+        gr.HTML(
+            show.empty(), container=True, padding=True, min_height=120, elem_id=f"{TAB}-forming"
+        ),
+        gr.Gallery(
+            label=t(f"{TAB}.result"),
+            show_label=False,
+            visible=False,
+            height="auto",
+            object_fit="contain",
+            interactive=False,
+            buttons=["download", "download_all", "fullscreen"],
+            elem_id=f"{TAB}-result",
+        ),
+        gr.DownloadButton(
+            t(f"{TAB}.download"), visible=False, size="sm", elem_id=f"{TAB}-download"
+        ),
+        gr.HTML(padding=False, elem_id=f"{TAB}-status"),
+    )
+
+
+def frame(**changes: Any) -> tuple[Any, ...]:
+    """An update of the outputs: those that are named, the others as they are."""
+    return tuple(changes.get(name, gr.skip()) for name in FIELDS)
+
+
+def draw(
+    context: Context, request: gr.Request, prompt: str, model: str, *values: Any
+) -> Generator[tuple[Any, ...]]:
+    """Yield updates of `FIELDS` while the pictures form, and at last the pictures."""
+    with told(request):
+        ask = _asked(prompt, values)
+        spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
+        ask = ask.filled(spec)
+        if spec.hosted:
+            ask = ask.model_copy(update={"model_name": context.settings.openai_image_model})
+    hidden = gr.update(visible=False)
+    yield frame(
+        forming=gr.update(value=show.forming(None, None, 1, 0), visible=True),
+        gallery=hidden,
+        download=hidden,
+        status="",
+        seed=gr.skip() if spec.hosted else ask.seed,
+    )
+    try:
+        yield from _events(context, request, spec, ask)
+    except gr.Error:
+        yield frame(forming=gr.update(value=show.empty(), visible=True), status="")
+        raise
+
+
+def _asked(prompt: str, values: Sequence[Any]) -> ImageRequest:
+    """The request of the dials' values, in the order of Dials."""
+    negative, guidance, steps, seed, random, size, number, api_key = values
+    width, _, height = (size or "").partition("x")
+    return ImageRequest.of(
+        prompt=prompt,
+        negative_prompt=negative or "",
+        guidance_scale=guidance,
+        num_inference_steps=steps,
+        seed=-1 if random or seed is None else seed,
+        width=int(width) if width else None,
+        height=int(height) if height else None,
+        num_images=number,
+        api_key=api_key or None,
+    )
+
+
+def _events(
+    context: Context, request: gr.Request, spec: ModelSpec, ask: ImageRequest
+) -> Generator[tuple[Any, ...]]:
+    done = ImagesDone((), ())
+    preview: bytes | None = None
+    began = shown = time.perf_counter()
+    for event in follow(context, spec, ask, request):
+        now = time.perf_counter()
+        if isinstance(event, StepDone):
+            preview = event.preview or preview
+            began = now if event.step == 1 else began
+            if now - shown >= _EVERY or event.step == 1:
+                shown = now
+                page = show.forming(preview, event, ask.num_images, now - began)
+                yield frame(forming=page, status="")
+        elif isinstance(event, ImagesDone):
+            done = event
+            if len(done.images) < ask.num_images:
+                yield frame(gallery=_gallery(spec, done))
+        elif isinstance(event, Finished):
+            yield _final(spec, ask, done, event)
+        elif wait := waiting_line(event):
+            yield frame(status=wait)
+
+
+def _final(
+    spec: ModelSpec, ask: ImageRequest, done: ImagesDone, event: Finished
+) -> tuple[Any, ...]:
+    files = saved(spec, done)
+    ignored = spec.hosted and bool(ask.negative_prompt)
+    return frame(
+        forming=gr.update(value="", visible=False),
+        gallery=_gallery(spec, done),
+        download=gr.update(value=files[0] if files else None, visible=len(files) == 1),
+        status=result_line(event, *show.seeds(done.seeds)) + show.notes(done, ignored),
+        code=python(spec, ask, event),
+    )
+
+
+def _gallery(spec: ModelSpec, done: ImagesDone) -> Any:
+    """The pictures, each under its seed; blanked ones are left out and told in words."""
+    files = saved(spec, done)
+    kept = [k for k in range(len(done.images)) if not (done.flagged and done.flagged[k])]
+    names = [f"{done.seeds[k]}" if done.seeds else None for k in kept]
+    small = spec.defaults.get("width", SMALL) < SMALL
+    return gr.update(
+        value=list(zip(files, names, strict=True)) if len(files) > 1 else files,
+        visible=bool(files),
+        columns=1 if len(files) == 1 else 2,
+        selected_index=None,
+        elem_classes=["pixelated"] if small else [],
+    )
+
+
+def saved(spec: ModelSpec, done: ImagesDone) -> list[str]:
+    """Paths of the PNG files in the page's cache, byte for byte as the engine made them.
+
+    The folder of each is named by a secret hash of its content, so that nobody else finds it, and is
+    deleted with the cache; blanked pictures are left out.
+    """
+    name = spec.name.rpartition("/")[2] or spec.id
+    folder = get_upload_folder()
+    return [
+        save_bytes_to_cache(image, f"{name}-{done.seeds[k] if done.seeds else k + 1}.png", folder)
+        for k, image in enumerate(done.images)
+        if not (done.flagged and done.flagged[k])
+    ]

@@ -1,0 +1,75 @@
+"""The tab for programs: /generate_image."""
+
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from models.base import Finished, ImagesDone, StepDone, Task
+from models.choice import choose
+from models.requests import ImageRequest
+from tabs.context import Context
+from tabs.events import follow, told
+from tabs.text_to_image.drawing import saved
+
+Files = list[dict[str, Any]]
+
+
+def build(context: Context) -> None:
+    """Offer the endpoint."""
+
+    def generate_image(
+        prompt: str,
+        negative_prompt: str = "",
+        model: str = "auto",
+        guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
+        seed: int = -1,
+        width: int | None = None,
+        height: int | None = None,
+        num_images: int = 1,
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> Generator[tuple[Files, dict[str, Any]]]:
+        """Draw pictures. What is left at None is the model's own; seed -1 draws one.
+
+        Yields:
+            While waiting and drawing no files and {"step", "steps"}; last the PNG files and {"seeds", "model",
+            "seconds", "flagged", "cut", "unknown"}. A file that the safety checker blanked is left out.
+        """
+        with told(request):
+            ask = ImageRequest.of(
+                prompt=prompt,
+                negative_prompt=negative_prompt,
+                guidance_scale=guidance_scale,
+                num_inference_steps=num_inference_steps,
+                seed=seed,
+                width=width,
+                height=height,
+                num_images=num_images,
+            )
+            spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
+            ask = ask.filled(spec)
+        done, step, steps = ImagesDone((), ()), 0, 0
+        for event in follow(context, spec, ask, request):
+            if isinstance(event, StepDone):
+                step, steps = event.step, event.total
+            if isinstance(event, ImagesDone):
+                done = event
+            elif isinstance(event, Finished):
+                files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
+                yield files, _facts(done, event)
+            else:  # also while waiting: only at a yield can a caller who left be noticed
+                yield [], {"step": step, "steps": steps}
+
+    gr.api(generate_image, api_name="generate_image")
+
+
+def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:
+    return {
+        "seeds": list(done.seeds),
+        "model": end.model_id,
+        "seconds": end.seconds,
+        "flagged": list(done.flagged),
+        "cut": done.cut,
+        "unknown": list(done.unknown),
+    }

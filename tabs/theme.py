@@ -1,0 +1,133 @@
+"""The look: one accent, system fonts (nothing is fetched from outside), and the language switch."""
+
+import gradio as gr
+
+THEME = gr.themes.Soft(
+    primary_hue="indigo",
+    secondary_hue="indigo",
+    neutral_hue="slate",
+    font=["system-ui", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "sans-serif"],
+    font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
+    radius_size="md",
+).set(
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_dark="*primary_600",
+    button_primary_text_color="white",
+    body_background_fill="*neutral_50",
+    body_background_fill_dark="*neutral_950",
+    block_background_fill="white",
+    block_background_fill_dark="*neutral_900",
+    block_border_width="1px",
+    block_border_width_dark="1px",
+    block_border_color="*neutral_200",
+    block_border_color_dark="*neutral_800",
+    block_shadow="none",
+    block_label_background_fill="transparent",
+    block_label_background_fill_dark="transparent",
+    block_title_background_fill="none",
+    block_title_background_fill_dark="none",
+    block_title_padding="0",
+    input_background_fill="*neutral_50",
+    input_background_fill_dark="*neutral_950",
+    input_border_width="1px",
+    input_border_color="*neutral_300",
+    input_border_color_dark="*neutral_700",
+    input_shadow="none",
+    button_secondary_background_fill="white",
+    button_secondary_background_fill_dark="*neutral_800",
+    button_secondary_border_color="*neutral_300",
+    button_secondary_border_color_dark="*neutral_600",
+    button_border_width="1px",
+    checkbox_label_background_fill_selected="*primary_600",
+    checkbox_label_background_fill_selected_dark="*primary_600",
+    # Gradio's own greys fall below 4.5:1 on its backgrounds
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+    block_label_text_color="*primary_700",
+    block_label_text_color_dark="*primary_200",
+    block_title_text_color="*primary_700",
+    block_title_text_color_dark="*primary_200",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
+)
+
+CSS = """
+html[lang=ko] .in-en, html:not([lang=ko]) .in-ko { display: none; }
+.gradio-container { max-width: 1200px !important; }
+#header { align-items: center; justify-content: space-between; flex-wrap: wrap; gap: .5rem 1rem; }
+#header > * { flex: 0 1 auto !important; min-width: 0 !important; width: auto; }
+#title { flex: 1 1 20rem !important; }
+#title h1 { margin: 0; font-size: 1.6rem; letter-spacing: -.02em; white-space: nowrap; }
+#title p { margin: .1rem 0 0; color: var(--body-text-color-subdued); }
+#machine .result-line { text-align: right; }
+.result-line { margin: .25rem 0; font-size: .9rem; color: var(--body-text-color-subdued); }
+.result-line * { color: inherit; }
+.bar { display: flex; flex-wrap: wrap; justify-content: space-between; margin: .4rem 0; }
+.bar > div { flex: 0 0 auto; height: .6rem; border-radius: .3rem; background: var(--color-accent);
+  min-width: 2px; }
+.bar::after { content: ""; flex: 1 0 0; }
+.bar > span:first-child { flex: 1 1 70%; font-weight: 600; }
+.note { border-left: 3px solid var(--color-accent); padding: .1rem .75rem; margin: .25rem 0; }
+table.plain tr { border: 0 !important; }
+ul.catalogue { list-style: none; margin: 0; padding: 0; font-size: .9rem; }
+ul.catalogue li { padding: .6rem 0; border-top: 1px solid var(--border-color-primary); }
+table.plain { border: 0 !important; width: 100%; border-collapse: collapse; font-size: .9rem; }
+table.plain th, table.plain td { text-align: left; padding: .3rem .4rem; vertical-align: top;
+  border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important;
+  overflow-wrap: anywhere; }
+button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
+.dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }
+.stop-button { flex: 0 0 auto !important; min-width: 6rem !important; }
+.forming-picture { display: block; width: min(100%, 512px); aspect-ratio: 1; margin: 0 auto;
+  background: var(--background-fill-secondary); border-radius: .5rem; object-fit: contain; }
+.progress { height: .6rem; margin-top: .75rem; border-radius: .3rem; overflow: hidden;
+  background: var(--border-color-primary); }
+.progress > div { height: 100%; background: var(--color-accent); }
+.pixelated img { image-rendering: pixelated; }
+.samples { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .5rem; }
+.sample { border: 1px solid var(--border-color-primary); border-radius: .5rem; padding: .5rem .75rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 800px) { #chat-main { order: -1; } }
+#text_to_image-result .grid-wrap { max-height: none; overflow: visible; }
+@media (max-width: 640px) {
+  .gradio-container { padding: .5rem !important; }
+  #machine { order: 3; } #machine .result-line { text-align: left; }
+}
+"""
+
+# Before Gradio starts: the page's language is the address's (?lang=), else the last one chosen, else
+# the browser's. It is put into the address, because Gradio sends that along with every request, and
+# shown to Gradio as the browser's own, so that its built-in words follow too. Switching asks Gradio's
+# own module to change the locale in place; if that module moves, the page is loaded anew.
+HEAD = """
+<script>
+(function () {
+  const known = (l) => ((l || "").toLowerCase().startsWith("ko") ? "ko" : "en");
+  const remembered = () => { try { return localStorage.getItem("genlab.language"); } catch { return null; } };
+  let lang = known(new URLSearchParams(location.search).get("lang") || remembered() || navigator.language);
+  const show = () => {
+    const query = new URLSearchParams(location.search);
+    query.set("lang", lang);
+    history.replaceState(history.state, "", location.pathname + "?" + query + location.hash);
+    document.documentElement.lang = lang;
+  };
+  Object.defineProperty(navigator, "language", { get: () => lang, configurable: true });
+  show();
+  window.genlab = {
+    language: () => lang,
+    switchLanguage: async () => {
+      lang = lang === "ko" ? "en" : "ko";
+      try { localStorage.setItem("genlab.language", lang); } catch { /* private window */ }
+      show();
+      const core = performance.getEntriesByType("resource").map((e) => e.name)
+        .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
+      try { (await import(core)).changeLocale(lang); } catch { location.reload(); }
+    },
+  };
+})();
+</script>
+"""
+SWITCH_LANGUAGE = "() => { window.genlab.switchLanguage(); }"

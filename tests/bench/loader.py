@@ -1,0 +1,83 @@
+"""What the loader costs and how fast a stop frees a model: `python -m tests.bench.loader`."""
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import pairwise
+
+from models.base import Event, ModelSpec, StepDone, Task, TextDelta
+from models.cache import ModelCache
+from models.jobs import run
+from models.registry import find
+from models.requests import ChatRequest, ImageRequest, Request, SentimentRequest
+from models.settings import Settings
+
+
+def overhead(cache: ModelCache, runs: int = 200) -> list[float]:
+    """Milliseconds of a call to a loaded model beyond the engine's own time."""
+    spec = find(Task.SENTIMENT, "genlab/sentiment-ko")
+    ask = SentimentRequest.of(text="좋아요")
+    list(run(cache, spec, ask))
+    beyond: list[float] = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        *_, done = run(cache, spec, ask)
+        beyond.append(1000 * (time.perf_counter() - began - done.seconds))
+    return beyond
+
+
+def stop(
+    cache: ModelCache,
+    spec: ModelSpec,
+    ask: Request,
+    is_step: Callable[[Event], bool],
+    runs: int = 10,
+) -> tuple[float, float]:
+    """Median seconds of one step, and from the stop to the model being free."""
+    steps: list[float] = []
+    waits: list[float] = []
+    for _ in range(runs):
+        with closing(run(cache, spec, ask)) as events:
+            times: list[float] = []
+            while len(times) < 6:
+                if is_step(next(events)):
+                    times.append(time.perf_counter())
+        began = time.perf_counter()
+        while any(m.active for m in cache.status()):
+            time.sleep(0.0005)
+        waits.append(time.perf_counter() - began)
+        steps += [b - a for a, b in pairwise(times)]
+    return statistics.median(steps), statistics.median(waits)
+
+
+def main() -> None:
+    """Print every figure."""
+    cache = ModelCache(Settings())
+    beyond = overhead(cache)
+    print(f"loader overhead of a call: median {statistics.median(beyond):.2f} ms (n={len(beyond)})")
+    chat = ChatRequest.of(
+        messages=[{"role": "user", "content": "Tell me about yourself."}],
+        max_new_tokens=500,
+        seed=1,
+    )
+    image = ImageRequest.of(
+        prompt="a red circle on a blue background",
+        width=64,
+        height=64,
+        num_inference_steps=100,
+        seed=1,
+    )
+    for name, spec, ask, kind in [
+        ("token", find(Task.CHAT, "genlab/small-talk"), chat, TextDelta),
+        ("step", find(Task.TEXT_TO_IMAGE, "genlab/scenes"), image, StepDone),
+    ]:
+        step, wait = stop(cache, spec, ask, lambda event, kind=kind: isinstance(event, kind))
+        print(
+            f"stop to free: {1000 * wait:.1f} ms, one {name} {1000 * step:.1f} ms, ratio {wait / step:.2f}"
+        )
+    cache.close()
+
+
+if __name__ == "__main__":
+    main()

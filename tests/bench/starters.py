@@ -1,0 +1,50 @@
+"""First true result of each starter in a fresh process, load included: `python -m tests.bench.starters`."""
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+RUN = """
+import time
+began = time.perf_counter()
+from models.base import Scores, Similarities, Task, TextDelta, ImagesDone
+from models.cache import ModelCache
+from models.jobs import run
+from models.registry import find
+from models.requests import *
+from models.settings import Settings
+settings = Settings()
+task, model, ask, kind = {case}
+for event in run(ModelCache(settings), find(task, model), ask):
+    if isinstance(event, kind):
+        print(f"{{time.perf_counter() - began:.1f}}")
+        break
+"""
+CASES = {
+    "sentiment, English": '(Task.SENTIMENT, "genlab/sentiment-en", SentimentRequest.of(text="good"), Scores)',
+    "sentiment, Korean": '(Task.SENTIMENT, "genlab/sentiment-ko", SentimentRequest.of(text="좋아요"), Scores)',
+    "similarity": '(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2", SimilarityRequest.of(sentences=["a cat", "a dog"]), Similarities)',
+    "chat, first words": '(Task.CHAT, "genlab/small-talk", ChatRequest.of(messages=[{"role": "user", "content": "Hello"}], seed=1), TextDelta)',
+    "image, default steps": '(Task.TEXT_TO_IMAGE, "genlab/scenes", ImageRequest.of(prompt="a red circle on a blue background", width=64, height=64, num_inference_steps=25, guidance_scale=5.0, seed=1), ImagesDone)',
+}
+
+
+def main() -> None:
+    """Print the seconds from the first import to the first result; the second run has warm disks."""
+    for name, case in CASES.items():
+        times = [
+            subprocess.run(
+                [sys.executable, "-c", RUN.format(case=case)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+            for _ in range(2)
+        ]
+        print(f"{name}: {times[0]} s, again {times[1]} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The image tab in a real Chromium: a picture forms, is stopped, is downloaded whole."""
+
+import re
+
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.conftest import open_tab
+
+TAB = "text_to_image"
+WAIT = 120_000  # milliseconds: the first picture brings the libraries into memory
+
+
+def opened(open_page, *args, **values):
+    page = open_page(*args, **values)
+    open_tab(page, TAB)
+    return page
+
+
+def ask(page, prompt, **dials):
+    page.fill(f"#{TAB}-prompt textarea", prompt)
+    for name, value in dials.items():
+        box = page.locator(f"#{TAB}-{name} input[type=number]")
+        box.fill(str(value))
+        box.press("Tab")
+    page.click(f"#{TAB}-start")
+
+
+def drawn(page):
+    expect(page.locator(f"#{TAB}-download")).to_be_visible(timeout=WAIT)
+    picture = page.locator(f"#{TAB}-result img").first
+    expect(picture).to_be_visible()
+    return picture
+
+
+def test_one_click_draws_and_the_download_is_the_true_png(open_page):
+    page = opened(open_page, "ko-KR", width=390)
+    page.locator(f"#{TAB}-examples button").first.click()
+    picture = drawn(page)
+    assert picture.bounding_box()["width"] > 250  # 64 pixels, enlarged
+    assert picture.evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    status = page.locator(f"#{TAB}-status").inner_text()
+    seed = re.search(r"시드 (\d+)", status)[1]
+    assert page.input_value(f"#{TAB}-seed input") == seed
+    with page.expect_download() as download:
+        page.click(f"#{TAB}-download")
+    with Image.open(download.value.path()) as image:
+        assert image.size == (64, 64)
+        assert f"Seed: {seed}" in image.text["parameters"]
+        assert image.text["parameters"].startswith("a large red circle on a blue background")
+
+
+def test_the_seed_is_kept_when_it_is_not_to_be_new(open_page):
+    page = opened(open_page)
+    page.uncheck(f"#{TAB}-random input")
+    sources = []
+    for _ in range(2):
+        ask(page, "a yellow star", seed=77, num_inference_steps=3)
+        drawn(page)
+        expect(page.locator(f"#{TAB}-status")).to_contain_text("seed 77")
+        sources.append(page.locator(f"#{TAB}-result img").first.get_attribute("src"))
+        page.locator(f"#{TAB}-python button").first.click()
+    assert sources[0] == sources[1]  # the file's place is a hash of its bytes
+    expect(page.locator(f"#{TAB}-recipe")).to_contain_text("manual_seed")
+
+
+def test_stop_keeps_what_has_formed_and_frees_the_model(open_page):
+    page = opened(open_page)
+    ask(page, "a red circle", num_inference_steps=100)
+    expect(page.locator(f"#{TAB}-forming .progress")).to_be_visible(timeout=WAIT)
+    expect(page.locator(f"#{TAB}-forming")).to_contain_text(re.compile(r"step \d+ of 100"))
+    page.click(f"#{TAB}-stop")
+    expect(page.locator(f"#{TAB}-status")).to_contain_text("Stopped")
+    expect(page.locator(f"#{TAB}-forming img")).to_be_visible()
+    said = page.locator(f"#{TAB}-forming").inner_text()
+    page.wait_for_timeout(700)
+    assert page.locator(f"#{TAB}-forming").inner_text() == said
+    ask(page, "a red circle", num_inference_steps=2)
+    drawn(page)
+
+
+def test_words_it_does_not_know_are_said(open_page):
+    page = opened(open_page)
+    ask(page, "a red circle and a dragon", num_inference_steps=2)
+    drawn(page)
+    expect(page.locator(f"#{TAB}-status .note")).to_contain_text("dragon")
+    ask(page, "quantum dragons")
+    expect(page.get_by_text("knows none of these words")).to_be_visible()
+    expect(page.locator(f"#{TAB}-forming")).to_contain_text("press Draw")
+
+
+def test_the_dials_follow_the_model(open_page):
+    page = opened(open_page)
+    page.click(f"#{TAB}-model input")
+    page.get_by_role("option", name="Stable Diffusion v1-4").click()
+    steps = page.locator(f"#{TAB}-num_inference_steps input[type=number]")
+    expect(steps).to_have_value("50")
+    expect(page.locator(f"#{TAB}-guidance_scale input[type=number]")).to_have_value("7.5")
+    expect(page.locator(f"#{TAB}-about")).to_contain_text("OpenRAIL")
+    page.click(f"#{TAB}-model input")
+    page.get_by_role("option", name="OpenAI Images").click()
+    expect(page.locator(f"#{TAB}-key")).to_be_visible()
+    expect(steps).to_be_hidden()

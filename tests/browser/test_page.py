@@ -1,0 +1,130 @@
+"""The page itself: two languages, two widths, two colour schemes, the keyboard, other people."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import TABS, open_tab
+
+# What Gradio's own components bring and no theme can mend: rule -> part of the element's HTML.
+GRADIO_OWN = {
+    "label-content-name-mismatch": "upload",
+    "aria-prohibited-attr": "empty",
+}
+
+
+def test_the_browser_chooses_the_language(open_page):
+    expect(open_page("en-US").locator("#sentiment-start")).to_have_text("Read the feeling")
+    page = open_page("ko-KR")
+    expect(page.locator("#sentiment-start")).to_have_text("감정 읽기")
+    assert page.evaluate("document.documentElement.lang") == "ko"
+    expect(open_page("en-US", query="?lang=ko").locator("#sentiment-start")).to_have_text(
+        "감정 읽기"
+    )
+
+
+def test_the_switch_changes_all_in_place_keeps_the_work_and_is_remembered(open_page):
+    page = open_page("en-US")
+    open_tab(page, "sentiment")
+    page.fill("#sentiment-text textarea", "What a wonderful evening.")
+    page.click("#sentiment-start")
+    expect(page.locator("#sentiment-status")).to_contain_text("GenLab Sentiment", timeout=90_000)
+    page.click("#language")
+    expect(page.locator("#sentiment-start")).to_have_text("감정 읽기")
+    expect(page.locator("#tab-sentiment-button:visible")).to_have_text("감정 분석")
+    expect(page.locator("#sentiment-status .in-ko").first).to_be_visible()
+    expect(page.locator("#sentiment-status .in-en").first).to_be_hidden()
+    assert page.input_value("#sentiment-text textarea") == "What a wonderful evening."
+    page.fill("#sentiment-text textarea", "   ")
+    page.click("#sentiment-start")
+    expect(page.get_by_text("‘글’ 칸이 비어 있어요")).to_be_visible()
+    page.goto(page.url.partition("?")[0])
+    expect(page.locator("#sentiment-start")).to_have_text("감정 읽기")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize("name", TABS)
+def test_a_phone_needs_no_sideways_scrolling(open_page, name, locale):
+    page = open_page(locale, width=390)
+    open_tab(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_serious(open_page, dark):
+    page = open_page(dark=dark, query=f"?__theme={'dark' if dark else 'light'}")
+    faults = []
+    for name in TABS:
+        open_tab(page, name)
+        page.wait_for_timeout(300)
+        for rule in Axe().run(page).response["violations"]:
+            if rule["impact"] not in ("serious", "critical"):
+                continue
+            for node in rule["nodes"]:
+                own = GRADIO_OWN.get(rule["id"])
+                if own is None or own not in node["html"]:
+                    faults.append(
+                        (name, rule["id"], node["html"][:160], node["failureSummary"][:200])
+                    )
+    assert not faults, "\n".join(map(str, faults))
+
+
+def test_an_example_gives_a_result_at_one_click(open_page):
+    page = open_page()
+    open_tab(page, "sentiment")
+    page.locator("#sentiment-examples button").first.click()
+    expect(page.locator("#sentiment-result")).to_contain_text(
+        re.compile("positive", re.I), timeout=90_000
+    )
+    page.locator("#sentiment-python button").first.click()
+    expect(page.locator("#sentiment-recipe")).to_contain_text("transformers")
+
+
+def test_the_models_panel_shows_and_unloads(open_page):
+    page = open_page()
+    open_tab(page, "sentiment")
+    page.locator("#sentiment-examples button").first.click()
+    expect(page.locator("#sentiment-status")).to_contain_text("GenLab Sentiment", timeout=90_000)
+    page.click("#open-models")
+    row = page.locator("#models-loaded tr", has_text="GenLab Sentiment (English)")
+    expect(row).to_contain_text("float32")
+    expect(page.locator("#models-catalogue")).to_contain_text("CreativeML OpenRAIL-M")
+    page.click("#unload-which input")
+    page.get_by_role("option", name="GenLab Sentiment (English)").click()
+    page.click("#unload")
+    expect(row).to_have_count(0)
+
+
+def test_by_keyboard_alone(open_page):
+    page = open_page()
+    open_tab(page, "sentiment")
+    page.focus("#sentiment-text textarea")
+    page.keyboard.type("A dull, lifeless waste of two hours.")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "sentiment-start":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#sentiment-result")).to_contain_text(
+        re.compile("negative", re.I), timeout=90_000
+    )
+
+
+def test_nothing_is_fetched_from_outside(browser, server):
+    outside = []
+    page = browser.new_page()
+    page.on(
+        "request",
+        lambda ask: (
+            outside.append(ask.url)
+            if not ask.url.startswith((server.url, "data:", "blob:"))
+            else None
+        ),
+    )
+    page.goto(server.url)
+    expect(page.locator("#tabs")).to_be_visible()
+    page.wait_for_timeout(1000)
+    page.close()
+    assert outside == []

@@ -1,0 +1,84 @@
+"""What all tests share. No test reads .env, a real key or a hub login."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+KEPT = {"GENLAB_REQUIRE_BROWSER"}
+for name in list(os.environ):
+    if name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID")) and name not in KEPT:
+        del os.environ[name]
+os.environ["GENLAB_ENV_FILE"] = os.devnull
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Server:
+    """The app, running as people run it."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen
+
+    def logged(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def start_server(folder: Path, *flags: str, **environment: str) -> Server:
+    """Start demo.py in a process of its own and wait until it answers."""
+    port = free_port()
+    log = folder / "server.log"
+    cache = folder / "gradio"
+    env = {
+        **os.environ,
+        "GRADIO_TEMP_DIR": str(cache),
+        "HF_HOME": str(folder / "hf"),
+        **environment,
+    }
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "demo.py", "--port", str(port), *flags],
+            cwd=ROOT,
+            env=env,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(f"http://127.0.0.1:{port}/", log, process)
+    end = time.monotonic() + 90
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(server.url + "health", timeout=2) as answer:
+                if answer.status == 200:
+                    return server
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise RuntimeError(f"the app did not start:\n{server.logged()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One running app for the whole test run: no key, no hub, no GPU needed."""
+    server = start_server(tmp_path_factory.mktemp("app"), HF_HUB_OFFLINE="1")
+    yield server
+    server.process.terminate()
+    server.process.wait(20)
+    assert "Traceback" not in server.logged(), server.logged()[-3000:]

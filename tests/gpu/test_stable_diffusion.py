@@ -1,0 +1,201 @@
+"""Stable Diffusion v1-4 on CUDA, through the same loader as the page: random weights, full size."""
+
+import gc
+import io
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from models import hub, sources
+from models.base import Finished, ImagesDone, StepDone, Stop, Task
+from models.cache import ModelCache
+from models.errors import OutOfMemory, Stopped
+from models.jobs import run
+from models.registry import find
+from models.requests import ImageRequest
+from models.settings import Settings
+from tests import tiny
+from tests.gpu import architecture
+
+SPEC = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
+SLACK = 64 * 2**20  # bytes that CUDA's libraries keep for themselves
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    saved = architecture.save(tmp_path_factory.mktemp("v1-4"))
+    allocated()
+    return saved
+
+
+@pytest.fixture(autouse=True)
+def _here(folder, monkeypatch):
+    monkeypatch.setattr(hub, "cached", lambda spec: folder)
+
+
+@pytest.fixture
+def cache():
+    cache = ModelCache(Settings())
+    yield cache
+    cache.close()
+
+
+def allocated() -> int:
+    import torch
+
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_allocated()
+
+
+def draw(cache, spec=SPEC, **values):
+    asked = {"prompt": "a cat", "seed": 1, "num_inference_steps": 3, "width": 256, "height": 256}
+    events = list(run(cache, spec, ImageRequest.of(**{**asked, **values})))
+    assert isinstance(events[-1], Finished)
+    return [e for e in events if isinstance(e, ImagesDone)][-1], events
+
+
+def pixels(png):
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float)
+
+
+def psnr(one, other):
+    import numpy as np
+
+    error = np.mean((pixels(one) - pixels(other)) ** 2)
+    return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
+
+
+def engine_of(cache, spec=SPEC):
+    with cache.lease(spec, Stop(), lambda event: None) as lease:
+        return lease.engine
+
+
+def test_it_is_placed_on_cuda_in_half_precision_with_its_safety_checker(cache):
+    import torch
+
+    done, events = draw(cache)
+    placement = events[-1].placement
+    assert (placement.device, placement.dtype) == ("cuda", "float16")
+    assert placement.reason == "cuda_found"
+    assert len(done.flagged) == 1
+    pipe = engine_of(cache)._pipe
+    for name, millions in architecture.MILLIONS.items():
+        weights = list(getattr(pipe, name).parameters())
+        assert sum(w.numel() for w in weights) / 1e6 == pytest.approx(millions, rel=0.01), name
+        assert {(w.dtype, w.device.type) for w in weights} == {(torch.float16, "cuda")}, name
+    assert cache.status()[0].nbytes == pytest.approx(2 * 1370e6, rel=0.02)
+
+
+def test_one_seed_is_one_picture_and_pndm_counts_its_repeated_step(cache):
+    first, events = draw(cache, num_images=2)
+    again, _ = draw(cache, seed=2)
+    assert psnr(first.images[1], again.images[0]) >= 35
+    steps = [e for e in events if isinstance(e, StepDone)]
+    assert (len(steps), steps[-1].total) == (8, 8)
+    assert any(e.preview for e in steps)
+
+
+def test_stop_ends_within_a_step_and_frees_the_model(cache):
+    class AtTheThirdLook(Stop):
+        looks = 0
+
+        def is_set(self):
+            self.looks += 1
+            return self.looks >= 3
+
+    draw(cache)
+    seen = []
+    with pytest.raises(Stopped):
+        seen.extend(
+            engine_of(cache).stream(
+                ImageRequest.of(prompt="a cat", num_inference_steps=50), AtTheThirdLook()
+            )
+        )
+    assert [type(e) for e in seen] == [StepDone, StepDone]
+
+    events = run(cache, SPEC, ImageRequest.of(prompt="a cat", num_inference_steps=150))
+    first = next(e for e in events if isinstance(e, StepDone))
+    started = time.perf_counter()
+    assert first.total > 100
+    events.close()
+    while any(model.active for model in cache.status()):
+        assert time.perf_counter() - started < 2
+        time.sleep(0.002)
+
+
+def test_unloading_gives_the_memory_back(cache):
+    before = allocated()
+    draw(cache)
+    assert allocated() - before > 2.6e9
+    cache.unload(SPEC.task, SPEC.id)
+    assert allocated() - before < SLACK
+
+
+def test_a_second_model_evicts_the_first():
+    before = allocated()
+    cache = ModelCache(Settings(memory_gb=4))
+    other = replace(SPEC, id="tests/other")
+    draw(cache)
+    draw(cache, other)
+    assert [model.id for model in cache.status()] == [other.id]
+    assert allocated() - before < 2.8e9 + SLACK
+    cache.close()
+    assert allocated() - before < SLACK
+
+
+@pytest.mark.parametrize("when", ["loading", "drawing"])
+def test_out_of_memory_is_told_and_recovered_from(cache, when):
+    import torch
+
+    before = allocated()
+    total = torch.cuda.get_device_properties(0).total_memory
+    if when == "drawing":
+        draw(cache)
+    room = 500e6 if when == "loading" else 100e6
+    torch.cuda.set_per_process_memory_fraction((allocated() + room) / total)
+    try:
+        with pytest.raises(OutOfMemory):
+            draw(cache, width=1024, height=1024)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert not any(model.active for model in cache.status())
+    assert allocated() - before < SLACK
+    assert draw(cache)[0].images
+
+
+def test_two_people_at_once_load_once_and_both_get_their_picture(cache):
+    results = {}
+
+    def ask(seed):
+        results[seed] = draw(cache, seed=seed)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    loads = [events[-1].load_seconds > 0 for _, events in results.values()]
+    assert sorted(loads) == [False, True]
+    assert psnr(results[1][0].images[0], results[2][0].images[0]) < 35
+
+
+def test_cuda_draws_what_the_cpu_draws(tmp_path, monkeypatch):
+    tiny.stable_diffusion(tmp_path / "tiny")
+    monkeypatch.setattr(sources, "STARTERS", tmp_path)
+    spec = replace(SPEC, id="tests/tiny", source="starter:tiny", cuda_dtype="float32")
+    pictures = {}
+    for device in ("cuda", "cpu"):
+        cache = ModelCache(Settings(device=device))
+        asked = {"width": None, "height": None, "num_inference_steps": 10}
+        done, events = draw(cache, replace(spec, defaults={}), **asked)
+        assert events[-1].placement.device == device
+        pictures[device] = done.images[0]
+        cache.close()
+    assert psnr(pictures["cuda"], pictures["cpu"]) >= 35

@@ -1,0 +1,115 @@
+"""A server that speaks as OpenAI's does where no real one can be made to: faults of every kind.
+
+Only for what `transformers serve` cannot do: keys turned down, quotas, faults, refused parameters.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+def fault(code: str | None, message: str = "no", param: str | None = None) -> dict[str, Any]:
+    """An error body as OpenAI writes it."""
+    return {"error": {"message": message, "type": code, "param": param, "code": code}}
+
+
+def chunk(text: str | None, index: int = 0, end: str | None = None) -> str:
+    """One event of a streamed answer."""
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": end}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n"
+
+
+DONE = "data: [DONE]\n\n"
+WHOLE = (chunk("Hel"), chunk("lo"), chunk(None, end="stop"), DONE)
+
+
+class StubServer:
+    """Answers each request with the next of `answers`, the last one again and again.
+
+    An answer is (status, body): a dict goes out as JSON, a text as HTML, several pieces as a stream
+    of events; a number among the pieces is a silence of so many seconds. `cut=True` breaks the
+    connection after the last piece instead of ending it.
+
+    Attributes:
+        asked: the bodies of the requests so far; keys: their Authorization headers.
+        left: is set when the other side has gone away while an answer was being sent.
+    """
+
+    def __init__(self, *answers: tuple[int, Any], cut: bool = False) -> None:
+        self.answers = list(answers)
+        self.cut = cut
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.left = threading.Event()
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                stub.asked.append(json.loads(body))
+                stub.keys.append(self.headers["authorization"])
+                status, said = stub.answers[min(len(stub.asked), len(stub.answers)) - 1]
+                if isinstance(said, dict):
+                    self._whole(status, "application/json", json.dumps(said))
+                elif isinstance(said, str):
+                    self._whole(status, "text/html", said)
+                else:
+                    self._pieces(status, said)
+
+            def _whole(self, status: int, kind: str, text: str) -> None:
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def _pieces(self, status: int, pieces: Iterable[str | float]) -> None:
+                self.send_response(status)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                self.close_connection = True
+                try:
+                    for piece in pieces:
+                        if isinstance(piece, str):
+                            self._piece(piece)
+                        else:
+                            self._silence(piece)
+                    if not stub.cut:
+                        self._piece("")
+                except OSError:
+                    stub.left.set()
+
+            def _piece(self, text: str) -> None:
+                self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
+                self.wfile.flush()
+
+            def _silence(self, seconds: float) -> None:
+                self.connection.settimeout(0.02)
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    try:
+                        if self.connection.recv(1) == b"":
+                            raise ConnectionResetError
+                    except TimeoutError:
+                        continue
+                self.connection.settimeout(None)
+
+            def log_message(self, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> "StubServer":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,210 @@
+"""The app as a program uses it: four endpoints over gradio_client, and plain HTTP beside them."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from tests.conftest import start_server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server.url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def korean(server):
+    return Client(server.url, verbose=False, headers={"accept-language": "ko-KR,ko;q=0.9"})
+
+
+def test_the_four_endpoints_have_their_parameters(client):
+    api = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    names = {name: [p["parameter_name"] for p in api[name]["parameters"]] for name in api}
+    required = {
+        name: [
+            p["parameter_name"] for p in api[name]["parameters"] if not p["parameter_has_default"]
+        ]
+        for name in api
+    }
+    assert names == {
+        "/chat": [
+            "message",
+            "history",
+            "system_prompt",
+            "model",
+            "temperature",
+            "top_p",
+            "max_new_tokens",
+            "seed",
+        ],
+        "/generate_image": [
+            "prompt",
+            "negative_prompt",
+            "model",
+            "guidance_scale",
+            "num_inference_steps",
+            "seed",
+            "width",
+            "height",
+            "num_images",
+        ],
+        "/analyze_sentiment": ["text", "model"],
+        "/compare_sentences": ["sentence_a", "sentence_b", "model"],
+    }
+    assert required == {
+        "/chat": ["message"],
+        "/generate_image": ["prompt"],
+        "/analyze_sentiment": ["text"],
+        "/compare_sentences": ["sentence_a", "sentence_b"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I loved every minute of this film.", "positive"),
+        ("A dull, lifeless waste of two hours.", "negative"),
+        ("정말 재미있고 감동적인 영화였어요.", "positive"),
+        ("시간이 아까운 최악의 영화.", "negative"),
+    ],
+)
+def test_sentiment(client, text, label):
+    result = client.predict(text, api_name="/analyze_sentiment")
+    assert result["label"] == label
+    assert sum(c["confidence"] for c in result["confidences"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_similarity_puts_a_paraphrase_above_an_unrelated_pair(client):
+    def cosine(other):
+        return client.predict("A man is playing a guitar.", other, api_name="/compare_sentences")[0]
+
+    assert (
+        cosine("Someone plays the guitar.") > cosine("The stock market fell sharply today.") + 0.2
+    )
+
+
+def test_image_is_its_seed(client):
+    def draw(seed):
+        pictures, facts = client.predict(
+            "a red circle on a blue background", seed=seed, api_name="/generate_image"
+        )
+        assert facts["seeds"] == [seed]
+        path = pictures[0] if isinstance(pictures[0], str) else pictures[0]["path"]
+        with open(path, "rb") as file:
+            return file.read(), Image.open(path).convert("RGB")
+
+    one, picture = draw(1)
+    assert one == draw(1)[0]
+    assert one != draw(2)[0]
+    assert max(high - low for low, high in picture.getextrema()) > 60
+
+
+def test_chat_streams_and_its_seed_says_the_same_again(client):
+    job = client.submit("Hello, how are you?", seed=3, api_name="/chat")
+    answer = job.result(timeout=120)
+    pieces = job.outputs()
+    assert len(answer) > 3
+    assert len(pieces) >= 2
+    assert all(answer.startswith(piece) for piece in pieces)
+    assert client.predict("Hello, how are you?", seed=3, api_name="/chat") == answer
+
+
+ENDPOINTS = {
+    "/chat": ("message", {}),
+    "/generate_image": ("prompt", {}),
+    "/analyze_sentiment": ("text", {}),
+    "/compare_sentences": ("sentence_a", {"sentence_b": "two"}),
+}
+BAD = {"blank": "  \n", "5 MB": "a" * 5_000_000, "a list": ["not", "text"], "a number": 7}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_bad_text_gets_one_clear_sentence(client, korean, endpoint, kind):
+    name, rest = ENDPOINTS[endpoint]
+    for who, language in ((client, "en"), (korean, "ko")):
+        with pytest.raises(AppError) as told:
+            who.predict(**{name: BAD[kind]}, **rest, api_name=endpoint)
+        clear(str(told.value), language)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "values"),
+    [
+        ("/chat", {"message": "hi", "temperature": 99}),
+        ("/chat", {"message": "hi", "max_new_tokens": 10**9}),
+        ("/chat", {"message": "hi", "model": "no such model"}),
+        ("/chat", {"message": "hi", "history": "not a list"}),
+        ("/chat", {"message": "hi", "history": [{"role": "system", "content": "x"}]}),
+        ("/generate_image", {"prompt": "a", "guidance_scale": -5}),
+        ("/generate_image", {"prompt": "a", "num_inference_steps": 100000}),
+        ("/generate_image", {"prompt": "a", "width": 100000}),
+        ("/generate_image", {"prompt": "a", "seed": 10**30}),
+        ("/analyze_sentiment", {"text": "a", "model": "../../etc/passwd"}),
+        ("/analyze_sentiment", {"text": "a", "model": "nobody/no-such-model"}),
+        ("/compare_sentences", {"sentence_a": "a", "sentence_b": "b", "model": "openai/none"}),
+    ],
+)
+def test_bad_values_get_one_clear_sentence(client, endpoint, values):
+    with pytest.raises(AppError) as told:
+        client.predict(**values, api_name=endpoint)
+    clear(str(told.value), "en")
+
+
+def clear(message, language):
+    """One sentence for people, in their language, with nothing of the inside in it."""
+    assert 10 < len(message) < 300, message
+    assert any("가" <= c <= "힣" for c in message) == (language == "ko"), message
+    for inside in ("Traceback", "pydantic", "ValidationError", "/work", "site-packages", "None"):
+        assert inside not in message
+
+
+def test_a_hosted_model_without_a_key_says_so(client):
+    with pytest.raises(AppError, match="key"):
+        client.predict("hello", model="openai", api_name="/chat")
+
+
+def test_health_and_closed_side_doors(server):
+    with urllib.request.urlopen(server.url + "health") as answer:
+        assert json.load(answer)["status"] == "ok"
+    for path in (
+        "gradio_api/run/analyze_sentiment",
+        "gradio_api/api/analyze_sentiment",
+        "monitoring/summary",
+    ):
+        ask = urllib.request.Request(
+            server.url + path,
+            data=None if path.startswith("monitoring") else b'{"data": ["x", "auto"]}',
+            headers={"content-type": "application/json"},
+        )
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(ask)
+        assert told.value.code in (401, 403, 404), path
+
+
+def test_a_bad_setting_ends_the_start_with_its_name(tmp_path):
+    with pytest.raises(RuntimeError, match="GENLAB_DEVICE") as told:
+        start_server(tmp_path, GENLAB_DEVICE="toaster")
+    assert "Traceback" not in str(told.value)
+    assert "toaster" not in str(told.value)
+
+
+def test_a_key_never_reaches_the_page(tmp_path):
+    key = "sk-test-never-shown-0123"
+    server = start_server(tmp_path, OPENAI_API_KEY=key, OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    try:
+        for path in ("", "config", "gradio_api/info"):
+            with urllib.request.urlopen(server.url + path) as answer:
+                assert key not in answer.read().decode()
+        with pytest.raises(AppError) as told:
+            Client(server.url, verbose=False).predict("hi", model="openai", api_name="/chat")
+        clear(str(told.value), "en")
+        assert key not in str(told.value) + server.logged()
+    finally:
+        server.process.terminate()
+        server.process.wait(20)

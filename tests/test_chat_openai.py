@@ -1,0 +1,348 @@
+"""Chat behind OpenAI's API: a real server on a local folder; a stub only for faults."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from models.base import ChatDone, Finished, Placement, Stop, TextDelta
+from models.cache import ModelCache
+from models.errors import (
+    InvalidInput,
+    MissingKey,
+    ModelError,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    Unavailable,
+    WrongKey,
+)
+from models.jobs import run
+from models.recipe import recipe
+from models.registry import find
+from models.requests import ChatRequest
+from models.settings import Settings
+from tests import tiny
+from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault
+
+KEY = "sk-a-persons-own-secret"
+SPEC = find("chat", "openai")
+
+
+def settings(url: str | None, **values) -> Settings:
+    return Settings.model_validate({"openai_base_url": url, "openai_timeout": 5} | values)
+
+
+def ask(text: str = "Hello", **options) -> ChatRequest:
+    turns = [{"role": "user", "content": text}]
+    return ChatRequest.of(messages=turns, **({"seed": 7, "api_key": KEY} | options))
+
+
+def answer(limits: Settings, request: ChatRequest, told: list | None = None):
+    """Texts of the samples and ChatDone; `told` keeps the events even when an error follows."""
+    told = [] if told is None else told
+    for event in run(ModelCache(limits), SPEC, request):
+        told.append(event)
+    assert isinstance(told[-1], Finished)
+    assert told[-1].placement.device == "server"
+    return texts(told), next(event for event in told if isinstance(event, ChatDone))
+
+
+def texts(events) -> list[str]:
+    found: dict[int, str] = {}
+    for event in events:
+        if isinstance(event, TextDelta):
+            found[event.index] = found.get(event.index, "") + event.text
+    return [found[index] for index in sorted(found)]
+
+
+# ---------------------------------------------------------------- a real server
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """`transformers serve` on a tiny Llama: (base URL, model name)."""
+    home = tmp_path_factory.mktemp("serve")
+    (home / "hub").mkdir()
+    model = str(tiny.llama(home / "llama"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", model]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    offline = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, *options], env=os.environ | offline, stdout=log, stderr=log
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}/v1", model
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait(url: str, server: subprocess.Popen) -> None:
+    end = time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError("transformers serve did not start")
+
+
+def test_a_real_server_streams_and_repeats_by_seed(real):
+    url, model = real
+    request = ask(system_prompt="Be kind.", max_new_tokens=40, model_name=model, api_key=None)
+    told: list = []
+    (text,), done = answer(settings(url), request, told)
+    assert sum(isinstance(event, TextDelta) for event in told) > 5
+    assert done.finish_reason == "length"
+    assert done.completion_tokens == 40
+    assert done.seed == 7
+    assert answer(settings(url), request)[0] == [text]
+    assert answer(settings(url), request.model_copy(update={"seed": 8}))[0] != [text]
+    other = request.model_copy(update={"system_prompt": "Be a pirate."})
+    assert answer(settings(url), other)[0] != [text]
+
+
+def test_the_default_model_is_that_of_the_settings(real):
+    url, model = real
+    limits = settings(url, openai_model=model)
+    assert answer(limits, ask(max_new_tokens=5, api_key=None))[0]
+
+
+def test_a_stop_frees_the_real_server_for_the_next(real):
+    url, model = real
+    long = ask(max_new_tokens=200, model_name=model)
+    events = run(ModelCache(settings(url)), SPEC, long)
+    for event in events:
+        if isinstance(event, TextDelta):
+            break
+    events.close()
+    assert answer(settings(url), ask(max_new_tokens=3, model_name=model))[0]
+
+
+def test_the_recipe_repeats_the_real_servers_answer(real):
+    url, model = real
+    request = ask('It\'s "fun"\n{x}', max_new_tokens=30, model_name=model)
+    (text,), _ = answer(settings(url), request)
+    script = recipe(SPEC, request, Placement("server", "", "hosted"))
+    assert KEY not in script
+    assert url not in script
+    environment = os.environ | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+    )
+    assert found.stdout.decode() == text + "\n"
+
+
+# ---------------------------------------------------------------- faults, each with its own code
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "code"),
+    [
+        ((401, fault("invalid_api_key", f"Incorrect key {KEY}")), WrongKey, "wrong_key"),
+        ((403, fault("unsupported_country")), Refused, "refused_by_server"),
+        ((404, fault("model_not_found")), NotFound, "not_found_on_server"),
+        ((400, fault("context_length_exceeded")), InvalidInput, "invalid_too_long_for_model"),
+        ((400, fault("invalid_value", param="messages")), InvalidInput, "invalid_for_server"),
+        ((422, {"detail": "no such field"}), InvalidInput, "invalid_for_server"),
+        ((429, fault("insufficient_quota")), QuotaExceeded, "quota_exceeded"),
+        ((429, fault("rate_limit_exceeded")), RateLimited, "rate_limited"),
+        ((500, fault("server_error")), Unavailable, "unavailable_server"),
+        ((503, "<html>down</html>"), Unavailable, "unavailable_server"),
+        ((200, "<html>hello</html>"), Unavailable, "unavailable_bad_answer"),
+        ((200, {"choices": []}), Unavailable, "unavailable_bad_answer"),
+        ((200, [DONE]), Unavailable, "unavailable_bad_answer"),
+        ((200, ['data: {"choices": 5}\n\n']), Unavailable, "unavailable_bad_answer"),
+        ((200, ["data: [1]\n\n"]), Unavailable, "unavailable_bad_answer"),
+    ],
+)
+def test_each_fault_has_its_own_code_and_never_shows_the_key(caplog, reply, kind, code):
+    with StubServer(reply) as server, pytest.raises(ModelError) as told, caplog.at_level(0):
+        answer(settings(server.url), ask())
+    assert isinstance(told.value, kind)
+    assert told.value.code == code
+    assert KEY not in repr(told.value) + str(told.value.params) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "cut", "code"),
+    [
+        (["data: " + "{malformed\n\n"], False, "unavailable_bad_answer"),
+        ([], False, "unavailable_cut"),
+        ([], True, "unavailable_cut"),
+        ([f"data: {fault('server_error')}\n\n".replace("'", '"')], False, "unavailable_bad_answer"),
+        (['data: {"error": {"message": "overloaded"}}\n\n'], False, "unavailable_midway"),
+        (['data: {"error": {"code": "insufficient_quota"}}\n\n'], False, "quota_exceeded"),
+        (['data: {"error": {"code": "rate_limit_exceeded"}}\n\n'], False, "rate_limited"),
+        ([30.0], False, "unavailable_timeout"),
+    ],
+)
+def test_the_half_answer_stays_when_the_stream_fails(pieces, cut, code):
+    told: list = []
+    with (
+        StubServer((200, [chunk("Hel"), chunk("lo"), *pieces]), cut=cut) as server,
+        pytest.raises(ModelError) as failed,
+    ):
+        answer(settings(server.url, openai_timeout=0.5), ask(), told)
+    assert texts(told) == ["Hello"]
+    assert failed.value.code == code
+
+
+def test_no_server_at_all():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(Unavailable) as told:
+        answer(settings(f"http://127.0.0.1:{port}/v1"), ask())
+    assert told.value.code == "unavailable_unreachable"
+
+
+def test_a_silent_server_times_out():
+    with (
+        StubServer((200, [30.0])) as server,
+        pytest.raises(Unavailable) as told,
+    ):
+        answer(settings(server.url, openai_timeout=0.3), ask())
+    assert told.value.code == "unavailable_timeout"
+
+
+# ---------------------------------------------------------------- stop
+
+
+def test_stop_ends_the_request_at_once_while_the_server_is_silent():
+    with StubServer((200, [chunk("Hel"), 30.0])) as server:
+        cache = ModelCache(settings(server.url, openai_timeout=60))
+        events = run(cache, SPEC, ask())
+        assert any(isinstance(event, TextDelta) for event in events)
+        events.close()
+        assert server.left.wait(1), "the server is still being listened to"
+        end = time.monotonic() + 1
+        while any(model.active for model in cache.status()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_a_server_that_fails_once_is_asked_again():
+    with StubServer((503, fault(None)), (200, WHOLE)) as server:
+        assert answer(settings(server.url), ask())[0] == ["Hello"]
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def test_the_request_carries_what_the_person_chose():
+    with StubServer((200, WHOLE)) as server:
+        answer(
+            settings(server.url),
+            ask(system_prompt="Be kind.", temperature=0.3, top_p=0.5, max_new_tokens=9),
+        )
+    (sent,) = server.asked
+    assert sent["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hello"},
+    ]
+    shape = {"temperature": 0.3, "top_p": 0.5, "max_completion_tokens": 9, "seed": 7}
+    assert shape.items() <= sent.items()
+    assert "n" not in sent
+    assert sent["model"] == "gpt-4o"
+    assert server.keys == [f"Bearer {KEY}"]
+
+
+def test_a_refused_parameter_is_left_out_and_told():
+    no_heat = (400, fault("unsupported_value", param="temperature"))
+    no_seed = (422, {"detail": "Unexpected fields in the request: {'seed'}"})
+    with StubServer(no_heat, no_seed, (200, WHOLE)) as server:
+        (text,), done = answer(settings(server.url), ask())
+    assert text == "Hello"
+    assert done.notes == ("parameter_left_out:temperature", "parameter_left_out:seed")
+    first, second, third = server.asked
+    assert set(first) - set(second) == {"temperature"}
+    assert set(second) - set(third) == {"seed"}
+
+
+def test_an_older_server_gets_max_tokens():
+    refusal = (400, fault("unsupported_parameter", param="max_completion_tokens"))
+    with StubServer(refusal, (200, WHOLE)) as server:
+        answer(settings(server.url), ask(max_new_tokens=9))
+    assert server.asked[1]["max_tokens"] == 9
+    assert "max_completion_tokens" not in server.asked[1]
+
+
+def test_a_parameter_refused_for_ever_ends_in_an_error():
+    with (
+        StubServer((400, fault("unsupported_value", param="temperature"))) as server,
+        pytest.raises(InvalidInput),
+    ):
+        answer(settings(server.url), ask())
+    assert len(server.asked) == 2
+
+
+def test_samples_come_side_by_side_and_a_server_that_gives_one_is_told():
+    both = (chunk("a", 0), chunk("b", 1), chunk(None, 0, "stop"), chunk(None, 1, "length"), DONE)
+    with StubServer((200, both)) as server:
+        found, done = answer(settings(server.url), ask(num_return_sequences=2))
+    assert found == ["a", "b"]
+    assert done.finish_reason == "length"
+    assert server.asked[0]["n"] == 2
+    with StubServer((200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask(num_return_sequences=2))
+    assert done.notes == ("parameter_ignored:n",)
+
+
+# ---------------------------------------------------------------- keys
+
+
+def test_no_key_and_no_server_of_ones_own_is_a_missing_key():
+    with pytest.raises(MissingKey):
+        answer(settings(None), ask(api_key=None))
+    with pytest.raises(MissingKey):
+        answer(settings(None), ask(api_key="  "))
+
+
+@pytest.mark.parametrize("key", ["sk-한글", "sk with space", "sk-\n1"])
+def test_a_key_that_cannot_be_one_is_a_wrong_key(key):
+    with StubServer((200, WHOLE)) as server, pytest.raises(WrongKey):
+        answer(settings(server.url), ask(api_key=key))
+    assert server.asked == []
+
+
+def test_a_local_server_needs_no_key_but_a_public_page_needs_leave():
+    with StubServer((200, WHOLE)) as server:
+        answer(settings(server.url), ask(api_key=None))
+        with pytest.raises(MissingKey):
+            answer(settings(server.url, public=True), ask(api_key=None))
+        answer(settings(server.url, public=True, public_server_key=True), ask(api_key=None))
+    assert "None" not in str(server.keys)
+
+
+def test_the_hosts_key_is_spent_only_where_the_host_says_so():
+    with StubServer((200, WHOLE)) as server:
+        answer(settings(server.url, openai_api_key="sk-host"), ask(api_key=None))
+        answer(settings(server.url, openai_api_key="sk-host"), ask())
+        with pytest.raises(MissingKey):
+            answer(settings(server.url, openai_api_key="sk-host", public=True), ask(api_key=None))
+    assert server.keys == ["Bearer sk-host", f"Bearer {KEY}"]
+
+
+def test_no_key_stays_in_the_engine_or_in_what_is_printed(caplog):
+    caplog.set_level(logging.DEBUG)
+    request = ask()
+    with StubServer((200, WHOLE)) as server:
+        cache = ModelCache(settings(server.url))
+        list(run(cache, SPEC, request))
+    assert KEY not in repr(request) + caplog.text + repr(cache.status())
+    with cache.lease(SPEC, Stop(), lambda event: None) as lease:
+        assert set(vars(lease.engine)) == {"_settings"}

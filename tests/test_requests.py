@@ -1,0 +1,86 @@
+import pytest
+
+from models.errors import InvalidInput
+from models.requests import (
+    ChatRequest,
+    ImageRequest,
+    SentimentRequest,
+    SimilarityRequest,
+    Word2VecRequest,
+    drawn_seed,
+)
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "code", "field"),
+    [
+        (SentimentRequest, {"text": " \n"}, "invalid_blank", "text"),
+        (SentimentRequest, {"text": "a" * 5_000_000}, "invalid_too_long", "text"),
+        (SentimentRequest, {"text": ["a", "list"]}, "invalid_not_text", "text"),
+        (SentimentRequest, {"text": None}, "invalid_not_text", "text"),
+        (SentimentRequest, {}, "invalid_blank", "text"),
+        (
+            ImageRequest,
+            {"prompt": "a", "guidance_scale": float("nan")},
+            "invalid_not_a_number",
+            "guidance_scale",
+        ),
+        (
+            ImageRequest,
+            {"prompt": "a", "guidance_scale": float("inf")},
+            "invalid_not_a_number",
+            "guidance_scale",
+        ),
+        (
+            ImageRequest,
+            {"prompt": "a", "num_inference_steps": 0},
+            "invalid_ge",
+            "num_inference_steps",
+        ),
+        (
+            ImageRequest,
+            {"prompt": "a", "num_inference_steps": 2.7},
+            "invalid_not_a_number",
+            "num_inference_steps",
+        ),
+        (ImageRequest, {"prompt": "a", "num_images": 9}, "invalid_le", "num_images"),
+        (ImageRequest, {"prompt": "a", "width": 100}, "invalid_multiple_of", "width"),
+        (ImageRequest, {"prompt": "a", "seed": -2}, "invalid_ge", "seed"),
+        (ImageRequest, {"prompt": "a", "seed": "seven"}, "invalid_not_a_number", "seed"),
+        (ChatRequest, {"messages": []}, "invalid_too_few", "messages"),
+        (ChatRequest, {"messages": HELLO, "temperature": 3}, "invalid_le", "temperature"),
+        (ChatRequest, {"messages": HELLO, "top_p": 0}, "invalid_gt", "top_p"),
+        (ChatRequest, {"messages": HELLO * 500}, "invalid_too_long", "messages"),
+        (
+            ChatRequest,
+            {"messages": [{"role": "user", "content": "a" * 1_000_000}]},
+            "invalid_too_long",
+            "messages",
+        ),
+        (SimilarityRequest, {"sentences": ["one"]}, "invalid_too_few", "sentences"),
+        (SimilarityRequest, {"sentences": ["one", " "]}, "invalid_blank", "sentences"),
+        (Word2VecRequest, {"corpus": "a b", "epochs": 10**9}, "invalid_le", "epochs"),
+        (Word2VecRequest, {"corpus": "a b", "sg": 2}, "invalid_input", "sg"),
+    ],
+)
+def test_bad_input_is_named(kind, values, code, field):
+    with pytest.raises(InvalidInput) as told:
+        kind.of(**values)
+    assert (told.value.code, told.value.params["field"]) == (code, field)
+
+
+def test_unknown_fields_are_refused():
+    with pytest.raises(InvalidInput):
+        SentimentRequest.of(text="a", trust_remote_code=True)
+
+
+def test_a_typed_key_is_never_shown():
+    ask = ChatRequest.of(messages=HELLO, api_key="sk-secret")
+    assert "sk-secret" not in repr(ask) + str(ask) + ask.model_dump_json()
+
+
+def test_a_seed_is_drawn_only_when_asked():
+    assert drawn_seed(7) == 7
+    assert len({drawn_seed(-1) for _ in range(20)}) > 15

@@ -1,0 +1,81 @@
+import re
+
+import pytest
+
+from models.settings import ROOT, Settings, SettingsError, parse_credentials
+
+KEY = "sk-test-0123456789"
+
+
+def read(tmp_path, file="", **environment):
+    env_file = tmp_path / "env"
+    env_file.write_text(file, encoding="utf-8")
+    return Settings.read({"GENLAB_ENV_FILE": str(env_file), **environment})
+
+
+def test_blank_counts_as_unset_and_the_environment_wins(tmp_path):
+    settings = read(
+        tmp_path, "OPENAI_API_KEY=\nOPENAI_BASE_URL=  \nGENLAB_PORT=8000\n", GENLAB_PORT="9000"
+    )
+    assert settings.openai_api_key is None
+    assert settings.openai_base_url is None
+    assert settings.port == 9000
+
+
+def test_example_names_every_variable_and_only_those(tmp_path):
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^([A-Z_]+)=", example, re.M))
+    known = {field.alias for field in Settings.model_fields.values()}
+    assert named - {"GENLAB_ENV_FILE"} == known
+    assert all(
+        re.search(rf"#[^\n]*\n(?:#[^\n]*\n)*(?:[A-Z_]+=.*\n)?{name}=", example) for name in named
+    )
+    assert read(tmp_path, example) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENLAB_PORT", "eighty"),
+        ("GENLAB_DEVICE", "tpu"),
+        ("GENLAB_PUBLIC", "perhaps"),
+        ("OPENAI_BASE_URL", "localhost:11434"),
+        ("OPENAI_TIMEOUT", "nan"),
+        ("GENLAB_MEMORY_GB", "-1"),
+        ("GENLAB_QUEUE_SIZE", "0"),
+    ],
+)
+def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path, name, value):
+    with pytest.raises(SettingsError) as told:
+        read(tmp_path, **{name: value})
+    assert name in str(told.value)
+    assert value not in str(told.value).replace(name, "").replace("than 0", "")
+
+
+def test_a_key_is_never_shown(tmp_path):
+    settings = read(tmp_path, OPENAI_API_KEY=KEY)
+    assert settings.openai_api_key.get_secret_value() == KEY
+    for text in (repr(settings), str(settings), settings.model_dump_json()):
+        assert KEY not in text
+
+
+def test_a_public_page_spends_and_downloads_nothing_unless_told(tmp_path):
+    here = read(tmp_path, OPENAI_API_KEY=KEY)
+    assert here.may_use_server_key
+    assert here.may_download
+    for public in (here.shared(), read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab")):
+        assert public.public
+        assert not public.may_use_server_key
+        assert not public.may_download
+    told = {"GENLAB_PUBLIC_SERVER_KEY": "true", "GENLAB_PUBLIC_DOWNLOADS": "true"}
+    public = read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab", **told)
+    assert public.may_use_server_key
+    assert public.may_download
+
+
+def test_credentials(tmp_path):
+    assert read(tmp_path, GENLAB_AUTH="a:b, c:d:e").credentials == [("a", "b"), ("c", "d:e")]
+    assert read(tmp_path).credentials is None
+    for bad in ("nocolon", ":b", "a:"):
+        with pytest.raises(SettingsError):
+            parse_credentials(bad)
