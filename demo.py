@@ -22,7 +22,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
     parser.add_argument("--share", action="store_true", help="make a public link")
     parser.add_argument("--host", help="address to listen on (0.0.0.0: the whole network)")
-    parser.add_argument("--port", type=int, help="port (default: 7860 or the next that is free)")
+    parser.add_argument("--port", type=int, help="7860 or the next that is free by default")
     parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors to log in")
     return parser.parse_args(argv)
 
@@ -34,10 +34,7 @@ def launch_options(settings: Settings, cache: ModelCache) -> dict:
         "css": CSS,
         "head": HEAD,
         "i18n": I18N,
-        "footer_links": [
-            "api",
-            "gradio",
-        ],  # without "settings": its language picker would part from ours
+        "footer_links": ["api", "gradio"],  # "settings" has a language picker beside ours
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
@@ -60,11 +57,13 @@ if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the mo
 
 with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)) as demo:
     context = Context(settings, cache)
-    open_models = header.build(context)
+    open_models, switch = header.build(context)
+    tabs: dict[str, gr.Tab] = {}
     with gr.Tabs(elem_id="tabs"):
         for name, build in TABS.items():
-            with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}"):
+            with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}") as tabs[name]:
                 build(context)
+    header.bind_language(demo, switch, tabs)
     models_panel.build(context, open_models)
     demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")
 demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)

@@ -5,19 +5,28 @@ import gradio as gr
 from models.base import ModelSpec, Task
 from models.placement import place
 from tabs.context import Context
-from tabs.text import both, t
-from tabs.theme import SWITCH_LANGUAGE
+from tabs.text import LANGUAGES, STRINGS, both, t
+from tabs.theme import relabel
 
 
-def build(context: Context) -> gr.Button:
-    """Lay the header out and return the button that opens the Models panel."""
+def build(context: Context) -> tuple[gr.Button, gr.Button]:
+    """Lay the header out; return the button that opens the Models panel and the language switch."""
     with gr.Row(elem_id="header"):
         gr.Markdown(t("page.title"), elem_id="title")
         gr.HTML(_machine(context), elem_id="machine")
         models = gr.Button(t("page.models"), size="sm", elem_id="open-models")
         switch = gr.Button(t("page.other_language"), size="sm", elem_id="language")
-    switch.click(None, js=SWITCH_LANGUAGE)
-    return models
+    return models, switch
+
+
+def bind_language(page: gr.Blocks, switch: gr.Button, tabs: dict[str, gr.Tab]) -> None:
+    """Let the switch change the page's language in place.
+
+    Gradio translates all but the labels of tabs that were never opened: those are handed in anew.
+    """
+    labels = {lang: [STRINGS[lang][f"{name}.tab"] for name in tabs] for lang in LANGUAGES}
+    switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
+    page.load(None, None, [*tabs.values()], js=relabel(labels, "language"))
 
 
 def _machine(context: Context) -> str:

@@ -1,6 +1,6 @@
 """Pieces that every tab has, in the same words and places."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import Any
 
 import gradio as gr
@@ -32,8 +32,28 @@ def stop_button(tab: str) -> gr.Button:
     return gr.Button(t("page.stop"), elem_id=f"{tab}-stop", elem_classes="stop-button")
 
 
+def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str) -> None:
+    """Let a stop button end events and then say so in the status line.
+
+    First the end, then the words: sent along with the end they could be lost with its stream.
+
+    Args:
+        stop: the button.
+        events: what it cancels, as their binding returned them.
+        status: where it is said.
+        said: HTML.
+    """
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    ended = stop.click(None, cancels=list(events), **private)
+    ended.then(lambda: said, None, status, **private)
+
+
 def examples_box(
-    tab: str, samples: list[list[Any]], inputs: list[gr.components.Component], start: str
+    tab: str,
+    samples: Sequence[Sequence[Any]],
+    inputs: Sequence[gr.components.Component],
+    start: str,
+    titles: Sequence[str] | None = None,
 ) -> None:
     """Examples, of which a click fills the inputs and presses the start button.
 
@@ -41,25 +61,25 @@ def examples_box(
 
     Args:
         tab: the tab's name.
-        samples: values of the inputs, a list an example; the first value is shown.
+        samples: values of the inputs, a sequence an example.
         inputs: what they are filled into.
         start: elem_id of the start button.
+        titles: what is shown of each example; by default its first value.
     """
     box = gr.Dataset(
         label=t("page.examples"),
         components=[gr.Textbox(visible=False)],
-        samples=[[str(sample[0])] for sample in samples],
+        samples=[[title] for title in titles or [str(sample[0]) for sample in samples]],
         type="index",
         elem_id=f"{tab}-examples",
     )
 
     def fill(index: int) -> Any:
         sample = samples[index]
-        return sample if len(inputs) > 1 else sample[0]
+        return tuple(sample) if len(inputs) > 1 else sample[0]
 
-    box.click(fill, box, inputs, api_visibility="private", show_progress="hidden").then(
-        None, js=f"() => {{ document.getElementById('{start}').click(); }}"
-    )
+    filled = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")
+    filled.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
 
 
 def recipe_box(tab: str) -> gr.Code:

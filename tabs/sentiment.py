@@ -11,7 +11,15 @@ from models.choice import choose, language_of
 from models.requests import SentimentRequest
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bars, examples_box, how_it_works, model_picker, recipe_box, stop_button
+from tabs.parts import (
+    bars,
+    bind_stop,
+    examples_box,
+    how_it_works,
+    model_picker,
+    recipe_box,
+    stop_button,
+)
 from tabs.text import STRINGS, both, t
 
 EXAMPLES = [
@@ -65,9 +73,7 @@ def build(context: Context) -> None:
         api_visibility="private",
         show_progress="hidden",
     )
-    stop.click(
-        lambda: line(both("page.stopped")), None, status, cancels=[event], api_visibility="private"
-    )
+    bind_stop(stop, [event], status, line(both("page.stopped")))
     _endpoint(context)
 
 
@@ -93,6 +99,8 @@ def _notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:
     notes: list[str] = []
     if scores.parts > 1:
         notes.append(both("sentiment.parts", parts=scores.parts))
+    if scores.multi_label:
+        notes.append(both("sentiment.multi_label"))
     if "*" not in spec.languages and language_of(text) not in spec.languages:
         notes.append(both("sentiment.language", languages=", ".join(spec.languages)))
     return notes

@@ -1,5 +1,7 @@
 """The look: one accent, system fonts (nothing is fetched from outside), and the language switch."""
 
+import json
+
 import gradio as gr
 
 THEME = gr.themes.Soft(
@@ -98,36 +100,50 @@ button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
 }
 """
 
-# Before Gradio starts: the page's language is the address's (?lang=), else the last one chosen, else
-# the browser's. It is put into the address, because Gradio sends that along with every request, and
-# shown to Gradio as the browser's own, so that its built-in words follow too. Switching asks Gradio's
-# own module to change the locale in place; if that module moves, the page is loaded anew.
+# The page's language is the address's (?lang=), else the last one chosen, else the browser's. It is put
+# into the address, because Gradio sends that along with every request. Gradio itself starts in the
+# browser's language; its own module is asked to change it, now and at the switch, in place; if that
+# module moves, a switch loads the page anew.
 HEAD = """
 <script>
 (function () {
   const known = (l) => ((l || "").toLowerCase().startsWith("ko") ? "ko" : "en");
   const remembered = () => { try { return localStorage.getItem("genlab.language"); } catch { return null; } };
-  let lang = known(new URLSearchParams(location.search).get("lang") || remembered() || navigator.language);
+  const browsers = known(navigator.language);
+  let lang = known(new URLSearchParams(location.search).get("lang") || remembered() || browsers);
   const show = () => {
     const query = new URLSearchParams(location.search);
     query.set("lang", lang);
     history.replaceState(history.state, "", location.pathname + "?" + query + location.hash);
     document.documentElement.lang = lang;
   };
+  const tellGradio = async () => {
+    const core = performance.getEntriesByType("resource").map((e) => e.name)
+      .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
+    (await import(core)).changeLocale(lang);
+  };
   Object.defineProperty(navigator, "language", { get: () => lang, configurable: true });
   show();
+  if (lang !== browsers) tellGradio().catch(() => {});
   window.genlab = {
     language: () => lang,
     switchLanguage: async () => {
       lang = lang === "ko" ? "en" : "ko";
       try { localStorage.setItem("genlab.language", lang); } catch { /* private window */ }
       show();
-      const core = performance.getEntriesByType("resource").map((e) => e.name)
-        .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
-      try { (await import(core)).changeLocale(lang); } catch { location.reload(); }
+      try { await tellGradio(); } catch { location.reload(); }
+      return lang;
     },
   };
 })();
 </script>
 """
-SWITCH_LANGUAGE = "() => { window.genlab.switchLanguage(); }"
+
+
+def relabel(labels: dict[str, list[str]], call: str) -> str:
+    """JavaScript that calls window.genlab's `call` for a language and hands back labels in it."""
+    update = '{ __type__: "update", label }'
+    return f"""async () => {{
+      const lang = await window.genlab.{call}();
+      return {json.dumps(labels, ensure_ascii=False)}[lang].map((label) => ({update}));
+    }}"""

@@ -208,3 +208,35 @@ def test_a_key_never_reaches_the_page(tmp_path):
     finally:
         server.process.terminate()
         server.process.wait(20)
+
+
+def test_a_space_spends_no_key_and_downloads_nothing(tmp_path):
+    key = "sk-test-not-for-visitors"
+    server = start_server(
+        tmp_path,
+        SPACE_ID="somebody/genlab",
+        OPENAI_API_KEY=key,
+        OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+    )
+    try:
+        client = Client(server.url, verbose=False)
+        with pytest.raises(AppError, match="needs an API key"):
+            client.predict("hi", model="openai", api_name="/chat")
+        with pytest.raises(AppError, match="downloads are off"):
+            client.predict("hi", model="openai-community/gpt2", api_name="/chat")
+    finally:
+        server.process.terminate()
+        server.process.wait(20)
+
+
+def test_a_login_is_asked_for_where_the_host_wants_one(tmp_path):
+    server = start_server(tmp_path, "--auth", "teacher:lesson")
+    try:
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(server.url + "config")
+        assert told.value.code == 401
+        client = Client(server.url, auth=("teacher", "lesson"), verbose=False)
+        assert "/chat" in client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    finally:
+        server.process.terminate()
+        server.process.wait(20)

@@ -1,11 +1,19 @@
 """What stands between the chat page or a program and the model: turns, notes, words."""
 
+import gradio as gr
 import pytest
 
+from models.cache import ModelCache
 from models.errors import InvalidInput
+from models.settings import Settings
 from tabs.chat.history import MOST, messages, text_of
-from tabs.chat.talk import note
+from tabs.chat.talk import View, again, answer, note, undone
+from tabs.context import Context
 from tabs.text import STRINGS
+from tests.stub_server import WHOLE, StubServer, chunk
+
+# system prompt, model, model name, key, temperature, top_p, max new tokens, seed, samples
+DIALS = ["Be kind.", "openai", "", "sk-own", 0.5, 0.9, 20, 3, 1]
 
 
 def turn(role: str, content) -> dict:
@@ -70,3 +78,62 @@ def test_notes_name_the_parameter_in_both_languages():
     assert "3" in note("turns_left_out:3")
     assert note("plain_continuation")
     assert note("parameter_left_out:max_completion_tokens") == ""
+
+
+def context(server: StubServer, **values) -> Context:
+    limits = Settings.model_validate({"openai_base_url": server.url} | values)
+    return Context(limits, ModelCache(limits))
+
+
+def shown(updates, told: dict | None = None) -> dict:
+    """The view after all updates; kept in `told` even when an error follows."""
+    view = {} if told is None else told
+    for update in updates:
+        named = dict(zip(View._fields, update, strict=True))
+        view |= {k: v for k, v in named.items() if v != gr.skip()}
+    return view
+
+
+def test_an_answer_fills_the_view():
+    with StubServer((200, WHOLE)) as server:
+        view = shown(answer(context(server, openai_model="m"), None, [], "Hi", DIALS))
+    assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert view["message"] == ""
+    assert "seed 3" in view["status"]
+    assert 'model="m"' in view["code"].replace("'", '"')
+    assert "sk-own" not in str(view)
+    assert server.asked[0]["model"] == "m"
+
+
+def test_the_half_answer_stays_and_is_marked_when_the_server_breaks_off():
+    view: dict = {}
+    with (
+        StubServer((200, [chunk("Hel"), chunk("lo")])) as server,
+        pytest.raises(gr.Error, match="broke off"),
+    ):
+        shown(answer(context(server), None, [], "Hi", DIALS), view)
+    assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert STRINGS["en"]["chat.cut"] in view["status"]
+
+
+def test_a_question_without_an_answer_stays_and_can_be_asked_again():
+    view: dict = {}
+    with StubServer((401, {"error": {"code": "invalid_api_key"}}), (200, WHOLE)) as server:
+        page = context(server)
+        with pytest.raises(gr.Error, match="key"):
+            shown(answer(page, None, [], "Hi", DIALS), view)
+        assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "")]
+        assert STRINGS["en"]["chat.unanswered"] in view["status"]
+        repeated = shown(again(page, None, view["chatbot"], 0, None, DIALS))
+    assert repeated["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert "message" not in repeated
+
+
+def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
+    earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
+    with StubServer((200, WHOLE)) as server:
+        edited = shown(again(context(server), None, earlier, 2, "e", DIALS))
+    assert edited["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
+    assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
+    back = shown([undone(None, earlier, 2)])
+    assert (back["chatbot"], back["message"]) == (earlier[:2], "c")

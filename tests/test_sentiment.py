@@ -32,7 +32,38 @@ def starters(tmp_path_factory):
     tiny.classifier(folder / "several", ("joy", "anger", "fear"), **_MULTI_LABEL)
     tiny.classifier(folder / "stars", ("stars",))
     tiny.bert_base(folder / "base")
-    tiny.minilm_adapter(folder / "adapter")
+    save_adapter(folder / "adapter")
+    return folder
+
+
+def save_adapter(folder: Path) -> Path:
+    """A LoRA adapter with a head on all-MiniLM-L6-v2, untrained but not without effect."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    from models.minilm import minilm_folder
+
+    torch.manual_seed(0)
+    labels = tiny.named(("negative", "positive"))
+    base = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), **labels)
+    saved = ["pooler", "classifier"]
+    # Both factors random (init_lora_weights), so that the adapter changes what the model says.
+    lora = LoraConfig(
+        task_type="SEQ_CLS",
+        r=4,
+        target_modules=["query", "value"],
+        modules_to_save=saved,
+        init_lora_weights=False,
+    )
+    model = get_peft_model(base, lora)
+    with torch.no_grad():
+        model.base_model.model.classifier.modules_to_save["default"].weight.mul_(20)
+    model.save_pretrained(folder)
+    model.base_model.model.config.save_pretrained(folder)
+    written = json.loads((folder / "adapter_config.json").read_text())
+    written["base_model_name_or_path"] = "sentence-transformers/all-MiniLM-L6-v2"  # not its path
+    (folder / "adapter_config.json").write_text(json.dumps(written))
     return folder
 
 

@@ -101,7 +101,8 @@ def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_pa
     rows = sided("own_en", 32)
     lines = [text for text, _ in rows]
     model = english.new_model()
-    english.fit(model, rows, 8, rate=1e-3)
+    english.fit(model, rows, 8, rate=3e-4)
+    model = english.as_adapter(model)
     before = loop.predict(model, english.tokenised(lines), 0)
     assert ((before[:, 1] > before[:, 0]) == [label for _, label in rows]).mean() >= 0.9
     english.save(model, 2.0, tmp_path)

@@ -44,8 +44,8 @@ QUESTIONS = {
         ("저랑 결혼해 주실래요?", "당신을 제 배우자로 맞이하고 싶어요"),
         ("요즘 너무 외로워요", "저는 외로워요"),
         ("저를 위해 노래 한 곡 불러 주세요", "무언가 노래해줘"),
-        ("정말 고맙습니다", "고마워요"),
-        ("몇 살이에요?", "너 어리니?"),
+        ("오늘 도와줘서 정말 고마워요", "고마워요"),
+        ("너는 도대체 몇 살이니?", "너 어리니?"),
     ],
 }
 
@@ -87,18 +87,23 @@ def shipped() -> Iterator[Shipped]:
 def test_the_template_writes_what_training_saw(tiny: Tiny) -> None:
     _, tokenizer = tiny
     turns = [
-        batches.Turn("en", "Hello", "Hi!", 0),
-        batches.Turn("ko", "안녕하세요", "안녕!", 1),
+        batches.Turn("en", "Hello", "Hi!", 0, 2),
+        batches.Turn("ko", "안녕하세요", "안녕!", 1, 2),
     ]
-    (ids, targets, intents) = next(
+    ids, targets, intents, personas = next(
         batches.encode([("Be witty.", turns)], tokenizer, tokenizer.backend_tokenizer)
     )
     messages = evaluation.chat("Be witty.", "Hello", "Hi!", "안녕하세요", "안녕!")
     assert tokenizer.apply_chat_template(messages)["input_ids"] == ids
     spoken = [token for token in targets if token != batches.NOT_JUDGED]
     assert tokenizer.decode(spoken) == f"Hi!{model.END}안녕!{model.END}"
-    opened = [ids[place] for place, number in enumerate(intents) if number != batches.NOT_JUDGED]
-    assert opened == [tokenizer.convert_tokens_to_ids(model.ASSISTANT)] * 2
+    opened = [
+        place for place, token in enumerate(ids) if tokenizer.decode(token) == model.ASSISTANT
+    ]
+    for numbers, expected in ((intents, [0, 1]), (personas, [2, 2])):
+        judged = [place for place, number in enumerate(numbers) if number != batches.NOT_JUDGED]
+        assert judged == opened
+        assert [numbers[place] for place in judged] == expected
 
 
 def test_the_template_bounds_a_long_chat_and_lets_nobody_open_a_role(tiny: Tiny) -> None:
@@ -137,7 +142,7 @@ def test_conversations_in_one_row_do_not_see_each_other(tiny: Tiny) -> None:
     before = trainer.loss(rows).item()
     first = rows.segment == 1
     rows.ids[first] = tokenizer.convert_tokens_to_ids(model.USER)
-    rows.target[first] = rows.intent[first] = batches.NOT_JUDGED
+    rows.target[first] = rows.intent[first] = rows.persona[first] = batches.NOT_JUDGED
     without = trainer.loss(rows).item()
     rows.ids[first] = tokenizer.convert_tokens_to_ids(model.SYSTEM)
     assert trainer.loss(rows).item() == pytest.approx(without, rel=1e-6)
@@ -194,7 +199,7 @@ def taught(language: str) -> evaluation.Known:
     return evaluation.Known.of(Dialogues(intents, (), ()))
 
 
-@pytest.mark.parametrize(("language", "least_right"), [("en", 0.8), ("ko", 0.75)])
+@pytest.mark.parametrize(("language", "least_right"), [("en", 0.8), ("ko", 0.7)])
 def test_shipped_answers_fit_question_persona_and_language(
     shipped: Shipped, language: str, least_right: float
 ) -> None:

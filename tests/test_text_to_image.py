@@ -1,6 +1,5 @@
 """The image engine on a real, tiny StableDiffusionPipeline, through the real cache and jobs."""
 
-import io
 import json
 import re
 import shutil
@@ -13,28 +12,16 @@ import pytest
 from PIL import Image
 
 from models import sources
-from models.base import Finished, ImagesDone, ModelSpec, Placement, StepDone, Stop, Task
+from models.base import ImagesDone, StepDone, Stop
 from models.cache import ModelCache
-from models.errors import Damaged, InvalidInput, ModelError, NotFound, Refused, Stopped
+from models.errors import InvalidInput, ModelError, Stopped
 from models.jobs import run
 from models.recipe.text_to_image import python
 from models.requests import ImageRequest
 from models.settings import Settings
-from models.text_to_image import DiffusersTextToImage
-from models.text_to_image.loading import load_pipeline, variant
 from models.text_to_image.png import parameters, sampler
 from tests import tiny
-
-CPU = Placement("cpu", "float32", "no_gpu", 1)
-TINY = ModelSpec(
-    id="tests/tiny",
-    task=Task.TEXT_TO_IMAGE,
-    engine="models.text_to_image:DiffusersTextToImage",
-    source="starter:tiny",
-    label="Tiny",
-    cpu_threads=1,
-    defaults={"guidance_scale": 5.0, "num_inference_steps": 3},
-)
+from tests.pictures import TINY, draw, load, opened
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +47,6 @@ def _starters(starters, monkeypatch):
 def copy(starters, tmp_path):
     """A copy of the tiny pipeline to be spoilt."""
     return shutil.copytree(starters / "tiny", tmp_path / "copy")
-
-
-def draw(cache, prompt="a red circle", spec=TINY, **values):
-    asked = ImageRequest.of(prompt=prompt, **{"seed": 7, **values})
-    events = list(run(cache, spec, asked))
-    assert isinstance(events[-1], Finished)
-    return [e for e in events if isinstance(e, ImagesDone)][-1], events
-
-
-def load(folder, spec=TINY, placement=CPU):
-    return DiffusersTextToImage.load(spec, folder, placement, Settings())
-
-
-def opened(png):
-    return Image.open(io.BytesIO(png))
 
 
 # ---------------------------------------------------------------- what is drawn
@@ -257,67 +229,6 @@ def test_unknown_words_are_named_and_nothing_known_is_refused(copy):
         with pytest.raises(InvalidInput) as told:
             unknown(prompt)
         assert told.value.code == "invalid_unknown_words"
-
-
-# ---------------------------------------------------------------- loading
-
-
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("unet/diffusion_pytorch_model.safetensors", b"\x10\0\0\0\0\0\0\0{}"),
-        ("vae/diffusion_pytorch_model.safetensors", None),
-        ("text_encoder/config.json", b"{"),
-        ("model_index.json", None),
-    ],
-)
-def test_a_damaged_starter_names_the_file_and_what_rebuilds_it(copy, monkeypatch, file, content):
-    spoilt = copy / file
-    spoilt.unlink() if content is None else spoilt.write_bytes(content)
-    monkeypatch.setattr(sources, "STARTERS", copy.parent)
-    monkeypatch.setattr(sources, "REBUILD", {"copy": "python -m rebuild"})
-    fresh = ModelCache(Settings())
-    with pytest.raises(Damaged) as told:
-        draw(fresh, spec=replace(TINY, source="starter:copy"))
-    assert told.value.params["file"].startswith(f"models/starter/copy/{file.partition('/')[0]}")
-    assert told.value.params["command"] == "python -m rebuild"
-    assert fresh.status() == []
-
-
-def test_what_is_no_pipeline_or_only_pickled_is_refused(copy):
-    spec = replace(TINY, source="hub:tests/other")
-    for weights in copy.glob("*/*.safetensors"):
-        weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(Refused):
-        load_pipeline(spec, copy, CPU)
-    (copy / "model_index.json").unlink()
-    with pytest.raises(NotFound):
-        load_pipeline(spec, copy, CPU)
-
-
-def test_half_precision_files_are_read_where_they_are_all_or_wanted(starters, copy):
-    assert variant(copy, "float16") is None
-    for weights in copy.glob("*/*.safetensors"):
-        weights.rename(weights.with_suffix(".fp16.safetensors"))
-    assert variant(copy, "float16") == variant(copy, "float32") == "fp16"
-    asked = ImageRequest.of(prompt="x", seed=1)
-    pictures = [
-        list(load(folder).stream(asked, Stop()))[-1].images for folder in (copy, starters / "tiny")
-    ]
-    assert pictures[0] == pictures[1]
-    shutil.copytree(starters / "tiny", copy, dirs_exist_ok=True)
-    assert (variant(copy, "float16"), variant(copy, "float32")) == ("fp16", None)
-
-
-def test_bytes_held_are_those_of_the_weights(starters):
-    from safetensors import safe_open
-
-    stored = 0
-    for file in (starters / "tiny").rglob("*.safetensors"):
-        with safe_open(file, "pt") as weights:
-            stored += sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118
-    held = load(starters / "tiny").nbytes()
-    assert stored * 4 <= held <= stored * 4 * 1.02  # float32, with a few buffers
 
 
 # ---------------------------------------------------------------- the recipe

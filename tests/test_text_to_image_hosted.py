@@ -2,10 +2,7 @@
 
 import base64
 import io
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
@@ -27,6 +24,7 @@ from models.recipe.text_to_image import python
 from models.registry import find
 from models.requests import ImageRequest
 from models.settings import Settings
+from tests.stub_server import StubServer, fault
 
 SPEC = find(Task.TEXT_TO_IMAGE, "openai-images")
 KEY = "sk-typed-by-a-person"
@@ -39,56 +37,14 @@ def answer(count):
     return {"created": 1, "data": [{"b64_json": image}] * count}
 
 
-def error(code, param=None, kind="invalid_request_error"):
-    return {"error": {"message": "no", "type": kind, "param": param, "code": code}}
-
-
-class Server(ThreadingHTTPServer):
-    """Answers from a list of (status, body) by turn; keeps what it was asked; None hangs."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.asked, self.keys = [], [], []
-        self.done = threading.Event()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append(json.loads(body))
-        self.server.keys.append(self.headers["Authorization"])
-        status, said = self.server.answers[0]
-        if len(self.server.answers) > 1:
-            self.server.answers.pop(0)
-        if status is None:
-            self.server.done.wait(20)
-            return
-        said = json.dumps(said).encode() if isinstance(said, dict) else said
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server():
-    server = Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.done.set()
-    server.shutdown()
-    server.server_close()
+    with StubServer() as server:
+        yield server
 
 
 def settings(server, **values):
-    url = f"http://127.0.0.1:{server.server_port}/v1"
-    return Settings(openai_base_url=url, openai_image_model="image-model", **values)
+    return Settings(openai_base_url=server.url, openai_image_model="image-model", **values)
 
 
 def draw(server, limits=None, **values):
@@ -113,7 +69,7 @@ def test_pictures_come_back_as_png_with_the_prompt_inside(server):
 
 
 def test_a_parameter_that_the_server_does_not_know_is_left_out(server):
-    server.answers = [(400, error("unknown_parameter", "size")), (200, answer(1))]
+    server.answers = [(400, fault("unknown_parameter", param="size")), (200, answer(1))]
     assert len(draw(server).images) == 1
     assert set(server.asked[0]) - set(server.asked[1]) == {"size"}
 
@@ -121,15 +77,15 @@ def test_a_parameter_that_the_server_does_not_know_is_left_out(server):
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code"),
     [
-        (401, error("invalid_api_key"), WrongKey, "wrong_key"),
-        (403, error("country"), Refused, "refused_by_server"),
-        (404, error("model_not_found"), NotFound, "not_found"),
-        (429, error("insufficient_quota", kind="insufficient_quota"), QuotaExceeded, None),
-        (429, error("rate_limit_exceeded"), RateLimited, None),
-        (400, error("moderation_blocked"), Refused, "refused_content"),
-        (400, error("bad", "prompt"), InvalidInput, "invalid_for_server"),
-        (500, error("server_error"), Unavailable, "unavailable_server"),
-        (200, b"<html>", Unavailable, "unavailable_server"),
+        (401, fault("invalid_api_key"), WrongKey, "wrong_key"),
+        (403, fault("country"), Refused, "refused_by_server"),
+        (404, fault("model_not_found"), NotFound, "not_found"),
+        (429, fault("insufficient_quota"), QuotaExceeded, None),
+        (429, fault("rate_limit_exceeded"), RateLimited, None),
+        (400, fault("moderation_blocked"), Refused, "refused_content"),
+        (400, fault("bad", param="prompt"), InvalidInput, "invalid_for_server"),
+        (500, fault("server_error"), Unavailable, "unavailable_server"),
+        (200, "<html>", Unavailable, "unavailable_server"),
         (200, {"created": 1, "data": []}, Unavailable, "unavailable_server"),
         (200, {"data": [{"b64_json": "bm90IGEgcGljdHVyZQ=="}]}, Unavailable, "unavailable_server"),
     ],
@@ -148,14 +104,14 @@ def test_a_server_that_is_down_or_silent_is_told_apart(server):
     with pytest.raises(Unavailable) as told:
         draw(server, down)
     assert told.value.code == "unavailable_server"
-    server.answers = [(None, None)]
+    server.answers = [(200, (20.0,))]
     with pytest.raises(Unavailable) as told:
         draw(server, settings(server, openai_timeout=0.05))
     assert told.value.code == "unavailable_timeout"
 
 
 def test_stop_does_not_wait_for_the_server(server):
-    server.answers = [(None, None)]
+    server.answers = [(200, (20.0,))]
     cache = ModelCache(settings(server))
     events = run(cache, SPEC, ImageRequest.of(prompt="x", api_key=KEY))
     while not server.asked:
@@ -189,7 +145,7 @@ def test_the_recipe_asks_the_same_and_holds_no_key(server, tmp_path, monkeypatch
     code = python(SPEC, asked, None)
     assert KEY not in code
     monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "recipe", "exec"), {})
     assert server.asked[0] == server.asked[1]

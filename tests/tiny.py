@@ -3,7 +3,6 @@
 Libraries are imported where they are used: a test of one task does not wait for another's.
 """
 
-import json
 import string
 from pathlib import Path
 from typing import Any
@@ -171,9 +170,13 @@ def classifier(
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(0)
-    names = dict(enumerate(labels))
-    config = bert_config(id2label=names, label2id={v: k for k, v in names.items()}, **fields)
+    config = bert_config(**named(labels), **fields)
     return save_bert(BertForSequenceClassification(config), folder)
+
+
+def named(labels: tuple[str, ...]) -> dict[str, Any]:
+    """The two tables of class names in a configuration."""
+    return {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
 
 
 def bert_base(folder: Path) -> Path:
@@ -193,37 +196,6 @@ def sentence_encoder(folder: Path) -> Path:
     bert = Transformer(str(bert_base(folder / "bert")), max_seq_length=32)
     pooling = Pooling(bert.get_embedding_dimension(), pooling_mode="mean")
     SentenceTransformer(modules=[bert, pooling, Normalize()], device="cpu").save(str(folder))
-    return folder
-
-
-def minilm_adapter(folder: Path) -> Path:
-    """A LoRA adapter with a head on all-MiniLM-L6-v2, untrained but not without effect."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForSequenceClassification
-
-    from models.minilm import minilm_folder
-
-    torch.manual_seed(0)
-    names = {0: "negative", 1: "positive"}
-    base = AutoModelForSequenceClassification.from_pretrained(
-        minilm_folder(), id2label=names, label2id={v: k for k, v in names.items()}
-    )
-    lora = LoraConfig(
-        task_type="SEQ_CLS",
-        r=4,
-        target_modules=["query", "value"],
-        modules_to_save=["pooler", "classifier"],
-        init_lora_weights=False,  # both factors random: the adapter changes what the model says
-    )
-    model = get_peft_model(base, lora)
-    with torch.no_grad():
-        model.base_model.model.classifier.modules_to_save["default"].weight.mul_(20)
-    model.save_pretrained(folder)
-    model.base_model.model.config.save_pretrained(folder)
-    written = json.loads((folder / "adapter_config.json").read_text())
-    written["base_model_name_or_path"] = "sentence-transformers/all-MiniLM-L6-v2"  # not its path
-    (folder / "adapter_config.json").write_text(json.dumps(written))
     return folder
 
 

@@ -13,7 +13,7 @@ import gradio as gr
 from tabs.chat import controls, endpoint, talk
 from tabs.context import Context
 from tabs.events import line
-from tabs.parts import examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
 from tabs.text import both, t
 
 # A message and the system prompt it is shown with.
@@ -59,9 +59,10 @@ def build(context: Context) -> None:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
     view = talk.View(chatbot, message, status, samples, code)
     events = _talking(context, view, dials, start)
-    stopped = line(both("page.stopped"))
-    stop.click(lambda: stopped, None, status, cancels=events, api_visibility="private")
-    chatbot.clear(talk.cleared, None, list(view[2:]), cancels=events, api_visibility="private")
+    bind_stop(stop, events, status, line(both("page.stopped")))
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    emptied = chatbot.clear(None, cancels=events, **private)
+    emptied.then(talk.cleared, None, [v for v in view if v is not message], **private)
     endpoint.build(context)
 
 
@@ -91,10 +92,10 @@ def _talking(
     sending = gr.on(
         [start.click, message.submit], send, [chatbot, message, *dials], trigger_mode="once", **job
     )
-    # Pressed while an answer is coming, these end it first.
-    editing = chatbot.edit(edit, [chatbot, *dials], cancels=[sending], **job)
-    retrying = chatbot.retry(retry, [chatbot, *dials], cancels=[sending, editing], **job)
-    chatbot.undo(undo, chatbot, cancels=[sending, editing, retrying], **job)
+    # While an answer is coming, the chatbot disables these by itself.
+    editing = chatbot.edit(edit, [chatbot, *dials], **job)
+    retrying = chatbot.retry(retry, [chatbot, *dials], **job)
+    chatbot.undo(undo, chatbot, **job)
     return [sending, editing, retrying]
 
 

@@ -28,16 +28,8 @@ def build(context: Context) -> None:
     ) -> Generator[str]:
         """Answer a message. What is left at None is the model's own; seed -1 draws one.
 
-        Args:
-            message: what is said to the model.
-            history: earlier turns, oldest first, each {"role": "user" or "assistant", "content"}.
-            system_prompt: who the model shall be.
-            model: "auto", an id of the catalogue, or any Hugging Face id.
-            temperature: 0 takes the likeliest token each time.
-            top_p: nucleus sampling.
-            max_new_tokens: at most so many tokens in the answer.
-            seed: of the draw.
-            request: filled in by Gradio.
+        `history` is a list of earlier turns, each {"role": "user" or "assistant", "content"};
+        `model` is "auto", an id of the catalogue or any Hugging Face id.
 
         Yields:
             The answer so far, again and again as it grows; "" while it waits.

@@ -120,12 +120,11 @@ def _shown(
     reply: _Answer,
 ) -> Generator[Frame]:
     if isinstance(event, TextDelta):
+        first = not reply.shown
         if reply.add(event):
-            yield frame(
-                chatbot=_with(turns, reply.texts[0]),
-                samples=_cards(reply.texts),
-                status=line(both("chat.writing")),
-            )
+            shown = {"chatbot": _with(turns, reply.texts[0]), "samples": _cards(reply.texts)}
+            # The line is written once: an update on its way must not cover a later "Stopped".
+            yield frame(**shown, **{"status": line(both("chat.writing"))} if first else {})
     elif isinstance(event, ChatDone):
         reply.done = event
     elif isinstance(event, Finished) and reply.done:
@@ -207,8 +206,8 @@ def undone(request: gr.Request, history: Any, index: Any) -> Frame:
 
 
 def cleared() -> tuple[Any, ...]:
-    """Status, samples and code of an empty conversation."""
-    return line(both("chat.empty")), _cards([]), ""
+    """Chatbot, status, samples and code of an empty conversation."""
+    return [], line(both("chat.empty")), _cards([]), ""
 
 
 def _parted(history: Any, index: Any) -> tuple[list[Any], str]:

@@ -13,7 +13,7 @@ from models.registry import models_of
 from models.requests import SimilarityRequest
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import how_it_works, model_picker, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
 from tabs.sentence_similarity.show import matrix, note, pair
 from tabs.text import both, spans, t
 
@@ -54,13 +54,8 @@ def build(context: Context) -> None:
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
-            examples = gr.Dataset(
-                label=t("page.examples"),
-                components=[gr.Textbox(visible=False)],
-                samples=[[_title(*example)] for example in EXAMPLES],
-                type="index",
-                elem_id=f"{TAB}-examples",
-            )
+            titles = [_title(*example) for example in EXAMPLES]
+            examples_box(TAB, EXAMPLES, [first, second, more], f"{TAB}-start", titles)
             model = model_picker(context, Task.SENTENCE_SIMILARITY, f"{TAB}-model", {WORD2VEC})
             about = gr.HTML(_about(context, "auto"), elem_id=f"{TAB}-about")
         with gr.Column():
@@ -78,17 +73,16 @@ def build(context: Context) -> None:
     def compare(a: str, b: str, more: str, model: str, request: gr.Request) -> Generator[Any]:
         yield from _compare(context, [a, b, *_lines(more)], model, request)
 
-    job: dict[str, Any] = {
-        "fn": compare,
-        "inputs": [first, second, more, model],
-        "outputs": [result, status, code],
-        "show_progress": "hidden",
-    }
     private: dict[str, Any] = {"api_visibility": "private"}
-    filled = examples.click(lambda i: EXAMPLES[i], examples, [first, second, more], **private)
-    events: list[Any] = [start.click(**job, **private), filled.then(**job, **private)]
-    events += [box.submit(**job, **private) for box in (first, second)]
-    stop.click(lambda: line(both("page.stopped")), None, status, cancels=events, **private)
+    job = gr.on(
+        [start.click, first.submit, second.submit],
+        compare,
+        [first, second, more, model],
+        [result, status, code],
+        show_progress="hidden",
+        **private,
+    )
+    bind_stop(stop, [job], status, line(both("page.stopped")))
     model.change(lambda model: _about(context, model), model, about, **private)
     _endpoint(context)
 

@@ -12,7 +12,7 @@ from models.requests import MAX_SEED, Word2VecRequest, drawn_seed
 from models.segment import training_sentences
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
 from tabs.sentence_similarity.show import neighbours, note, number, pair
 from tabs.text import both, t
 
@@ -47,13 +47,8 @@ def build(context: Context) -> None:
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
-            examples = gr.Dataset(
-                label=t("page.examples"),
-                components=[gr.Textbox(visible=False)],
-                samples=[[f"{a} ↔ {b}"] for _, a, b, *_ in EXAMPLES],
-                type="index",
-                elem_id=f"{TAB}-examples",
-            )
+            titles = [f"{a} ↔ {b}" for _, a, b, *_ in EXAMPLES]
+            examples_box(TAB, EXAMPLES, filled, f"{TAB}-start", titles)
             dials = _dials()
         with gr.Column():
             result = gr.HTML(
@@ -70,16 +65,11 @@ def build(context: Context) -> None:
     def train(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from _train(context, values, request)
 
-    job: dict[str, Any] = {
-        "fn": train,
-        "inputs": [*filled, *dials],
-        "outputs": [result, status, code],
-        "show_progress": "hidden",
-    }
     private: dict[str, Any] = {"api_visibility": "private"}
-    chosen = examples.click(lambda i: EXAMPLES[i], examples, filled, **private)
-    events: list[Any] = [start.click(**job, **private), chosen.then(**job, **private)]
-    stop.click(lambda: line(both("page.stopped")), None, status, cancels=events, **private)
+    job = start.click(
+        train, [*filled, *dials], [result, status, code], show_progress="hidden", **private
+    )
+    bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
 def _texts() -> list[gr.Textbox]:

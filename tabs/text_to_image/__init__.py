@@ -8,7 +8,7 @@ import gradio as gr
 from models.base import Task
 from tabs.context import Context
 from tabs.events import line
-from tabs.parts import examples_box, how_it_works, model_picker, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
 from tabs.text import both, t
 from tabs.text_to_image import controls, drawing, endpoint
 
@@ -60,7 +60,7 @@ def build(context: Context) -> None:
     }
     private: dict[str, Any] = {"api_visibility": "private"}
     start.click(None, js=TO_THE_RESULT)
-    events = [box(**job, **private) for box in (start.click, prompt.submit)]
+    events: list[Any] = [box(**job, **private) for box in (start.click, prompt.submit)]
     stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
-    stop.click(lambda: stopped, None, result.status, cancels=events, **private)
+    bind_stop(stop, events, result.status, stopped)
     endpoint.build(context)

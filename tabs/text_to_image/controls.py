@@ -104,7 +104,7 @@ def _adapted(context: Context, model: str) -> tuple[Any, ...]:
         spec = choose(Task.TEXT_TO_IMAGE, model, context.settings)
     except NotFound:
         return tuple(gr.skip() for _ in range(1 + len(Dials._fields)))
-    has = {"visible": not spec.hosted}
+    has: dict[str, Any] = {"visible": not spec.hosted}
     sizes = _sizes(spec)
     return (
         _about(context, spec),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
@@ -50,7 +50,7 @@ def build_result() -> Result:
             elem_id=f"{TAB}-result",
         ),
         gr.DownloadButton(
-            t(f"{TAB}.download"), visible=False, size="sm", elem_id=f"{TAB}-download"
+            cast(str, t(f"{TAB}.download")), visible=False, size="sm", elem_id=f"{TAB}-download"
         ),
         gr.HTML(padding=False, elem_id=f"{TAB}-status"),
     )
@@ -117,7 +117,8 @@ def _events(
             if now - shown >= _EVERY or event.step == 1:
                 shown = now
                 page = show.forming(preview, event, ask.num_images, now - began)
-                yield frame(forming=page, status="")
+                # The line is cleared once: a step that is still on its way must not clear "Stopped".
+                yield frame(forming=page, status="") if event.step == 1 else frame(forming=page)
         elif isinstance(event, ImagesDone):
             done = event
             if len(done.images) < ask.num_images:

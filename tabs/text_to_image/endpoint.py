@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ImagesDone, StepDone, Task
+from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
 from models.choice import choose
 from models.requests import ImageRequest
 from tabs.context import Context
@@ -49,19 +49,25 @@ def build(context: Context) -> None:
             )
             spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
             ask = ask.filled(spec)
-        done, step, steps = ImagesDone((), ()), 0, 0
-        for event in follow(context, spec, ask, request):
-            if isinstance(event, StepDone):
-                step, steps = event.step, event.total
-            if isinstance(event, ImagesDone):
-                done = event
-            elif isinstance(event, Finished):
-                files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
-                yield files, _facts(done, event)
-            else:  # also while waiting: only at a yield can a caller who left be noticed
-                yield [], {"step": step, "steps": steps}
+        yield from _results(context, spec, ask, request)
 
     gr.api(generate_image, api_name="generate_image")
+
+
+def _results(
+    context: Context, spec: ModelSpec, ask: ImageRequest, request: gr.Request
+) -> Generator[tuple[Files, dict[str, Any]]]:
+    done, step, steps = ImagesDone((), ()), 0, 0
+    for event in follow(context, spec, ask, request):
+        if isinstance(event, StepDone):
+            step, steps = event.step, event.total
+        if isinstance(event, ImagesDone):
+            done = event
+        elif isinstance(event, Finished):
+            files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
+            yield files, _facts(done, event)
+        else:  # also while waiting: only at a yield can a caller who left be noticed
+            yield [], {"step": step, "steps": steps}
 
 
 def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:

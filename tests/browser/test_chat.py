@@ -20,12 +20,14 @@ def says(page: Page, text: str, *, key: str = "Enter") -> None:
     page.press("#chat-message textarea", key)
 
 
-def answered(page: Page) -> None:
+def answered(page: Page, times: int = 1) -> None:
+    """Wait until so many answers are there and the last one is whole."""
+    expect(page.locator("#chat-bot .bot.message")).to_have_count(times, timeout=90_000)
     expect(page.locator("#chat-status")).to_contain_text("tokens", timeout=90_000)
 
 
 def turns(page: Page, role: str) -> list[str]:
-    return [text.strip() for text in page.locator(f"#chat-bot .{role} .message").all_inner_texts()]
+    return [text.strip() for text in page.locator(f"#chat-bot .{role}.message").all_inner_texts()]
 
 
 def test_an_example_answers_at_one_click_and_shows_its_python(page):
@@ -43,10 +45,9 @@ def test_several_turns_then_undo_edit_retry_and_clear(page):
     says(page, "Hello there!")
     answered(page)
     says(page, "What is your name?")
-    expect(page.locator("#chat-bot .bot .message")).to_have_count(2)
-    answered(page)
+    answered(page, 2)
     page.locator("#chat-bot button[title=Undo]").last.click()
-    expect(page.locator("#chat-bot .user .message")).to_have_count(1)
+    expect(page.locator("#chat-bot .user.message")).to_have_count(1)
     assert page.input_value("#chat-message textarea") == "What is your name?"
     page.locator("#chat-bot button[title=Retry]").last.click()
     answered(page)
@@ -55,8 +56,9 @@ def test_several_turns_then_undo_edit_retry_and_clear(page):
     page.locator("#chat-bot button[title=Edit]").first.click()
     page.locator("#chat-bot textarea").fill("Good morning!")
     page.locator("#chat-bot button[title=Submit]").click()
-    expect(page.locator("#chat-bot .user .message")).to_have_text(re.compile("Good morning!"))
+    expect(page.locator("#chat-bot .user.message")).to_have_text(re.compile("Good morning!"))
     answered(page)
+    assert len(turns(page, "bot")) == 1
     page.locator("#chat-bot button[title=Clear]").click()
     expect(page.locator("#chat-bot .message")).to_have_count(0)
     expect(page.locator("#chat-status")).to_contain_text("Nothing has been said")
@@ -101,9 +103,9 @@ def test_a_blank_message_is_told_and_nothing_is_sent(page):
     expect(page.locator("#chat-bot .message")).to_have_count(0)
 
 
-def test_stop_ends_the_work_and_the_half_answer_stays(page):
+def long_answers(page: Page) -> None:
+    """Eight wild answers take seconds: at this temperature hardly any ends by itself."""
     page.locator("#chat-advanced button").first.click()
-    # Eight wild answers take seconds: at this temperature hardly any ends by itself.
     for dial, value in {
         "temperature": "2",
         "top_p": "1",
@@ -112,6 +114,10 @@ def test_stop_ends_the_work_and_the_half_answer_stays(page):
     }.items():
         page.locator(f"#chat-{dial} input[type=number]").fill(value)
         page.keyboard.press("Tab")
+
+
+def test_stop_ends_the_work_and_the_half_answer_stays(page):
+    long_answers(page)
     says(page, "Hello")
     expect(page.locator("#chat-status")).to_contain_text("Writing", timeout=90_000)
     page.click("#chat-stop")
@@ -121,8 +127,18 @@ def test_stop_ends_the_work_and_the_half_answer_stays(page):
     page.locator("#chat-python button").first.click()
     expect(page.locator("#chat-recipe")).not_to_contain_text("import")  # comes with a whole answer
     says(page, "Hello again")
-    answered(page)
+    answered(page, 2)
     assert turns(page, "bot")[0] == half[0]
+
+
+def test_a_second_enter_while_an_answer_comes_sends_nothing_and_loses_nothing(page):
+    long_answers(page)
+    says(page, "one")
+    expect(page.locator("#chat-status")).to_contain_text("Writing", timeout=90_000)
+    says(page, "two")
+    answered(page)
+    assert turns(page, "user") == ["one"]
+    assert page.input_value("#chat-message textarea") == "two"
 
 
 def test_samples_stand_side_by_side(page):
@@ -161,5 +177,5 @@ def test_nothing_in_a_message_runs_and_money_is_no_formula(page):
     says(page, "<img src=x onerror='window.ran=true'><script>window.ran=true</script> $5 and $6")
     answered(page)
     assert page.evaluate("window.ran") is False
-    expect(page.locator("#chat-bot .user .message")).to_contain_text("$5 and $6")
+    expect(page.locator("#chat-bot .user.message")).to_contain_text("$5 and $6")
     expect(page.locator("#chat-bot .user .katex")).to_have_count(0)

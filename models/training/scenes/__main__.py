@@ -5,6 +5,7 @@ needs minutes, a CPU hours; `--pictures` and `--autoencoder-steps` set how much 
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -31,6 +32,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--decoder-steps", type=int, default=0, help="polish the decoder alone")
     parser.add_argument("--reading-steps", type=int, default=700, help="the text model by itself")
     parser.add_argument("--pictures", type=int, default=200_000, help="the UNet's training length")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="its limit in time")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--bank", type=int, default=8_000, help="pictures drawn at the start")
@@ -72,6 +74,7 @@ def main(words: list[str] | None = None) -> None:
     device = torch.device(options.device)
     plan = Plan(
         steps=options.pictures // options.batch,
+        minutes=options.minutes,
         batch=options.batch,
         learning_rate=options.learning_rate,
         bank=options.bank,

@@ -1,12 +1,13 @@
 """The denoiser: a small conditional UNet and the text model, trained together on latents.
 
-v-prediction (Salimans and Ho 2022, arXiv:2202.00512) on a cosine schedule, min-SNR weights (Hang et
-al. 2023, arXiv:2303.09556), an exponential average of the weights.
+v-prediction (Salimans and Ho 2022, arXiv:2202.00512) on a cosine schedule, weights after min-SNR
+(Hang et al. 2023, arXiv:2303.09556), an exponential average of the model.
 """
 
 import json
 import math
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,13 @@ class Plan:
     """How long and how to train; sizes in pictures and steps."""
 
     steps: int
+    minutes: float = math.inf  # of this run, its last part included; whichever comes first ends it
     batch: int = 32
     learning_rate: float = 1e-3
     bank: int = 8_000
     bank_growth: int = 1_000  # fresh pictures at each checkpoint
     checkpoint_steps: int = 500
-    ema_decay: float = 0.999
+    ema_decay: float = 0.998
     seed: int = 0
     sheets: bool = True
 
@@ -74,7 +76,11 @@ class Denoiser(nn.Module):
 def denoising_loss(
     model: Denoiser, latents: torch.Tensor, ids: torch.Tensor, alphas: torch.Tensor
 ) -> torch.Tensor:
-    """The min-SNR-weighted squared error of the predicted velocity at random times."""
+    """The squared error of the predicted velocity at random times, weighted by min(SNR + 1, gamma).
+
+    Plain min-SNR all but ignores the noisiest times, in which a prompt decides what appears; with 1
+    added they count like the others.
+    """
     time = torch.randint(0, len(alphas), (len(latents),), device=latents.device)
     noise = torch.randn_like(latents)
     kept = alphas[time].view(-1, 1, 1, 1)
@@ -82,14 +88,16 @@ def denoising_loss(
     velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
     made = model(noisy.contiguous(memory_format=torch.channels_last), time, ids)
     signal = alphas[time] / (1 - alphas[time])
-    weight = signal.clamp(max=MIN_SNR_GAMMA) / (signal + 1)
+    weight = (signal + 1).clamp(max=MIN_SNR_GAMMA) / (signal + 1)
     return (weight * F.mse_loss(made, velocity, reduction="none").mean((1, 2, 3))).mean()
 
 
-def rate_at(step: int, plan: Plan) -> float:
-    """Share of the full learning rate: a short rise, a plateau, a fall over the last part."""
-    left = (plan.steps - step) / (plan.steps * DECAY_SHARE)
-    return min(1.0, (step + 1) / 200, max(left, 0.0))
+def rate_at(step: int, share: float) -> float:
+    """Part of the full learning rate: a short rise, a plateau, a fall over the last part.
+
+    `share` of the training is done, from 0 to 1.
+    """
+    return min(1.0, (step + 1) / 200, max((1 - share) / DECAY_SHARE, 0.0))
 
 
 class Trainer:
@@ -146,10 +154,10 @@ class Trainer:
         words = json.dumps(known_words(), ensure_ascii=False, indent=0)
         (folder / "words.json").write_text(words + "\n")
 
-    def learn(self, latents: torch.Tensor, texts: list[str]) -> torch.Tensor:
-        """One step on a batch of unscaled latents; returns its loss."""
+    def learn(self, latents: torch.Tensor, texts: list[str], share: float) -> torch.Tensor:
+        """One step on a batch of unscaled latents, `share` of all done; returns its loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * rate_at(self.step, self.plan)
+            group["lr"] = self.plan.learning_rate * rate_at(self.step, share)
         ids = tokens(self.tokenizer, texts, self.device)
         loss = denoising_loss(self.model, latents * self.scaling_factor, ids, self.alphas)
         self.optimizer.zero_grad(set_to_none=True)
@@ -174,15 +182,17 @@ class Trainer:
             self.scaling_factor = round(1 / bank.latent_std(), 4)
         print(f"{len(bank)} pictures, scaling factor {self.scaling_factor}", flush=True)
         progress = Progress("diffusion", every_s=60)
-        while self.step < plan.steps:
-            loss = self.learn(*bank.batch(plan.batch, rng))
+        begun, share = time.monotonic(), self.step / plan.steps
+        while share < 1:
+            loss = self.learn(*bank.batch(plan.batch, rng), share)
             if not math.isfinite(loss.item()):
                 raise FloatingPointError("the loss is not a number: lower --learning-rate")
-            progress.step(self.step / plan.steps, plan.batch, loss)
-            if self.step % plan.checkpoint_steps == 0 or self.step == plan.steps:
+            share = max(self.step / plan.steps, (time.monotonic() - begun) / 60 / plan.minutes)
+            progress.step(share, plan.batch, loss)
+            if self.step % plan.checkpoint_steps == 0 or share >= 1:
                 self.keep()
                 self.export(folder)
                 if plan.sheets:
                     save_samples(folder, self.run / "sheets" / f"samples_{self.step:06d}.png")
-                if self.step < plan.steps:
+                if share < 1:
                     bank.extend(plan.bank_growth)

@@ -34,12 +34,13 @@ CLOSERS = {"en": ("!", "?", ".", " :)", " lol", "??"), "ko": ("!", "?", "~", " ã
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, and the number of its intent (NOT_JUDGED for a daily question)."""
+    """One question with its answer, and the numbers of its intent (NOT_JUDGED if daily) and persona."""
 
     language: str
     question: str
     answer: str
     intent: int
+    persona: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Rows:
         position: Place of a token in its conversation.
         target: The next token where it is the assistant's to say, else NOT_JUDGED.
         intent: Number of the intent at the token that opens an answer, else NOT_JUDGED.
+        persona: Number of the persona there, else NOT_JUDGED.
     """
 
     ids: np.ndarray
@@ -59,6 +61,7 @@ class Rows:
     position: np.ndarray
     target: np.ndarray
     intent: np.ndarray
+    persona: np.ndarray
 
 
 def vary(question: str, language: str, random: Random) -> str:
@@ -81,12 +84,13 @@ def vary(question: str, language: str, random: Random) -> str:
 
 
 def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
-    """Return every training question once (our own few more often), by persona and language."""
+    """Return training questions by persona and language: each once, our own few more often, half the daily."""
     drawn: dict[tuple[str, str], list[Turn]] = defaultdict(list)
 
     def add(language: str, question: str, intent: int, answers: dict[str, str]) -> None:
         persona = random.choices(PERSONAS, PERSONA_WEIGHTS)[0]
-        turn = Turn(language, vary(question, language, random), answers[persona], intent)
+        asked, number = vary(question, language, random), PERSONAS.index(persona)
+        turn = Turn(language, asked, answers[persona], intent, number)
         drawn[persona, language].append(turn)
 
     for number, intent in enumerate(dialogues.intents):
@@ -97,7 +101,10 @@ def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], li
         if not intent.own:  # the first ones may be pinned greetings: what people try first
             for question in intent.trained[:10]:
                 add(intent.language, question, number, intent.answers)
-    for question, answer in dialogues.daily:
+    half = (
+        len(dialogues.daily) // 2
+    )  # each with an answer of its own: they would take most of the time
+    for question, answer in random.sample(dialogues.daily, half):
         add("ko", question, NOT_JUDGED, {p: in_persona(answer, p) for p in PERSONAS})
     return drawn
 
@@ -137,8 +144,8 @@ def encode(
     conversations: list[tuple[str, list[Turn]]],
     tokenizer: PreTrainedTokenizerFast,
     loose: Tokenizer,
-) -> Iterator[tuple[list[int], list[int], list[int]]]:
-    """Yield (ids, targets, intents) of each conversation, cut to whole turns within CONTEXT.
+) -> Iterator[tuple[list[int], ...]]:
+    """Yield (ids, targets, intents, personas) of each conversation, cut to whole turns within CONTEXT.
 
     Args:
         conversations: As drawn.
@@ -150,29 +157,31 @@ def encode(
         ids: list[int] = []
         if prompt:
             ids += [system, *loose.encode(" " + prompt).ids]
-        targets, intents = [NOT_JUDGED] * len(ids), [NOT_JUDGED] * len(ids)
+        targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
         for turn in turns:
             asked = [user, *loose.encode(" " + turn.question).ids, assistant]
             said = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
             if len(ids) + len(asked) + len(said) > CONTEXT:
                 break
+            before, after = [NOT_JUDGED] * (len(asked) - 1), [NOT_JUDGED] * len(said)
             ids += asked + said
-            targets += [NOT_JUDGED] * (len(asked) - 1) + said + [NOT_JUDGED]
-            intents += [NOT_JUDGED] * (len(asked) - 1) + [turn.intent] + [NOT_JUDGED] * len(said)
-        if targets:
-            yield ids, targets, intents
+            targets += before + said + [NOT_JUDGED]
+            intents += [*before, turn.intent, *after]
+            personas += [*before, turn.persona, *after]
+        if personas:
+            yield ids, targets, intents, personas
 
 
-def pack(pieces: Iterator[tuple[list[int], list[int], list[int]]], rows: int) -> Iterator[Rows]:
+def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
     """Yield batches of the given number of rows, each row filled with whole conversations."""
     shape = (rows, CONTEXT)
 
     def empty() -> Rows:
-        judged = (np.full(shape, NOT_JUDGED), np.full(shape, NOT_JUDGED))
+        judged = (np.full(shape, NOT_JUDGED) for _ in range(3))
         return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *judged)
 
     batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
-    for ids, targets, intents in pieces:
+    for ids, targets, intents, personas in pieces:
         size = len(ids)
         free = np.flatnonzero(filled + size <= CONTEXT)
         if not len(free):
@@ -187,6 +196,7 @@ def pack(pieces: Iterator[tuple[list[int], list[int], list[int]]], rows: int) ->
         batch.position[row, place] = np.arange(size)
         batch.target[row, place] = targets
         batch.intent[row, place] = intents
+        batch.persona[row, place] = personas
         filled[row] += size
     if filled.any():
         yield batch

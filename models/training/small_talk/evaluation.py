@@ -142,7 +142,7 @@ class Asked:
 
 
 def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[Asked]:
-    """Return every held-out question of the intents in each persona; before it, other trained turns.
+    """Return every held-out question of the intents, the personas in turn; before it, trained turns.
 
     Args:
         intents: Those of both languages.
@@ -152,14 +152,14 @@ def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[Asked]
     random = Random(7)
     mine = [intent for intent in intents if intent.language == language]
     asked = []
-    for intent in mine:
-        for question in intent.held_out:
-            for persona in PERSONAS:
-                before: list[str] = []
-                for other in random.sample(mine, turns - 1):
-                    before += [random.choice(other.trained), other.answers[persona]]
-                system = random.choice(prompts.held_out(persona, language))
-                asked.append(Asked(intent, persona, chat(system, *before, question)))
+    questions = [(intent, question) for intent in mine for question in intent.held_out]
+    for number, (intent, question) in enumerate(questions):
+        persona = PERSONAS[number % len(PERSONAS)]
+        before: list[str] = []
+        for other in random.sample(mine, turns - 1):
+            before += [random.choice(other.trained), other.answers[persona]]
+        system = random.choice(prompts.held_out(persona, language))
+        asked.append(Asked(intent, persona, chat(system, *before, question)))
     return asked
 
 
@@ -210,25 +210,19 @@ class Judge:
             f"{name}: in the question's language",
             share(in_language(t, language) for _, t in pairs),
         )
-        plainly = [one for one in asked if one.persona == PERSONAS[0]]
-        chats = [one.messages[1:] for one in plainly]
-        pairs = list(zip(plainly, self.answers(chats), strict=True))
-        yield f"{name}: right intent, no system prompt", share(self.right(a, t) for a, t in pairs)
+        said = self.answers(one.messages[1:] for one in asked)
+        right = [self.right(one, text) for one, text in zip(asked, said, strict=True)]
+        yield f"{name}: right intent, no system prompt", share(right)
         third = ask(public, language, turns=3)
-        third = third[:: max(1, len(third) // 1000)]
         pairs = list(zip(third, self.answers(one.messages for one in third), strict=True))
         yield f"{name}: right intent in the third turn", share(self.right(a, t) for a, t in pairs)
         yield (
             f"{name}: in persona in the third turn",
             share(self.in_persona(a, t) for a, t in pairs),
         )
-        some = asked[:: max(1, len(asked) // 1000)]
-        said = self.answers((one.messages for one in some), sample=True)
-        pairs = list(zip(some, said, strict=True))
-        yield (
-            f"{name}: sampled at 0.8, a known answer",
-            share(self.known.knows(t) for _, t in pairs),
-        )
+        said = self.answers((one.messages for one in asked), sample=True)
+        pairs = list(zip(asked, said, strict=True))
+        yield f"{name}: sampled at 0.8, a known answer", share(self.known.knows(t) for t in said)
         yield f"{name}: sampled at 0.8, right intent", share(self.right(a, t) for a, t in pairs)
 
     def other(self) -> Iterator[tuple[str, str]]:

@@ -15,10 +15,9 @@ from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from models.training.small_talk import batches
-from models.training.small_talk.data import Dialogues
+from models.training.small_talk.data import PERSONAS, Dialogues
 
-INTENT_WEIGHT = 0.5  # of the side task: name the intent where the answer opens
-DROPOUT = 0.1
+SIDE_WEIGHT = 0.5  # of each side task: name the intent, and the persona, where the answer opens
 SAVE_EVERY = 100  # steps
 
 
@@ -30,21 +29,24 @@ class Plan:
         steps: Optimiser steps in all.
         rows: Rows of CONTEXT tokens a step.
         rate: Highest learning rate, after the warm-up.
-        seed: For weights, data and dropout.
+        seed: For weights and data.
         bpe_dropout: Share of merges left out in what people write.
         compiled: Whether torch.compile is used (twice as fast; needs a C++ compiler).
     """
 
     steps: int
     rows: int = 8
-    rate: float = 1.5e-3
+    rate: float = 2e-3
     seed: int = 7
-    bpe_dropout: float = 0.08
+    bpe_dropout: float = 0.02
     compiled: bool = True
 
 
 class Trainer:
-    """A network with its optimiser, its side task and its place in the data."""
+    """A network with its optimiser, its side tasks and its place in the data.
+
+    The side tasks tell the network early what to look for; their heads are thrown away after training.
+    """
 
     def __init__(
         self,
@@ -60,9 +62,14 @@ class Trainer:
             dialogues,
             plan,
         )
-        self.intent_head = nn.Linear(network.config.hidden_size, len(dialogues.intents))
-        add_dropout(network)
-        named = [*network.named_parameters(), *self.intent_head.named_parameters()]
+        width = network.config.hidden_size
+        self.heads = nn.ModuleDict(
+            {
+                "intent": nn.Linear(width, len(dialogues.intents)),
+                "persona": nn.Linear(width, len(PERSONAS)),
+            }
+        )
+        named = [*network.named_parameters(), *self.heads.named_parameters()]
         matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]
         others = [p for name, p in named if p.ndim != 2 or "embed" in name]
         self.optimizer = torch.optim.AdamW(
@@ -83,7 +90,7 @@ class Trainer:
         return self.plan.rate * warm * (0.02 + 0.98 * cosine)
 
     def loss(self, rows: batches.Rows) -> torch.Tensor:
-        """Return the loss of a batch: the assistant's tokens, and the intent where an answer opens."""
+        """Return the loss of a batch: the assistant's tokens, and the side tasks where an answer opens."""
         ids, segment = torch.from_numpy(rows.ids), torch.from_numpy(rows.segment)
         same = segment[:, :, None] == segment[:, None, :]
         mask = same.tril()[:, None]  # (rows, 1, CONTEXT, CONTEXT): its own conversation, no future
@@ -93,13 +100,16 @@ class Trainer:
             position_ids=torch.from_numpy(rows.position),
             use_cache=False,
         ).last_hidden_state
-        target, intent = torch.from_numpy(rows.target), torch.from_numpy(rows.intent)
-        said, named = target != batches.NOT_JUDGED, intent != batches.NOT_JUDGED
-        spoken = F.cross_entropy(self.network.lm_head(hidden[said]), target[said])
-        if not named.any():
-            return spoken
-        meant = F.cross_entropy(self.intent_head(hidden[named]), intent[named])
-        return spoken + INTENT_WEIGHT * meant
+        target = torch.from_numpy(rows.target)
+        said = target != batches.NOT_JUDGED
+        loss = F.cross_entropy(self.network.lm_head(hidden[said]), target[said])
+        for name, numbers in (("intent", rows.intent), ("persona", rows.persona)):
+            number = torch.from_numpy(numbers)
+            named = number != batches.NOT_JUDGED
+            if named.any():
+                guess = self.heads[name](hidden[named])
+                loss = loss + SIDE_WEIGHT * F.cross_entropy(guess, number[named])
+        return loss
 
     def stream(self) -> Iterator[batches.Rows]:
         """Yield batches without end, from the place in the data where training stands."""
@@ -134,7 +144,7 @@ class Trainer:
         part = path.with_suffix(".part")
         state = {
             "network": self.network.state_dict(),
-            "head": self.intent_head.state_dict(),
+            "heads": self.heads.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "place": (self.step, self.epoch, self.batch),
             "random": torch.get_rng_state(),
@@ -146,24 +156,10 @@ class Trainer:
         """Go on from a checkpoint."""
         state = torch.load(path, weights_only=True)
         self.network.load_state_dict(state["network"])
-        self.intent_head.load_state_dict(state["head"])
+        self.heads.load_state_dict(state["heads"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.epoch, self.batch = state["place"]
         torch.set_rng_state(state["random"])
-
-
-def add_dropout(network: LlamaForCausalLM) -> None:
-    """Drop parts of each block's output in training, which Llama itself does not do."""
-
-    def drop(module: nn.Module, _: object, output: object) -> object:
-        if isinstance(output, tuple):
-            return (F.dropout(output[0], DROPOUT, module.training), *output[1:])
-        return F.dropout(output, DROPOUT, module.training)
-
-    network.model.embed_tokens.register_forward_hook(drop)
-    for layer in network.model.layers:
-        layer.self_attn.register_forward_hook(drop)
-        layer.mlp.register_forward_hook(drop)
 
 
 def train(trainer: Trainer, checkpoint: Path, log: Callable[[str], None] = print) -> None:

@@ -173,6 +173,8 @@ def export(
         taught.setdefault(intent.language, {})[intent.name] = intent.answers
     listed = json.dumps(taught, ensure_ascii=False, indent=1) + "\n"
     (part / "answers.json").write_text(listed, encoding="utf-8")
+    for file in part.iterdir():
+        file.chmod(0o644)  # weights are written readable by their owner alone
     card = folder / "README.md"
     if card.is_file():
         shutil.copy(card, part)

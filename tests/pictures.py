@@ -1,0 +1,37 @@
+"""Drawing with tests/tiny.py's StableDiffusionPipeline, through the real cache and jobs."""
+
+import io
+
+from PIL import Image
+
+from models.base import Finished, ImagesDone, ModelSpec, Placement, Task
+from models.jobs import run
+from models.requests import ImageRequest
+from models.settings import Settings
+from models.text_to_image import DiffusersTextToImage
+
+CPU = Placement("cpu", "float32", "no_gpu", 1)
+TINY = ModelSpec(
+    id="tests/tiny",
+    task=Task.TEXT_TO_IMAGE,
+    engine="models.text_to_image:DiffusersTextToImage",
+    source="starter:tiny",
+    label="Tiny",
+    cpu_threads=1,
+    defaults={"guidance_scale": 5.0, "num_inference_steps": 3},
+)
+
+
+def draw(cache, prompt="a red circle", spec=TINY, **values):
+    asked = ImageRequest.of(prompt=prompt, **{"seed": 7, **values})
+    events = list(run(cache, spec, asked))
+    assert isinstance(events[-1], Finished)
+    return [e for e in events if isinstance(e, ImagesDone)][-1], events
+
+
+def load(folder, spec=TINY, placement=CPU):
+    return DiffusersTextToImage.load(spec, folder, placement, Settings())
+
+
+def opened(png):
+    return Image.open(io.BytesIO(png))
