@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -27,7 +28,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def launch_options(settings: Settings, cache: ModelCache) -> dict:
+def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
     """What the page is launched with, in the app and in its tests."""
     return {
         "theme": THEME,
@@ -56,7 +57,7 @@ if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the mo
     cache = ModelCache(settings)
 
 with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)) as demo:
-    context = Context(settings, cache)
+    context = Context(settings, cache)  # pyright: ignore[reportPossiblyUnboundVariable]
     open_models, switch = header.build(context)
     tabs: dict[str, gr.Tab] = {}
     with gr.Tabs(elem_id="tabs"):
@@ -74,5 +75,5 @@ if __name__ == "__main__":
         server_name=options.host or settings.host,
         server_port=options.port or settings.port,
         auth=login,
-        **launch_options(settings, cache),
+        **launch_options(settings, context.cache),
     )

@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, suppress
 
 from models.base import (
@@ -30,7 +30,7 @@ HEARTBEAT = 0.5  # seconds
 log = logging.getLogger("genlab")
 
 
-def run(cache: ModelCache, spec: ModelSpec, request: Request) -> Iterator[Event]:
+def run(cache: ModelCache, spec: ModelSpec, request: Request) -> Generator[Event]:
     """Do a request with a model, loading it first if need be.
 
     Args:

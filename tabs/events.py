@@ -62,10 +62,10 @@ def follow(
 def waiting_line(event: Event, seconds: float = 0) -> str | None:
     """One line of HTML on what is being waited for; None for events that bring a result."""
     match event:
-        case Working(seconds, None):
-            return line(both("wait.work", seconds=f"{seconds:.0f}"))
-        case Working(seconds, during):
+        case Working(seconds, during) if during is not None:
             return waiting_line(during, seconds)
+        case Working(seconds):
+            return line(both("wait.work", seconds=f"{seconds:.0f}"))
         case Waiting(position):
             return line(both("wait.queue", position=position))
         case Downloading(done, total):

@@ -99,20 +99,3 @@ def test_spearman_of_a_perfect_order(small: WordVectors) -> None:
     }
     pairs = [("cat", text, score) for text, score in cosine.items()]
     assert evaluation.spearman(small.plain_mean, pairs) == pytest.approx(100)
-
-
-@pytest.mark.parametrize(
-    ("language", "near", "far"),
-    [
-        ("en", ("A man is playing a guitar.", "Someone plays music."), "The train is late."),
-        ("ko", ("배우의 연기가 훌륭하다.", "배우들이 연기를 잘한다."), "내일 비가 온다."),
-    ],
-)
-def test_shipped_vectors_order_plain_sentences(
-    language: str, near: tuple[str, str], far: str
-) -> None:
-    vectors = WordVectors.load(STARTERS / f"word_vectors_{language}")
-    a, b, c = (v / np.linalg.norm(v) for v in map(vectors.sentence, (*near, far)))
-    assert a @ b > a @ c + 0.2
-    size = sum(file.stat().st_size for file in (STARTERS / f"word_vectors_{language}").iterdir())
-    assert size < 5_000_000

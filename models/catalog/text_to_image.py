@@ -22,7 +22,7 @@ MODELS: tuple[ModelSpec, ...] = (
             "width": 64,
             "height": 64,
             "sizes": ("64x64",),
-            "guidance_scale": 5.0,
+            "guidance_scale": 3.0,
             "num_inference_steps": 25,
         },
     ),

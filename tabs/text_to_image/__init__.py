@@ -15,7 +15,7 @@ from tabs.text_to_image import controls, drawing, endpoint
 TAB = "text_to_image"
 EXAMPLES = [
     "a large red circle on a blue background",
-    "a yellow star above a green triangle on a black background",
+    "a small yellow star on a black background",
     "a futuristic cityscape with flying cars at sunset",
     "파란 배경에 큰 빨간 원",
     "별이 빛나는 밤 바다 위의 돛단배",

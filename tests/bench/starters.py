@@ -16,17 +16,18 @@ from models.requests import *
 from models.settings import Settings
 settings = Settings()
 task, model, ask, kind = {case}
+seconds = 0.0
 for event in run(ModelCache(settings), find(task, model), ask):
-    if isinstance(event, kind):
-        print(f"{{time.perf_counter() - began:.1f}}")
-        break
+    if isinstance(event, kind) and not seconds:
+        seconds = time.perf_counter() - began
+print(f"{{seconds:.1f}}")
 """
 CASES = {
     "sentiment, English": '(Task.SENTIMENT, "genlab/sentiment-en", SentimentRequest.of(text="good"), Scores)',
     "sentiment, Korean": '(Task.SENTIMENT, "genlab/sentiment-ko", SentimentRequest.of(text="좋아요"), Scores)',
     "similarity": '(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2", SimilarityRequest.of(sentences=["a cat", "a dog"]), Similarities)',
     "chat, first words": '(Task.CHAT, "genlab/small-talk", ChatRequest.of(messages=[{"role": "user", "content": "Hello"}], seed=1), TextDelta)',
-    "image, default steps": '(Task.TEXT_TO_IMAGE, "genlab/scenes", ImageRequest.of(prompt="a red circle on a blue background", width=64, height=64, num_inference_steps=25, guidance_scale=5.0, seed=1), ImagesDone)',
+    "image, default steps": '(Task.TEXT_TO_IMAGE, "genlab/scenes", ImageRequest.of(prompt="a red circle on a blue background", seed=1), ImagesDone)',
 }
 
 

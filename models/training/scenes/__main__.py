@@ -29,7 +29,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's own")
     parser.add_argument("--autoencoder-steps", type=int, default=2600)
-    parser.add_argument("--decoder-steps", type=int, default=0, help="polish the decoder alone")
+    parser.add_argument("--decoder-steps", type=int, default=1200, help="polish the decoder alone")
     parser.add_argument("--reading-steps", type=int, default=700, help="the text model by itself")
     parser.add_argument("--pictures", type=int, default=200_000, help="the UNet's training length")
     parser.add_argument("--minutes", type=float, default=math.inf, help="its limit in time")
@@ -49,7 +49,7 @@ def trained_autoencoder(options: argparse.Namespace, device: torch.device) -> Au
         model = load_pipeline(options.init_from).vae
     else:
         model = train_autoencoder(options.run, options.autoencoder_steps, device, options.seed)
-    if options.decoder_steps:
+    if options.decoder_steps and not options.init_from:
         polish_decoder(model.to(device), options.run, options.decoder_steps, options.seed)
     return model.to(device).eval().requires_grad_(False)
 

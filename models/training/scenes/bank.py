@@ -10,7 +10,7 @@ from models.training.scenes.captions import LANGUAGES, caption
 from models.training.scenes.drawing import draw_all
 from models.training.scenes.world import Picture, sample
 
-MIX = {"single": 0.44, "pair": 0.36, "scene": 0.20}
+MIX = {"single": 0.36, "pair": 0.36, "scene": 0.28}
 EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
 ENCODED_AT_ONCE = 64
 

@@ -11,7 +11,7 @@ from models.training.scenes.export import load_pipeline
 from models.training.scenes.progress import save_sheet
 
 STEPS = 25
-GUIDANCE = 4.0
+GUIDANCE = 3.0
 AT_ONCE = 32
 SHEET = (
     "a red circle on a blue background",

@@ -178,19 +178,27 @@ def softened(rows: texts.Labelled) -> texts.Labelled:
 
 
 def train_rounds(model: Any, tokenizer: Any, rows: texts.Labelled, work: Path | None) -> None:
-    """Train the classifier round after round; a finished round in `work` is not done again."""
-    rows = softened(rows) + OWN_TIMES * texts.own_labelled("own_ko")
+    """Train the classifier in rounds and leave the mean of their results in it.
+
+    A finished round in `work` is not done again.
+    """
+    states: list[dict[str, torch.Tensor]] = []
+    softer: texts.Labelled = []
     for number, (epochs, rate, dropout) in enumerate(ROUNDS, 1):
         saved = work / f"round_{number}.pt" if work else None
         if saved and saved.is_file():
             model.load_state_dict(torch.load(saved))
-            continue
-        for name, module in model.bert.named_modules():
-            if name.endswith("dropout") and isinstance(module, torch.nn.Dropout):
-                module.p = dropout if "attention.self" not in name else 0.0
-        fit(model, tokenizer, rows, epochs, rate)
-        if saved:
-            torch.save(model.state_dict(), saved)
+        else:
+            softer = softer or softened(rows) + OWN_TIMES * texts.own_labelled("own_ko")
+            for name, module in model.bert.named_modules():
+                if isinstance(module, torch.nn.Dropout) and "attention.self" not in name:
+                    module.p = dropout
+            fit(model, tokenizer, softer, epochs, rate)
+            if saved:
+                torch.save(model.state_dict(), saved)
+        states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    means = {name: torch.stack([s[name] for s in states]).mean(dim=0) for name in states[0]}
+    model.load_state_dict(means)
 
 
 def train(data: Path, out: Path, work: Path | None) -> None:

@@ -97,14 +97,14 @@ def train(
     average: float = 0.0,
     title: str = "",
 ) -> None:
-    """Run AdamW over `steps` with a warm-up of 6 % and a linear fall, and print the time left.
+    """Run AdamW with a warm-up of 6 % and a linear fall over `steps`; print the time left.
 
     Args:
         model: Trained in place; only its parameters that require a gradient move.
         steps: What each step gets, in order.
         loss: Turns one of the steps into a scalar.
         rates: Highest learning rate, and weight decay.
-        average: Decay of the moving average that replaces the weights at the end; 0 for none.
+        average: Decay of the moving average that replaces the weights in the end; 0: none.
         title: Word for the progress lines.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -113,8 +113,7 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / warm, (len(steps) - s) / max(1, len(steps) - warm))
     )
-    kept = Average(model, average) if average else None
-    progress = Progress(title, len(steps))
+    kept, progress = Average(model, average) if average else None, Progress(title, len(steps))
     model.train()
     for number, step in enumerate(steps, 1):
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_bf16()):

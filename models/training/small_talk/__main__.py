@@ -52,10 +52,7 @@ def main() -> None:
     network = model.build_network(tokenizer, args.width, args.layers)
     fresh = not checkpoint.is_file()
     if fresh:
-        lines = model.plain_text(args.data, dialogues)
-        with torch.no_grad():
-            embedding = network.get_input_embeddings().weight
-            embedding.copy_(model.word_meanings(tokenizer, lines, args.width))
+        model.begin_with_meanings(network, tokenizer, model.plain_text(args.data, dialogues))
     plan = loop.Plan(args.steps, args.rows, compiled=not args.no_compile)
     trainer = loop.Trainer(network, tokenizer, dialogues, plan)
     size = sum(p.numel() for p in network.parameters())

@@ -236,8 +236,8 @@ class Judge:
         said = self.answers(chat("", question) for question, _ in daily)
         yield "Korean daily questions: a known answer", share(self.known.knows(t) for t in said)
 
-    def speed(self, threads: int = 2) -> tuple[str, str]:
-        """Return tokens a second of one chat at a time, on the given number of threads."""
+    def speed(self, threads: int = 1) -> tuple[str, str]:
+        """Return tokens a second of one chat at a time; more threads only slow a network this small."""
         import torch
 
         before = torch.get_num_threads()

@@ -150,6 +150,17 @@ def word_meanings(
     return table
 
 
+def begin_with_meanings(
+    network: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, lines: list[str]
+) -> None:
+    """Put the embeddings that `word_meanings` learns from running text into a fresh network."""
+    import torch
+
+    embedding = network.get_input_embeddings().weight
+    with torch.no_grad():
+        embedding.copy_(word_meanings(tokenizer, lines, embedding.shape[1]))
+
+
 def export(
     network: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
