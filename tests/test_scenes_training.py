@@ -127,6 +127,8 @@ def words(run: Path, *more: str) -> list[str]:
         *(
             "--autoencoder-steps",
             "3",
+            "--decoder-steps",
+            "1",
             "--reading-steps",
             "2",
             "--bank",

@@ -11,7 +11,7 @@ import torch
 from models import minilm
 from models.errors import Damaged
 from models.training import corpora
-from models.training.sentiment import data, english, evaluation, korean, loop, ngrams, reviews
+from models.training.sentiment import data, english, evaluation, korean, loop, ngrams
 from models.training.sentiment.calibration import expected_calibration_error, fit_temperature
 
 Starters = dict[str, tuple[Any, Any]]
@@ -83,27 +83,17 @@ def test_naive_bayes_judges_a_row_by_the_others_alone() -> None:
     assert odd[0] > 0
 
 
-def test_review_sentences_keep_the_surest_with_their_stars_word() -> None:
-    rows = [("a", 1.0), ("b", 0.0), ("c", 1.0), ("d", 0.0)]
-    kept = reviews.surest(rows, np.array([3.0, -3.0, -3.0, 3.0]), 1)
-    assert [text for text, _ in kept] == ["b", "a"]
-    assert kept[0][1] == pytest.approx(reviews.LOWEST_TARGET)
-    assert kept[1][1] == pytest.approx(1 - reviews.LOWEST_TARGET)
-
-
-def test_average_of_two_models_and_an_adapter_of_full_rank_keep_the_change() -> None:
-    first, second = english.new_model(), english.new_model()
+def test_adapter_of_enough_rank_keeps_the_whole_change() -> None:
+    before, trained = english.new_model(), english.new_model()
     name = "bert.encoder.layer.3.output.dense"
-    before = first.get_submodule(name).weight.detach().clone()
     with torch.no_grad():
-        second.get_submodule(name).weight[0] += 0.5
-    mean = english.averaged(first, second)
-    change = mean.get_submodule(name).weight - before
-    assert change[0].detach().numpy() == pytest.approx(0.25, abs=1e-6)
-    adapter = english.as_adapter(mean, 2).merge_and_unload()
+        trained.get_submodule(name).weight[0] += 0.5
+    adapter = english.as_adapter(trained, 2).merge_and_unload()
     torch.testing.assert_close(
-        adapter.get_submodule(name).weight - before, change, atol=1e-5, rtol=0
+        adapter.get_submodule(name).weight, trained.get_submodule(name).weight, atol=1e-5, rtol=0
     )
+    assert torch.equal(adapter.classifier.weight, trained.classifier.weight)
+    assert not torch.equal(adapter.classifier.weight, before.classifier.weight)
 
 
 def test_korean_training_learns_a_few_sentences_and_loads_by_stock_classes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The word-vector training on a made-up text, SIF, pieces of unknown words, a shipped sample."""
+"""The word-vector training on a made-up text, SIF, pieces of unknown words."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from models.training.word_vectors import corpus, evaluation, training
 from models.word_vectors import WordVectors, cut
 
 SHAPE = training.Shape(dimensions=16, words=30, epochs=15, pieces=False)
-STARTERS = evaluation.STARTERS
 
 
 def made_up_text() -> list[list[str]]:

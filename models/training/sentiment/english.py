@@ -1,9 +1,7 @@
 """English: all-MiniLM-L6-v2 trained on film-review sentences, its change kept as a LoRA adapter.
 
-Two models are trained from one starting point, the second also on sentences that the first has
-labelled, and averaged. Every linear layer is trained whole; what changed is then written as two
-thin matrices a layer, the best approximation of that rank (Eckart and Young 1936), in the form of
-LoRA (Hu et al. 2022).
+Every linear layer is trained whole; what changed is then written as two thin matrices a layer, the
+best approximation of that rank (Eckart and Young 1936), in the form of LoRA (Hu et al. 2022).
 """
 
 from __future__ import annotations
@@ -22,13 +20,9 @@ from models.training.sentiment import data as texts
 from models.training.sentiment.calibration import fit_temperature
 from models.training.sentiment.loop import batches, padded, predict, soft_cross_entropy
 from models.training.sentiment.loop import train as run_steps
-from models.training.sentiment.reviews import review_sentences, surest
 
 SEED = 7
-FIRST_EPOCHS = 3
-SECOND_EPOCHS = 2
-POOL = 10_000
-KEPT_EACH = 2500
+EPOCHS = 3
 RATE = 1e-4
 OWN_TIMES = 2
 SMOOTHING = 0.03
@@ -139,43 +133,23 @@ def calibrated(model: Any, kept: texts.Labelled, title: str) -> float:
     return temperature
 
 
-def trained_on(rows: texts.Labelled, epochs: int, saved: Path | None) -> Any:
-    """Return a model trained from the one starting point on `rows`, or as it was saved."""
-    torch.manual_seed(SEED)  # the same fresh head each time, so that two models can be averaged
-    model = new_model()
-    if saved and saved.is_file():
-        model.load_state_dict(torch.load(saved))
-        return model.eval()
-    fit(model, rows, epochs)
-    if saved:
-        saved.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), saved)
-    return model
-
-
-@torch.no_grad()
-def averaged(first: Any, second: Any) -> Any:
-    """Return the first model with the mean of both models' weights (Wortsman et al. 2022)."""
-    others = dict(second.named_parameters())
-    for name, parameter in first.named_parameters():
-        parameter.lerp_(others[name], 0.5)
-    return first
-
-
 def train(data: Path, out: Path, work: Path | None) -> None:
-    """Train twice, average, cut down, calibrate and write the starter (a quarter of an hour)."""
+    """Train, cut down, calibrate on held-out sentences and write the starter (ten minutes)."""
+    torch.manual_seed(SEED)
     began = time.monotonic()
     rows, kept = texts.held_out(texts.rt_polarity(data), HELD_OUT, SEED)
     rows = [(text, SMOOTHING + (1 - 2 * SMOOTHING) * label) for text, label in rows]
     rows += OWN_TIMES * texts.own_labelled("own_en")
-    first = trained_on(rows, FIRST_EPOCHS, work and work / "first.pt")
-    temperature = calibrated(first, kept, "first model")
-    pool = review_sentences(data, POOL, SEED)
-    logits = predict(first, tokenised([text for text, _ in pool]), 0)
-    extra = surest(pool, (logits[:, 1] - logits[:, 0]) / temperature, KEPT_EACH)
-    print(f"{len(extra)} of {len(pool)} review sentences kept", flush=True)
-    second = trained_on(rows + extra, SECOND_EPOCHS, work and work / "second.pt")
-    calibrated(second, kept, "second model")
-    adapter = as_adapter(averaged(first, second))
-    save(adapter, calibrated(adapter, kept, f"their mean, its change cut to rank {RANK}"), out)
+    saved = work / "whole.pt" if work else None
+    model = new_model()
+    if saved and saved.is_file():
+        model.load_state_dict(torch.load(saved))
+    else:
+        fit(model, rows, EPOCHS)
+        if saved:
+            saved.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(model.state_dict(), saved)
+    calibrated(model, kept, "whole change")
+    adapter = as_adapter(model)
+    save(adapter, calibrated(adapter, kept, f"change of rank {RANK}"), out)
     print(f"trained in {(time.monotonic() - began) / 60:.1f} minutes; written to {out}")
