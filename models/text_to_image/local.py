@@ -133,6 +133,8 @@ class DiffusersTextToImage:
         self, index: int, count: int, emit: Emit, stop: Stop
     ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
         preview = self._preview
+        if preview is not None:
+            preview.begin()
 
         def told(pipe: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             if stop.is_set():

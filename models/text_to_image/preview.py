@@ -51,6 +51,10 @@ class Preview:
         known = torch.cat([pixels, torch.ones(len(pixels), 1)], 1)
         return cls(torch.linalg.lstsq(known, soft[0].flatten(1).T, driver="gelsd").solution)
 
+    def begin(self) -> None:
+        """A new drawing: its first preview is due at once."""
+        self._drawn = 0.0
+
     def due(self) -> bool:
         """Whether it is time for another one."""
         return time.perf_counter() - self._drawn >= _EVERY

@@ -28,7 +28,7 @@ def test_the_switch_changes_all_in_place_keeps_the_work_and_is_remembered(open_p
     open_tab(page, "sentiment")
     page.fill("#sentiment-text textarea", "What a wonderful evening.")
     page.click("#sentiment-start")
-    expect(page.locator("#sentiment-status")).to_contain_text("GenLab Sentiment", timeout=90_000)
+    expect(page.locator("#sentiment-status")).to_contain_text("float32", timeout=90_000)
     page.click("#language")
     expect(page.locator("#sentiment-start")).to_have_text("감정 읽기")
     for tab in TABS:
@@ -86,7 +86,7 @@ def test_the_models_panel_shows_and_unloads(open_page):
     page = open_page()
     open_tab(page, "sentiment")
     page.locator("#sentiment-examples button").first.click()
-    expect(page.locator("#sentiment-status")).to_contain_text("GenLab Sentiment", timeout=90_000)
+    expect(page.locator("#sentiment-status")).to_contain_text("float32", timeout=90_000)
     page.click("#open-models")
     row = page.locator("#models-loaded li", has_text="GenLab Sentiment (English)")
     expect(row).to_contain_text("float32")
