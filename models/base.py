@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, Self
 
 from models.settings import Settings
 
-SEEN = "model card, 2026-11-21"  # where and when the catalogue's licences were looked up
+SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
 
 
 class Task(StrEnum):
