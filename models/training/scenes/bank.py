@@ -10,7 +10,7 @@ from models.training.scenes.captions import LANGUAGES, caption
 from models.training.scenes.drawing import draw_all
 from models.training.scenes.world import Picture, sample
 
-MIX = {"single": 0.36, "pair": 0.36, "scene": 0.28}
+MIX = {"single": 0.2, "pair": 0.5, "scene": 0.3}  # pairs are learned last and need most
 EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
 ENCODED_AT_ONCE = 64
 
