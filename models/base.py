@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+from models.chat.events import ChatDone, NextToken, TextDelta
 from models.settings import Settings
 
 SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
@@ -136,32 +137,6 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class TextDelta:
-    """More text of sample `index`."""
-
-    text: str
-    index: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ChatDone:
-    """The answer is whole.
-
-    Attributes:
-        finish_reason: "stop" (the model ended it), "length" (max_new_tokens) or "cut" (the server
-            broke off).
-        prompt_tokens, completion_tokens: None where a server does not say.
-        notes: codes of [notes] in tabs/text: a parameter was not used, old turns were left out.
-    """
-
-    finish_reason: str
-    seed: int | None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class StepDone:
     """Denoising step `step` of `total` is done; preview is a small JPEG of the picture so far."""
 
@@ -255,6 +230,7 @@ Event = (
     | Working
     | TextDelta
     | ChatDone
+    | NextToken
     | StepDone
     | ImagesDone
     | Scores

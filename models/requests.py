@@ -93,6 +93,9 @@ def _to_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
     return messages
 
 
+TokenIds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MAX_TEXT)]
+
+
 class ChatRequest(Request):
     """A conversation to go on with.
 
@@ -100,9 +103,13 @@ class ChatRequest(Request):
         messages: oldest first; the last is the person's.
         temperature: 0 takes the likeliest token each time.
         top_p: nucleus: the smallest set of tokens whose probabilities sum to this.
+        top_k: so many of the likeliest tokens; 0 leaves it to the others.
         max_new_tokens: at most so many tokens in the answer.
         seed: -1 draws one.
         num_return_sequences: how many samples of the answer.
+        prefix: the answer's beginning, already there: only what follows it is told.
+        prefix_ids: the same as token ids, for models on this machine; goes before `prefix`.
+        alternatives: so many of the likeliest tokens are told with each token; 0 tells no tokens.
         model_name: which model of the server, for hosted models; "" takes the host's choice.
         api_key: a key the person typed, for hosted models; never kept.
     """
@@ -116,6 +123,10 @@ class ChatRequest(Request):
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 256
     seed: Seed = -1
     num_return_sequences: Annotated[int, Field(ge=1, le=8)] = 1
+    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
+    prefix: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
+    prefix_ids: TokenIds = ()
+    alternatives: Annotated[int, Field(ge=0, le=20)] = 0
     model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
     api_key: SecretStr | None = None
 
@@ -124,6 +135,24 @@ class ChatRequest(Request):
         system = [{"role": "system", "content": self.system_prompt}]
         turns = [message.model_dump() for message in self.messages[left_out:]]
         return [*(system if self.system_prompt.strip() else []), *turns]
+
+
+class NextTokenRequest(Request):
+    """What the model on this machine says about the one token that comes next.
+
+    Attributes:
+        text: what stands there so far; as a message, what the person said to the model.
+        as_message: put it into the model's chat template, if it has one.
+        system_prompt: for a message.
+        ids: tokens after that: of a growing answer or text.
+        likeliest: so many tokens are told with their text.
+    """
+
+    text: Text
+    as_message: bool = False
+    system_prompt: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
+    ids: TokenIds = ()
+    likeliest: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]

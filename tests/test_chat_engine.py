@@ -150,7 +150,7 @@ def test_draws_follow_the_shaped_distribution(starters):
     options = {"do_sample": True, "temperature": 0.7, "top_k": 0, "max_new_tokens": 1}
     with torch.inference_mode():
         chances = torch.softmax(model(**inputs).logits[0, -1] / 0.7, -1).double().numpy()
-        drawn = torch.tensor([next(tokens(model, inputs, s, **options)) for s in range(1000)])
+        drawn = torch.tensor([next(tokens(model, inputs, s, **options)).token for s in range(1000)])
     counts = torch.bincount(drawn, minlength=len(chances)).numpy()
     chances *= 1000 / chances.sum()
     often = chances >= 5

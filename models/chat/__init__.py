@@ -5,6 +5,9 @@ prompt.py    conversation -> token ids, within the model's window
 decoding.py  token ids -> more token ids, one at a time; token ids -> text that is whole
 hosted.py    OpenAIChat
 options.py   a request's parameters in each library's own words
+events.py    what is told: text, tokens with their probabilities, logits
+dice.py      the probabilities behind a drawn token; chances.py the same from logits, in numpy
+pieces.py    what a single token says, also where it is only some bytes of a letter
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Drawing tokens one at a time, and turning them into text as they come."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from transformers import (
@@ -15,10 +15,26 @@ from transformers import (
 _BROKEN = "\ufffd"  # what a decoder writes for bytes that are not a letter yet
 
 
+class Step(NamedTuple):
+    """One turn of the loop.
+
+    Attributes:
+        token: the id that was drawn.
+        logits: the model's, (vocabulary,) float32.
+        scores: what it was drawn from as logits, after temperature, top_k and top_p.
+        sampled: False where the likeliest was taken without a draw.
+    """
+
+    token: int
+    logits: torch.Tensor
+    scores: torch.Tensor
+    sampled: bool
+
+
 def tokens(
     model: PreTrainedModel, inputs: dict[str, torch.Tensor], seed: int, **options: Any
-) -> Iterator[int]:
-    """Yield the answer's token ids one at a time, the end token among them.
+) -> Iterator[Step]:
+    """Yield the answer's tokens one at a time, the end token among them.
 
     `generate` prepares everything (the model's own settings, cache, warpers) and hands over to
     `_decode` for the loop itself, so the ids are those of `torch.manual_seed(seed)` and a bare
@@ -42,8 +58,9 @@ def _decode(
     generation_config: GenerationConfig,
     generator: torch.Generator,
     **model_kwargs: Any,
-) -> Iterator[int]:
+) -> Iterator[Step]:
     # The steps of transformers' GenerationMixin._sample for one sequence, token by token.
+    sampled = bool(generation_config.do_sample)
     first = True
     while True:
         step = {"is_first_iteration": True} if first else {"next_sequence_length": 1}
@@ -54,13 +71,13 @@ def _decode(
         logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
         del outputs
         scores = logits_processor(input_ids, logits)
-        if generation_config.do_sample:
+        if sampled:
             chances = torch.softmax(scores, dim=-1)
             token = torch.multinomial(chances, num_samples=1, generator=generator)
         else:
             token = scores.argmax(dim=-1, keepdim=True)
         input_ids = torch.cat([input_ids, token], dim=-1)
-        yield int(token)
+        yield Step(int(token), logits[0], scores[0], sampled)
         if bool(stopping_criteria(input_ids, None).all()):  # type: ignore[arg-type]
             return
 
@@ -70,13 +87,19 @@ class TextOf:
 
     Decodes the last few ids with the few before them, since a token's text may depend on its left
     neighbour (a space, the rest of a syllable): the sum is the text of all ids.
+
+    Args:
+        tokenizer: the model's own.
+        before: ids of the answer whose text is known already; a letter that they begin is not.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, before: Iterable[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
         self._from = 0  # where the decoded window begins
         self._told = 0  # how many ids have been told
+        for token in before:
+            self.add(token)
 
     def add(self, token: int) -> str:
         """The text that this token completes; "" while a letter is not whole."""

@@ -12,13 +12,16 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from models.base import ChatDone, ModelSpec, Placement, Stop, TextDelta
+from models.base import ChatDone, ModelSpec, NextToken, Placement, Stop, TextDelta
+from models.chat import dice
 from models.chat.decoding import TextOf, tokens
+from models.chat.events import Token
 from models.chat.options import generation
-from models.chat.prompt import Prompt, prompt
+from models.chat.pieces import pieces
+from models.chat.prompt import Prompt, next_token_prompt, prompt
 from models.errors import UntrainedHead
 from models.pretrained import loading, token_limit, torch_dtype, weights_bytes
-from models.requests import ChatRequest, drawn_seed
+from models.requests import ChatRequest, NextTokenRequest, drawn_seed
 from models.settings import Settings
 
 
@@ -69,47 +72,79 @@ class TransformersChat:
             raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
         return cls(model.to(placement.device), tokenizer)
 
-    def stream(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
+    def stream(
+        self, request: ChatRequest | NextTokenRequest, stop: Stop
+    ) -> Generator[TextDelta | ChatDone | NextToken]:
         """Yield the answer as it grows; sample k is drawn with seed + k, all grow side by side.
+
+        For a NextTokenRequest: one NextToken.
 
         Raises:
             InvalidInput: the conversation does not fit the model.
         """
         with torch.inference_mode():
-            seed = drawn_seed(request.seed)
-            asked = prompt(self._tokenizer, request, self._window)
-            samples = {
-                index: self._sample(asked, request, seed + index)
-                for index in range(request.num_return_sequences)
-            }
-            reasons: list[str] = []
-            count = 0
-            while samples:
-                for index, sample in list(samples.items()):
-                    if stop.is_set():
-                        return
-                    text, reason = next(sample)
-                    count += 1
-                    if text:
-                        yield TextDelta(text, index)
-                    if reason:
-                        reasons.append(reason)
-                        del samples[index]
-        done = "length" if "length" in reasons else "stop"
-        yield ChatDone(done, seed, asked.length, count, asked.notes)
+            if isinstance(request, NextTokenRequest):
+                yield self._next_token(request)
+            else:
+                yield from self._answer(request, stop)
 
-    def _sample(self, asked: Prompt, request: ChatRequest, seed: int) -> Iterator[tuple[str, str]]:
-        """Yield (new text, reason why it ended or "") once a token."""
-        inputs = {name: value.to(self._model.device) for name, value in asked.inputs.items()}
+    def _answer(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
+        seed = drawn_seed(request.seed)
+        asked = prompt(self._tokenizer, request, self._window)
+        samples = {
+            index: self._sample(asked, request, seed, index)
+            for index in range(request.num_return_sequences)
+        }
+        reasons: list[str] = []
+        count = 0
+        while samples:
+            for index, sample in list(samples.items()):
+                if stop.is_set():
+                    return
+                delta, reason = next(sample)
+                count += 1
+                if delta.text or delta.tokens:
+                    yield delta
+                if reason:
+                    reasons.append(reason)
+                    del samples[index]
+        done = "length" if "length" in reasons else "stop"
+        yield ChatDone(done, seed, len(asked.ids), count, asked.notes)
+
+    def _sample(
+        self, asked: Prompt, request: ChatRequest, seed: int, index: int
+    ) -> Iterator[tuple[TextDelta, str]]:
+        """Yield (what is new, reason why it ended or "") once a token."""
         options = generation(request, asked.room)
-        text = TextOf(self._tokenizer)
+        text = TextOf(self._tokenizer, asked.begun)
         ends = self._end_tokens()
-        for count, token in enumerate(tokens(self._model, inputs, seed, **options), 1):
-            new = text.add(token)
-            ended = token in ends
+        inputs = asked.inputs(self._model.device)
+        steps = tokens(self._model, inputs, seed + index, **options)
+        held: list[Token] = []  # of a letter that is not whole
+        for count, step in enumerate(steps, 1):
+            if request.alternatives:
+                held.append(dice.token(self._tokenizer, step, request.alternatives))
+            new = text.add(step.token)
             full = count >= options["max_new_tokens"]
-            reason = "stop" if ended else "length" if full else ""
-            yield new + (text.rest() if reason else ""), reason
+            reason = "stop" if step.token in ends else "length" if full else ""
+            new += text.rest() if reason else ""
+            told: tuple[Token, ...] = ()
+            if new or reason:
+                told, held = tuple(held), []
+            yield TextDelta(new, index, told), reason
+
+    def _next_token(self, request: NextTokenRequest) -> NextToken:
+        asked = next_token_prompt(self._tokenizer, request, self._window)
+        output: Any = self._model(**asked.inputs(self._model.device), logits_to_keep=1)
+        logits = output.logits[0, -1].float()
+        top = torch.topk(logits, min(request.likeliest, len(logits))).indices.tolist()
+        return NextToken(
+            read=pieces(self._tokenizer, asked.ids),
+            logits=logits.cpu().numpy(),
+            likeliest=pieces(self._tokenizer, top),
+            ends=frozenset(self._end_tokens()),
+            notes=asked.notes,
+        )
 
     def _end_tokens(self) -> set[int]:
         ids: Any = self._model.generation_config.eos_token_id  # type: ignore[union-attr]

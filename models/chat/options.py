@@ -9,18 +9,17 @@ from models.requests import ChatRequest
 def generation(request: ChatRequest, room: int) -> dict[str, Any]:
     """The arguments of transformers' `generate` for a request.
 
-    top_k is 0, so that temperature and top_p alone shape the draw (transformers' own default, 50,
-    would cut in silence).
+    top_k is always said, 0 for none: transformers' own default, 50, would cut in silence.
 
     Args:
-        request: temperature, top_p and max_new_tokens are read.
+        request: temperature, top_p, top_k and max_new_tokens are read.
         room: tokens left in the model's window.
     """
     limit = {"max_new_tokens": min(request.max_new_tokens, room)}
     if request.temperature == 0:
         return {"do_sample": False, **limit}
-    shape = {"temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
-    return {"do_sample": True, **shape, **limit}
+    shape = {"temperature": request.temperature, "top_p": request.top_p}
+    return {"do_sample": True, **shape, "top_k": request.top_k, **limit}
 
 
 def hosted_options(request: ChatRequest, unused: Iterable[str] = ()) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""What a single token says, also where it is only some bytes of a letter."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from models.chat.events import Piece
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def shown(data: bytes) -> str:
+    """Bytes as text; those that are no whole letter as ⟨ed 95⟩."""
+
+    def named(found: re.Match[str]) -> str:
+        return f"⟨{found[0].encode('utf-8', 'surrogateescape').hex(' ')}⟩"
+
+    return re.sub("[\udc80-\udcff]+", named, data.decode("utf-8", "surrogateescape"))
+
+
+def pieces(tokenizer: Any, ids: Iterable[int]) -> tuple[Piece, ...]:
+    """Each token's own text, special tokens too.
+
+    Args:
+        tokenizer: of transformers.
+        ids: token ids.
+    """
+    return tuple(Piece(_text(tokenizer, id_), id_) for id_ in ids)
+
+
+def _text(tokenizer: Any, id_: int) -> str:
+    token = tokenizer.convert_ids_to_tokens(id_)
+    if token is None:  # a model's vocabulary may be padded beyond its tokenizer's
+        return ""
+    if id_ in tokenizer.added_tokens_decoder:
+        return token
+    if byte := _BYTE.fullmatch(token):  # of a SentencePiece vocabulary
+        return shown(bytes.fromhex(byte[1]))
+    if token.startswith("▁"):  # decoded alone it would lose its space
+        return token.replace("▁", " ")
+    text = str(tokenizer.decode([id_]))
+    if "\ufffd" in text and set(token) <= set(_alphabet()):
+        return shown(bytes(_alphabet()[letter] for letter in token))
+    return text
+
+
+@cache
+def _alphabet() -> dict[str, int]:
+    """Byte-level BPE writes each byte as a letter of its own (GPT-2's table): back to the byte."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(rest)}
