@@ -64,7 +64,7 @@ with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
         for name, build in TABS.items():
             with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}") as tabs[name]:
                 build(context)
-    header.bind_language(demo, switch, tabs)
+    header.bind_language(demo, switch, tabs | context.inner_tabs)
     models_panel.build(context, open_models)
     demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")
 demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)

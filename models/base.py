@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from models.chat.events import ChatDone, NextToken, TextDelta
+from models.sentence_similarity.events import Similarities, SimilarityEvent
 from models.settings import Settings
 
 SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
@@ -179,18 +180,6 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Similarities:
-    """Cosines of every sentence with every other (n x n, -1 to 1, NaN where there is no vector).
-
-    Attributes:
-        truncated: indexes of sentences of which the encoder saw only the beginning.
-    """
-
-    cosines: tuple[tuple[float, ...], ...]
-    truncated: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Word2VecDone:
     """What a freshly trained Word2Vec says.
 
@@ -234,7 +223,7 @@ Event = (
     | StepDone
     | ImagesDone
     | Scores
-    | Similarities
+    | SimilarityEvent
     | Word2VecDone
     | Finished
 )

@@ -64,6 +64,8 @@ def _invalid(error: ValidationError) -> InvalidInput:
     kind = fault["type"]
     if kind in {"blank", "missing"}:
         return InvalidInput("invalid_blank", field=name)
+    if kind == "too_long" and "field_type" in context:
+        return InvalidInput("invalid_too_many", field=name, limit=context.get("max_length"))
     if kind in {"string_too_long", "too_long"}:
         return InvalidInput("invalid_too_long", field=name, limit=context.get("max_length"))
     if kind == "too_short":
@@ -200,9 +202,15 @@ Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no
 
 
 class SimilarityRequest(Request):
-    """Sentences to compare with each other (2 to 50), by a pretrained encoder."""
+    """Sentences to compare with each other (2 to 300), by a pretrained encoder."""
 
-    sentences: Annotated[tuple[Sentence, ...], Field(min_length=2, max_length=50)]
+    sentences: Annotated[tuple[Sentence, ...], Field(min_length=2, max_length=300)]
+
+
+class EncodeRequest(Request):
+    """Sentences to turn into vectors (up to 100,000), by a pretrained encoder."""
+
+    sentences: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=100_000)]
 
 
 class Word2VecRequest(Request):

@@ -1,6 +1,8 @@
 """What every tab is built with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import gradio as gr
 
 from models.base import ModelSpec, Task
 from models.cache import ModelCache
@@ -19,10 +21,12 @@ class Context:
     Attributes:
         settings: read once at start.
         cache: all loaded models, shared by everybody.
+        inner_tabs: the tabs inside a task's tab, for the language switch (tabs.parts.inner_tab).
     """
 
     settings: Settings
     cache: ModelCache
+    inner_tabs: dict[str, gr.Tab] = field(default_factory=dict[str, gr.Tab])
 
     @property
     def machine(self) -> Hardware:

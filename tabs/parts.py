@@ -10,6 +10,13 @@ from tabs.context import Context
 from tabs.text import t
 
 
+def inner_tab(context: Context, name: str) -> gr.Tab:
+    """A tab inside a task's tab: `with` it. Its label is the string "{name}.tab"; the id has no dot."""
+    tab = gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name.replace('.', '-')}")
+    context.inner_tabs[name] = tab
+    return tab
+
+
 def model_picker(
     context: Context, task: Task, elem_id: str, left_out: Set[str] = frozenset()
 ) -> gr.Dropdown:

@@ -52,7 +52,7 @@ HELLO = [{"role": "user", "content": "hello"}]
         (ChatRequest, {"messages": []}, "invalid_too_few", "messages"),
         (ChatRequest, {"messages": HELLO, "temperature": 3}, "invalid_le", "temperature"),
         (ChatRequest, {"messages": HELLO, "top_p": 0}, "invalid_gt", "top_p"),
-        (ChatRequest, {"messages": HELLO * 500}, "invalid_too_long", "messages"),
+        (ChatRequest, {"messages": HELLO * 500}, "invalid_too_many", "messages"),
         (
             ChatRequest,
             {"messages": [{"role": "user", "content": "a" * 1_000_000}]},
@@ -60,6 +60,7 @@ HELLO = [{"role": "user", "content": "hello"}]
             "messages",
         ),
         (SimilarityRequest, {"sentences": ["one"]}, "invalid_too_few", "sentences"),
+        (SimilarityRequest, {"sentences": ["one"] * 301}, "invalid_too_many", "sentences"),
         (SimilarityRequest, {"sentences": ["one", " "]}, "invalid_blank", "sentences"),
         (Word2VecRequest, {"corpus": "a b", "epochs": 10**9}, "invalid_le", "epochs"),
         (Word2VecRequest, {"corpus": "a b", "sg": 2}, "invalid_input", "sg"),

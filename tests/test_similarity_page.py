@@ -11,7 +11,7 @@ from models.registry import find
 from models.requests import Word2VecRequest
 from models.settings import Settings
 from tabs.context import Context
-from tabs.sentence_similarity import compare, show, words
+from tabs.sentence_similarity import compare, encoders, many, show, words
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 SETTINGS = Settings(device="cpu")
@@ -63,9 +63,7 @@ def test_korean_in_an_english_encoder_is_called_unreliable_and_the_other_is_name
 
 def test_several_sentences_are_a_table_that_names_the_most_alike():
     found = Similarities(((1.0, 0.1, 0.2), (0.1, 1.0, 0.7), (0.2, 0.7, 1.0)), truncated=(2,))
-    shown = compare._shown(
-        spec("sentence-transformers/all-MiniLM-L6-v2"), ("a", "b", HOSTILE), found
-    )
+    shown = many._shown(spec("sentence-transformers/all-MiniLM-L6-v2"), ("a", "b", HOSTILE), found)
     assert "Most alike: 2 and 3 (0.70)" in shown
     assert shown.count("<td style") == 9
     assert "of sentence 3 only" in shown
@@ -89,12 +87,12 @@ def test_a_persons_words_are_escaped():
 
 def test_word2vec_has_nothing_to_compare_with_untrained(context):
     with pytest.raises(InvalidInput) as told:
-        compare._encoder(context, "word2vec", ("a", "b"))
+        encoders.chosen(context, "word2vec", ("a", "b"))
     assert told.value.code == "invalid_word2vec"
 
 
 def test_what_an_encoder_is_and_its_licence_stand_under_the_choice(context):
-    shown = compare._about(context, "google-bert/bert-base-uncased")
+    shown = encoders.about(context, "google-bert/bert-base-uncased")
     assert "Apache-2.0" in shown
-    assert compare._about(context, "not an id") == ""
-    assert "<img" not in compare._about(context, HOSTILE)
+    assert encoders.about(context, "not an id") == ""
+    assert "<img" not in encoders.about(context, HOSTILE)

@@ -139,7 +139,7 @@ def test_sentences_are_compared_at_one_click(open_page, locale):
 def test_word2vec_learns_on_the_page(open_page):
     page = open_page("ko-KR")
     open_tab(page, "sentence_similarity")
-    page.locator("#word2vec > button").click()
+    page.click("#tab-sentence_similarity-words-button")
     page.locator("#word2vec-examples button").last.click()
     expect(page.locator("#word2vec-status")).to_contain_text("Word2Vec", timeout=LONG)
     expect(page.locator("#word2vec-result")).to_contain_text("여왕이")

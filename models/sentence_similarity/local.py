@@ -1,54 +1,42 @@
-"""Sentence similarity by pretrained encoders; models/word2vec.py trains one on the spot."""
+"""Pretrained encoders on this machine; models/word2vec.py trains one on the spot."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
-from torch.nn.functional import normalize
 
-from models.base import ModelSpec, Placement, Similarities, Stop
+from models.base import ModelSpec, Placement
 from models.pretrained import loading, token_limit, torch_dtype, weights_bytes
-from models.requests import SimilarityRequest
+from models.sentence_similarity.encoder import Encoder
 from models.settings import Settings
 
-BATCH = 8  # sentences between two looks at the stop flag
 
-
-class _Encoder(ABC):
-    """Sentences to vectors to cosines; what is left to a subclass is its library."""
+class _OnTorch(Encoder):
+    """An encoder with a tokenizer and a limit of tokens."""
 
     model: Any
     tokenizer: Any
     limit: int  # tokens it takes of a sentence, special ones included
 
-    @abstractmethod
-    def vectors(self, sentences: list[str]) -> torch.Tensor:
-        """One float32 vector of any length a sentence, shape (sentences, dimensions), on the CPU."""
-
-    def stream(self, request: SimilarityRequest, stop: Stop) -> Generator[Similarities]:
-        """Compare every sentence with every other by the cosine of their vectors."""
-        sentences = list(request.sentences)
-        parts: list[torch.Tensor] = []
-        for start in range(0, len(sentences), BATCH):
-            if stop.is_set():
-                return
-            with torch.inference_mode():
-                parts.append(self.vectors(sentences[start : start + BATCH]))
-        yield Similarities(cosine_matrix(torch.cat(parts)), self._cut(sentences))
-
-    def _cut(self, sentences: list[str]) -> tuple[int, ...]:
-        """Which sentences are longer than the encoder reads."""
-        ids = self.tokenizer(sentences, truncation=False, verbose=False)["input_ids"]
-        return tuple(i for i, tokens in enumerate(ids) if len(tokens) > self.limit)
+    def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
+        """Indexes of the sentences that are longer than the encoder reads."""
+        # A token has a letter at least, so that only the long ones need counting.
+        long = [i for i, sentence in enumerate(sentences) if len(sentence) > self.limit - 2]
+        if not long:
+            return ()
+        ids = self.tokenizer([sentences[i] for i in long], truncation=False, verbose=False)
+        return tuple(
+            i for i, tokens in zip(long, ids["input_ids"], strict=True) if len(tokens) > self.limit
+        )
 
     def nbytes(self) -> int:
         """Bytes of weights held."""
         return weights_bytes(self.model)
 
 
-class SentenceTransformerSimilarity(_Encoder):
+class SentenceTransformerSimilarity(_OnTorch):
     """An encoder trained so that sentences of one meaning get vectors at a small angle.
 
     Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
@@ -82,22 +70,26 @@ class SentenceTransformerSimilarity(_Encoder):
             )
             return cls(model)
 
-    def vectors(self, sentences: list[str]) -> torch.Tensor:
-        """The model's own embeddings, shape (sentences, dimensions)."""
-        found = self.model.encode(sentences, convert_to_tensor=True, show_progress_bar=False)
-        return found.float().cpu()
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """The model's own embeddings, float32, shape (sentences, dimensions)."""
+        with torch.inference_mode():
+            found = self.model.encode(
+                list(sentences), convert_to_tensor=True, show_progress_bar=False
+            )
+        return found.float().cpu().numpy()
 
 
-class BertSimilarity(_Encoder):
-    """The mean of a BERT's last hidden states, under the attention mask.
+class BertSimilarity(_OnTorch):
+    """The mean of a BERT's last hidden states under the attention mask, or its first, [CLS].
 
-    BERT never learned to compare sentences: its vectors point into a narrow cone, so that any two
+    A spec chooses with defaults={"pooling": "cls"}. BERT never learned to compare sentences: its vectors point into a narrow cone, so that any two
     sentences have a high cosine (Ethayarajh, EMNLP 2019).
     """
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any, cls: bool = False) -> None:
         self.model = model.eval()
         self.tokenizer = tokenizer
+        self.cls = cls
         self.limit = token_limit(model, tokenizer)
 
     @classmethod
@@ -121,15 +113,22 @@ class BertSimilarity(_Encoder):
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-            return cls(model.to(placement.device), tokenizer)
+            pooling = spec.defaults.get("pooling", "mean")
+            return cls(model.to(placement.device), tokenizer, pooling == "cls")
 
-    def vectors(self, sentences: list[str]) -> torch.Tensor:
-        """Mean-pooled last hidden states, shape (sentences, hidden size)."""
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """Pooled last hidden states, float32, shape (sentences, hidden size)."""
         inputs = self.tokenizer(
-            sentences, padding=True, truncation=True, max_length=self.limit, return_tensors="pt"
+            list(sentences),
+            padding=True,
+            truncation=True,
+            max_length=self.limit,
+            return_tensors="pt",
         ).to(self.model.device)
-        states = self.model(**inputs).last_hidden_state
-        return mean_pooled(states.float(), inputs["attention_mask"]).cpu()
+        with torch.inference_mode():
+            states = self.model(**inputs).last_hidden_state.float()
+        pooled = states[:, 0] if self.cls else mean_pooled(states, inputs["attention_mask"])
+        return pooled.cpu().numpy()
 
 
 def mean_pooled(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -144,9 +143,3 @@ def mean_pooled(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-
-
-def cosine_matrix(vectors: torch.Tensor) -> tuple[tuple[float, ...], ...]:
-    """Cosines of all pairs, -1 to 1, from vectors of shape (sentences, dimensions)."""
-    unit = normalize(vectors.double(), dim=1)
-    return tuple(tuple(row) for row in (unit @ unit.T).clamp(-1, 1).tolist())

@@ -1,0 +1,39 @@
+"""What the encoders of sentences yield; models/base.py counts these among its events."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """Cosines of every sentence with every other (n x n, -1 to 1, NaN where there is no vector).
+
+    Attributes:
+        truncated: indexes of sentences of which the encoder saw only the beginning.
+        unknown: words that the encoder has no vector for (word vectors alone know such words).
+    """
+
+    cosines: tuple[tuple[float, ...], ...]
+    truncated: tuple[int, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """The vectors of some sentences of an EncodeRequest.
+
+    Attributes:
+        rows: which sentences, indexes of shape (some,).
+        vectors: of length 1 (or all NaN where there is none), float32, shape (some, dimensions).
+        share: how much of the whole request's text is done, 0 to 1.
+        truncated: how many of these sentences the encoder saw only in part.
+    """
+
+    rows: np.ndarray
+    vectors: np.ndarray
+    share: float
+    truncated: int = 0
+
+
+SimilarityEvent = Similarities | Encoded
