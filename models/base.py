@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, Self
 from models.chat.events import ChatDone, NextToken, TextDelta
 from models.sentence_similarity.events import Similarities, SimilarityEvent
 from models.settings import Settings
+from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
 
 SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
 
@@ -49,6 +50,7 @@ class ModelSpec:
         concurrency: how many requests at once: 1 on this machine, more behind a server.
         cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
         wants_gpu: too slow on a CPU to be offered first there.
+        gated: its licence is to be accepted on the hub before it can be fetched.
         defaults: starting values of its own for the tab's controls.
     """
 
@@ -65,6 +67,7 @@ class ModelSpec:
     concurrency: int = 1
     cpu_threads: int | None = None
     wants_gpu: bool = False
+    gated: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -138,33 +141,6 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
-    """Denoising step `step` of `total` is done; preview is a small JPEG of the picture so far."""
-
-    step: int
-    total: int
-    preview: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImagesDone:
-    """The PNG files finished so far, one a seed; the last of these events holds all.
-
-    Attributes:
-        seeds: empty where a server has none.
-        flagged: flagged[i] says that the safety checker blanked picture i.
-        cut: the words past the text encoder's limit that the model never saw.
-        unknown: the words of the prompt that the model was never trained on.
-    """
-
-    images: tuple[bytes, ...]
-    seeds: tuple[int, ...]
-    flagged: tuple[bool, ...] = ()
-    cut: str = ""
-    unknown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Scores:
     """Probability of each class, highest first, for the whole text.
 
@@ -220,8 +196,11 @@ Event = (
     | TextDelta
     | ChatDone
     | NextToken
+    | WarmingUp
     | StepDone
     | ImagesDone
+    | CellDone
+    | GridDone
     | Scores
     | SimilarityEvent
     | Word2VecDone

@@ -1,83 +1,30 @@
 """Validated requests: the one validation, whichever way the input came (page, Gradio API, HTTP)."""
 
-import random
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from models.base import ModelSpec
-from models.errors import InvalidInput
+from models.request import MAX_SEED, MAX_TEXT, Request, Seed, Text, drawn_seed, not_blank
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
 
-MAX_SEED = 2**32 - 1
-MAX_TEXT = 20_000  # characters of one text, a long newspaper article
+__all__ = [
+    "MAX_SEED",
+    "MAX_TEXT",
+    "ChatMessage",
+    "ChatRequest",
+    "EncodeRequest",
+    "ImageGridRequest",
+    "ImageRequest",
+    "NextTokenRequest",
+    "Request",
+    "SentimentRequest",
+    "SimilarityRequest",
+    "Word2VecRequest",
+    "drawn_seed",
+]
+
 MAX_CONVERSATION = 200_000  # characters of all turns
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "blank")
-    return text
-
-
-def drawn_seed(seed: int) -> int:
-    """The seed itself, or a freshly drawn one for -1 (0 to 2**31 - 1, exact in JSON and in torch)."""
-    return seed if seed >= 0 else random.SystemRandom().randrange(2**31)
-
-
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_not_blank)]
-Seed = Annotated[int, Field(ge=-1, le=MAX_SEED)]
-
-
-class Request(BaseModel):
-    """A validated request. Build it with `of`, which raises InvalidInput instead of pydantic's error."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-    @classmethod
-    def of(cls, **values: Any) -> Self:
-        """Validate values.
-
-        Raises:
-            InvalidInput: the first fault, with the field's name and the limit that was passed.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise _invalid(error) from None
-
-
-def _invalid(error: ValidationError) -> InvalidInput:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    name = next((part for part in fault["loc"] if isinstance(part, str)), "")
-    context = fault.get("ctx", {})
-    kind = fault["type"]
-    if kind in {"blank", "missing"}:
-        return InvalidInput("invalid_blank", field=name)
-    if kind == "too_long" and "field_type" in context:
-        return InvalidInput("invalid_too_many", field=name, limit=context.get("max_length"))
-    if kind in {"string_too_long", "too_long"}:
-        return InvalidInput("invalid_too_long", field=name, limit=context.get("max_length"))
-    if kind == "too_short":
-        return InvalidInput("invalid_too_few", field=name, limit=context.get("min_length"))
-    for bound in ("ge", "le", "gt", "lt", "multiple_of"):
-        if bound in context:
-            return InvalidInput(f"invalid_{bound}", field=name, limit=context[bound])
-    if kind.startswith("string"):
-        return InvalidInput("invalid_not_text", field=name)
-    if kind.startswith(("int", "float", "finite", "decimal")):
-        return InvalidInput("invalid_not_a_number", field=name)
-    return InvalidInput(field=name)
 
 
 class ChatMessage(Request):
@@ -157,48 +104,13 @@ class NextTokenRequest(Request):
     likeliest: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
-
-
-class ImageRequest(Request):
-    """Pictures to draw; image k has seed + k. What is None is the model's own to choose.
-
-    Attributes:
-        guidance_scale: weight of the prompt against no prompt; at 1 or below it is off.
-        num_inference_steps: denoising steps.
-        seed: -1 draws one.
-        width, height: in pixels, in eights.
-        model_name: which model of the server, for hosted models; "" takes the host's choice.
-        api_key: a key the person typed, for hosted models; never kept.
-    """
-
-    prompt: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_not_blank)]
-    negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
-    guidance_scale: Annotated[float, Field(ge=0, le=30)] | None = None
-    num_inference_steps: Annotated[int, Field(ge=1, le=150)] | None = None
-    seed: Seed = -1
-    width: Side | None = None
-    height: Side | None = None
-    num_images: Annotated[int, Field(ge=1, le=8)] = 1
-    model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
-    api_key: SecretStr | None = None
-
-    def filled(self, spec: ModelSpec) -> Self:
-        """The same request with the model's defaults where a value was left out, and a drawn seed."""
-        names = ("guidance_scale", "num_inference_steps", "width", "height")
-        missing = {
-            n: spec.defaults[n] for n in names if getattr(self, n) is None and n in spec.defaults
-        }
-        return self.model_copy(update={**missing, "seed": drawn_seed(self.seed)})
-
-
 class SentimentRequest(Request):
     """A text to classify."""
 
     text: Text
 
 
-Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_not_blank)]
+Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(not_blank)]
 
 
 class SimilarityRequest(Request):
@@ -224,7 +136,7 @@ class Word2VecRequest(Request):
             sg 0 is CBOW, 1 skip-gram.
     """
 
-    corpus: Annotated[str, StringConstraints(max_length=200_000), AfterValidator(_not_blank)]
+    corpus: Annotated[str, StringConstraints(max_length=200_000), AfterValidator(not_blank)]
     sentences: Annotated[tuple[Sentence, ...], Field(max_length=50)] = ()
     word_a: Annotated[str, StringConstraints(max_length=100)] = ""
     word_b: Annotated[str, StringConstraints(max_length=100)] = ""

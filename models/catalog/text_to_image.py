@@ -1,6 +1,7 @@
 """Text-to-image models."""
 
 from models.base import SEEN, ModelSpec, Task
+from models.text_to_image.schedulers import NAMES
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -24,6 +25,7 @@ MODELS: tuple[ModelSpec, ...] = (
             "sizes": ("64x64",),
             "guidance_scale": 3.0,
             "num_inference_steps": 25,
+            "schedulers": tuple(name for name in NAMES if "Karras" not in name),
         },
     ),
     ModelSpec(

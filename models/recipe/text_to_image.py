@@ -2,25 +2,32 @@
 
 from models import hub
 from models.base import ModelSpec, Placement
-from models.requests import ImageRequest
+from models.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.hosted import arguments
 from models.text_to_image.loading import variant
+from models.text_to_image.schedulers import SCHEDULERS
 
 _LOCAL = """\
 import torch
-from diffusers import AutoPipelineForText2Image
-
+from diffusers import {classes}
+{pillow}
 {threads}pipe = AutoPipelineForText2Image.from_pretrained(
     {source!r},{where}
     {options},
 ).to({device!r})
-{memory_format}
+{memory_format}{scheduler}{start}
 {loop}
 """
 
 _CHANNELS_LAST = """\
 for name in {"unet", "vae"} & pipe.components.keys():  # faster convolutions on a CPU
     pipe.components[name].to(memory_format=torch.channels_last)
+"""
+
+_START = """\
+pipe = AutoPipelineForImage2Image.from_pipe(pipe)  # the same weights
+start = Image.open("start.png").convert("RGB")  # the picture that it started from
+start = ImageOps.fit(start, ({width}, {height}), Image.Resampling.LANCZOS)
 """
 
 _HOSTED = """\
@@ -38,7 +45,7 @@ for number, image in enumerate(answer.data, 1):
 """
 
 
-def python(spec: ModelSpec, request: ImageRequest, placement: Placement) -> str:
+def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement: Placement) -> str:
     """The script behind the pictures; on a CPU it draws the same, pixel for pixel.
 
     Args:
@@ -46,7 +53,7 @@ def python(spec: ModelSpec, request: ImageRequest, placement: Placement) -> str:
         request: filled, so with the drawn seed; for a hosted model with its model_name.
         placement: where it ran.
     """
-    if spec.hosted:
+    if isinstance(request, ImageRequest) and spec.hosted:
         asked = {"model": request.model_name, **arguments(request)}
         return _HOSTED.format(options=_written(asked, 4))
     options = {"dtype": f"torch.{placement.dtype}"}
@@ -54,36 +61,69 @@ def python(spec: ModelSpec, request: ImageRequest, placement: Placement) -> str:
     if folder is not None and variant(folder, placement.dtype):
         options["variant"] = "'fp16'"
     options["use_safetensors"] = "True"
-    on_cpu = placement.device == "cpu"
+    classes, scheduler = ["AutoPipelineForText2Image"], ""
+    if request.scheduler:
+        kind, settings = SCHEDULERS[request.scheduler]
+        classes.append(kind)
+        given = "".join(f", {name}={value!r}" for name, value in settings.items())
+        scheduler = f"pipe.scheduler = {kind}.from_config(pipe.scheduler.config{given})\n"
+    start = ""
+    if request.image is not None:
+        classes.append("AutoPipelineForImage2Image")
+        start = _START.format(width=request.width, height=request.height)
     return _LOCAL.format(
+        classes=", ".join(sorted(classes)),
+        pillow="from PIL import Image, ImageOps\n" if start else "",
         threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
         source=f"models/starter/{spec.name}" if spec.starter else spec.name,
         where="  # run this in GenLab's folder" if spec.starter else "",
         options=",\n    ".join(f"{name}={value}" for name, value in options.items()),
         device=placement.device,
-        memory_format=_CHANNELS_LAST if on_cpu else "",
-        loop=_loop(request),
+        memory_format=_CHANNELS_LAST if placement.device == "cpu" else "",
+        scheduler=scheduler,
+        start=start,
+        loop=_grid(request) if isinstance(request, ImageGridRequest) else _pictures(request),
     )
 
 
-def _loop(request: ImageRequest) -> str:
-    call = {
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt or None,
+def _pictures(request: ImageRequest) -> str:
+    seeds = [request.seed + k for k in range(request.num_images)]
+    dials = {
         "guidance_scale": request.guidance_scale,
         "num_inference_steps": request.num_inference_steps,
-        "width": request.width,
-        "height": request.height,
     }
-    given = {name: value for name, value in call.items() if value is not None}
-    seeds = [request.seed + k for k in range(request.num_images)]
+    dials = {name: repr(value) for name, value in dials.items() if value is not None}
     return (
-        f"for seed in {seeds}:\n"
-        "    image = pipe(\n"
-        f"        {_written(given, 8)},\n"
-        '        generator=torch.Generator("cpu").manual_seed(seed),\n'
-        "    ).images[0]\n"
-        '    image.save(f"picture-{seed}.png")'
+        f"for seed in {seeds}:\n{_call(request, dials)}" + '    image.save(f"picture-{seed}.png")'
+    )
+
+
+def _grid(request: ImageGridRequest) -> str:
+    cells = [(one.guidance_scale, one.num_inference_steps, one.seed) for one in request.cells()]
+    names = ("guidance_scale", "num_inference_steps")
+    return (
+        f"for number, ({', '.join(names)}, seed) in enumerate({cells}, 1):\n"
+        f"{_call(request, {name: name for name in names})}"
+        '    image.save(f"cell-{number}.png")'
+    )
+
+
+def _call(request: ImageRequest | ImageGridRequest, dials: dict[str, str]) -> str:
+    """The call in the loop: what is fixed is written out, `dials` are expressions."""
+    from_picture = request.image is not None
+    given: dict[str, object] = {
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt or None,
+        "width": None if from_picture else request.width,
+        "height": None if from_picture else request.height,
+        "strength": request.strength if from_picture else None,
+    }
+    written = {name: repr(value) for name, value in given.items() if value is not None}
+    written |= {"image": "start"} if from_picture else {}
+    lines = "".join(f"        {name}={value},\n" for name, value in {**written, **dials}.items())
+    return (
+        f"    image = pipe(\n{lines}"
+        '        generator=torch.Generator("cpu").manual_seed(seed),\n    ).images[0]\n'
     )
 
 

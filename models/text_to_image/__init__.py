@@ -1,6 +1,23 @@
-"""Text-to-image engines: diffusers pipelines on this machine, OpenAI's images behind a key."""
+"""Text-to-image engines: diffusers pipelines on this machine, OpenAI's images behind a key.
 
-from models.text_to_image.hosted import OpenAIImages
-from models.text_to_image.local import DiffusersTextToImage
+local.py       DiffusersTextToImage: requests -> pictures, in batches where that helps
+loading.py     a folder -> a pipeline; what is wrong when it fails
+schedulers.py  names that people know -> diffusers' classes
+preview.py     the picture so far, from latents
+picture.py     a picture handed in: opened with care
+png.py         the text chunk that says how a picture was made
+hosted.py      OpenAIImages
+events.py      what happens while pictures are drawn
+"""
 
-__all__ = ["DiffusersTextToImage", "OpenAIImages"]
+from importlib import import_module
+from typing import Any
+
+_HOMES = {"DiffusersTextToImage": "local", "OpenAIImages": "hosted"}
+
+
+def __getattr__(name: str) -> Any:
+    # What happens and what is asked is known to all of GenLab; an engine is imported when it is used.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

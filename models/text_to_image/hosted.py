@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from models.base import Event, ImagesDone, ModelSpec, Placement, Stop
-from models.errors import Stopped, Unavailable
-from models.requests import ImageRequest
+from models.errors import InvalidInput, Stopped, Unavailable
+from models.requests import ImageGridRequest, ImageRequest
 from models.settings import Settings
 from models.text_to_image.png import encode, parameters
 
@@ -40,19 +40,22 @@ class OpenAIImages:
         """No weights here."""
         return 0
 
-    def stream(self, request: ImageRequest, stop: Stop) -> Generator[Event]:
+    def stream(self, request: ImageRequest | ImageGridRequest, stop: Stop) -> Generator[Event]:
         """Ask the server for the pictures; the connection is closed once stop is set.
 
         Yields:
             ImagesDone, without seeds: the server has none.
 
         Raises:
+            InvalidInput: a grid, or a picture to start from (invalid_not_hosted): it has neither.
             MissingKey: neither the request nor the settings have one to use.
             ModelError: what the server or the connection said.
             Stopped: stop was set.
         """
         from models.openai_client import as_model_error, client
 
+        if isinstance(request, ImageGridRequest) or request.image is not None:
+            raise InvalidInput("invalid_not_hosted", model=self._spec.label)
         request = request.filled(self._spec)
         model = request.model_name or self._settings.openai_image_model
         answers: queue.SimpleQueue[list[bytes] | Exception] = queue.SimpleQueue()

@@ -1,36 +1,36 @@
 """Text-to-image on this machine: any diffusers pipeline, from the starter to Stable Diffusion."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
-from models.base import Event, ImagesDone, ModelSpec, Placement, StepDone, Stop
-from models.errors import InvalidInput, ModelError, Stopped
-from models.requests import ImageRequest
+from models.base import Event, ModelSpec, Placement, Stop
+from models.errors import InvalidInput, Stopped
+from models.requests import ImageGridRequest, ImageRequest
 from models.settings import Settings
+from models.text_to_image.drawing import Drawing, passes
 from models.text_to_image.loading import load_pipeline, native_size
-from models.text_to_image.png import encode, parameters, sampler
-from models.text_to_image.preview import Preview, clean
+from models.text_to_image.preview import Preview
+from models.text_to_image.schedulers import made
+from models.text_to_image.telling import Telling
 from models.text_to_image.thread import Emit, streamed
 from models.text_to_image.words import Vocabulary, cut_off
 
 
 class DiffusersTextToImage:
-    """A diffusers pipeline, drawing one picture at a time, each from a seed of its own.
-
-    Pictures are not batched: so picture k is the same, byte for byte, as one drawn alone from
-    seed + k. Noise comes from CPU generators: so a seed means the same picture on every device.
-    """
+    """A diffusers pipeline. Noise comes from CPU generators: a seed means one picture on every device."""
 
     def __init__(
         self, pipe: Any, spec: ModelSpec, placement: Placement, vocabulary: Vocabulary | None
     ) -> None:
         self._pipe = pipe
-        self._spec = spec
+        self._spec = replace(spec, defaults={**_own_defaults(pipe), **spec.defaults})
         self._placement = placement
         self._vocabulary = vocabulary
-        self._preview = Preview.fit(pipe)
+        self._own_scheduler = pipe.scheduler
+        self._drawing = Drawing(pipe, self._spec, Preview.fit(pipe))
 
     @classmethod
     def load(
@@ -51,128 +51,98 @@ class DiffusersTextToImage:
         tensors = [t for part in parts for t in (*part.parameters(), *part.buffers())]
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def stream(self, request: ImageRequest, stop: Stop) -> Generator[Event]:
-        """Draw the pictures one after another.
+    def stream(self, request: ImageRequest | ImageGridRequest, stop: Stop) -> Generator[Event]:
+        """Draw the pictures of a request, or the cells of a grid.
 
         Yields:
-            StepDone for each step; after each picture ImagesDone with all that are finished, so
-            that the last one holds them all.
+            StepDone for each step; as pictures end, ImagesDone with all that are finished, so that
+            the last one holds them all. Of a grid CellDone for each cell, last GridDone.
 
         Raises:
-            InvalidInput: a size that the model does not draw (invalid_size), or a prompt of which a
-                starter knows no word (invalid_unknown_words).
+            InvalidInput: a size that the model does not draw (invalid_size), a setting out of its
+                range (invalid_le, invalid_ge), a scheduler or start picture that it cannot take, or a
+                prompt of which a starter knows no word (invalid_unknown_words).
             ModelError: "nan_image" if the numbers overflowed.
             Stopped: stop was set; within one step.
         """
         request = request.filled(self._spec)
-        self._check(request)
-        yield from streamed(lambda emit: self._draw_all(request, emit, stop), stop)
+        singles = request.cells() if isinstance(request, ImageGridRequest) else request.singles()
+        self._check(singles)
+        scheduler = made(self._own_scheduler, request.scheduler, self._spec.label)
+        self._drawing.use(scheduler)
+        yield from streamed(lambda emit: self._draw_all(request, singles, emit, stop), stop)
 
     # ------------------------------------------------------------ before
 
-    def _check(self, request: ImageRequest) -> None:
-        words = self._vocabulary
-        if words is not None and not words.says_something(request.prompt):
-            raise InvalidInput("invalid_unknown_words", model=self._spec.label)
-        for asked, own in zip(self._size(request), native_size(self._pipe), strict=True):
+    def _check(self, singles: tuple[ImageRequest, ...]) -> None:
+        asked, label = singles[0], self._spec.label
+        if self._vocabulary is not None and not self._vocabulary.says_something(asked.prompt):
+            raise InvalidInput("invalid_unknown_words", model=label)
+        own_size = native_size(self._pipe)
+        for side, own in zip((asked.width, asked.height), own_size, strict=True):
             low, high = (own, own) if self._spec.starter else (own // 2, own * 2)
-            if not low <= asked <= high:
+            if side is not None and not low <= side <= high:
                 code = "invalid_size_one" if low == high else "invalid_size"
-                raise InvalidInput(code, model=self._spec.label, own=own, low=low, high=high)
+                raise InvalidInput(code, model=label, own=own, low=low, high=high)
+        for single in singles:
+            self._check_range("guidance_scale", "guidance_range", single.guidance_scale)
+            self._check_range("num_inference_steps", "steps_range", single.num_inference_steps)
 
-    def _size(self, request: ImageRequest) -> tuple[int, int]:
-        width, height = native_size(self._pipe)
-        return request.width or width, request.height or height
+    def _check_range(self, field: str, limits: str, value: float | None) -> None:
+        low, high = self._spec.defaults.get(limits, (value, value))
+        if value is not None and value < low:
+            raise InvalidInput("invalid_ge", field=field, limit=low)
+        if value is not None and value > high:
+            raise InvalidInput("invalid_le", field=field, limit=high)
 
     def _tokenizers(self) -> list[Any]:
         names = ("tokenizer", "tokenizer_2", "tokenizer_3")
         found = [getattr(self._pipe, name, None) for name in names]
         return [one for one in found if getattr(one, "is_fast", False)]
 
-    def _call(self, request: ImageRequest) -> dict[str, Any]:
-        """The pipeline's arguments: those that it takes, the request's or else its own defaults."""
-        width, height = self._size(request)
-        wanted = {
-            "prompt": request.prompt,
-            "negative_prompt": request.negative_prompt or None,
-            "guidance_scale": request.guidance_scale,
-            "num_inference_steps": request.num_inference_steps,
-            "width": width,
-            "height": height,
-            "output_type": "np",
-        }
-        taken = signature(self._pipe.__call__).parameters
-        return {
-            name: taken[name].default if value is None else value
-            for name, value in wanted.items()
-            if name in taken
-        }
-
     # ------------------------------------------------------------ the work, in its own thread
 
-    def _draw_all(self, request: ImageRequest, emit: Emit, stop: Stop) -> None:
+    def _draw_all(
+        self,
+        request: ImageRequest | ImageGridRequest,
+        singles: tuple[ImageRequest, ...],
+        emit: Emit,
+        stop: Stop,
+    ) -> None:
         import torch
 
         if self._placement.threads:  # OpenMP keeps the number per calling thread
             torch.set_num_threads(self._placement.threads)
-        call = self._call(request)
         cut = cut_off(request.prompt, self._tokenizers())
         unknown = self._vocabulary.unknown(request.prompt) if self._vocabulary else ()
-        images: list[bytes] = []
-        flags: list[bool] = []
-        for index in range(request.num_images):
-            told = self._callback(index, request.num_images, emit, stop)
+        counts = [passes(self._drawing.scheduler, single) for single in singles]
+        telling = Telling(request, counts, cut, unknown, emit)
+        for index, single in enumerate(singles):
+
+            def step(number: int, preview: bytes | None, first: int = index) -> None:
+                if stop.is_set():
+                    raise Stopped
+                telling.step([first], number, preview)
+
             with torch.inference_mode():
-                image, flag = self._draw(call, request.seed + index, told)
-            images.append(image)
-            flags.append(flag)
-            seeds = tuple(request.seed + k for k in range(len(images)))
-            emit(ImagesDone(tuple(images), seeds, tuple(flags), cut, unknown))
+                drawn = self._drawing.draw(single, step)
+            telling.done([index], [drawn])
+        telling.end()
 
-    def _callback(
-        self, index: int, count: int, emit: Emit, stop: Stop
-    ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-        preview = self._preview
-        if preview is not None:
-            preview.begin()
 
-        def told(pipe: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if stop.is_set():
-                raise Stopped
-            steps = pipe.num_timesteps
-            picture = None
-            if preview is not None and preview.due():
-                picture = preview.jpeg(clean(pipe.scheduler, tensors["latents"], step))
-            emit(StepDone(index * steps + step + 1, count * steps, picture))
-            return {}
-
-        return told
-
-    def _draw(
-        self, call: dict[str, Any], seed: int, told: Callable[..., Any]
-    ) -> tuple[bytes, bool]:
-        import numpy as np
-        import torch
-        from PIL import Image
-
-        generator = torch.Generator("cpu").manual_seed(seed)
-        made = self._pipe(**call, generator=generator, callback_on_step_end=told)
-        pixels = made.images[0]
-        if not np.isfinite(pixels).all():
-            raise ModelError("nan_image", model=self._spec.label)
-        flagged = bool((getattr(made, "nsfw_content_detected", None) or [False])[0])
-        image = Image.fromarray((pixels * 255).round().astype("uint8"))
-        return encode(image, self._parameters(call, seed)), flagged
-
-    def _parameters(self, call: dict[str, Any], seed: int) -> str:
-        scheduler = self._pipe.scheduler
-        values = {
-            "Steps": call.get("num_inference_steps"),
-            "Sampler": sampler(type(scheduler).__name__, scheduler.config),
-            "CFG scale": call.get("guidance_scale"),
-            "Seed": seed,
-            "Size": f"{call['width']}x{call['height']}",
-            "Model": self._spec.id,
-            "Version": "GenLab",
-        }
-        return parameters(call["prompt"], call.get("negative_prompt") or "", values)
+def _own_defaults(pipe: Any) -> dict[str, Any]:
+    """What the pipeline does where nothing is asked for."""
+    taken = signature(pipe.__call__).parameters
+    width, height = native_size(pipe)
+    own = {
+        name: taken[name].default
+        for name in ("guidance_scale", "num_inference_steps")
+        if name in taken and isinstance(taken[name].default, int | float)
+    }
+    return {
+        "guidance_scale": 0.0,
+        "num_inference_steps": 50,
+        **own,
+        "width": width,
+        "height": height,
+    }
