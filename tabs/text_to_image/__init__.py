@@ -1,4 +1,10 @@
-"""The text-to-image tab: a picture forms out of noise, step by step, from a few words."""
+"""The text-to-image tab: a picture forms out of noise, step by step, from a few words.
+
+controls.py   the dials, and how they follow the chosen model
+drawing.py    one drawing, from the button to the picture with its code; show.py: its HTML
+restore.py    settings back into the dials, from a dropped PNG
+endpoint.py   the same for programs: /generate_image
+"""
 
 from collections.abc import Generator
 from typing import Any
@@ -10,7 +16,7 @@ from tabs.context import Context
 from tabs.events import line
 from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
 from tabs.text import both, t
-from tabs.text_to_image import controls, drawing, endpoint
+from tabs.text_to_image import controls, drawing, endpoint, restore
 
 TAB = "text_to_image"
 EXAMPLES = [
@@ -41,9 +47,12 @@ def build(context: Context) -> None:
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
+            note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
             model = model_picker(context, Task.TEXT_TO_IMAGE, f"{TAB}-model")
-            dials = controls.build(context, model)
+            about, dials = controls.build(context, model)
+            page = restore.Page(prompt, model, about, note, dials)
+            restore.build_drop(context, page)
         with gr.Column(elem_id=f"{TAB}-right"):
             result = drawing.build_result()
             code = recipe_box(TAB)
@@ -55,7 +64,7 @@ def build(context: Context) -> None:
     job: dict[str, Any] = {
         "fn": draw,
         "inputs": [prompt, model, *dials],
-        "outputs": [*result, code, dials.seed],
+        "outputs": [*result, code, dials.seed, note],
         "show_progress": "hidden",
     }
     private: dict[str, Any] = {"api_visibility": "private"}

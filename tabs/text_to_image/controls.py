@@ -33,8 +33,8 @@ class Dials(NamedTuple):
     api_key: gr.Textbox
 
 
-def build(context: Context, model: gr.Dropdown) -> Dials:
-    """Lay the dials out and bind them to the choice of a model."""
+def build(context: Context, model: gr.Dropdown) -> tuple[gr.HTML, Dials]:
+    """Lay the dials out and bind them to the choice of a model; also the line on what it is."""
     spec = context.preferred(Task.TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
     classic = gr.Button(
@@ -54,6 +54,33 @@ def build(context: Context, model: gr.Dropdown) -> Dials:
     steps = _slider(
         "num_inference_steps", (1, 100, 1), spec.defaults.get("num_inference_steps", 50)
     )
+    seed, random = _seed()
+    with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
+        negative = gr.Textbox(
+            label=t(f"{TAB}.negative_prompt"),
+            info=t(f"{TAB}.negative_prompt_info"),
+            elem_id=f"{TAB}-negative",
+        )
+        size = gr.Dropdown(
+            label=t(f"{TAB}.size"),
+            choices=sizes(spec),
+            value=sizes(spec)[0][1],
+            elem_id=f"{TAB}-size",
+        )
+        number = _slider("num_images", (1, 4, 1), 1)
+    dials = Dials(negative, guidance, steps, seed, random, size, number, api_key)
+    follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def follow(chosen: str) -> tuple[Any, ...]:
+        return (chosen, *_following(context, chosen))
+
+    # What a person does, not every change: restored settings bring their own dials.
+    model.input(follow, model, [model, about, *dials], **follows)
+    classic.click(lambda: follow(CLASSIC), None, [model, about, *dials], **follows)
+    return about, dials
+
+
+def _seed() -> tuple[gr.Number, gr.Checkbox]:
     with gr.Row():
         seed = gr.Number(
             label=t(f"{TAB}.seed"), value=1, precision=0, minimum=0, elem_id=f"{TAB}-seed"
@@ -64,24 +91,7 @@ def build(context: Context, model: gr.Dropdown) -> Dials:
             value=True,
             elem_id=f"{TAB}-random",
         )
-    with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
-        negative = gr.Textbox(
-            label=t(f"{TAB}.negative_prompt"),
-            info=t(f"{TAB}.negative_prompt_info"),
-            elem_id=f"{TAB}-negative",
-        )
-        size = gr.Dropdown(
-            label=t(f"{TAB}.size"),
-            choices=_sizes(spec),
-            value=_sizes(spec)[0][1],
-            elem_id=f"{TAB}-size",
-        )
-        number = _slider("num_images", (1, 4, 1), 1)
-    dials = Dials(negative, guidance, steps, seed, random, size, number, api_key)
-    follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    model.change(lambda chosen: _adapted(context, chosen), model, [about, *dials], **follows)
-    classic.click(lambda: CLASSIC, None, model, **follows)
-    return dials
+    return seed, random
 
 
 def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
@@ -98,31 +108,40 @@ def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Sli
     )
 
 
-def _adapted(context: Context, model: str) -> tuple[Any, ...]:
-    """What a model changes: about line and dials, in the order of [about, *Dials]."""
+def _following(context: Context, model: str) -> list[Any]:
+    """The about line and the dials of a chosen model, as they are where there is no such model."""
+    names = ("about", *Dials._fields)
     try:
-        spec = choose(Task.TEXT_TO_IMAGE, model, context.settings)
+        changes = adapted(context, choose(Task.TEXT_TO_IMAGE, model, context.settings))
     except NotFound:
-        return tuple(gr.skip() for _ in range(1 + len(Dials._fields)))
+        changes = {}
+    return [changes.get(name, gr.skip()) for name in names]
+
+
+def adapted(context: Context, spec: ModelSpec) -> dict[str, Any]:
+    """What a model changes of the page, by name: "about" and dials."""
     has: dict[str, Any] = {"visible": not spec.hosted}
-    sizes = _sizes(spec)
-    return (
-        _about(context, spec),
-        gr.update(**has),
-        gr.update(value=spec.defaults.get("guidance_scale", 7.5), **has),
-        gr.update(value=spec.defaults.get("num_inference_steps", 50), **has),
-        gr.update(**has),
-        gr.update(**has),
-        gr.update(choices=sizes, value=sizes[0][1]),
-        gr.skip(),
-        gr.update(visible=spec.hosted),
-    )
+    return {
+        "about": _about(context, spec),
+        "negative_prompt": gr.update(**has),
+        "guidance_scale": gr.update(value=spec.defaults.get("guidance_scale", 7.5), **has),
+        "num_inference_steps": gr.update(value=spec.defaults.get("num_inference_steps", 50), **has),
+        "seed": gr.update(**has),
+        "random": gr.update(**has),
+        "size": gr.update(choices=sizes(spec), value=sizes(spec)[0][1]),
+        "api_key": gr.update(visible=spec.hosted),
+    }
 
 
-def _sizes(spec: ModelSpec) -> list[tuple[Any, str]]:
+def sizes(spec: ModelSpec) -> list[tuple[Any, str]]:
     """(label, "WIDTHxHEIGHT") of the sizes a model is good at, its own first."""
-    known = [(size.replace("x", " × "), size) for size in spec.defaults.get("sizes", ())]
+    known = [(size_name(size), size) for size in spec.defaults.get("sizes", ())]
     return known or [(t(f"{TAB}.own_size"), OWN_SIZE)]
+
+
+def size_name(size: str) -> str:
+    """How people read a size such as "512x768"."""
+    return size.replace("x", " × ")
 
 
 def _about(context: Context, spec: ModelSpec) -> str:

@@ -15,6 +15,7 @@ from tabs.context import Context
 from tabs.events import follow, python, result_line, told, waiting_line
 from tabs.text import t
 from tabs.text_to_image import show
+from tabs.text_to_image.controls import Dials
 
 TAB = "text_to_image"
 SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
@@ -30,7 +31,7 @@ class Result(NamedTuple):
     status: gr.HTML
 
 
-FIELDS = (*Result._fields, "code", "seed")
+FIELDS = (*Result._fields, "code", "seed", "note")
 
 
 def build_result() -> Result:
@@ -77,6 +78,7 @@ def draw(
         gallery=hidden,
         download=hidden,
         status="",
+        note="",
         seed=gr.skip() if spec.hosted else ask.seed,
     )
     try:
@@ -88,18 +90,19 @@ def draw(
 
 def _asked(prompt: str, values: Sequence[Any]) -> ImageRequest:
     """The request of the dials' values, in the order of Dials."""
-    negative, guidance, steps, seed, random, size, number, api_key = values
-    width, _, height = (size or "").partition("x")
+    dials = dict(zip(Dials._fields, values, strict=True))
+    width, _, height = (dials["size"] or "").partition("x")
+    drawn = dials["random"] or dials["seed"] is None
     return ImageRequest.of(
         prompt=prompt,
-        negative_prompt=negative or "",
-        guidance_scale=guidance,
-        num_inference_steps=steps,
-        seed=-1 if random or seed is None else seed,
+        negative_prompt=dials["negative_prompt"] or "",
+        guidance_scale=dials["guidance_scale"],
+        num_inference_steps=dials["num_inference_steps"],
+        seed=-1 if drawn else dials["seed"],
         width=int(width) if width else None,
         height=int(height) if height else None,
-        num_images=number,
-        api_key=api_key or None,
+        num_images=dials["num_images"],
+        api_key=dials["api_key"] or None,
     )
 
 

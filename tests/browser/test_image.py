@@ -102,3 +102,54 @@ def test_the_dials_follow_the_model(open_page):
     page.get_by_role("option", name="OpenAI Images").click()
     expect(page.locator(f"#{TAB}-key")).to_be_visible()
     expect(steps).to_be_hidden()
+
+
+# ---------------------------------------------------------------- restoring
+
+
+def number(page, name):
+    return page.input_value(f"#{TAB}-{name} input[type=number]")
+
+
+def opened_part(page, name):
+    page.locator(f"#{TAB}-{name} button").first.click()
+
+
+def test_a_dropped_png_restores_its_settings(open_page, tmp_path):
+    page = opened(open_page)
+    page.uncheck(f"#{TAB}-random input")
+    ask(page, "a green heart", seed=31, num_inference_steps=4, guidance_scale=2.5)
+    drawn(page)
+    first = page.locator(f"#{TAB}-result img").first.get_attribute("src")
+    with page.expect_download() as download:
+        page.click(f"#{TAB}-download")
+    file = tmp_path / "heart.png"
+    download.value.save_as(file)
+
+    page = opened(open_page, "ko-KR", width=390)
+    opened_part(page, "restore")
+    page.set_input_files(f"#{TAB}-drop input[type=file]", file)
+    expect(page.locator(f"#{TAB}-note")).to_contain_text("설정을 불러왔어요")
+    assert page.input_value(f"#{TAB}-prompt textarea") == "a green heart"
+    assert number(page, "num_inference_steps") == "4"
+    assert number(page, "guidance_scale") == "2.5"
+    assert page.input_value(f"#{TAB}-seed input") == "31"
+    assert not page.is_checked(f"#{TAB}-random input")
+    page.click(f"#{TAB}-start")
+    drawn(page)
+    assert page.locator(f"#{TAB}-result img").first.get_attribute("src") == first
+
+
+def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
+    page = opened(open_page)
+    page.fill(f"#{TAB}-prompt textarea", "my long thought")
+    opened_part(page, "restore")
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (8, 8)).save(plain)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("no picture")
+    for file, word in ((plain, "carries no settings"), (letter, "not a PNG")):
+        page.set_input_files(f"#{TAB}-drop input[type=file]", file)
+        expect(page.locator(f"#{TAB}-note")).to_contain_text(word)
+        expect(page.locator(f"#{TAB}-drop input[type=file]")).to_be_attached()
+    assert page.input_value(f"#{TAB}-prompt textarea") == "my long thought"
