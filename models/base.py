@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
-from models.chat.events import ChatDone, NextToken, TextDelta
+from models.chat.events import ChatDone, NextToken, ServerModels, TextDelta
 from models.sentence_similarity.events import Similarities, SimilarityEvent
 from models.settings import Settings
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
@@ -180,12 +180,14 @@ class Finished:
 
     Attributes:
         seconds: the work itself; load_seconds: bringing the model into memory, 0 if it was there.
+        first_seconds: of the work until its first event; None where there was none.
     """
 
     model_id: str
     placement: Placement
     seconds: float
     load_seconds: float
+    first_seconds: float | None = None
 
 
 Event = (
@@ -196,6 +198,7 @@ Event = (
     | TextDelta
     | ChatDone
     | NextToken
+    | ServerModels
     | WarmingUp
     | StepDone
     | ImagesDone

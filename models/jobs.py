@@ -81,13 +81,15 @@ def _work(
     try:
         with cache.lease(spec, stop, events.put) as lease:
             started = time.perf_counter()
+            first: float | None = None
             with closing(lease.engine.stream(request, stop)) as stream:
                 for event in stream:
+                    first = time.perf_counter() - started if first is None else first
                     events.put(event)
                     if stop.is_set():
                         break
             seconds = time.perf_counter() - started
-        events.put(Finished(spec.id, lease.placement, seconds, lease.load_seconds))
+        events.put(Finished(spec.id, lease.placement, seconds, lease.load_seconds, first))
     except Stopped:
         pass
     except Exception as error:

@@ -5,7 +5,6 @@ Serves OpenAI and every server that speaks its API (OPENAI_BASE_URL).
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -23,7 +22,8 @@ from models.errors import (
     Unavailable,
     WrongKey,
 )
-from models.settings import Settings
+from models.outward import OutwardTransport
+from models.settings import OPENAI, Settings
 
 _CONNECT = 10.0  # seconds to reach the server at all
 _CONTENT = {"content_policy_violation", "moderation_blocked", "content_filter"}
@@ -40,44 +40,74 @@ def client(settings: Settings, api_key: SecretStr | None) -> openai.OpenAI:
         MissingKey: there is neither.
         WrongKey: it has letters that no key has.
     """
-    return openai.OpenAI(**_options(settings, api_key))
+    made = openai.OpenAI(**_options(settings, api_key, ""))
+    if _typed(api_key):
+        _own(made)
+    return made
 
 
-def async_client(settings: Settings, api_key: SecretStr | None) -> openai.AsyncOpenAI:
-    """The same, whose requests can be cancelled while the server is silent."""
-    return openai.AsyncOpenAI(**_options(settings, api_key))
+def async_client(
+    settings: Settings, api_key: SecretStr | None, base_url: str = ""
+) -> openai.AsyncOpenAI:
+    """The same, whose requests can be cancelled while the server is silent.
+
+    Args:
+        settings: as for `client`.
+        api_key: as for `client`.
+        base_url: a server that the person named. It is never sent the host's key; on a public page
+            it must not be inside the host's network, or its use raises Refused.
+    """
+    options = _options(settings, api_key, base_url)
+    if base_url and not settings.may_reach_inside:
+        options["http_client"] = httpx2.AsyncClient(
+            transport=OutwardTransport(), timeout=options["timeout"], follow_redirects=True
+        )
+    made = openai.AsyncOpenAI(**options)
+    if base_url or _typed(api_key):
+        _own(made)
+    return made
 
 
-def _options(settings: Settings, api_key: SecretStr | None) -> dict[str, Any]:
+def _own(made: openai.OpenAI | openai.AsyncOpenAI) -> None:
+    # OPENAI_ORG_ID and OPENAI_PROJECT_ID of the environment belong to the host's own key.
+    made.organization = made.project = None
+
+
+def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> dict[str, Any]:
     return {
-        "api_key": _key(settings, api_key),
-        "base_url": settings.openai_base_url,
+        "api_key": _key(settings, api_key, base_url),
+        "base_url": base_url or settings.openai_base_url or OPENAI,
         "timeout": httpx2.Timeout(settings.openai_timeout, connect=_CONNECT),
         "max_retries": 1,
     }
 
 
-def _key(settings: Settings, typed: SecretStr | None) -> str:
-    key = typed.get_secret_value().strip() if typed else ""
-    if not key and settings.may_use_server_key and settings.openai_api_key:
-        key = settings.openai_api_key.get_secret_value().strip()
-    if not key and _keyless(settings):
+def _typed(api_key: SecretStr | None) -> str:
+    return api_key.get_secret_value().strip() if api_key else ""
+
+
+def _key(settings: Settings, typed: SecretStr | None, base_url: str) -> str:
+    key = _typed(typed)
+    hosts = settings.openai_api_key if settings.may_use_server_key and not base_url else None
+    if not key and hosts:
+        key = hosts.get_secret_value().strip()
+    if not key and _keyless(settings, base_url):
         return "none-needed"  # the client wants one; a local server does not look at it
     if not key:
         raise MissingKey
     if not all("!" <= letter <= "~" for letter in key):  # it travels in a header: plain ASCII
-        raise WrongKey
+        raise WrongKey("wrong_key_letters")
     return key
 
 
-def _keyless(settings: Settings) -> bool:
-    """Whether the host's server is one of its own, which asks for no key."""
-    url = settings.openai_base_url
-    if url is None or settings.openai_api_key is not None:
+def _keyless(settings: Settings, base_url: str) -> bool:
+    """Whether the server may be one that asks for no key."""
+    if settings.server_name(base_url).endswith("openai.com"):
         return False
-    if settings.public and not settings.public_server_key:
-        return False
-    return not (urlsplit(url).hostname or "").endswith("openai.com")
+    hosts_own = settings.openai_api_key is None and (
+        not settings.public or settings.public_server_key
+    )
+    return bool(base_url) or hosts_own
 
 
 def as_model_error(error: BaseException, model: str = "") -> ModelError:

@@ -1,6 +1,7 @@
 """Validated requests: the one validation, whichever way the input came (page, Gradio API, HTTP)."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -19,12 +20,33 @@ __all__ = [
     "NextTokenRequest",
     "Request",
     "SentimentRequest",
+    "ServerModelsRequest",
     "SimilarityRequest",
     "Word2VecRequest",
     "drawn_seed",
 ]
 
 MAX_CONVERSATION = 200_000  # characters of all turns
+
+
+def _address(text: str) -> str:
+    """An http(s) address without name, password, query or fragment; "" stays."""
+    try:
+        parts = urlsplit(text)
+        plain = parts.port is None or parts.port > 0  # out of range raises as well
+    except ValueError:
+        plain, parts = False, urlsplit("")
+    extra = parts.username is not None or parts.query or parts.fragment or not parts.hostname
+    if text and (not plain or extra or parts.scheme not in ("http", "https") or " " in text):
+        raise PydanticCustomError("address", "not an address")
+    return text
+
+
+Address = Annotated[
+    str,
+    StringConstraints(max_length=500, strip_whitespace=True),
+    AfterValidator(_address),
+]
 
 
 class ChatMessage(Request):
@@ -60,6 +82,7 @@ class ChatRequest(Request):
         prefix_ids: the same as token ids, for models on this machine; goes before `prefix`.
         alternatives: so many of the likeliest tokens are told with each token; 0 tells no tokens.
         model_name: which model of the server, for hosted models; "" takes the host's choice.
+        base_url: the server the person named, for hosted models; "" takes the host's.
         api_key: a key the person typed, for hosted models; never kept.
     """
 
@@ -77,6 +100,7 @@ class ChatRequest(Request):
     prefix_ids: TokenIds = ()
     alternatives: Annotated[int, Field(ge=0, le=20)] = 0
     model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    base_url: Address = ""
     api_key: SecretStr | None = None
 
     def turns(self, left_out: int = 0) -> list[dict[str, str]]:
@@ -102,6 +126,17 @@ class NextTokenRequest(Request):
     system_prompt: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
     ids: TokenIds = ()
     likeliest: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class ServerModelsRequest(Request):
+    """Which models a server has.
+
+    Attributes:
+        base_url, api_key: as in ChatRequest.
+    """
+
+    base_url: Address = ""
+    api_key: SecretStr | None = None
 
 
 class SentimentRequest(Request):

@@ -4,15 +4,24 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from models.chat import prices
+
+OPENAI = "https://api.openai.com/v1"
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class SettingsError(ValueError):
     """A variable has a value that cannot be used; the message names the variable, not the value."""
+
+
+def _price_table(path: Path) -> Path:
+    prices.read(path)
+    return path
 
 
 class Settings(BaseModel):
@@ -27,6 +36,9 @@ class Settings(BaseModel):
     openai_model: str = Field("gpt-4o", alias="OPENAI_MODEL")
     openai_image_model: str = Field("gpt-image-2", alias="OPENAI_IMAGE_MODEL")
     openai_timeout: float = Field(60, alias="OPENAI_TIMEOUT", gt=0, le=3600)
+    prices: Annotated[Path, AfterValidator(_price_table)] = Field(
+        prices.TABLE, alias="GENLAB_PRICES"
+    )
     hf_token: SecretStr | None = Field(None, alias="HF_TOKEN")
 
     host: str = Field("127.0.0.1", alias="GENLAB_HOST")
@@ -35,6 +47,7 @@ class Settings(BaseModel):
     public: bool = Field(False, alias="GENLAB_PUBLIC")
     public_server_key: bool = Field(False, alias="GENLAB_PUBLIC_SERVER_KEY")
     public_downloads: bool = Field(False, alias="GENLAB_PUBLIC_DOWNLOADS")
+    public_local_servers: bool = Field(False, alias="GENLAB_PUBLIC_LOCAL_SERVERS")
     downloads: bool = Field(True, alias="GENLAB_DOWNLOADS")
     queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
     max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)
@@ -79,6 +92,15 @@ class Settings(BaseModel):
     def may_download(self) -> bool:
         """Whether a model that is not on this machine may be fetched."""
         return self.downloads and (not self.public or self.public_downloads)
+
+    @property
+    def may_reach_inside(self) -> bool:
+        """Whether a server that a visitor names may be on this machine or in its network."""
+        return not self.public or self.public_local_servers
+
+    def server_name(self, base_url: str = "") -> str:
+        """The host name of the server behind hosted models; base_url is one that a person named."""
+        return urlsplit(base_url or self.openai_base_url or OPENAI).hostname or ""
 
     @property
     def credentials(self) -> list[tuple[str, str]] | None:

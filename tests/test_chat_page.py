@@ -12,8 +12,8 @@ from tabs.context import Context
 from tabs.text import STRINGS
 from tests.stub_server import WHOLE, StubServer, chunk
 
-# system prompt, model, model name, key, temperature, top_p, max new tokens, seed, samples
-DIALS = ["Be kind.", "openai", "", "sk-own", 0.5, 0.9, 20, 3, 1]
+# system prompt, model, model name, base URL, key, temperature, top_p, max new tokens, seed, samples
+DIALS = ["Be kind.", "openai", "", "", "sk-own", 0.5, 0.9, 20, 3, 1]
 
 
 def turn(role: str, content) -> dict:

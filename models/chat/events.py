@@ -67,6 +67,8 @@ class ChatDone:
             broke off).
         prompt_tokens, completion_tokens: None where a server does not say.
         notes: codes of [notes] in tabs/text: a parameter was not used, old turns were left out.
+        cached_tokens: of the prompt, which the server had read before and asks less for.
+        hidden_tokens: of the completion, which the model thought and did not show.
     """
 
     finish_reason: str
@@ -74,6 +76,15 @@ class ChatDone:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     notes: tuple[str, ...] = ()
+    cached_tokens: int = 0
+    hidden_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerModels:
+    """The names of a server's models, in order; empty where it gives a list without any."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

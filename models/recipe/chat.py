@@ -5,7 +5,7 @@ from pprint import pformat
 from typing import Any
 
 from models.base import ModelSpec, Placement
-from models.chat.options import generation, hosted_options
+from models.chat.options import generation, hosted_messages, hosted_options
 from models.requests import ChatRequest
 
 _LOCAL = """\
@@ -44,7 +44,7 @@ inputs = tokenizer(text, return_tensors="pt")  # no chat template: the text is c
 _HOSTED = """\
 from openai import OpenAI
 
-client = OpenAI()  # takes OPENAI_API_KEY, and OPENAI_BASE_URL for another server, from the environment
+client = {client}
 messages = {messages}
 response = client.chat.completions.create(
     model={model!r},
@@ -70,15 +70,18 @@ def python(
     told = [note.partition(":") for note in notes]
     unused = [value for name, _, value in told if name == "parameter_left_out"]
     values = {name: value for name, _, value in told}
-    messages = _messages(request, int(values.get("turns_left_out", 0)))
+    left_out = int(values.get("turns_left_out", 0))
     if spec.hosted:
+        messages = _messages(hosted_messages(request, left_out, "system_as_user" in values))
         options = hosted_options(request, unused)
         shown = ",\n    ".join(f"{name}={value!r}" for name, value in options.items())
-        return _HOSTED.format(messages=messages, model=request.model_name, options=shown)
+        return _HOSTED.format(
+            client=_client(request), messages=messages, model=request.model_name, options=shown
+        )
     if "plain_continuation" in values:
         inputs = _CONTINUE.format(text=_literal(request.messages[-1].content))
     else:
-        inputs = _CHAT.format(messages=messages)
+        inputs = _CHAT.format(messages=_messages(request.turns(left_out)))
     options = generation(request, int(values.get("room", request.max_new_tokens)))
     threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
     starter = spec.source.startswith("starter:")
@@ -94,8 +97,16 @@ def python(
     )
 
 
-def _messages(request: ChatRequest, left_out: int) -> str:
-    turns = request.turns(left_out)
+def _client(request: ChatRequest) -> str:
+    if request.base_url:
+        return f"OpenAI(base_url={request.base_url!r})  # takes OPENAI_API_KEY from the environment"
+    return (
+        "OpenAI()  # takes OPENAI_API_KEY, and OPENAI_BASE_URL for another server, "
+        "from the environment"
+    )
+
+
+def _messages(turns: list[dict[str, str]]) -> str:
     return "[\n" + "".join(f"    {_literal(turn, 4)},\n" for turn in turns) + "]"
 
 

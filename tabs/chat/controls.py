@@ -9,6 +9,7 @@ from models.base import ModelSpec, Task
 from models.choice import choose
 from models.errors import NotFound
 from models.requests import ChatRequest
+from tabs.chat import server
 from tabs.context import Context
 from tabs.events import line
 from tabs.parts import model_picker
@@ -22,7 +23,8 @@ class Dials(NamedTuple):
 
     system_prompt: gr.Textbox
     model: gr.Dropdown
-    model_name: gr.Textbox
+    model_name: gr.Dropdown
+    base_url: gr.Textbox
     api_key: gr.Textbox
     temperature: gr.Slider
     top_p: gr.Slider
@@ -50,20 +52,7 @@ def build(context: Context) -> Dials:
     )
     model = model_picker(context, Task.CHAT, "chat-model")
     about = gr.HTML(_about(spec), elem_id="chat-about")
-    model_name = gr.Textbox(
-        label=t("chat.model_name"),
-        info=t("chat.model_name_info"),
-        value=context.settings.openai_model,
-        visible=spec.hosted,
-        elem_id="chat-model-name",
-    )
-    api_key = gr.Textbox(
-        label=t("chat.api_key"),
-        info=t("chat.api_key_info"),
-        type="password",
-        visible=spec.hosted,
-        elem_id="chat-key",
-    )
+    hosted, server_box = server.build(context, spec)
     with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
         shape = (
             _slider("temperature", (0, 2, 0.05), _own(spec, "temperature")),
@@ -81,9 +70,9 @@ def build(context: Context) -> Dials:
         samples = _slider("num_return_sequences", (1, 8, 1), 1)
     follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **follows)
-    adapted = [about, model_name, api_key, *shape]
+    adapted = [about, server_box, *shape]
     model.change(lambda chosen: _adapted(context, chosen), model, adapted, **follows)
-    return Dials(system_prompt, model, model_name, api_key, *shape, seed, samples)
+    return Dials(system_prompt, model, *hosted, *shape, seed, samples)
 
 
 def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
@@ -113,10 +102,10 @@ def _adapted(context: Context, model: str) -> tuple[Any, ...]:
     try:
         spec = choose(Task.CHAT, model, context.settings)
     except NotFound:
-        return tuple(gr.skip() for _ in range(6))
-    server = gr.update(visible=spec.hosted)
+        return tuple(gr.skip() for _ in range(5))
+    shown = gr.update(visible=spec.hosted)
     values = [_own(spec, name) for name in ("temperature", "top_p", "max_new_tokens")]
-    return _about(spec), server, server, *values
+    return _about(spec), shown, *values
 
 
 def _about(spec: ModelSpec) -> str:

@@ -14,9 +14,10 @@ from models.errors import InvalidInput
 from models.recipe.chat import python
 from models.requests import ChatRequest
 from tabs.chat.controls import Dials
+from tabs.chat.facts import facts
 from tabs.chat.history import messages, text_of
 from tabs.context import Context
-from tabs.events import follow, line, result_line, told, waiting_line
+from tabs.events import follow, line, told, waiting_line
 from tabs.text import STRINGS, both
 
 _EVERY = 0.05  # seconds between two updates of the page
@@ -84,7 +85,7 @@ def answer(
     )
     try:
         for event in follow(context, spec, ask, request):
-            yield from _shown(event, spec, ask, turns, reply)
+            yield from _shown(event, context, spec, ask, turns, reply)
     except gr.Error:  # the half answer stays, marked as what it is
         cut = both("chat.cut") if any(reply.texts) else both("chat.unanswered")
         yield frame(chatbot=_with(turns, reply.texts[0]), status=line(cut))
@@ -114,6 +115,7 @@ def asked(
 
 def _shown(
     event: Event,
+    context: Context,
     spec: ModelSpec,
     ask: ChatRequest,
     turns: list[dict[str, str]],
@@ -133,7 +135,8 @@ def _shown(
         yield frame(
             chatbot=_with(turns, reply.texts[0]),
             samples=_cards(reply.texts),
-            status=_facts(event, done) + "".join(note(code) for code in done.notes),
+            status=facts(context.settings, ask, event, done)
+            + "".join(note(code) for code in done.notes),
             code=python(spec, repeat, event.placement, done.notes),
         )
     elif not any(reply.texts) and (wait := waiting_line(event)):
@@ -151,15 +154,6 @@ def _cards(texts: list[str]) -> Any:
         for number, text in enumerate(texts, 1)
     )
     return gr.update(value=f'<div class="samples">{cards}</div>', visible=len(texts) > 1)
-
-
-def _facts(event: Finished, done: ChatDone) -> str:
-    more = [both("result.seed", seed=done.seed)]
-    if done.completion_tokens is not None:
-        more.append(both("chat.tokens", tokens=done.completion_tokens))
-    if done.finish_reason == "length":
-        more.append(both("chat.length"))
-    return result_line(event, *more)
 
 
 def note(code: str) -> str:

@@ -1,0 +1,99 @@
+"""The server behind a hosted model: its address, the person's key, and which of its models.
+
+What is typed here stays in the page: it comes with each request and is kept nowhere else.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from models.base import ModelSpec, Task
+from models.chat.events import ServerModels
+from models.chat.prices import price_of, read
+from models.registry import find
+from models.requests import ServerModelsRequest
+from tabs.context import Context
+from tabs.events import follow, line, told
+from tabs.text import both, t
+
+# In the lists of servers that have more than chat models.
+_OTHER = re.compile(
+    r"embed|rerank|whisper|tts|transcribe|audio|realtime|dall-e|image|sora|moderation"
+)
+
+
+class Server(NamedTuple):
+    """The controls whose values go into a request, named as there."""
+
+    model_name: gr.Dropdown
+    base_url: gr.Textbox
+    api_key: gr.Textbox
+
+
+def build(context: Context, spec: ModelSpec) -> tuple[Server, gr.Column]:
+    """Lay the controls out; the column is shown for hosted models only."""
+    plain = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", spellcheck=False)
+    with gr.Column(visible=spec.hosted, elem_id="chat-server") as box:
+        base_url = gr.Textbox(
+            label=t("chat.base_url"),
+            info=t("chat.base_url_info"),
+            placeholder="http://localhost:11434/v1",
+            html_attributes=plain,
+            elem_id="chat-base-url",
+        )
+        api_key = gr.Textbox(
+            label=t("chat.api_key"),
+            info=t("chat.api_key_info"),
+            type="password",
+            html_attributes=plain,
+            elem_id="chat-key",
+        )
+        model_name = gr.Dropdown(
+            label=t("chat.model_name"),
+            info=t("chat.model_name_info"),
+            choices=[context.settings.openai_model],
+            value=context.settings.openai_model,
+            allow_custom_value=True,
+            elem_id="chat-model-name",
+        )
+        ask = gr.Button(t("chat.list_models"), size="sm", elem_id="chat-list-models")
+        found = gr.HTML(elem_id="chat-models-found")
+
+    def listed(request: gr.Request, base_url: Any, api_key: Any, chosen: Any) -> tuple[Any, str]:
+        return _listed(context, request, base_url, api_key, chosen)
+
+    gr.on(
+        [ask.click, base_url.submit, api_key.submit],
+        listed,
+        [base_url, api_key, model_name],
+        [model_name, found],
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="once",
+    )
+    return Server(model_name, base_url, api_key), box
+
+
+def _listed(
+    context: Context, request: gr.Request, base_url: Any, api_key: Any, chosen: Any
+) -> tuple[Any, str]:
+    """The choices of the server's models, and a line on how many there are."""
+    names: list[str] = []
+    with told(request):
+        ask = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
+    for event in follow(context, find(Task.CHAT, "openai"), ask, request):
+        if isinstance(event, ServerModels):
+            names = [name for name in event.names if not _OTHER.search(name)]
+    if not names:
+        return gr.skip(), line(both("chat.models_none"))
+    server = context.settings.server_name(ask.base_url)
+    choices = [(_label(context, server, name), name) for name in names]
+    value = chosen if chosen in names or not ask.base_url else names[0]
+    return gr.update(choices=choices, value=value), line(both("chat.models", number=len(names)))
+
+
+def _label(context: Context, server: str, name: str) -> str:
+    """A model's name, with its price for a million tokens in and out where the table has it."""
+    known = price_of(read(context.settings.prices), server, name)
+    return f"{name} · ${known[0].input:g} / ${known[0].output:g}" if known else name
