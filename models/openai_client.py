@@ -26,6 +26,8 @@ from models.outward import OutwardTransport
 from models.settings import OPENAI, Settings
 
 _CONNECT = 10.0  # seconds to reach the server at all
+# OPENAI_ORG_ID and OPENAI_PROJECT_ID of the environment belong to the host's own key alone.
+_NOT_THE_HOSTS = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
 _CONTENT = {"content_policy_violation", "moderation_blocked", "content_filter"}
 
 
@@ -40,10 +42,7 @@ def client(settings: Settings, api_key: SecretStr | None) -> openai.OpenAI:
         MissingKey: there is neither.
         WrongKey: it has letters that no key has.
     """
-    made = openai.OpenAI(**_options(settings, api_key, ""))
-    if _typed(api_key):
-        _own(made)
-    return made
+    return openai.OpenAI(**_options(settings, api_key, ""))
 
 
 def async_client(
@@ -62,15 +61,7 @@ def async_client(
         options["http_client"] = httpx2.AsyncClient(
             transport=OutwardTransport(), timeout=options["timeout"], follow_redirects=True
         )
-    made = openai.AsyncOpenAI(**options)
-    if base_url or _typed(api_key):
-        _own(made)
-    return made
-
-
-def _own(made: openai.OpenAI | openai.AsyncOpenAI) -> None:
-    # OPENAI_ORG_ID and OPENAI_PROJECT_ID of the environment belong to the host's own key.
-    made.organization = made.project = None
+    return openai.AsyncOpenAI(**options)
 
 
 def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> dict[str, Any]:
@@ -79,6 +70,7 @@ def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> di
         "base_url": base_url or settings.openai_base_url or OPENAI,
         "timeout": httpx2.Timeout(settings.openai_timeout, connect=_CONNECT),
         "max_retries": 1,
+        "default_headers": _NOT_THE_HOSTS if base_url or _typed(api_key) else None,
     }
 
 

@@ -6,7 +6,7 @@ Only for what `transformers serve` cannot do: keys turned down, quotas, faults, 
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,10 +16,26 @@ def fault(code: str | None, message: str = "no", param: str | None = None) -> di
     return {"error": {"message": message, "type": code, "param": param, "code": code}}
 
 
-def chunk(text: str | None, index: int = 0, end: str | None = None) -> str:
+def chunk(
+    text: str | None, index: int = 0, end: str | None = None, logprobs: Any = None, **delta: Any
+) -> str:
     """One event of a streamed answer."""
-    choice = {"index": index, "delta": {"content": text}, "finish_reason": end}
+    choice = {"index": index, "delta": {"content": text, **delta}, "finish_reason": end}
+    if logprobs is not None:
+        choice["logprobs"] = {"content": logprobs}
     return f"data: {json.dumps({'choices': [choice]})}\n\n"
+
+
+def usage(read: int, written: int, cached: int = 0, thought: int = 0) -> str:
+    """The last event, which has no choices but counts."""
+    counts = {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }
+    return f"data: {json.dumps({'choices': [], 'usage': counts})}\n\n"
 
 
 DONE = "data: [DONE]\n\n"
@@ -31,18 +47,26 @@ class StubServer:
 
     An answer is (status, body): a dict goes out as JSON, a text as HTML, several pieces as a stream
     of events; a number among the pieces is a silence of so many seconds. `cut=True` breaks the
-    connection after the last piece instead of ending it.
+    connection after the last piece instead of ending it. A function makes the answer of the
+    request's body. A GET is answered with `listed`, (status, body), at /v1/models.
 
     Attributes:
-        asked: the bodies of the requests so far; keys: their Authorization headers.
+        asked: the bodies of the requests so far; keys: their Authorization headers; headers: all.
         left: is set when the other side has gone away while an answer was being sent.
     """
 
-    def __init__(self, *answers: tuple[int, Any], cut: bool = False) -> None:
+    def __init__(
+        self,
+        *answers: tuple[int, Any] | Callable[[dict[str, Any]], tuple[int, Any]],
+        cut: bool = False,
+        listed: tuple[int, Any] = (404, fault(None)),
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self.answers = list(answers)
         self.cut = cut
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.headers: list[dict[str, str]] = []
         self.left = threading.Event()
         stub = self
 
@@ -52,8 +76,19 @@ class StubServer:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 stub.asked.append(json.loads(body))
+                self._note()
+                reply = stub.answers[min(len(stub.asked), len(stub.answers)) - 1]
+                self._answer(*(reply(json.loads(body)) if callable(reply) else reply))
+
+            def do_GET(self) -> None:
+                self._note()
+                self._answer(*(listed if self.path == "/v1/models" else (404, fault(None))))
+
+            def _note(self) -> None:
                 stub.keys.append(self.headers["authorization"])
-                status, said = stub.answers[min(len(stub.asked), len(stub.answers)) - 1]
+                stub.headers.append({k.lower(): v for k, v in self.headers.items()})
+
+            def _answer(self, status: int, said: Any) -> None:
                 if isinstance(said, dict):
                     self._whole(status, "application/json", json.dumps(said))
                 elif isinstance(said, str):
@@ -64,6 +99,8 @@ class StubServer:
             def _whole(self, status: int, kind: str, text: str) -> None:
                 self.send_response(status)
                 self.send_header("content-type", kind)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.send_header("content-length", str(len(text.encode())))
                 self.end_headers()
                 self.wfile.write(text.encode())

@@ -10,9 +10,9 @@ from models.chat.asking import opened
 from models.chat.events import ChatDone, ServerModels, TextDelta
 from models.chat.faults import problem
 from models.chat.reading import Answer
-from models.errors import Unavailable
+from models.errors import Refused, Unavailable
 from models.openai_client import async_client
-from models.requests import ChatRequest, ServerModelsRequest
+from models.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.settings import Settings
 
 _LOOK = 0.05  # seconds between two looks at the stop flag while the server is silent
@@ -35,7 +35,7 @@ class OpenAIChat:
         return cls(settings)
 
     def stream(
-        self, request: ChatRequest | ServerModelsRequest, stop: Stop
+        self, request: ChatRequest | ServerModelsRequest | NextTokenRequest, stop: Stop
     ) -> Generator[TextDelta | ChatDone | ServerModels]:
         """Yield the answer as it comes, or the server's list of models.
 
@@ -45,9 +45,14 @@ class OpenAIChat:
             ModelError: what the server or the connection said, each fault with its own code; what
                 was yielded before stays true.
         """
+        match request:
+            case ServerModelsRequest():
+                events = self._models(request)
+            case ChatRequest():
+                events = self._events(request)
+            case _:  # the logits of a next token: no server gives those
+                raise Refused("refused_next_token")
         with asyncio.Runner() as runner:  # a loop of this job's own
-            lists = isinstance(request, ServerModelsRequest)
-            events = self._models(request) if lists else self._events(request)
             try:
                 while (event := runner.run(_next(events, stop))) is not None:
                     yield event
@@ -78,8 +83,7 @@ class OpenAIChat:
     async def _models(self, request: ServerModelsRequest) -> Events:
         try:
             async with async_client(self._settings, request.api_key, request.base_url) as client:
-                quick = client.with_options(timeout=_LIST_TIMEOUT, max_retries=0)
-                found = await quick.models.list()
+                found = await client.models.list(timeout=_LIST_TIMEOUT)
             names = sorted({str(model.id) for model in found.data[:_MOST_NAMES]})
         except (AttributeError, TypeError):  # no list at all
             raise Unavailable("unavailable_no_list") from None

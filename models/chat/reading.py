@@ -135,7 +135,8 @@ def _tokens(choice: Any) -> tuple[Token, ...]:
 
 
 def _told(one: Any) -> tuple[str, None, float]:
-    raw = math.exp(min(0.0, float(one.logprob)))
-    if math.isnan(raw):
+    logprob = float(one.logprob)
+    if math.isnan(logprob):
         raise ValueError("no probability")
-    return shown(bytes(one.bytes)) if one.bytes else str(one.token), None, raw
+    text = shown(bytes(one.bytes)) if one.bytes else str(one.token)
+    return text, None, math.exp(min(0.0, logprob))
