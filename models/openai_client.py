@@ -4,6 +4,8 @@ Serves OpenAI and every server that speaks its API (OPENAI_BASE_URL).
 """
 
 import json
+import ssl
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -57,11 +59,15 @@ def async_client(
             it must not be inside the host's network, or its use raises Refused.
     """
     options = _options(settings, api_key, base_url)
-    if base_url and not settings.may_reach_inside:
-        options["http_client"] = httpx2.AsyncClient(
-            transport=OutwardTransport(), timeout=options["timeout"], follow_redirects=True
-        )
-    return openai.AsyncOpenAI(**options)
+    outward = base_url and not settings.may_reach_inside
+    way = {"transport": OutwardTransport(certificates())} if outward else {"verify": certificates()}
+    return openai.AsyncOpenAI(**options, http_client=openai.DefaultAsyncHttpxClient(**way))
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Whom to trust, read from the disk once: a client of its own for each request would each time."""
+    return httpx2.create_ssl_context()
 
 
 def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ fetch whatever its own machine can reach: a router, a database, a cloud's metada
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -33,8 +34,8 @@ class OutwardTransport(httpx2.AsyncBaseTransport):
     A name is resolved once: were it resolved again to connect, it could lead elsewhere by then.
     """
 
-    def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
+    def __init__(self, certificates: ssl.SSLContext) -> None:
+        self._inner = httpx2.AsyncHTTPTransport(verify=certificates, trust_env=False)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request.

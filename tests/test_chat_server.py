@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -11,8 +12,11 @@ import pytest
 
 from models.base import Placement, TextDelta
 from models.cache import ModelCache
+from models.chat.events import ServerModels
+from models.errors import ModelError
 from models.jobs import run
 from models.recipe import recipe
+from models.requests import ServerModelsRequest
 from tests import tiny
 from tests.test_chat_openai import KEY, SPEC, answer, ask, settings
 
@@ -65,6 +69,61 @@ def test_a_real_server_streams_and_repeats_by_seed(real):
     assert answer(settings(url), request.model_copy(update={"seed": 8}))[0] != [text]
     other = request.model_copy(update={"system_prompt": "Be a pirate."})
     assert answer(settings(url), other)[0] != [text]
+
+
+def test_a_visitor_can_name_the_real_server(real):
+    url, model = real
+    request = ask(max_new_tokens=20, model_name=model, api_key=None)
+    (text,), done = answer(settings(url), request)
+    named = request.model_copy(update={"base_url": url})
+    assert answer(settings(None), named)[0] == [text]
+    assert done.prompt_tokens > 0
+    assert set(done.notes) == {"parameter_left_out:max_completion_tokens", "seed_unsure"}
+
+
+def test_the_real_servers_list_of_models_is_empty_and_that_is_no_fault(real):
+    url, _ = real
+    events = list(run(ModelCache(settings(url)), SPEC, ServerModelsRequest.of()))
+    assert [event.names for event in events if isinstance(event, ServerModels)] == [()]
+
+
+def test_what_the_real_server_takes_no_notice_of_is_told(real):
+    url, model = real
+    request = ask(max_new_tokens=5, model_name=model, num_return_sequences=3, alternatives=5)
+    found, done = answer(settings(url), request)
+    assert len(found) == 1
+    assert {"parameter_ignored:n", "no_logprobs"} <= set(done.notes)
+
+
+def test_a_model_that_the_real_server_has_not_is_told(real):
+    url, _ = real
+    with pytest.raises(ModelError) as told:
+        answer(settings(url), ask(max_new_tokens=5, model_name="/no/such/model"))
+    assert told.value.code != "failed"
+
+
+def test_four_people_at_once_get_what_each_would_get_alone(real):
+    url, model = real
+    # At temperature 0: the real server draws all at once from one generator, whatever the seed.
+    requests = [
+        ask(f"Question {k}", max_new_tokens=30, model_name=model, temperature=0) for k in range(4)
+    ]
+    alone = [answer(settings(url), request)[0] for request in requests]
+    assert len({text for (text,) in alone}) == 4
+    cache = ModelCache(settings(url))
+    heard: dict[int, str] = {}
+
+    def person(number: int) -> None:
+        for event in run(cache, SPEC, requests[number]):
+            if isinstance(event, TextDelta):
+                heard[number] = heard.get(number, "") + event.text
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(4)]
+    for thread in people:
+        thread.start()
+    for thread in people:
+        thread.join(120)
+    assert [[heard[number]] for number in range(4)] == alone
 
 
 def test_the_default_model_is_that_of_the_settings(real):

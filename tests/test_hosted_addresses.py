@@ -124,7 +124,7 @@ def test_a_redirect_inside_is_refused(monkeypatch):
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
     sent = Sent("http://169.254.169.254/latest")
-    monkeypatch.setattr(OutwardTransport, "__init__", lambda self: setattr(self, "_inner", sent))
+    monkeypatch.setattr(OutwardTransport, "__init__", lambda self, _: setattr(self, "_inner", sent))
     with pytest.raises(Refused):
         answer(settings(None, public=True), ask(base_url="http://models.example/v1"))
     (first,) = sent.requests  # to the address that was looked at, under its own name
