@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from models.chat.events import ChatDone, NextToken, ServerModels, TextDelta
-from models.sentence_similarity.events import Similarities, SimilarityEvent
-from models.sentiment.events import Scores
+from models.sentence_similarity.events import Encoded, Similarities
 from models.settings import Settings
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
+from models.words.events import WordEvent
 
 SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
 
@@ -47,11 +47,12 @@ class ModelSpec:
         languages: the languages it reads; "*" means many.
         licence: name of the weights' licence, with its source and the date it was looked up.
         size_gb: what is downloaded or shipped, in GB; 0 for a hosted model, None where unknown.
-        cuda_dtype: the dtype it wants on a GPU.
+        cuda_dtype: the dtype it wants on a GPU; "" where it has no use for one.
         concurrency: how many requests at once: 1 on this machine, more behind a server.
         cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
         wants_gpu: too slow on a CPU to be offered first there.
         gated: its licence is to be accepted on the hub before it can be fetched.
+        last: "auto" takes it only where nothing else here reads the language.
         defaults: starting values of its own for the tab's controls.
     """
 
@@ -64,11 +65,12 @@ class ModelSpec:
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
     size_gb: float | None = None
-    cuda_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    cuda_dtype: Literal["float16", "bfloat16", "float32", ""] = "float16"
     concurrency: int = 1
     cpu_threads: int | None = None
     wants_gpu: bool = False
     gated: bool = False
+    last: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -142,22 +144,18 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class Word2VecDone:
-    """What a freshly trained Word2Vec says.
+class Scores:
+    """Probability of each class, highest first, for the whole text.
 
     Attributes:
-        vocabulary: words it knows, most frequent first.
-        pair: cosine of word_a and word_b, None where one was blank or unknown.
-        neighbours: word -> its nearest (word, cosine), for word_a and word_b.
-        similarities: of `sentences`, by mean vectors; None where there were fewer than two.
-        unknown: words of the pair and the sentences that it never saw.
+        scores: (label, probability) pairs that sum to 1.
+        parts: for a text over the model's limit, how many pieces were scored and averaged.
+        multi_label: each label was asked for itself, so that they need not sum to 1.
     """
 
-    vocabulary: tuple[str, ...]
-    pair: float | None
-    neighbours: Mapping[str, tuple[tuple[str, float], ...]]
-    similarities: Similarities | None
-    unknown: tuple[str, ...]
+    scores: tuple[tuple[str, float], ...]
+    parts: int = 1
+    multi_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +189,9 @@ Event = (
     | CellDone
     | GridDone
     | Scores
-    | SimilarityEvent
-    | Word2VecDone
+    | Similarities
+    | Encoded
+    | WordEvent
     | Finished
 )
 Notify = Callable[[Event], None]

@@ -46,6 +46,7 @@ def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec
     """
     here = [s for s in models_of(task) if not s.hosted and s.source != "none:" and is_here(s)]
     fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
+    fits = [s for s in fits if not s.last] or fits
     on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
     starters = [s for s in fits if s.starter]
     return (on_gpu or starters or fits or list(models_of(task)))[0]

@@ -82,6 +82,8 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
         return Placement("server", "", "hosted")
     if spec.source == "none:":
         return Placement("cpu", "float32", "no_weights", 1)
+    if not spec.cuda_dtype:
+        return Placement("cpu", "float32", "no_use_of_gpu", 1)
     device, reason = _device(settings.device, machine)
     if device == "cuda":
         return Placement(device, spec.cuda_dtype, reason)

@@ -32,6 +32,7 @@ def drawn_seed(seed: int) -> int:
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(not_blank)]
+Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(not_blank)]
 Seed = Annotated[int, Field(ge=-1, le=MAX_SEED)]
 
 

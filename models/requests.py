@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from models.request import MAX_SEED, MAX_TEXT, Request, Seed, Text, drawn_seed, not_blank
+from models.request import MAX_SEED, MAX_TEXT, Request, Seed, Sentence, Text, drawn_seed
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.words.requests import Word2VecRequest, WordsRequest
 
 __all__ = [
     "MAX_SEED",
@@ -23,6 +24,7 @@ __all__ = [
     "ServerModelsRequest",
     "SimilarityRequest",
     "Word2VecRequest",
+    "WordsRequest",
     "drawn_seed",
 ]
 
@@ -145,9 +147,6 @@ class SentimentRequest(Request):
     text: Text
 
 
-Sentence = Annotated[str, StringConstraints(max_length=2000), AfterValidator(not_blank)]
-
-
 class SimilarityRequest(Request):
     """Sentences to compare with each other (2 to 300), by a pretrained encoder."""
 
@@ -158,26 +157,3 @@ class EncodeRequest(Request):
     """Sentences to turn into vectors (up to 100,000), by a pretrained encoder."""
 
     sentences: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=100_000)]
-
-
-class Word2VecRequest(Request):
-    """Sentences to train Word2Vec on, one a line, and words to look at afterwards.
-
-    Attributes:
-        corpus: training sentences, one a line, at most 200,000 characters in all.
-        sentences: sentences compared by the mean of their words' vectors; may be empty.
-        word_a, word_b: a pair of words to compare; blank for none.
-        vector_size, window, min_count, sg, epochs, seed: as in gensim.models.Word2Vec;
-            sg 0 is CBOW, 1 skip-gram.
-    """
-
-    corpus: Annotated[str, StringConstraints(max_length=200_000), AfterValidator(not_blank)]
-    sentences: Annotated[tuple[Sentence, ...], Field(max_length=50)] = ()
-    word_a: Annotated[str, StringConstraints(max_length=100)] = ""
-    word_b: Annotated[str, StringConstraints(max_length=100)] = ""
-    vector_size: Annotated[int, Field(ge=2, le=300)] = 5
-    window: Annotated[int, Field(ge=1, le=20)] = 5
-    min_count: Annotated[int, Field(ge=1, le=100)] = 1
-    sg: Literal[0, 1] = 0
-    epochs: Annotated[int, Field(ge=1, le=500)] = 5
-    seed: Seed = 1

@@ -50,6 +50,8 @@ REBUILD = {
     "small_talk": "python -m models.training.small_talk --data DIR",
     "sentiment_en": "python -m models.training.sentiment en --data DIR",
     "sentiment_ko": "python -m models.training.sentiment ko --data DIR",
+    "word_vectors_en": "python -m models.training.word_vectors en --data DIR",
+    "word_vectors_ko": "python -m models.training.word_vectors ko --data DIR",
 }
 
 

@@ -7,6 +7,7 @@ Sentence Embeddings, ICLR 2017).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from models.segment import words
 
 TENSORS = "vectors.safetensors"
 VOCABULARY = "vocabulary.txt"
+HANGUL = re.compile("[가-힣]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ class WordVectors:
     def unknown(self, text: str) -> list[str]:
         """Return the words of a text that have no vector, not even in pieces, each once."""
         return [word for word in dict.fromkeys(words(text)) if not self.tokens(word)]
+
+    def word(self, word: str) -> np.ndarray | None:
+        """Return a word's vector, shape (dimensions,), its pieces' where it has none, or None."""
+        if word in self.keyed:
+            return self.keyed[word]
+        return self.weighted_mean(word) if self.pieces_of(word) else None
+
+    def pieces_of(self, word: str) -> tuple[str, ...]:
+        """Return the known pieces that an unknown Korean word is read as when it is asked about.
+
+        None where all are single letters: they help to tell sentences apart, but mean nothing.
+        """
+        found = tuple(cut(word, self.keyed.key_to_index)) if self.pieces else ()
+        return found if HANGUL.match(word) and any(len(piece) > 1 for piece in found) else ()
 
     def plain_mean(self, text: str) -> np.ndarray:
         """Return the unweighted mean of the words' vectors, shape (dimensions,); NaN for none."""

@@ -4,14 +4,15 @@ import math
 
 import pytest
 
-from models.base import Similarities, Task, Word2VecDone
+from models.base import Similarities, Task
 from models.choice import choose
 from models.errors import InvalidInput
 from models.registry import find
 from models.requests import Word2VecRequest
 from models.settings import Settings
+from models.words.events import OtherSeed, Word2VecDone, WordsFound
 from tabs.context import Context
-from tabs.sentence_similarity import compare, encoders, many, show, words
+from tabs.sentence_similarity import compare, encoders, many, show, words_show, words_train
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 SETTINGS = Settings(device="cpu")
@@ -75,14 +76,21 @@ def test_a_persons_words_are_escaped():
         vocabulary=(HOSTILE,),
         pair=0.5,
         neighbours={HOSTILE: ((HOSTILE, 0.5),)},
+        before={HOSTILE: ((HOSTILE, 0.4),)},
+        places=((HOSTILE, 0.0, 0.0),),
+        other_seed=OtherSeed(2, 0.1, {HOSTILE: ((HOSTILE, 0.5),)}),
         similarities=similarities(math.nan),
         unknown=(HOSTILE,),
     )
     ask = Word2VecRequest.of(corpus=HOSTILE, word_a=HOSTILE, word_b=HOSTILE)
-    shown = words._shown(ask, done)
+    shown = words_train._shown(ask, done, [2.0, 1.0])
     assert "<img" not in shown
     assert "&lt;img" in shown
     assert "no number" in shown
+    found = WordsFound(((HOSTILE, 0.5),), unknown=(HOSTILE,), pieces={HOSTILE: (HOSTILE,)})
+    for question in ("nearest", "analogy"):
+        assert "<img" not in words_show.answer(question, HOSTILE, found)
+    assert "<img" not in words_show.word_map(((HOSTILE, 0.0, 1.0),))
 
 
 def test_word2vec_has_nothing_to_compare_with_untrained(context):

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from models.base import Task, Word2VecDone
+from models.base import Task
 from models.cache import ModelCache
 from models.errors import InvalidInput
 from models.jobs import run
@@ -15,6 +15,7 @@ from models.registry import find
 from models.requests import Word2VecRequest
 from models.segment import words
 from models.settings import Settings
+from models.words.events import Word2VecDone
 
 CORPUS = """\
 The king rules the land.

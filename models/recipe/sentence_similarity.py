@@ -1,7 +1,8 @@
 """The Python behind a similarity result."""
 
 from models.base import ModelSpec, Placement
-from models.requests import Request, SimilarityRequest, Word2VecRequest
+from models.recipe import words
+from models.requests import Request, SimilarityRequest, Word2VecRequest, WordsRequest
 from models.segment import LONGEST_LINE, WORD, as_word, training_sentences
 
 LONGEST_LITERAL = 5_000  # characters of training text that are written into the script
@@ -61,6 +62,7 @@ training = [words(line) for line in corpus if words(line)]
     window={window},
     min_count={min_count},
     sg={sg},
+    negative={negative},
     epochs={epochs},
     seed={seed},
     workers=1,  # with several the order of the updates, and so the result, is chance
@@ -90,6 +92,9 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     """A script that prints the cosines: sentence-transformers, transformers or gensim code."""
     if isinstance(request, Word2VecRequest):
         return _word2vec(request)
+    if isinstance(request, WordsRequest) or spec.engine.endswith(":WordVectorSimilarity"):
+        assert isinstance(request, WordsRequest | SimilarityRequest)
+        return words.python(spec, request)
     assert isinstance(request, SimilarityRequest), "an encoder is asked about sentences"
     bert = spec.engine.endswith(":BertSimilarity")
     package = spec.source.startswith("package:")
@@ -127,7 +132,7 @@ def _word2vec(request: Word2VecRequest) -> str:
         cut=_CUT.format(n=LONGEST_LINE) if long else "",
         word_a=as_word(request.word_a),
         word_b=as_word(request.word_b),
-        **request.model_dump(exclude={"corpus", "sentences", "word_a", "word_b"}),
+        **request.model_dump(exclude={"corpus", "sentences", "word_a", "word_b", "words"}),
     )
     if len(request.sentences) > 1:
         script += _MEANS.format(sentences=_listed("sentences", request.sentences))

@@ -9,11 +9,10 @@ from models.errors import InvalidInput, ModelError
 from models.requests import ImageRequest
 from models.text_to_image.picture import fitted
 from models.text_to_image.png import encode, parameters, sampler
-from models.text_to_image.preview import Preview, clean, noisy, stages
+from models.text_to_image.preview import Preview, clean
 from models.text_to_image.telling import Drawn
 
-# The pass's number from 1; if one was due, a preview; at a stage, one with its noise.
-OnStep = Callable[[int, bytes | None, bytes | None], None]
+OnStep = Callable[[int, bytes | None], None]  # the pass's number from 1, a preview if one was due
 
 
 class Drawing:
@@ -106,12 +105,10 @@ class Drawing:
             preview.begin()
 
         def told(pipe: Any, number: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            picture = with_noise = None
-            stage = number in stages(pipe.num_timesteps)
-            if preview is not None and (stage or preview.due()):
+            picture = None
+            if preview is not None and preview.due():
                 picture = preview.jpeg(clean(pipe.scheduler, tensors["latents"], number))
-                with_noise = preview.jpeg(noisy(tensors["latents"])) if stage else None
-            step(number + 1, picture, with_noise)
+            step(number + 1, picture)
             return {}
 
         return told

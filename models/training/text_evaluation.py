@@ -9,7 +9,11 @@ import argparse
 import importlib
 from pathlib import Path
 
-STARTERS = ("small_talk", "sentiment")  # packages here, each with evaluation.figures(data)
+STARTERS = (
+    "small_talk",
+    "sentiment",
+    "word_vectors",
+)  # packages here, each with evaluation.figures(data)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -31,7 +31,7 @@ def matrix(sentences: Sequence[str], found: Similarities) -> str:
     named = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
     head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(sentences) + 1))
     rows = "".join(
-        f'<tr><th scope="row">{n}</th>{"".join(map(_cell, row))}</tr>'
+        f'<tr><th scope="row">{n}</th>{"".join(map(cell, row))}</tr>'
         for n, row in enumerate(found.cosines, 1)
     )
     return (
@@ -42,7 +42,8 @@ def matrix(sentences: Sequence[str], found: Similarities) -> str:
     )
 
 
-def _cell(cosine: float) -> str:
+def cell(cosine: float) -> str:
+    """A table's cell: the more alike, the darker."""
     share = 0 if math.isnan(cosine) else round(STRONGEST * max(0.0, cosine))
     colour = f"color-mix(in srgb, var(--color-accent) {share}%, transparent)"
     style = f"background:{colour};white-space:nowrap;padding:.3rem .2rem"
@@ -64,14 +65,14 @@ def most_alike(found: Similarities) -> str:
     return f"<p>{text}</p>"
 
 
-def neighbours(nearest: Mapping[str, Sequence[tuple[str, float]]]) -> str:
+def neighbours(nearest: Mapping[str, Sequence[tuple[str, float]]], count: int = NEIGHBOURS) -> str:
     """For each word a table of its nearest words, side by side where there is room."""
     tables = [
         f'<table class="plain" style="flex:1 1 10rem;width:auto">'
         f'<caption style="text-align:left">{both("word2vec.neighbours", word=word)}</caption>'
         + "".join(
-            f"<tr><td>{html.escape(other)}</td>{_cell(cosine)}</tr>"
-            for other, cosine in found[:NEIGHBOURS]
+            f"<tr><td>{html.escape(other)}</td>{cell(cosine)}</tr>"
+            for other, cosine in found[:count]
         )
         + "</table>"
         for word, found in nearest.items()

@@ -1,170 +1,21 @@
-"""Train Word2Vec on a few sentences of one's own and look at its words."""
+"""Words: ask trained vectors, and train vectors of one's own.
 
-import math
-from collections.abc import Generator
-from typing import Any
+words_ask.py    nearest words, analogies, odd one out, a map
+words_train.py  Word2Vec on one's own text, watched as it learns
+words_own.py    a person's vectors: saved, loaded, kept for the session
+words_show.py   maps and tables as HTML
+"""
 
 import gradio as gr
 
-from models.base import Finished, Task, Word2VecDone
-from models.registry import find
-from models.requests import MAX_SEED, Word2VecRequest, drawn_seed
-from models.segment import training_sentences
 from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
-from tabs.sentence_similarity.show import neighbours, note, number, pair
-from tabs.text import both, t
-
-TAB = "word2vec"
-ENOUGH = 100_000  # words; below it chance shapes the vectors more than the text does
-OFFERED = 40  # words of the vocabulary that are named when one was unknown
-ENGLISH = (
-    "The king rules the land.\nThe queen rules the land.\n"
-    "The dog chases the cat.\nThe cat sleeps on the sofa.",
-    "king",
-    "queen",
-    "The king rules.",
-    "The cat sleeps.",
-)
-KOREAN = (
-    "왕이 나라를 다스려요.\n여왕이 나라를 다스려요.\n"
-    "강아지가 고양이를 쫓아가요.\n고양이가 소파에서 자요.",
-    "왕이",
-    "여왕이",
-    "왕이 나라를 다스려요.",
-    "고양이가 자요.",
-)
-EXAMPLES = (ENGLISH, KOREAN)
-DIALS = ("vector_size", "window", "min_count", "sg", "epochs", "seed")
+from tabs.sentence_similarity import words_ask, words_own, words_train
+from tabs.text import t
 
 
 def build(context: Context) -> None:
-    """Lay the training out and bind it."""
-    with gr.Row():
-        with gr.Column():
-            filled = _texts()
-            with gr.Row():
-                start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
-                stop = stop_button(TAB)
-            titles = [f"{a} ↔ {b}" for _, a, b, *_ in EXAMPLES]
-            examples_box(TAB, EXAMPLES, filled, f"{TAB}-start", titles)
-            dials = _dials()
-        with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
-            code = recipe_box(TAB)
-            how_it_works(TAB)
-
-    def train(request: gr.Request, *values: Any) -> Generator[Any]:
-        yield from _train(context, values, request)
-
-    private: dict[str, Any] = {"api_visibility": "private"}
-    job = start.click(
-        train, [*filled, *dials], [result, status, code], show_progress="hidden", **private
-    )
-    bind_stop(stop, [job], status, line(both("page.stopped")))
-
-
-def _texts() -> list[gr.Textbox]:
-    """What is trained on, and what is asked afterwards, in the order of an example."""
-    corpus = gr.Textbox(
-        ENGLISH[0],
-        label=t(f"{TAB}.corpus"),
-        info=t(f"{TAB}.corpus_info"),
-        lines=5,
-        max_lines=12,
-        elem_id=f"{TAB}-corpus",
-    )
-    boxes = [corpus]
-    for names in (("word_a", "word_b"), ("sentence_a", "sentence_b")):
-        with gr.Row():
-            for name in names:
-                value = ENGLISH[len(boxes)]
-                boxes.append(gr.Textbox(value, label=t(f"{TAB}.{name}"), elem_id=f"{TAB}-{name}"))
-    return boxes
-
-
-def _dials() -> list[Any]:
-    """Gensim's parameters, in the order of DIALS."""
-
-    def slider(name: str, least: int, most: int, value: int) -> gr.Slider:
-        return gr.Slider(
-            least, most, value, step=1, label=t(f"{TAB}.{name}"), elem_id=f"{TAB}-{name}"
-        )
-
-    with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
-        algorithm = gr.Radio(
-            [(t(f"{TAB}.cbow"), 0), (t(f"{TAB}.skip_gram"), 1)],
-            value=0,
-            label=t(f"{TAB}.sg"),
-            elem_id=f"{TAB}-sg",
-        )
-        return [
-            slider("vector_size", 2, 300, 5),
-            slider("window", 1, 20, 5),
-            slider("min_count", 1, 100, 1),
-            algorithm,
-            slider("epochs", 1, 500, 5),
-            gr.Number(
-                1,
-                label=t(f"{TAB}.seed"),
-                info=t(f"{TAB}.seed_info"),
-                precision=0,
-                minimum=-1,
-                maximum=MAX_SEED,
-                elem_id=f"{TAB}-seed",
-            ),
-        ]
-
-
-def _train(
-    context: Context, values: tuple[Any, ...], request: gr.Request
-) -> Generator[tuple[Any, Any, Any]]:
-    """Yield (result, status line, recipe) as the job goes on."""
-    corpus, word_a, word_b, first, second, *dials = values
-    with told(request):
-        ask = Word2VecRequest.of(
-            corpus=corpus,
-            word_a=word_a,
-            word_b=word_b,
-            sentences=[sentence for sentence in (first, second) if sentence],
-            **dict(zip(DIALS, dials, strict=True)),
-        )
-        ask = ask.model_copy(update={"seed": drawn_seed(ask.seed)})
-        spec = find(Task.SENTENCE_SIMILARITY, TAB)
-    shown = ""
-    for event in follow(context, spec, ask, request):
-        if isinstance(event, Word2VecDone):
-            shown = _shown(ask, event)
-        elif isinstance(event, Finished):
-            status = result_line(event, both("result.seed", seed=ask.seed))
-            yield shown, status, python(spec, ask, event)
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
-
-
-def _shown(ask: Word2VecRequest, done: Word2VecDone) -> str:
-    """The pair of words, their neighbours, the sentences, and what is to be said about them."""
-    parts: list[str] = []
-    if done.pair is not None:
-        parts.append(pair(done.pair, both(f"{TAB}.pair", first=ask.word_a, second=ask.word_b)))
-    parts.append(neighbours(done.neighbours))
-    if done.similarities:
-        cosine = done.similarities.cosines[0][1]
-        key = f"{TAB}.no_vector" if math.isnan(cosine) else f"{TAB}.sentences"
-        parts.append(f"<p>{both(key, cosine=number(cosine))}</p>")
-    if done.unknown:
-        known = ", ".join(done.vocabulary[:OFFERED])
-        unknown = ", ".join(done.unknown)
-        parts.append(note(both(f"{TAB}.unknown", unknown=unknown, known=known)))
-    learned = sum(map(len, training_sentences(ask.corpus)))
-    if learned < ENOUGH:
-        parts.append(note(both(f"{TAB}.noise", words=f"{learned:,}")))
-    return "".join(parts)
+    """Lay the questions out, the training folded below them."""
+    own = words_own.state()
+    words_ask.build(context, own)
+    with gr.Accordion(t("word2vec.title"), open=False, elem_id="word2vec"):
+        words_train.build(context, own)

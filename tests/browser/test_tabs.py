@@ -136,15 +136,6 @@ def test_sentences_are_compared_at_one_click(open_page, locale):
     expect(page.locator("#sentence_similarity-result")).to_contain_text(re.compile(r"0\.[89]\d"))
 
 
-def test_word2vec_learns_on_the_page(open_page):
-    page = open_page("ko-KR")
-    open_tab(page, "sentence_similarity")
-    page.click("#tab-sentence_similarity-words-button")
-    page.locator("#word2vec-examples button").last.click()
-    expect(page.locator("#word2vec-status")).to_contain_text("Word2Vec", timeout=LONG)
-    expect(page.locator("#word2vec-result")).to_contain_text("여왕이")
-
-
 def test_a_korean_sentence_goes_to_the_korean_model(open_page):
     page = open_page("ko-KR")
     open_tab(page, "sentiment")

@@ -19,7 +19,88 @@ from models.training.sentiment.data import nsmc, rt_polarity
 from models.word_vectors import cut
 
 KOREAN_PIECES = 16_000
-HANGUL = re.compile(r"[가-힣]")
+# What a Korean noun takes behind it; with these as pieces of their own, 영화가 and 영화를 are 영화.
+ENDINGS = [
+    "은",
+    "는",
+    "이",
+    "가",
+    "을",
+    "를",
+    "의",
+    "에",
+    "도",
+    "만",
+    "와",
+    "과",
+    "로",
+    "랑",
+    "나",
+    "들",
+    "인",
+    "임",
+    "다",
+    "요",
+    "고",
+    "며",
+    "든",
+    "란",
+    "께",
+    "에서",
+    "에게",
+    "한테",
+    "으로",
+    "이랑",
+    "까지",
+    "부터",
+    "보다",
+    "처럼",
+    "마다",
+    "조차",
+    "밖에",
+    "이나",
+    "하고",
+    "에는",
+    "에도",
+    "과는",
+    "와는",
+    "로는",
+    "만은",
+    "이란",
+    "라도",
+    "들이",
+    "들은",
+    "들을",
+    "들의",
+    "들도",
+    "라는",
+    "라고",
+    "인데",
+    "이다",
+    "였다",
+    "이고",
+    "이며",
+    "지만",
+    "네요",
+    "예요",
+    "이네",
+    "였음",
+    "이였다",
+    "이었다",
+    "입니다",
+    "이네요",
+    "이에요",
+    "에서는",
+    "에서도",
+    "으로는",
+    "이라는",
+    "이라고",
+    "이라도",
+    "이지만",
+    "였는데",
+    "였지만",
+    "까지도",
+]
 
 
 def english_lines(data: Path) -> Iterator[str]:
@@ -28,7 +109,8 @@ def english_lines(data: Path) -> Iterator[str]:
         for member in sorted(archive.getmembers(), key=lambda m: m.name):
             file = archive.extractfile(member) if member.name.endswith(".txt") else None
             if file is not None:
-                text = " ".join(file.read().decode("utf-8", errors="replace").split())
+                text = file.read().decode("utf-8", errors="replace").replace("_", " ")
+                text = " ".join(text.split())
                 yield from re.split(r"(?<=[.!?])[\"'”’]*\s+", text)
     with gzip.open(require(data, "self_dialogue"), "rt", encoding="utf-8") as file:
         for line in file:
@@ -43,6 +125,8 @@ def english_lines(data: Path) -> Iterator[str]:
 def korean_lines(data: Path) -> Iterator[str]:
     """Yield film reviews and everyday questions with their answers."""
     yield from (text for text, _ in nsmc(data, "train"))
+    small_talk = require(data, "chitchat_ko").read_text(encoding="utf-8-sig").splitlines()
+    yield from (line.lstrip("-# ?") for line in small_talk if line.startswith(("- ", "# ?")))
     with require(data, "songys").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield row["Q"]
@@ -50,7 +134,7 @@ def korean_lines(data: Path) -> Iterator[str]:
 
 
 def korean_vocabulary(lines: list[str], size: int = KOREAN_PIECES) -> set[str]:
-    """Return word pieces, so that 영화가 and 영화를 share 영화 (unigram model; Kudo 2018)."""
+    """Return word pieces (unigram model; Kudo 2018) without those that are a noun and its ending."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.Unigram())
@@ -58,7 +142,18 @@ def korean_vocabulary(lines: list[str], size: int = KOREAN_PIECES) -> set[str]:
     plain = (" ".join(words(line)) for line in lines)
     trainer = trainers.UnigramTrainer(vocab_size=size, show_progress=False, max_piece_length=6)
     tokenizer.train_from_iterator(plain, trainer)
-    return set(tokenizer.get_vocab())
+    return without_inflected(set(tokenizer.get_vocab()))
+
+
+def without_inflected(pieces: set[str]) -> set[str]:
+    """Return the pieces without those that are another one of two syllables or more and an ending."""
+    inflected = {
+        piece
+        for piece in pieces
+        for ending in ENDINGS
+        if piece.endswith(ending) and len(stem := piece.removesuffix(ending)) > 1 and stem in pieces
+    }
+    return (pieces - inflected) | set(ENDINGS)
 
 
 def english_sentences(data: Path) -> list[list[str]]:

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from models.requests import WordsRequest
+from models.segment import words
 from models.training.corpora import require
 from models.word_vectors import WordVectors
+from models.words.questions import answer
 
 STARTERS = Path(__file__).resolve().parents[2] / "starter"
-SHOWN = {"en": ["dog", "happy", "doctor", "music"], "ko": ["배우", "재미", "음악", "친구"]}
+SHOWN = {
+    "en": ["mother", "monday", "music", "summer", "coffee", "beautiful", "run", "king"],
+    "ko": ["엄마", "월요일", "음악", "배우", "커피", "행복", "재미", "슬프다"],
+}
 Pairs = list[tuple[str, str, float]]
 
 
@@ -42,11 +48,19 @@ def language_figures(
         "SIF weights": vectors.weighted_mean,
         "SIF weights, common direction taken out": vectors.sentence,
     }
+    yield f"Vectors ({language})", f"{len(vectors.keyed):,} of {vectors.keyed.vector_size} numbers"
+    texts = {text for left, right, _ in pairs for text in (left, right)}
+    asked = {word for text in texts for word in words(text)}
+    read = sum(bool(vectors.tokens(word)) for word in asked)
+    yield (
+        f"{name}: its words that can be read",
+        f"{100 * read / len(asked):.1f} % of {len(asked):,}",
+    )
     for way, vector in ways.items():
         yield f"{name}: {way}", f"{spearman(vector, pairs):.1f} over {len(pairs):,} pairs"
     for word in SHOWN[language]:
-        near = ", ".join(other for other, _ in vectors.keyed.most_similar(word, topn=5))
-        yield f"Nearest to {word}", near
+        found = answer(vectors, WordsRequest.of(question="nearest", words=[word], count=5))
+        yield f"Nearest to {word}", ", ".join(other for other, _ in found.nearest)
 
 
 def figures(data: Path) -> Iterator[tuple[str, str]]:

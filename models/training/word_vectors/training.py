@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.word_vectors import TENSORS, VOCABULARY
 SEED = 5
 SIF_A = 1e-3
 SAMPLE = 20_000  # sentences that the common direction is taken from
+PARTS, FEWEST_PARTS = 200, 8  # a kept word is in so many of the text's parts: no novel's own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Shape:
 
 
 SHAPES = {
-    "en": Shape(dimensions=100, words=14_500, epochs=4, pieces=False),
-    "ko": Shape(dimensions=100, words=14_500, epochs=8, pieces=True),
+    "en": Shape(dimensions=80, words=11_200, epochs=5, pieces=False),
+    "ko": Shape(dimensions=80, words=11_000, epochs=8, pieces=True),
 }
 
 
@@ -76,12 +78,22 @@ def common_direction(means: np.ndarray) -> np.ndarray:
     return directions[0].astype(np.float32)
 
 
+def widespread(sentences: list[list[str]]) -> set[str]:
+    """Return the words that stand in at least FEWEST_PARTS of PARTS equal parts of the text."""
+    size = max(1, -(-len(sentences) // PARTS))
+    parts = (sentences[start : start + size] for start in range(0, len(sentences), size))
+    found = Counter(word for part in parts for word in {w for line in part for w in line})
+    return {word for word, count in found.items() if count >= FEWEST_PARTS}
+
+
 def cut_down(vectors: Any, sentences: list[list[str]], shape: Shape) -> dict[str, Any]:
     """Return the tensors that ship and the vocabulary, most frequent word first."""
-    order = vectors.index_to_key[: shape.words]
+    wide = widespread(sentences)
+    rows = [i for i, word in enumerate(vectors.index_to_key) if word in wide][: shape.words]
+    order = [vectors.index_to_key[i] for i in rows]
     counts = np.array([vectors.get_vecattr(w, "count") for w in vectors.index_to_key], np.float64)
-    weights = sif_weights(counts)[: len(order)]
-    kept = vectors.vectors[: len(order)]
+    weights = sif_weights(counts)[rows]
+    kept = vectors.vectors[rows]
     index = {word: i for i, word in enumerate(order)}
     drawn = random.Random(SEED).sample(sentences, min(SAMPLE, len(sentences)))
     known = [[index[word] for word in sentence if word in index] for sentence in drawn]

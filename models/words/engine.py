@@ -1,0 +1,71 @@
+"""The starters' word vectors as an engine: sentences by SIF, and questions about words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from models.base import ModelSpec, Placement, Stop
+from models.requests import EncodeRequest, SimilarityRequest, WordsRequest
+from models.sentence_similarity.encoder import Encoder
+from models.settings import Settings
+from models.sources import damaged_starter
+from models.word_vectors import TENSORS, VOCABULARY, WordVectors
+from models.words.questions import answer
+
+
+class WordVectorSimilarity(Encoder):
+    """Vectors of words, trained once; a sentence is their weighted mean (models/word_vectors.py)."""
+
+    def __init__(self, words: WordVectors) -> None:
+        self.words = words
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Read a starter's folder; plain numpy, so that every placement is the processor's.
+
+        Raises:
+            Damaged: a file is missing or broken; names the command that rebuilds it.
+        """
+        assert folder is not None, "word vectors are files"
+        from safetensors import SafetensorError
+
+        for name in (TENSORS, VOCABULARY):
+            if not (folder / name).is_file():
+                raise damaged_starter(spec.name, name)
+        try:
+            return cls(WordVectors.load(folder))
+        except UnicodeDecodeError as error:
+            raise damaged_starter(spec.name, VOCABULARY) from error
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise damaged_starter(spec.name, TENSORS) from error
+
+    def stream(
+        self, request: SimilarityRequest | EncodeRequest | WordsRequest, stop: Stop
+    ) -> Generator[Any]:
+        """Compare or encode sentences as every encoder does, or answer a question about words.
+
+        Raises:
+            InvalidInput: see models.words.questions.answer.
+        """
+        if isinstance(request, WordsRequest):
+            yield answer(self.words, request)
+        else:
+            yield from super().stream(request, stop)
+
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """The SIF vector of each sentence, all NaN where no word is known."""
+        return np.stack([self.words.sentence(sentence) for sentence in sentences])
+
+    def unknown(self, sentences: Sequence[str]) -> tuple[str, ...]:
+        """Words that have no vector, not even in pieces, each once."""
+        return tuple(dict.fromkeys(w for text in sentences for w in self.words.unknown(text)))
+
+    def nbytes(self) -> int:
+        """Bytes of vectors held."""
+        return self.words.keyed.vectors.nbytes

@@ -1,0 +1,66 @@
+"""The Words part as a visitor uses it: questions, a training, files."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import open_tab
+
+LONG = 90_000  # milliseconds: the first use of a model loads it
+
+
+def open_words(page: Page) -> None:
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-words-button")
+    expect(page.locator("#words-start")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "example", "said"),
+    [("en-US", 0, "tea"), ("en-US", 1, "mother"), ("ko-KR", 6, "노래")],
+)
+def test_the_starters_answer_at_one_click(open_page, locale, example, said):
+    page = open_page(locale)
+    open_words(page)
+    page.locator("#words-examples button").nth(example).click()
+    expect(page.locator("#words-status")).to_contain_text("float32", timeout=LONG)
+    expect(page.locator("#words-result")).to_contain_text(said)
+
+
+def test_a_map_is_drawn_and_fits_a_narrow_page(open_page):
+    page = open_page("ko-KR", width=390)
+    open_words(page)
+    page.locator("#words-examples button").last.click()
+    expect(page.locator("#words-result svg text").first).to_be_visible(timeout=LONG)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_an_unknown_word_is_said(open_page):
+    page = open_page("ko-KR")
+    open_words(page)
+    page.fill("#words-words textarea", "qwertyuiop")
+    page.click("#words-start")
+    expect(page.locator(".toast-body")).to_contain_text("qwertyuiop", timeout=LONG)
+
+
+def test_a_training_is_saved_loaded_and_asked(open_page, tmp_path):
+    page = open_page("ko-KR")
+    open_words(page)
+    page.locator("#word2vec > button").click()
+    page.locator("#word2vec-examples button").last.click()
+    expect(page.locator("#word2vec-status")).to_contain_text("Word2Vec", timeout=LONG)
+    result = page.locator("#word2vec-result")
+    expect(result).to_contain_text("여왕이")
+    expect(result).to_contain_text("시드만 2")
+    expect(result.locator("svg.word-map text").first).to_be_visible()
+    for suffix, button in ((".txt", "#word2vec-text"), (".safetensors", "#word2vec-safetensors")):
+        with page.expect_download() as download:
+            page.click(button)
+        saved = tmp_path / f"vectors{suffix}"
+        download.value.save_as(saved)
+        page.set_input_files("#word2vec-load input[type=file]", str(saved))
+        expect(page.locator("#word2vec-status")).to_contain_text("불러왔어요", timeout=LONG)
+    page.locator("#words-source label").last.click()
+    page.fill("#words-words textarea", "왕이")
+    page.click("#words-start")
+    expect(page.locator("#words-result")).to_contain_text("왕이", timeout=LONG)
+    expect(page.locator("#words-status")).to_contain_text("Word2Vec")
