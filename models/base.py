@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self
 
 from models.chat.events import ChatDone, NextToken, ServerModels, TextDelta
 from models.sentence_similarity.events import Encoded, Similarities
+from models.sentiment.events import Scores
 from models.settings import Settings
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
 from models.words.events import WordEvent
@@ -141,21 +142,6 @@ class Working:
 
     seconds: float
     during: Waiting | Downloading | Loading | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Probability of each class, highest first, for the whole text.
-
-    Attributes:
-        scores: (label, probability) pairs that sum to 1.
-        parts: for a text over the model's limit, how many pieces were scored and averaged.
-        multi_label: each label was asked for itself, so that they need not sum to 1.
-    """
-
-    scores: tuple[tuple[str, float], ...]
-    parts: int = 1
-    multi_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)

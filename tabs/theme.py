@@ -1,6 +1,7 @@
 """The look: one accent, system fonts (nothing is fetched from outside), and the language switch."""
 
 import json
+from pathlib import Path
 
 import gradio as gr
 
@@ -94,6 +95,14 @@ button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
   white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 800px) { #chat-main { order: -1; } }
 #text_to_image-result .grid-wrap { max-height: none; overflow: visible; }
+/* Gradio names its messages by their kind, in English only. */
+html[lang=ko] .toast-title { font-size: 0 !important; }
+html[lang=ko] .toast-title::before { font-size: 1rem; }
+html[lang=ko] .toast-title.error::before { content: "안 됐어요"; }
+html[lang=ko] .toast-title.warning::before { content: "주의하세요"; }
+html[lang=ko] .toast-title.info::before { content: "알려 드려요"; }
+html[lang=ko] .toast-title.success::before { content: "됐어요"; }
+html[lang=ko] .toast-count { font-size: 1rem; }
 @media (max-width: 640px) {
   .gradio-container { padding: .5rem !important; }
   #machine { order: 3; } #machine .result-line { text-align: left; }
@@ -138,6 +147,12 @@ HEAD = """
 })();
 </script>
 """
+
+# What a tab does in the browser alone is in a .js beside it.
+HEAD += "".join(
+    f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
+    for script in sorted(Path(__file__).parent.rglob("*.js"))
+)
 
 
 def relabel(labels: dict[str, list[str]], call: str) -> str:

@@ -42,9 +42,9 @@ class Server:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
-def start_server(folder: Path, *flags: str, **environment: str) -> Server:
-    """Start demo.py in a process of its own and wait until it answers."""
-    port = free_port()
+def start_server(folder: Path, *flags: str, port: int = 0, **environment: str) -> Server:
+    """Start demo.py in a process of its own, on a port of its own, and wait until it answers."""
+    port = port or free_port()
     log = folder / "server.log"
     cache = folder / "gradio"
     env = {

@@ -102,6 +102,16 @@ def test_steps_are_counted_over_all_pictures_with_previews_of_the_picture_so_far
     assert opened(done.images[0]).size == (64, 64)
 
 
+def test_stages_from_noise_to_picture_are_told_however_fast_it_is(cache):
+    _, events = draw(cache, num_inference_steps=20)
+    staged = [e for e in events if isinstance(e, StepDone) and e.noisy]
+    assert [e.step for e in staged] == [1, 4, 7, 11, 14, 17, 20]
+    assert all(e.preview for e in staged)
+    first, last = opened(staged[0].noisy), opened(staged[-1].noisy)
+    assert first.size == last.size == (32, 32)
+    assert first.tobytes() != opened(staged[0].preview).tobytes()
+
+
 def test_stop_ends_within_one_step(starters):
     class AtTheThirdLook(Stop):
         looks = 0

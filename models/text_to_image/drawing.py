@@ -9,10 +9,11 @@ from models.errors import InvalidInput, ModelError
 from models.requests import ImageRequest
 from models.text_to_image.picture import fitted
 from models.text_to_image.png import encode, parameters, sampler
-from models.text_to_image.preview import Preview, clean
+from models.text_to_image.preview import Preview, clean, noisy, stages
 from models.text_to_image.telling import Drawn
 
-OnStep = Callable[[int, bytes | None], None]  # the pass's number from 1, a preview if one was due
+# The pass's number from 1; if one was due, a preview; at a stage, one with its noise.
+OnStep = Callable[[int, bytes | None, bytes | None], None]
 
 
 class Drawing:
@@ -105,10 +106,12 @@ class Drawing:
             preview.begin()
 
         def told(pipe: Any, number: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            picture = None
-            if preview is not None and preview.due():
+            picture = with_noise = None
+            stage = number in stages(pipe.num_timesteps)
+            if preview is not None and (stage or preview.due()):
                 picture = preview.jpeg(clean(pipe.scheduler, tensors["latents"], number))
-            step(number + 1, picture)
+                with_noise = preview.jpeg(noisy(tensors["latents"])) if stage else None
+            step(number + 1, picture, with_noise)
             return {}
 
         return told

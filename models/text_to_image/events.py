@@ -20,6 +20,7 @@ class StepDone:
         step, total: passes over the whole request, of all its pictures or cells together.
         preview: a small JPEG of the pictures now being drawn, as far as the model foresees them:
             side by side if they are several.
+        noisy: the same with its noise, at a few stages only.
         first, at_once: which pictures (or cells) these are: `at_once` of them from index `first`.
     """
 
@@ -28,6 +29,7 @@ class StepDone:
     preview: bytes | None = None
     first: int = 0
     at_once: int = 1
+    noisy: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,12 @@ class DiffusersTextToImage:
         telling = Telling(request, counts, cut, unknown, emit)
         for index, single in enumerate(singles):
 
-            def step(number: int, preview: bytes | None, first: int = index) -> None:
+            def step(
+                number: int, preview: bytes | None, noisy: bytes | None, first: int = index
+            ) -> None:
                 if stop.is_set():
                     raise Stopped
-                telling.step([first], number, preview)
+                telling.step([first], number, preview, noisy)
 
             with torch.inference_mode():
                 drawn = self._drawing.draw(single, step)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from torch import Tensor
 
+STAGES = 7  # moments of a drawing that are always shown, however fast it is
 _EVERY = 0.12  # seconds between two previews: faster than an eye needs, rare beside the steps
 
 
@@ -72,6 +73,16 @@ class Preview:
         return file.getvalue()
 
 
+def stages(count: int) -> frozenset[int]:
+    """Which of `count` passes (from 0) are shown whatever the time: evenly spread, first and last."""
+    return frozenset(round(k * (count - 1) / (STAGES - 1)) for k in range(STAGES))
+
+
+def noisy(latents: "Tensor") -> "Tensor":
+    """The latents as they are, noise and all, brought to unit spread at most."""
+    return latents / latents.std().clamp(min=1.0)
+
+
 def clean(scheduler: Any, latents: "Tensor", step: int) -> "Tensor":
     """The picture that the model foresees after step `step` (from 0): the predicted x0.
 
@@ -86,4 +97,4 @@ def clean(scheduler: Any, latents: "Tensor", step: int) -> "Tensor":
     if noises and config.prediction_type == "epsilon" and step + 1 < len(scheduler.timesteps):
         kept_share = scheduler.alphas_cumprod[int(scheduler.timesteps[step + 1])]
         return (latents - (1 - kept_share) ** 0.5 * noises[-1]) / kept_share**0.5
-    return latents / latents.std().clamp(min=1.0)
+    return noisy(latents)

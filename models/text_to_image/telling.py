@@ -42,12 +42,18 @@ class Telling:
         self._cells: dict[int, CellDone] = {}
         self._batch = 1
 
-    def step(self, indexes: Sequence[int], number: int, preview: bytes | None) -> None:
+    def step(
+        self,
+        indexes: Sequence[int],
+        number: int,
+        preview: bytes | None,
+        noisy: bytes | None = None,
+    ) -> None:
         """Pass `number` (from 1) over these pictures is done."""
         before = sum(self._passes[index] for index in self._drawn)
         done = before + number * len(indexes)
         total = sum(self._passes)
-        self._emit(StepDone(min(done, total), total, preview, indexes[0], len(indexes)))
+        self._emit(StepDone(min(done, total), total, preview, indexes[0], len(indexes), noisy))
 
     def done(self, indexes: Sequence[int], pictures: Sequence[Drawn]) -> None:
         """These pictures, drawn together, are finished."""

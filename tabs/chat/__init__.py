@@ -3,6 +3,7 @@
 controls.py   model, system prompt, dials
 history.py    what a chatbot or a program sends as earlier turns -> messages
 talk.py       one answer, from the person's message to the recipe behind it
+shelf.py      conversations, kept in the browser (shelf.js), and their files (conversations.py)
 endpoint.py   the same for programs: /chat
 """
 
@@ -10,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.chat import controls, endpoint, talk
+from tabs.chat import controls, endpoint, shelf, talk
 from tabs.context import Context
 from tabs.events import line
 from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
@@ -51,6 +52,7 @@ def build(context: Context) -> None:
             status = gr.HTML(line(both("chat.empty")), elem_id="chat-status")
             samples = gr.HTML(visible=False, elem_id="chat-samples")
             examples = gr.Column()
+            kept = shelf.Shelf()
             code = recipe_box("chat")
             how_it_works("chat")
     with side:
@@ -60,9 +62,7 @@ def build(context: Context) -> None:
     view = talk.View(chatbot, message, status, samples, code)
     events = _talking(context, view, dials, start)
     bind_stop(stop, events, status, line(both("page.stopped")))
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    emptied = chatbot.clear(None, cancels=events, **private)
-    emptied.then(talk.cleared, None, [v for v in view if v is not message], **private)
+    kept.bind(chatbot, dials, events, [status, samples, code])
     endpoint.build(context)
 
 

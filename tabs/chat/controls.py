@@ -70,8 +70,9 @@ def build(context: Context) -> Dials:
         samples = _slider("num_return_sequences", (1, 8, 1), 1)
     follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **follows)
-    adapted = [about, server_box, *shape]
-    model.change(lambda chosen: _adapted(context, chosen), model, adapted, **follows)
+    # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
+    model.change(lambda chosen: _shown_of(context, chosen), model, [about, server_box], **follows)
+    model.input(lambda chosen: _dials_of(context, chosen), model, [*shape], **follows)
     return Dials(system_prompt, model, *hosted, *shape, seed, samples)
 
 
@@ -97,15 +98,26 @@ def _prompt_of(persona: str, request: gr.Request) -> str:
     return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
 
 
-def _adapted(context: Context, model: str) -> tuple[Any, ...]:
-    """What a model changes: about line, server fields and dials."""
+def _shown_of(context: Context, model: str) -> tuple[Any, ...]:
+    """What a model is, and the fields that only a server's has."""
+    spec = _chosen(context, model)
+    if spec is None:
+        return gr.skip(), gr.skip()
+    return _about(spec), gr.update(visible=spec.hosted)
+
+
+def _dials_of(context: Context, model: str) -> tuple[Any, ...]:
+    """The dials' values that suit a model."""
+    spec = _chosen(context, model)
+    names = ("temperature", "top_p", "max_new_tokens")
+    return tuple(_own(spec, name) if spec else gr.skip() for name in names)
+
+
+def _chosen(context: Context, model: str) -> ModelSpec | None:
     try:
-        spec = choose(Task.CHAT, model, context.settings)
+        return choose(Task.CHAT, model, context.settings)
     except NotFound:
-        return tuple(gr.skip() for _ in range(5))
-    shown = gr.update(visible=spec.hosted)
-    values = [_own(spec, name) for name in ("temperature", "top_p", "max_new_tokens")]
-    return _about(spec), shown, *values
+        return None
 
 
 def _about(spec: ModelSpec) -> str:

@@ -199,11 +199,6 @@ def undone(request: gr.Request, history: Any, index: Any) -> Frame:
     return frame(chatbot=before, message=message, status="", samples=_cards([]), code="")
 
 
-def cleared() -> tuple[Any, ...]:
-    """Chatbot, status, samples and code of an empty conversation."""
-    return [], line(both("chat.empty")), _cards([]), ""
-
-
 def _parted(history: Any, index: Any) -> tuple[list[Any], str]:
     if not isinstance(history, list) or not isinstance(index, int) or index >= len(history):
         raise InvalidInput("invalid_history")

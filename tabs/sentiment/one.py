@@ -1,4 +1,4 @@
-"""The sentiment tab: which feeling a text carries, with the probability of every class."""
+"""One text: which feeling it carries, with the probability of every class."""
 
 import html
 from collections.abc import Generator
@@ -74,7 +74,6 @@ def build(context: Context) -> None:
         show_progress="hidden",
     )
     bind_stop(stop, [event], status, line(both("page.stopped")))
-    _endpoint(context)
 
 
 def _analyze(
@@ -114,25 +113,3 @@ def _bars(scores: Scores) -> str:
 def _class_name(name: str) -> str:
     key = f"sentiment.classes.{name.lower()}"
     return both(key) if key in STRINGS["en"] else html.escape(name)
-
-
-def _endpoint(context: Context) -> None:
-    def analyze_sentiment(text: str, model: str = "auto", request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """Classify a text. `model="auto"` picks by the text's language.
-
-        Returns:
-            {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts"}
-        """
-        with told(request):
-            ask = SentimentRequest.of(text=text)
-            spec = choose(Task.SENTIMENT, model, context.settings, ask.text)
-        result: dict[str, Any] = {}
-        for event in follow(context, spec, ask, request):
-            if isinstance(event, Scores):
-                pairs = [{"label": name, "confidence": p} for name, p in event.scores]
-                result = {"label": event.scores[0][0], "confidences": pairs, "parts": event.parts}
-            elif isinstance(event, Finished):
-                result |= {"model": spec.id, "seconds": event.seconds}
-        return result
-
-    gr.api(analyze_sentiment, api_name="analyze_sentiment")

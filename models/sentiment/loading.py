@@ -1,0 +1,89 @@
+"""Bringing a classifier into memory, and refusing one whose answers would be random."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from models.base import ModelSpec
+from models.errors import Refused, UntrainedHead
+from models.minilm import minilm_folder
+from models.pretrained import loading, token_limit
+
+ADAPTER = "adapter_config.json"
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # the one encoder that adapters here sit on
+_INSIDE_PEFT = "base_model.model."
+
+
+def load(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    """Load a transformers folder, or a peft adapter with the classifier's config.json.
+
+    Returns:
+        The model (on the CPU), its tokenizer, and how many tokens it takes at once.
+
+    Raises:
+        UntrainedHead, Refused, Damaged: as `TransformersSentiment.load` says.
+    """
+    if (folder / ADAPTER).is_file():
+        return _load_adapter(spec, folder, dtype)
+    return _load_plain(spec, folder, dtype)
+
+
+def _load_plain(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
+        config = AutoConfig.from_pretrained(folder)
+        _refuse_regression(spec, config)
+        model, missing = _classifier(folder, config, dtype)
+        _refuse_untrained(spec, missing)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return model, tokenizer, token_limit(model, tokenizer)
+
+
+def _load_adapter(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    """An adapter (LoRA, Hu et al. 2022) merged into the encoder: as fast as a plain classifier."""
+    from peft import PeftModel
+
+    base = minilm_folder()
+    with loading(spec, folder, "config.json", "adapter_model.safetensors"):
+        written_for = json.loads((folder / ADAPTER).read_text("utf-8"))["base_model_name_or_path"]
+        if written_for != ENCODER:
+            raise Refused("refused_adapter", model=spec.label, encoder=str(written_for))
+        config = AutoConfig.from_pretrained(folder)
+        _refuse_regression(spec, config)
+        model, missing = _classifier(base, config, dtype)
+        with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
+            brought = {name.removeprefix(_INSIDE_PEFT) for name in weights.keys()}  # noqa: SIM118
+        _refuse_untrained(spec, missing - brought)
+        model = PeftModel.from_pretrained(model, folder).merge_and_unload().to(dtype)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        encoder = json.loads((base / "sentence_bert_config.json").read_text("utf-8"))
+        return model, tokenizer, min(token_limit(model, tokenizer), encoder["max_seq_length"])
+
+
+def _classifier(folder: Path, config: Any, dtype: torch.dtype) -> tuple[Any, set[str]]:
+    """The model, and the names of its weights that are not in the files or do not fit."""
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    # A mismatch is (name, shape in the file, shape in the model).
+    return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+
+
+def _refuse_regression(spec: ModelSpec, config: Any) -> None:
+    several = config.problem_type == "multi_label_classification"
+    if config.problem_type == "regression" or (config.num_labels < 2 and not several):
+        raise Refused("refused_regression", model=spec.label)
+
+
+def _refuse_untrained(spec: ModelSpec, missing: set[str]) -> None:
+    if missing:
+        raise UntrainedHead(model=spec.label, missing=", ".join(sorted(missing)))

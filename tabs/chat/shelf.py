@@ -1,0 +1,135 @@
+"""The conversations of a person: shelf.js keeps them in the browser, conversations.py knows their file.
+
+Nothing of it stays on the server: a file passes through it once, to be checked or written out.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from tabs.chat.controls import Dials
+from tabs.chat.conversations import MAX_BYTES, Conversation, Kept, read
+from tabs.chat.history import messages
+from tabs.events import told
+from tabs.text import LANGUAGES, both, say, t
+
+NAMES = tuple(name for name in Kept.model_fields if name in Dials._fields)  # that are kept
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+class Shelf:
+    """Lay the folded part out; `bind` then ties it to the chat beside it."""
+
+    def __init__(self) -> None:
+        """Build the components in place."""
+        with gr.Accordion(t("chats.title"), open=False, elem_id="chat-shelf"):
+            with gr.Row():
+                self.chooser = gr.Dropdown(
+                    label=t("chats.choose"),
+                    info=t("chats.info"),
+                    choices=[],
+                    allow_custom_value=True,  # the server never learns which there are
+                    elem_id="chat-chooser",
+                )
+                self.name = gr.Textbox(
+                    label=t("chats.name"),
+                    info=t("chats.name_info"),
+                    max_lines=1,
+                    max_length=120,
+                    elem_id="chat-name",
+                )
+            with gr.Row():
+                self.new = _button("new")
+                self.remove = _button("remove")
+                self.pick = _button("pick")
+            with gr.Row():
+                self.save_one = _button("save_one")
+                self.save_markdown = _button("save_markdown")
+                self.save_all = _button("save_all")
+            self.note = gr.HTML(elem_id="chat-shelf-note")
+        self.file = gr.Textbox(visible=False)
+        self.found = gr.JSON(visible=False)
+
+    def bind(
+        self, chatbot: gr.Chatbot, dials: Dials, events: Sequence[Any], others: Sequence[Any]
+    ) -> None:
+        """Keep what is said, and let another conversation take its place.
+
+        Args:
+            chatbot: where the conversation is shown.
+            dials: the controls; those of NAMES are kept.
+            events: answers on their way, which end when another conversation is opened.
+            others: components that belong to the last answer, emptied then.
+        """
+        kept = [getattr(dials, name) for name in NAMES]
+        opened = [self.chooser, self.name, self.note, chatbot, *kept]
+        full = both("chats.full")
+        gr.on(
+            [chatbot.change, *(dial.change for dial in kept)],
+            None,
+            [chatbot, *kept],
+            [self.chooser, self.name, self.note],
+            js=_js("keep", NAMES, full),
+            **_PRIVATE,
+        )
+        gr.on(None, None, None, opened, js=_js("restore", NAMES), **_PRIVATE)  # when the page loads
+        for trigger, inputs, call in (
+            (self.chooser.input, self.chooser, _js("open", NAMES)),
+            (self.new.click, None, _js("fresh", NAMES)),
+            (chatbot.clear, None, _js("fresh", NAMES)),
+            (self.remove.click, None, _js("remove", NAMES, _words("chats.really"))),
+        ):
+            # First the end of what is on its way, then the other conversation.
+            ended = trigger(None, cancels=list(events), **_PRIVATE)
+            ended.then(None, inputs, opened, js=call, **_PRIVATE).then(
+                lambda: tuple(_emptied(part) for part in others), None, list(others), **_PRIVATE
+            )
+        self.name.input(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
+        self._bind_files(chatbot, kept, opened, full)
+
+    def _bind_files(
+        self, chatbot: gr.Chatbot, kept: list[Any], opened: list[Any], full: str
+    ) -> None:
+        self.save_one.click(None, None, None, js=_js("saveOne"), **_PRIVATE)
+        self.save_all.click(None, None, None, js=_js("saveAll"), **_PRIVATE)
+        written = self.save_markdown.click(
+            _markdown, [self.name, chatbot, *kept], self.file, **_PRIVATE
+        )
+        written.success(None, self.file, None, js=_js("saveMarkdown"), **_PRIVATE)
+        picked = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
+        checked = picked.then(_checked, self.file, self.found, **_PRIVATE)
+        checked.success(None, self.found, opened, js=_js("add", NAMES, full), **_PRIVATE)
+
+
+def _button(name: str) -> gr.Button:
+    return gr.Button(t(f"chats.{name}"), size="sm", min_width=120, elem_id=f"chat-{name}")
+
+
+def _js(call: str, *fixed: Any) -> str:
+    """JavaScript that calls window.genlab.chats with fixed arguments before the event's inputs."""
+    given = "".join(f"{json.dumps(value, ensure_ascii=False)}, " for value in fixed)
+    return f"(...inputs) => window.genlab.chats.{call}({given}...inputs)"
+
+
+def _words(key: str) -> dict[str, str]:
+    return {language: say(key, language) for language in LANGUAGES}
+
+
+def _emptied(part: Any) -> Any:
+    return gr.update(value="", visible=False) if part.elem_id == "chat-samples" else ""
+
+
+def _markdown(request: gr.Request, name: str, history: Any, *values: Any) -> str:
+    with told(request):
+        dials = dict(zip(NAMES, values, strict=True))
+        return Conversation.of(name, dials, messages(history)).markdown()
+
+
+def _checked(request: gr.Request, text: Any) -> list[dict[str, Any]]:
+    """The conversations of a file that was picked; none where the choice was called off."""
+    if text == "":
+        return []
+    with told(request):
+        return [found.model_dump(exclude_none=True) for found in read(text)]
