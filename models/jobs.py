@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 
 from models.base import (
@@ -45,29 +45,62 @@ def run(cache: ModelCache, spec: ModelSpec, request: Request) -> Generator[Event
     Raises:
         ModelError: it could not be done; the model is free again for others.
     """
-    stop = Stop()
-    events: queue.SimpleQueue[Event | ModelError | None] = queue.SimpleQueue()
-    work = threading.Thread(
-        target=_work, args=(cache, spec, request, stop, events), name=f"job {spec.id}", daemon=True
-    )
-    started = time.perf_counter()
-    during: Waiting | Downloading | Loading | None = None
-    work.start()
-    try:
-        while True:
-            try:
-                event = events.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                yield Working(time.perf_counter() - started, during)
-                continue
-            if event is None:
-                return
+    with closing(together(cache, [(spec, request)])) as events:
+        for _, event in events:
             if isinstance(event, ModelError):
                 raise event
-            during = event if isinstance(event, Waiting | Downloading | Loading) else None
             yield event
+
+
+def together(
+    cache: ModelCache, jobs: Sequence[tuple[ModelSpec, Request]]
+) -> Generator[tuple[int, Event | ModelError]]:
+    """Do several requests at once, each in a thread of its own.
+
+    Args:
+        cache: the app's models.
+        jobs: model and request of each.
+
+    Yields:
+        (number of the job, what `run` yields of it); a ModelError is the last of a job that failed,
+        the others go on.
+    """
+    stop = Stop()
+    events: queue.SimpleQueue[tuple[int, Event | ModelError | None]] = queue.SimpleQueue()
+    during: dict[int, Waiting | Downloading | Loading | None] = {}
+    started = time.perf_counter()
+    for number, (spec, request) in enumerate(jobs):
+        during[number] = None
+        _start(cache, spec, request, stop, lambda event, n=number: events.put((n, event)))
+    try:
+        while during:
+            try:
+                number, event = events.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                seconds = time.perf_counter() - started
+                yield from ((n, Working(seconds, wait)) for n, wait in during.items())
+                continue
+            if event is None or isinstance(event, ModelError):
+                del during[number]
+            else:
+                waits = isinstance(event, Waiting | Downloading | Loading)
+                during[number] = event if waits else None
+            if event is not None:
+                yield number, event
     finally:
         stop.set()
+
+
+def _start(
+    cache: ModelCache,
+    spec: ModelSpec,
+    request: Request,
+    stop: Stop,
+    put: Callable[[Event | ModelError | None], None],
+) -> None:
+    threading.Thread(
+        target=_work, args=(cache, spec, request, stop, put), name=f"job {spec.id}", daemon=True
+    ).start()
 
 
 def _work(
@@ -75,21 +108,21 @@ def _work(
     spec: ModelSpec,
     request: Request,
     stop: Stop,
-    events: "queue.SimpleQueue[Event | ModelError | None]",
+    put: Callable[[Event | ModelError | None], None],
 ) -> None:
     failure: ModelError | None = None
     try:
-        with cache.lease(spec, stop, events.put) as lease:
+        with cache.lease(spec, stop, put) as lease:
             started = time.perf_counter()
             first: float | None = None
             with closing(lease.engine.stream(request, stop)) as stream:
                 for event in stream:
                     first = time.perf_counter() - started if first is None else first
-                    events.put(event)
+                    put(event)
                     if stop.is_set():
                         break
             seconds = time.perf_counter() - started
-        events.put(Finished(spec.id, lease.placement, seconds, lease.load_seconds, first))
+        put(Finished(spec.id, lease.placement, seconds, lease.load_seconds, first))
     except Stopped:
         pass
     except Exception as error:
@@ -98,7 +131,7 @@ def _work(
             log.exception("job of %s failed", spec.id)
     if isinstance(failure, OutOfMemory):  # the trace that held tensors is gone by now
         cache.free_idle()
-    events.put(failure)
+    put(failure)
 
 
 def warm(cache: ModelCache, spec: ModelSpec) -> None:

@@ -25,8 +25,8 @@ from tabs.context import Context
 from tabs.text import LANGUAGES, STRINGS, both, language_of_page, say
 
 
-def error(problem: ModelError, language: str) -> gr.Error:
-    """The one sentence for a problem, in the visitor's language."""
+def sentence(problem: ModelError, language: str) -> str:
+    """What happened and what to do, in one sentence of a language, as HTML."""
     key = f"errors.{problem.code}"
     params = {
         k: v if isinstance(v, int | float) else html.escape(str(v))
@@ -35,11 +35,13 @@ def error(problem: ModelError, language: str) -> gr.Error:
     if "field" in params:
         name = f"fields.{params['field']}"
         params["field"] = STRINGS[language].get(name, params["field"])
-    if key not in STRINGS[language]:
-        key = "errors.failed"
-    return gr.Error(
-        say(key, language, **params), title=say("errors.title", language), print_exception=False
-    )
+    return say(key if key in STRINGS[language] else "errors.failed", language, **params)
+
+
+def error(problem: ModelError, language: str) -> gr.Error:
+    """The one sentence for a problem, in the visitor's language."""
+    said = sentence(problem, language)
+    return gr.Error(said, title=say("errors.title", language), print_exception=False)
 
 
 @contextmanager

@@ -17,6 +17,14 @@ def inner_tab(context: Context, name: str) -> gr.Tab:
     return tab
 
 
+# Only the unmistakable marks: "$5 and $6" is money.
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+
+
 def model_picker(
     context: Context, task: Task, elem_id: str, left_out: Set[str] = frozenset()
 ) -> gr.Dropdown:
@@ -39,7 +47,7 @@ def stop_button(tab: str) -> gr.Button:
     return gr.Button(t("page.stop"), elem_id=f"{tab}-stop", elem_classes="stop-button")
 
 
-def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str) -> None:
+def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str) -> Any:
     """Let a stop button end events and then say so in the status line.
 
     First the end, then the words: sent along with the end they could be lost with its stream.
@@ -49,10 +57,13 @@ def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str
         events: what it cancels, as their binding returned them.
         status: where it is said.
         said: HTML.
+
+    Returns:
+        What more can be done after it (`.then`).
     """
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     ended = stop.click(None, cancels=list(events), **private)
-    ended.then(lambda: said, None, status, **private)
+    return ended.then(lambda: said, None, status, **private)
 
 
 def examples_box(

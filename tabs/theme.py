@@ -131,6 +131,8 @@ HEAD = """
       .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
     (await import(core)).changeLocale(lang);
   };
+  // A form in a model's answer would leave the page: no form of GenLab's own is ever sent.
+  document.addEventListener("submit", (event) => event.preventDefault(), true);
   Object.defineProperty(navigator, "language", { get: () => lang, configurable: true });
   show();
   if (lang !== browsers) tellGradio().catch(() => {});

@@ -7,10 +7,10 @@ from models.cache import ModelCache
 from models.errors import InvalidInput
 from models.settings import Settings
 from tabs.chat.history import MOST, messages, text_of
-from tabs.chat.talk import View, again, answer, note, undone
+from tabs.chat.talk import View, again, answer, gone_on, note, undone
 from tabs.context import Context
 from tabs.text import STRINGS
-from tests.stub_server import WHOLE, StubServer, chunk
+from tests.stub_server import DONE, WHOLE, StubServer, chunk
 
 # system prompt, model, model name, base URL, key, temperature, top_p, max new tokens, seed, samples
 DIALS = ["Be kind.", "openai", "", "", "sk-own", 0.5, 0.9, 20, 3, 1]
@@ -137,3 +137,56 @@ def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
     assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
     back = shown([undone(None, earlier, 2)])
     assert (back["chatbot"], back["message"]) == (earlier[:2], "c")
+
+
+def test_a_retry_that_fails_leaves_everything_as_it_was():
+    earlier = [turn("user", "a"), turn("assistant", "b")]
+    view: dict = {}
+    with StubServer((500, {})) as server, pytest.raises(gr.Error):
+        shown(again(context(server), None, earlier, 1, None, DIALS), view)
+    assert "chatbot" not in view
+    assert "message" not in view
+    assert STRINGS["en"]["chat.as_it_was"] in view["status"]
+
+
+def test_an_edit_that_fails_costs_neither_the_old_turns_nor_the_new_words():
+    earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
+    view: dict = {}
+    with StubServer((500, {})) as server, pytest.raises(gr.Error):
+        shown(again(context(server), None, earlier, 0, "new", DIALS), view)
+    assert view["chatbot"] == [*earlier, turn("user", "new"), turn("assistant", "")]
+
+
+def test_an_answer_is_gone_on_with_from_where_it_ended():
+    earlier = [
+        turn("user", "a"),
+        turn("assistant", "b"),
+        turn("user", "c"),
+        turn("assistant", "He"),
+    ]
+    rest = (chunk("ll"), chunk("o"), chunk(None, end="stop"), DONE)
+    with StubServer((200, rest)) as server:
+        view = shown(gone_on(context(server), None, earlier, DIALS))
+    assert view["chatbot"] == [*earlier[:3], turn("assistant", "Hello")]
+    assert server.asked[0]["messages"][-1] == turn("assistant", "He")
+    with pytest.raises(gr.Error, match="conversation"):
+        shown(gone_on(context(server), None, [], DIALS))
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([], "x" * 1_000_000),
+        ([], "\ud800"),
+        ([turn("user", "x" * 10_000_000), turn("assistant", "b")], "Hi"),
+        ([turn("user", "x" * 30_000), turn("assistant", "b")] * 200, "Hi"),
+        ([turn("user", "x"), turn("assistant", "b")] * 100_000, "Hi"),
+        ([], ["Hi"]),
+    ],
+    ids=["1 MB", "half a letter", "10 MB turn", "12 MB", "200,000 turns", "a list"],
+)
+def test_what_is_too_big_is_refused_before_anything_changes(history, message):
+    with StubServer((200, WHOLE)) as server, pytest.raises(gr.Error) as refused:
+        next(answer(context(server), None, history, message, DIALS))
+    assert str(refused.value.message).endswith(".")
+    assert not server.asked

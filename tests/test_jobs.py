@@ -7,7 +7,7 @@ import pytest
 from models.base import Finished, Loading, Scores, Working
 from models.cache import ModelCache
 from models.errors import ModelError, OutOfMemory, Unavailable
-from models.jobs import run
+from models.jobs import run, together
 from models.requests import SentimentRequest
 from models.settings import Settings
 from tests.engines import Steps, spec
@@ -100,3 +100,25 @@ def test_one_at_a_time_however_many_ask(cache):
         thread.join()
     assert Steps.most_at_once == 1
     assert Steps.loads == 1
+
+
+def test_jobs_together_run_at_once_and_one_that_fails_does_not_stop_the_other(cache):
+    jobs = [(spec("one"), ask(20)), (spec("two", "Fails"), ask("known")), (spec("three"), ask(20))]
+    told = [(n, e) for n, e in together(cache, jobs) if not isinstance(e, Working)]
+    assert [e for n, e in told if n == 1][-1].code == "unavailable"
+    for number in (0, 2):
+        events = [e for n, e in told if n == number]
+        assert sum(isinstance(e, Scores) for e in events) == 20
+        assert isinstance(events[-1], Finished)
+    assert Steps.most_at_once >= 2
+
+
+def test_leaving_jobs_together_stops_all_of_them(cache):
+    jobs = [(spec("one"), ask(10_000)), (spec("two"), ask(10_000))]
+    with closing(together(cache, jobs)) as events:
+        seen = set()
+        while len(seen) < 2:
+            number, event = next(events)
+            if isinstance(event, Scores):
+                seen.add(number)
+    free(cache)

@@ -4,6 +4,7 @@ controls.py   model, system prompt, dials
 history.py    what a chatbot or a program sends as earlier turns -> messages
 talk.py       one answer, from the person's message to the recipe behind it
 shelf.py      conversations, kept in the browser (shelf.js), and their files (conversations.py)
+versus.py     two answers to one message, side by side
 endpoint.py   the same for programs: /chat
 """
 
@@ -11,10 +12,10 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.chat import controls, endpoint, shelf, talk
+from tabs.chat import controls, endpoint, shelf, talk, versus
 from tabs.context import Context
 from tabs.events import line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import LATEX, bind_stop, examples_box, how_it_works, recipe_box, stop_button
 from tabs.text import both, t
 
 # A message and the system prompt it is shown with.
@@ -50,6 +51,7 @@ def build(context: Context) -> None:
                 )
                 stop = stop_button("chat")
             status = gr.HTML(line(both("chat.empty")), elem_id="chat-status")
+            go_on = gr.Button(t("chat.go_on"), size="sm", visible=False, elem_id="chat-continue")
             samples = gr.HTML(visible=False, elem_id="chat-samples")
             examples = gr.Column()
             kept = shelf.Shelf()
@@ -59,10 +61,13 @@ def build(context: Context) -> None:
         dials = controls.build(context)
     with examples:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
-    view = talk.View(chatbot, message, status, samples, code)
+    view = talk.View(chatbot, message, status, go_on, samples, code)
     events = _talking(context, view, dials, start)
-    bind_stop(stop, events, status, line(both("page.stopped")))
-    kept.bind(chatbot, dials, events, [status, samples, code])
+    stopped = bind_stop(stop, events, status, line(both("page.stopped")))
+    for ended in (stopped.then, *(event.failure for event in events)):
+        shelf.give_back(ended, chatbot, message, go_on)
+    kept.bind(chatbot, dials, events, [status, go_on, samples, code])
+    versus.build(context, dials)
     endpoint.build(context)
 
 
@@ -80,6 +85,9 @@ def _talking(
     def edit(request: gr.Request, at: gr.EditData, history: Any, *values: Any) -> Any:
         yield from talk.again(context, request, history, at.index, at.value, values)
 
+    def more(request: gr.Request, history: Any, *values: Any) -> Any:
+        yield from talk.gone_on(context, request, history, values)
+
     def undo(request: gr.Request, at: gr.UndoData, history: Any) -> Any:
         return talk.undone(request, history, at.index)
 
@@ -96,7 +104,8 @@ def _talking(
     editing = chatbot.edit(edit, [chatbot, *dials], **job)
     retrying = chatbot.retry(retry, [chatbot, *dials], **job)
     chatbot.undo(undo, chatbot, **job)
-    return [sending, editing, retrying]
+    going_on = view.go_on.click(more, [chatbot, *dials], trigger_mode="once", **job)
+    return [sending, editing, retrying, going_on]
 
 
 def _chatbot() -> gr.Chatbot:
@@ -108,11 +117,6 @@ def _chatbot() -> gr.Chatbot:
         editable="user",
         buttons=["copy", "copy_all"],
         layout="bubble",
-        # Only the unmistakable marks: "$5 and $6" is money.
-        latex_delimiters=[
-            {"left": "$$", "right": "$$", "display": True},
-            {"left": "\\[", "right": "\\]", "display": True},
-            {"left": "\\(", "right": "\\)", "display": False},
-        ],
+        latex_delimiters=LATEX,
         elem_id="chat-bot",
     )

@@ -71,8 +71,8 @@ def build(context: Context) -> Dials:
     follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **follows)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
-    model.change(lambda chosen: _shown_of(context, chosen), model, [about, server_box], **follows)
-    model.input(lambda chosen: _dials_of(context, chosen), model, [*shape], **follows)
+    model.change(lambda picked: _shown_of(context, picked), model, [about, server_box], **follows)
+    model.input(lambda picked: _dials_of(context, picked), model, [*shape], **follows)
     return Dials(system_prompt, model, *hosted, *shape, seed, samples)
 
 
@@ -100,7 +100,7 @@ def _prompt_of(persona: str, request: gr.Request) -> str:
 
 def _shown_of(context: Context, model: str) -> tuple[Any, ...]:
     """What a model is, and the fields that only a server's has."""
-    spec = _chosen(context, model)
+    spec = chosen(context, model)
     if spec is None:
         return gr.skip(), gr.skip()
     return _about(spec), gr.update(visible=spec.hosted)
@@ -108,12 +108,13 @@ def _shown_of(context: Context, model: str) -> tuple[Any, ...]:
 
 def _dials_of(context: Context, model: str) -> tuple[Any, ...]:
     """The dials' values that suit a model."""
-    spec = _chosen(context, model)
+    spec = chosen(context, model)
     names = ("temperature", "top_p", "max_new_tokens")
     return tuple(_own(spec, name) if spec else gr.skip() for name in names)
 
 
-def _chosen(context: Context, model: str) -> ModelSpec | None:
+def chosen(context: Context, model: str) -> ModelSpec | None:
+    """The spec of what was picked or typed, None where it is no model's name."""
     try:
         return choose(Task.CHAT, model, context.settings)
     except NotFound:

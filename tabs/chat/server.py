@@ -31,23 +31,29 @@ class Server(NamedTuple):
     api_key: gr.Textbox
 
 
-def build(context: Context, spec: ModelSpec) -> tuple[Server, gr.Column]:
-    """Lay the controls out; the column is shown for hosted models only."""
+def build(context: Context, spec: ModelSpec, place: str = "chat") -> tuple[Server, gr.Column]:
+    """Lay the controls out; the column is shown for hosted models only.
+
+    Args:
+        context: settings and models.
+        spec: the model that is chosen at first.
+        place: what their elem_ids begin with.
+    """
     plain = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", spellcheck=False)
-    with gr.Column(visible=spec.hosted, elem_id="chat-server") as box:
+    with gr.Column(visible=spec.hosted, elem_id=f"{place}-server") as box:
         base_url = gr.Textbox(
             label=t("chat.base_url"),
             info=t("chat.base_url_info"),
             placeholder="http://localhost:11434/v1",
             html_attributes=plain,
-            elem_id="chat-base-url",
+            elem_id=f"{place}-base-url",
         )
         api_key = gr.Textbox(
             label=t("chat.api_key"),
             info=t("chat.api_key_info"),
             type="password",
             html_attributes=plain,
-            elem_id="chat-key",
+            elem_id=f"{place}-key",
         )
         model_name = gr.Dropdown(
             label=t("chat.model_name"),
@@ -55,10 +61,10 @@ def build(context: Context, spec: ModelSpec) -> tuple[Server, gr.Column]:
             choices=[context.settings.openai_model],
             value=context.settings.openai_model,
             allow_custom_value=True,
-            elem_id="chat-model-name",
+            elem_id=f"{place}-model-name",
         )
-        ask = gr.Button(t("chat.list_models"), size="sm", elem_id="chat-list-models")
-        found = gr.HTML(elem_id="chat-models-found")
+        ask = gr.Button(t("chat.list_models"), size="sm", elem_id=f"{place}-list-models")
+        found = gr.HTML(elem_id=f"{place}-models-found")
 
     def listed(request: gr.Request, base_url: Any, api_key: Any, chosen: Any) -> tuple[Any, str]:
         return _listed(context, request, base_url, api_key, chosen)

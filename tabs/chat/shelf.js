@@ -148,10 +148,12 @@ window.genlab.chats = (() => {
     return ids.length ? open(names, ids[0]) : [];
   };
 
-  // What was written and never answered goes back into the box. -> [chatbot, message]
+  // After a stop or a fault: what was never answered goes back into the box, a half answer can be
+  // gone on with. -> [chatbot, message, go_on]
   const giveBack = (turns, message) => {
     const [question, reply] = (turns || []).slice(-2);
-    if (reply?.role !== "assistant" || text(reply.content)) return [];
+    if (reply?.role !== "assistant") return [];
+    if (text(reply.content)) return [, , { __type__: "update", visible: true }];
     return [turns.slice(0, -2), [text(question.content), message].filter(Boolean).join("\n")];
   };
 

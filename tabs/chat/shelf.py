@@ -103,6 +103,17 @@ class Shelf:
         checked.success(None, self.found, opened, js=_js("add", NAMES, full), **_PRIVATE)
 
 
+def give_back(ended: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
+    """When an answer was stopped or broke off: nothing that was typed is lost."""
+    ended(
+        None,
+        [chatbot, message],
+        [chatbot, message, go_on],
+        js=_js("giveBack"),
+        **_PRIVATE,
+    )
+
+
 def _button(name: str) -> gr.Button:
     return gr.Button(t(f"chats.{name}"), size="sm", min_width=120, elem_id=f"chat-{name}")
 
@@ -118,6 +129,8 @@ def _words(key: str) -> dict[str, str]:
 
 
 def _emptied(part: Any) -> Any:
+    if isinstance(part, gr.Button):
+        return gr.update(visible=False)
     return gr.update(value="", visible=False) if part.elem_id == "chat-samples" else ""
 
 

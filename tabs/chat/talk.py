@@ -3,12 +3,12 @@
 import html
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import ChatDone, Event, Finished, ModelSpec, Task, TextDelta
+from models.base import ChatDone, Event, Finished, ModelSpec, Task, TextDelta, Working
 from models.choice import choose
 from models.errors import InvalidInput
 from models.recipe.chat import python
@@ -20,8 +20,9 @@ from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
 from tabs.text import STRINGS, both
 
-_EVERY = 0.05  # seconds between two updates of the page
+EVERY = 0.05  # seconds between two updates of the page
 _OURS = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}
+HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
 
@@ -31,6 +32,7 @@ class View(NamedTuple):
     chatbot: gr.Chatbot
     message: gr.Textbox
     status: gr.HTML
+    go_on: gr.Button
     samples: gr.HTML
     code: gr.Code
 
@@ -45,51 +47,82 @@ class _Answer:
     """What has come so far."""
 
     texts: list[str]
-    shown: float = 0.0
+    shown: float = 0.0  # when; 0 before the first words
+    held: bool = False  # there is more than is shown
     done: ChatDone | None = None
-    notes: tuple[str, ...] = field(default=())
 
     def add(self, delta: TextDelta) -> bool:
         """Take a delta; whether it is time to show it (the first always is)."""
         self.texts[delta.index] += delta.text
         now = time.perf_counter()
-        if now - self.shown < _EVERY:
-            return False
-        self.shown = now
-        return True
+        self.held = now - self.shown < EVERY
+        if not self.held:
+            self.shown = now
+        return not self.held
 
 
 def answer(
-    context: Context, request: gr.Request, history: Any, message: Any, values: Sequence[Any]
+    context: Context,
+    request: gr.Request,
+    history: Any,
+    message: Any,
+    values: Sequence[Any],
+    *,
+    prefix: str = "",
+    before: list[Any] | None = None,
+    repeated: bool = False,
 ) -> Generator[Frame]:
-    """Yield updates of the view while the model answers a new message.
+    """Yield updates of the view while the model answers a message.
 
     Args:
         context: settings and models.
         request: whose language errors are told in.
-        history: the chatbot's value before.
+        history: the chatbot's value before the message.
         message: what the person wrote.
         values: of the dials, in the order of Dials.
+        prefix: what is there of the answer already.
+        before: the chatbot's value to come back to where no answer comes; None for a new message.
+        repeated: the message is in it already, and all stays as it is until new words come.
     """
     with told(request):
-        earlier = messages(history)
-        spec, ask = asked(context, earlier, message, Dials(*values)._asdict())
-    turns = [*earlier, {"role": "user", "content": ask.messages[-1].content}]
-    reply = _Answer([""] * ask.num_return_sequences)
-    yield frame(
-        chatbot=_with(turns, ""),
-        message="",
-        status=line(both("chat.thinking")),
-        samples=_cards([]),
-        code="",
-    )
+        dials = Dials(*values)._asdict()
+        if prefix:
+            dials |= {"prefix": prefix, "num_return_sequences": 1}
+        spec, ask = asked(context, messages(history), message, dials)
+    turns = [*messages(history), {"role": "user", "content": ask.messages[-1].content}]
+    reply = _Answer([prefix] * ask.num_return_sequences)
+    yield _begun(turns, before, repeated)
     try:
         for event in follow(context, spec, ask, request):
             yield from _shown(event, context, spec, ask, turns, reply)
-    except gr.Error:  # the half answer stays, marked as what it is
-        cut = both("chat.cut") if any(reply.texts) else both("chat.unanswered")
-        yield frame(chatbot=_with(turns, reply.texts[0]), status=line(cut))
+    except gr.Error:
+        yield _failed(turns, reply, before, repeated)
         raise
+
+
+def _begun(turns: list[dict[str, str]], before: list[Any] | None, repeated: bool) -> Frame:
+    return frame(
+        chatbot=gr.skip() if repeated else _with(turns, ""),
+        message="" if before is None else gr.skip(),  # what is half typed stays
+        status=line(both("chat.thinking")),
+        go_on=HIDDEN,
+        samples=_cards([]),
+        code="",
+    )
+
+
+def _failed(
+    turns: list[dict[str, str]], reply: _Answer, before: list[Any] | None, repeated: bool
+) -> Frame:
+    """The half answer, marked as what it is; without one, nothing that was there is lost."""
+    if reply.shown:
+        half, more = _with(turns, reply.texts[0]), gr.update(visible=True)
+        return frame(chatbot=half, go_on=more, status=line(both("chat.cut")))
+    if repeated:
+        return frame(status=line(both("chat.as_it_was")))
+    # The message goes back into the box: see giveBack in shelf.js.
+    unanswered = _with([*(before or turns[:-1]), turns[-1]], "")
+    return frame(chatbot=unanswered, status=line(both("chat.unanswered")))
 
 
 def asked(
@@ -129,17 +162,21 @@ def _shown(
             yield frame(**shown, **{"status": line(both("chat.writing"))} if first else {})
     elif isinstance(event, ChatDone):
         reply.done = event
+    elif isinstance(event, Working) and reply.held:  # a pause: all that has come is shown
+        reply.held = False
+        yield frame(chatbot=_with(turns, reply.texts[0]), samples=_cards(reply.texts))
     elif isinstance(event, Finished) and reply.done:
         done = reply.done
         repeat = ask.model_copy(update={"seed": done.seed, "api_key": None})
         yield frame(
             chatbot=_with(turns, reply.texts[0]),
             samples=_cards(reply.texts),
+            go_on=gr.update(visible=done.finish_reason != "stop"),
             status=facts(context.settings, ask, event, done)
             + "".join(note(code) for code in done.notes),
             code=python(spec, repeat, event.placement, done.notes),
         )
-    elif not any(reply.texts) and (wait := waiting_line(event)):
+    elif not reply.shown and (wait := waiting_line(event)):
         yield frame(status=wait)
 
 
@@ -185,18 +222,32 @@ def again(
         values: of the dials.
     """
     with told(request):
-        before, message = _parted(history, index)
+        earlier, message = _parted(history, index)
         message = message if edited is None else text_of(edited)
-    for update in answer(context, request, before, message, values):
-        kept = dict(zip(View._fields, update, strict=True))
-        yield frame(**kept | {"message": gr.skip()})  # what is half typed stays
+    yield from answer(
+        context, request, earlier, message, values, before=history, repeated=edited is None
+    )
+
+
+def gone_on(
+    context: Context, request: gr.Request, history: Any, values: Sequence[Any]
+) -> Generator[Frame]:
+    """Go on from where the last answer ended."""
+    with told(request):
+        earlier, message = _parted(history, len(history) - 1 if history else None)
+        prefix = text_of(history[-1]["content"])
+    yield from answer(
+        context, request, earlier, message, values, prefix=prefix, before=history, repeated=True
+    )
 
 
 def undone(request: gr.Request, history: Any, index: Any) -> Frame:
     """The view without the last exchange, its message back in the box to be changed."""
     with told(request):
         before, message = _parted(history, index)
-    return frame(chatbot=before, message=message, status="", samples=_cards([]), code="")
+    return frame(
+        chatbot=before, message=message, status="", samples=_cards([]), code="", go_on=HIDDEN
+    )
 
 
 def _parted(history: Any, index: Any) -> tuple[list[Any], str]:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import open_tab
+from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_several_turns_then_undo_edit_retry_and_clear(page):
     assert len(turns(page, "bot")) == 1
     page.locator("#chat-bot button[title=Clear]").click()
     expect(page.locator("#chat-bot .message")).to_have_count(0)
-    expect(page.locator("#chat-status")).to_contain_text("Nothing has been said")
+    expect(page.locator("#chat-status")).not_to_contain_text("tokens")
 
 
 def test_one_enter_sends_one_whole_message(page):
@@ -160,8 +161,9 @@ def test_a_hosted_model_asks_for_a_key_and_says_so_without_one(page):
     )
     says(page, "Hello")
     expect(page.get_by_text("This model needs an API key")).to_be_visible()
-    expect(page.locator("#chat-status")).to_contain_text("Retry asks again")
-    assert turns(page, "user") == ["Hello"]
+    expect(page.locator("#chat-status")).to_contain_text("back in the box")
+    expect(page.locator("#chat-message textarea")).to_have_value("Hello")
+    assert turns(page, "user") == []
 
 
 def test_a_persona_writes_the_system_prompt_in_the_pages_language(open_page):
@@ -179,3 +181,139 @@ def test_nothing_in_a_message_runs_and_money_is_no_formula(page):
     assert page.evaluate("window.ran") is False
     expect(page.locator("#chat-bot .user.message")).to_contain_text("$5 and $6")
     expect(page.locator("#chat-bot .user .katex")).to_have_count(0)
+
+
+def hosted(page: Page, stub: StubServer) -> None:
+    """Choose the hosted model, at a server of our own."""
+    page.click("#chat-model input")
+    page.get_by_role("option", name="OpenAI").click()
+    page.fill("#chat-base-url input, #chat-base-url textarea", stub.url)
+    page.fill("#chat-key input", "sk-test")
+    page.keyboard.press("Tab")
+
+
+HOSTILE = [
+    "<script>window.ran=1</script>",
+    "<img src=x onerror='window.ran=2'>",
+    "<svg onload='window.ran=3'><script>window.ran=4</script></svg>",
+    "<iframe srcdoc='<script>parent.ran=5</script>'></iframe>",
+    "[a link](javascript:window.ran=6) <a href='javascript:window.ran=7'>another</a>",
+    '![x](x" onerror="window.ran=8)',
+    "<details open ontoggle='window.ran=9'><summary>s</summary></details>",
+    "<form action='javascript:window.ran=10'><button>press</button></form>",
+    "<math><mtext><img src=x onerror='window.ran=11'></mtext></math>",
+    "$$\\href{javascript:window.ran=12}{x}$$",
+    "```html\n<img src=x onerror='window.ran=13'>\n```",
+    "<style>body{display:none}</style>",
+]
+
+
+def test_nothing_in_an_answer_runs_as_script(page):
+    words = "\n\n".join(HOSTILE)
+    with StubServer(
+        (200, [chunk(words), chunk("\n\nthe end"), chunk(None, end="stop"), DONE])
+    ) as stub:
+        hosted(page, stub)
+        page.evaluate("window.ran = 0")
+        says(page, "Hello")
+        expect(page.locator("#chat-bot .bot.message")).to_contain_text("the end")
+        expect(page.locator("#chat-status")).to_contain_text("seed")
+    page.wait_for_timeout(500)
+    for link in (
+        page.locator("#chat-bot .bot.message").get_by_text(re.compile("a link|another")).all()
+    ):
+        link.click(timeout=2000, no_wait_after=True)
+    buttons = page.locator("#chat-bot .bot.message form button")
+    for number in range(buttons.count()):
+        buttons.nth(number).click(timeout=2000, no_wait_after=True)
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.ran") == 0
+    assert page.locator("#chat-bot .bot.message iframe, #chat-bot .bot.message script").count() == 0
+    expect(page.locator("#chat-message")).to_be_visible()
+
+
+def test_markdown_code_and_formulas_are_drawn_and_money_is_left_alone(page):
+    words = "**bold** costs $5 and $6\n\n```python\nprint(1)\n```\n\n$$x^2$$\n\n\\(y_1\\)"
+    with StubServer((200, [chunk(words), chunk(None, end="stop"), DONE])) as stub:
+        hosted(page, stub)
+        says(page, "Hello")
+        answer = page.locator("#chat-bot .bot.message")
+        expect(answer.locator("strong")).to_have_text("bold")
+        expect(answer.locator("pre code")).to_contain_text("print(1)")
+        expect(answer.locator(".katex").first).to_be_visible()
+        assert answer.locator(".katex").count() == 2
+        expect(answer).to_contain_text("costs $5 and $6")
+
+
+def test_what_was_typed_is_back_in_the_box_when_no_answer_came(page):
+    with StubServer((401, fault("invalid_api_key")), (200, WHOLE)) as stub:
+        hosted(page, stub)
+        says(page, "first line")
+        expect(page.locator("#chat-status")).to_contain_text("back in the box")
+        expect(page.locator("#chat-message textarea")).to_have_value("first line")
+        expect(page.locator("#chat-bot .message")).to_have_count(0)
+        page.press("#chat-message textarea", "Enter")
+        expect(page.locator("#chat-bot .bot.message")).to_have_text(re.compile("Hello"))
+    assert turns(page, "user") == ["first line"]
+
+
+def test_stop_before_the_first_word_gives_the_message_back_and_ends_the_servers_work(page):
+    with StubServer((200, [60.0, chunk("late")])) as stub:
+        hosted(page, stub)
+        says(page, "Hello")
+        expect(page.locator("#chat-status")).to_contain_text("Reading")
+        page.fill("#chat-message textarea", "half typed")
+        page.click("#chat-stop")
+        expect(page.locator("#chat-message textarea")).to_have_value("Hello\nhalf typed")
+        expect(page.locator("#chat-bot .message")).to_have_count(0)
+        assert stub.left.wait(10)
+
+
+def test_an_answer_that_was_cut_is_gone_on_with(page):
+    with StubServer((200, [chunk("Once upon"), chunk(None, end="length"), DONE])) as stub:
+        stub.answers.append((200, [chunk(" a time."), chunk(None, end="stop"), DONE]))
+        hosted(page, stub)
+        says(page, "A tale")
+        page.click("#chat-continue")
+        expect(page.locator("#chat-bot .bot.message")).to_have_text(re.compile("Once upon a time."))
+        expect(page.locator("#chat-continue")).to_be_hidden()
+    assert turns(page, "user") == ["A tale"]
+    assert len(turns(page, "bot")) == 1
+
+
+def test_the_first_word_is_shown_at_once(page):
+    with StubServer((200, [chunk("First"), 30.0, chunk(" last")])) as stub:
+        hosted(page, stub)
+        says(page, "Hello")
+        expect(page.locator("#chat-bot .bot.message")).to_contain_text("First", timeout=20_000)
+        page.click("#chat-stop")
+        expect(page.locator("#chat-continue")).to_be_visible()
+
+
+def test_two_models_answer_side_by_side_and_one_stop_ends_both(page):
+    with StubServer((200, [chunk("From "), chunk("the server"), 60.0])) as stub:
+        page.locator("#versus > button").first.click()
+        page.click("#versus-model input")
+        page.get_by_role("option", name="OpenAI").last.click()
+        page.fill("#versus-base-url input, #versus-base-url textarea", stub.url)
+        page.fill("#versus-key input", "sk-test")
+        page.fill("#versus-message textarea", "Hello there!")
+        page.press("#versus-message textarea", "Enter")
+        expect(page.locator("#versus-facts-a")).to_contain_text("tokens", timeout=90_000)
+        expect(page.locator("#versus-text-b")).to_contain_text("From the server")
+        expect(page.locator("#versus-facts-b")).to_contain_text("Writing")
+        page.click("#versus-stop")
+        expect(page.locator("#versus-status")).to_contain_text("Stopped")
+        assert stub.left.wait(10)
+    expect(page.locator("#versus-facts-b")).not_to_contain_text("Writing")
+    expect(page.locator("#versus-facts-a")).to_contain_text("tokens")
+    assert page.locator("#versus-text-a").inner_text().strip()
+
+
+def test_an_error_has_a_korean_title_on_the_korean_page(open_page):
+    page = open_page("ko-KR")
+    says(page, "   ")
+    title = page.locator(".toast-title").first
+    expect(title).to_be_visible()
+    assert "안 됐어요" in title.evaluate("e => getComputedStyle(e, '::before').content")
+    assert title.evaluate("e => getComputedStyle(e).fontSize") == "0px"
