@@ -15,6 +15,7 @@ from models.chat.events import ChatDone, NextToken, ServerModels, TextDelta
 from models.sentence_similarity.events import Encoded, Similarities
 from models.sentiment.events import Scores
 from models.settings import Settings
+from models.teach.events import Classified, FineTuned, Taught, TrainStep
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
 from models.words.events import WordEvent
 
@@ -178,6 +179,10 @@ Event = (
     | Similarities
     | Encoded
     | WordEvent
+    | Taught
+    | TrainStep
+    | FineTuned
+    | Classified
     | Finished
 )
 Notify = Callable[[Event], None]

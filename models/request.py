@@ -65,6 +65,8 @@ def _invalid(error: ValidationError) -> InvalidInput:
         return InvalidInput("invalid_blank", field=name)
     if kind == "too_long" and "field_type" in context:
         return InvalidInput("invalid_too_many", field=name, limit=context.get("max_length"))
+    if kind.startswith("teach_"):
+        return InvalidInput(kind, **context)
     if kind == "address":
         return InvalidInput("invalid_address", field=name)
     if kind in {"string_too_long", "too_long"}:

@@ -1,6 +1,7 @@
 """The sentiment tab: which feeling a text carries, and why the model says so.
 
 one.py       one text: its classes, and what each word did
+teach*.py    classes of one's own: laid out, shown, used
 endpoint.py  the tab for programs
 """
 
@@ -8,9 +9,9 @@ import gradio as gr
 
 from tabs.context import Context
 from tabs.parts import inner_tab
-from tabs.sentiment import endpoint, one
+from tabs.sentiment import endpoint, one, teach
 
-PARTS = {"one": one.build}
+PARTS = {"one": one.build, "teach": teach.build}
 
 
 def build(context: Context) -> None:

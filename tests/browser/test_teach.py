@@ -1,0 +1,71 @@
+"""Teach it as a visitor uses it: an example, fine-tuning, a sentence, save and load again."""
+
+import pytest
+from playwright.sync_api import Page, expect
+from safetensors.torch import load
+
+from tests.browser.conftest import open_tab
+
+LONG = 120_000  # milliseconds: the first use of an encoder loads it
+
+
+def open_teach(page: Page) -> None:
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-teach-button").click()
+    expect(page.locator("#teach-start")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "example", "sentence", "label"),
+    [
+        ("en-US", "complaint", "My order is broken and nobody helps me.", "complaint"),
+        ("ko-KR", "불만", "정말 예쁘고 마음에 들어요!", "칭찬"),
+    ],
+)
+def test_a_visitor_teaches_tries_saves_and_loads(
+    open_page, tmp_path, locale, example, sentence, label
+):
+    page = open_page(locale)
+    open_teach(page)
+    page.locator("#teach-examples button, #teach-examples td", has_text=example).first.click()
+    expect(page.locator("#teach-result")).to_contain_text("%", timeout=LONG)
+    page.fill("#teach-try input, #teach-try textarea", sentence)
+    page.click("#teach-use")
+    expect(page.locator("#teach-said .bar").first).to_contain_text(label, timeout=LONG)
+    with page.expect_download() as download:
+        page.click("#teach-save")
+    kept = tmp_path / "kept.safetensors"
+    download.value.save_as(kept)
+    assert set(load(kept.read_bytes())) == {"head.weight", "head.bias"}
+    page.reload()
+    open_teach(page)
+    page.locator("#teach-load input[type=file], input#teach-load").first.set_input_files(kept)
+    expect(page.locator("#teach-result")).to_contain_text(label)
+    page.fill("#teach-try input, #teach-try textarea", sentence)
+    page.click("#teach-use")
+    expect(page.locator("#teach-said .bar").first).to_contain_text(label, timeout=LONG)
+
+
+def test_fine_tuning_shows_its_loss_and_stops(open_page):
+    page = open_page()
+    open_teach(page)
+    lines = [f"warm: It is {word} today." for word in ("hot", "sunny", "boiling", "mild")]
+    lines += [f"cold: It is {word} today." for word in ("icy", "freezing", "frosty", "chilly")]
+    page.fill("#teach-examples-text textarea", "\n".join(lines))
+    page.click("#teach-tune")
+    expect(page.locator("#teach-result .teach-table")).to_be_visible(timeout=LONG)
+    expect(page.locator("#teach-loss")).to_be_visible()
+    page.fill("#teach-examples-text textarea", "\n".join(line + "!" for line in lines * 1))
+    page.click("#teach-tune")
+    page.click("#teach-stop")
+    expect(page.locator("#teach-status")).to_contain_text("Stopped")
+
+
+def test_a_line_without_a_label_costs_nothing(open_page):
+    page = open_page("ko-KR")
+    open_teach(page)
+    text = "불만: 택배가 안 와요.\n라벨 없는 줄\n칭찬: 좋아요."
+    page.fill("#teach-examples-text textarea", text)
+    page.click("#teach-start")
+    expect(page.locator(".toast-body").first).to_contain_text("2번째 줄")
+    expect(page.locator("#teach-examples-text textarea")).to_have_value(text)
