@@ -38,6 +38,7 @@ def test_events_arrive_in_order_and_end_with_finished(cache):
     assert [e.scores[0][1] for e in events if isinstance(e, Scores)] == [0, 1, 2]
     assert isinstance(events[-1], Finished)
     assert events[-1].load_seconds > 0
+    assert 0 < events[-1].first_seconds < events[-1].seconds
     again = list(run(cache, spec("steps"), ask(1)))[-1]
     assert again.load_seconds == 0
 

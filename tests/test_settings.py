@@ -39,6 +39,8 @@ def test_example_names_every_variable_and_only_those(tmp_path):
         ("GENLAB_PORT", "eighty"),
         ("GENLAB_DEVICE", "tpu"),
         ("GENLAB_PUBLIC", "perhaps"),
+        ("GENLAB_PUBLIC_LOCAL_SERVERS", "perhaps"),
+        ("GENLAB_PRICES", "/no/such/table.toml"),
         ("OPENAI_BASE_URL", "localhost:11434"),
         ("OPENAI_TIMEOUT", "nan"),
         ("GENLAB_MEMORY_GB", "-1"),
@@ -71,6 +73,21 @@ def test_a_public_page_spends_and_downloads_nothing_unless_told(tmp_path):
     public = read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab", **told)
     assert public.may_use_server_key
     assert public.may_download
+
+
+def test_visitors_of_a_public_page_name_no_inner_server_unless_told(tmp_path):
+    assert read(tmp_path).may_reach_inside
+    assert not read(tmp_path).shared().may_reach_inside
+    assert not read(tmp_path, SPACE_ID="me/genlab").may_reach_inside
+    told = read(tmp_path, GENLAB_PUBLIC="true", GENLAB_PUBLIC_LOCAL_SERVERS="true")
+    assert told.may_reach_inside
+
+
+def test_the_server_of_a_request_is_known_by_name(tmp_path):
+    assert read(tmp_path).server_name() == "api.openai.com"
+    there = read(tmp_path, OPENAI_BASE_URL="http://localhost:11434/v1")
+    assert there.server_name() == "localhost"
+    assert there.server_name("https://models.example/v1") == "models.example"
 
 
 def test_credentials(tmp_path):

@@ -77,7 +77,7 @@ MODELS: tuple[ModelSpec, ...] = (
         },
         licence="terms of the provider",
         size_gb=0,
-        concurrency=16,
+        concurrency=64,
         defaults={"max_new_tokens": 512, "temperature": 1.0},
     ),
 )

@@ -1,8 +1,10 @@
 """The chat tab: talk to a language model, and see what it took to answer.
 
 controls.py   model, system prompt, dials
+server.py     the server behind a hosted model: address, key, its models
 history.py    what a chatbot or a program sends as earlier turns -> messages
 talk.py       one answer, from the person's message to the recipe behind it
+facts.py      the line under it: tokens, speed, cost
 shelf.py      conversations, kept in the browser (shelf.js), and their files (conversations.py)
 versus.py     two answers to one message, side by side
 endpoint.py   the same for programs: /chat

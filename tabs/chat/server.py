@@ -4,6 +4,7 @@ What is typed here stays in the page: it comes with each request and is kept now
 """
 
 import re
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -21,6 +22,9 @@ from tabs.text import both, t
 _OTHER = re.compile(
     r"embed|rerank|whisper|tts|transcribe|audio|realtime|dall-e|image|sora|moderation"
 )
+
+
+Update = tuple[Any, str]
 
 
 class Server(NamedTuple):
@@ -66,8 +70,8 @@ def build(context: Context, spec: ModelSpec, place: str = "chat") -> tuple[Serve
         ask = gr.Button(t("chat.list_models"), size="sm", elem_id=f"{place}-list-models")
         found = gr.HTML(elem_id=f"{place}-models-found")
 
-    def listed(request: gr.Request, base_url: Any, api_key: Any, chosen: Any) -> tuple[Any, str]:
-        return _listed(context, request, base_url, api_key, chosen)
+    def listed(request: gr.Request, base_url: Any, api_key: Any, chosen: Any) -> Generator[Update]:
+        yield from model_list(context, request, base_url, api_key, chosen)
 
     gr.on(
         [ask.click, base_url.submit, api_key.submit],
@@ -81,22 +85,32 @@ def build(context: Context, spec: ModelSpec, place: str = "chat") -> tuple[Serve
     return Server(model_name, base_url, api_key), box
 
 
-def _listed(
+def model_list(
     context: Context, request: gr.Request, base_url: Any, api_key: Any, chosen: Any
-) -> tuple[Any, str]:
-    """The choices of the server's models, and a line on how many there are."""
+) -> Generator[Update]:
+    """Yield the choices of the server's models, and a line on how many there are.
+
+    Args:
+        context: settings and models.
+        request: whose language errors are told in.
+        base_url: as typed.
+        api_key: as typed.
+        chosen: the model's name so far; it stays where the server may know it.
+    """
     names: list[str] = []
     with told(request):
         ask = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
+    yield gr.skip(), line(both("chat.models_asking"))
     for event in follow(context, find(Task.CHAT, "openai"), ask, request):
         if isinstance(event, ServerModels):
             names = [name for name in event.names if not _OTHER.search(name)]
     if not names:
-        return gr.skip(), line(both("chat.models_none"))
+        yield gr.skip(), line(both("chat.models_none"))
+        return
     server = context.settings.server_name(ask.base_url)
     choices = [(_label(context, server, name), name) for name in names]
     value = chosen if chosen in names or not ask.base_url else names[0]
-    return gr.update(choices=choices, value=value), line(both("chat.models", number=len(names)))
+    yield gr.update(choices=choices, value=value), line(both("chat.models", number=len(names)))
 
 
 def _label(context: Context, server: str, name: str) -> str:

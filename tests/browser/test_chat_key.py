@@ -1,0 +1,87 @@
+"""A server and a key typed on the page, in a real browser: they work, and the key is kept nowhere."""
+
+import re
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.stub_server import DONE, StubServer, chunk, fault, usage
+
+KEY = "sk-typed-by-a-person"
+ANSWER = [chunk("Hel"), chunk("lo"), chunk(None, end="stop"), usage(7, 2), DONE]
+LISTED = (200, {"data": [{"id": "model-a"}, {"id": "model-b"}, {"id": "text-embedding-3"}]})
+
+
+def to_a_server(page, url: str) -> None:
+    """Choose a hosted model and type the server and the key."""
+    page.click("#chat-model input")
+    page.get_by_role("option", name="OpenAI").click()
+    page.fill("#chat-base-url input, #chat-base-url textarea", url)
+    page.fill("#chat-key input", KEY)
+
+
+def says(page, text: str) -> None:
+    page.fill("#chat-message textarea", text)
+    page.press("#chat-message textarea", "Enter")
+
+
+KEPT = """async () => JSON.stringify([
+    {...localStorage}, {...sessionStorage}, document.cookie,
+    location.href, await indexedDB.databases(), await caches.keys(),
+])"""
+
+
+def test_a_typed_key_serves_its_person_and_is_kept_nowhere(open_page, server):
+    with StubServer((200, ANSWER), listed=LISTED) as other:
+        page = open_page()
+        to_a_server(page, other.url)
+        page.click("#chat-list-models")
+        expect(page.locator("#chat-models-found")).to_contain_text("2 models", timeout=120_000)
+        expect(page.locator("#chat-model-name input")).to_have_value("model-a")
+        page.click("#chat-model-name input")
+        page.get_by_role("option", name="model-b").click()
+        says(page, "Hello")
+        expect(page.locator("#chat-status")).to_contain_text("7 tokens in, 2 out", timeout=120_000)
+        expect(page.locator("#chat-bot .bot.message")).to_have_text("Hello")
+        assert other.keys == [f"Bearer {KEY}"] * 2
+        assert other.asked[0]["model"] == "model-b"
+
+        page.locator("#chat-python button").first.click()
+        expect(page.locator("#chat-recipe")).to_contain_text("base_url")
+        assert KEY not in page.locator("#chat-recipe").inner_text()
+        assert KEY not in page.evaluate(KEPT)
+        assert KEY not in server.logged()
+
+        stranger = open_page()
+        expect(stranger.locator("#chat-model input")).to_be_visible()
+        assert KEY not in stranger.content() + stranger.evaluate(KEPT)
+        with urllib.request.urlopen(server.url + "config") as config:
+            assert KEY not in config.read().decode()
+
+        page.reload()
+        page.click("#chat-model input")
+        page.get_by_role("option", name="OpenAI").click()
+        expect(page.locator("#chat-key input")).to_have_value("")
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        ((401, fault("invalid_api_key", f"bad key {KEY}")), "서버가 API 키를 받아 주지 않았어요"),
+        ((200, "<html>hello</html>"), "웹 페이지가 답했어요"),
+        ((200, [chunk("Hel"), chunk("lo")]), "서버가 연결을 끊었어요"),
+    ],
+)
+def test_a_fault_of_a_server_is_told_in_the_pages_language(open_page, server, reply, sentence):
+    with StubServer(reply) as other:
+        page = open_page("ko-KR")
+        to_a_server(page, other.url)
+        says(page, "안녕")
+        expect(page.get_by_text(re.compile(sentence))).to_be_visible(timeout=120_000)
+        expect(page.locator("#chat-bot .user.message")).to_have_text("안녕")
+        if isinstance(reply[1], list):  # the half answer stays
+            expect(page.locator("#chat-bot .bot.message")).to_have_text("Hello")
+            expect(page.locator("#chat-status")).to_contain_text("답이 여기서 끊겼어요")
+    assert KEY not in page.content()
+    assert KEY not in server.logged()
