@@ -90,6 +90,40 @@ button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
   background: var(--border-color-primary); }
 .progress > div { height: 100%; background: var(--color-accent); }
 .pixelated img { image-rendering: pixelated; }
+.quiet { font-size: .9rem; color: var(--body-text-color-subdued); margin: .1rem 0 .4rem; }
+.picks { display: flex; flex-wrap: wrap; gap: .4rem; }
+.picks .pick { width: 5rem; }
+.pick { padding: 0; border: 2px solid transparent; border-radius: .4rem; overflow: hidden; display: block;
+  background: none; color: inherit; font-size: .75rem; cursor: pointer; width: 100%; }
+.pick:hover, .pick:focus-visible { border-color: var(--color-accent); }
+.pick img { width: 100%; margin: 0 !important; display: block; aspect-ratio: 1; object-fit: cover;
+  image-rendering: pixelated; }
+.pick.pending { aspect-ratio: 1; background: var(--background-fill-secondary); cursor: default; }
+table.picture-grid { width: 100%; table-layout: fixed; border-collapse: collapse; border: 0 !important; }
+table.picture-grid :is(tr, th, td) { border: 0 !important; padding: .15rem !important;
+  background: none !important; }
+table.picture-grid th { font-size: .8rem; font-weight: 500; text-align: center;
+  color: var(--body-text-color-subdued); }
+.word { border: 1px solid var(--border-color-primary) !important; border-radius: 1rem !important;
+  padding: .1rem .7rem !important; margin: .1rem 0; cursor: pointer; font-size: .85rem !important;
+  font-weight: 400 !important; box-shadow: none !important; }
+.word:hover { border-color: var(--color-accent) !important; }
+[id^=text_to_image].block:has(> .html-container > .prose:not(:has(*))) { display: none; }
+.stages { display: flex; flex-wrap: wrap; gap: .25rem; border: 0; padding: 0; margin: .5rem 0; }
+.stages legend { font-weight: 600; color: var(--block-title-text-color); }
+.stages > .quiet { flex: 0 0 100%; }
+.stage { flex: 1 1 0; min-width: 0; max-width: 4.5rem; text-align: center; font-size: .75rem;
+  cursor: pointer; position: relative; }
+.stage input { position: absolute; opacity: 0; }
+.stage-picture { display: block; width: 100%; aspect-ratio: 1; border-radius: .35rem;
+  background: var(--seen) center / cover; image-rendering: pixelated; }
+.stage-picture.noisy { background-image: var(--noisy); }
+.stage:hover .stage-picture, .stage:has(:checked) .stage-picture { outline: 2px solid var(--color-accent); }
+.stage:has(:focus-visible) .stage-picture { outline: 3px solid var(--color-accent); outline-offset: 1px; }
+.stage-view { display: none; order: 1; flex: 0 0 100%; }
+.stage:has(:checked) + .stage-view { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem .5rem; }
+.stage-view > p { grid-column: 1 / -1; margin: .25rem 0 0 !important; }
+.stage-view figure { margin: 0; } .stage-view figcaption { font-size: .8rem; text-align: center; }
 .samples { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .5rem; }
 .sample { border: 1px solid var(--border-color-primary); border-radius: .5rem; padding: .5rem .75rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -1,5 +1,6 @@
 """The app as a program uses it: four endpoints over gradio_client, and plain HTTP beside them."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -52,6 +53,9 @@ def test_the_four_endpoints_have_their_parameters(client):
             "width",
             "height",
             "num_images",
+            "scheduler",
+            "image",
+            "strength",
         ],
         "/analyze_sentiment": ["text", "model"],
         "/compare_sentences": ["sentence_a", "sentence_b", "model"],
@@ -104,6 +108,19 @@ def test_image_is_its_seed(client):
     assert max(high - low for low, high in picture.getextrema()) > 60
 
 
+def test_image_takes_a_sampler_and_a_picture_to_start_from(client):
+    def draw(**values):
+        pictures, _ = client.predict(
+            "a yellow star", seed=1, num_inference_steps=4, **values, api_name="/generate_image"
+        )
+        with open(pictures[0] if isinstance(pictures[0], str) else pictures[0]["path"], "rb") as f:
+            return f.read()
+
+    plain = draw()
+    start = base64.b64encode(plain).decode()
+    assert len({plain, draw(scheduler="Euler a"), draw(image=start, strength=0.5)}) == 3
+
+
 def test_chat_streams_and_its_seed_says_the_same_again(client):
     job = client.submit("Hello, how are you?", seed=3, api_name="/chat")
     answer = job.result(timeout=120)
@@ -145,6 +162,10 @@ def test_bad_text_gets_one_clear_sentence(client, korean, endpoint, kind):
         ("/generate_image", {"prompt": "a", "num_inference_steps": 100000}),
         ("/generate_image", {"prompt": "a", "width": 100000}),
         ("/generate_image", {"prompt": "a", "seed": 10**30}),
+        ("/generate_image", {"prompt": "a", "scheduler": "Bogus"}),
+        ("/generate_image", {"prompt": "a", "image": "no base64 !"}),
+        ("/generate_image", {"prompt": "a", "image": "bm8gcGljdHVyZQ=="}),
+        ("/generate_image", {"prompt": "a", "strength": 7}),
         ("/analyze_sentiment", {"text": "a", "model": "../../etc/passwd"}),
         ("/analyze_sentiment", {"text": "a", "model": "nobody/no-such-model"}),
         ("/compare_sentences", {"sentence_a": "a", "sentence_b": "b", "model": "openai/none"}),

@@ -73,7 +73,7 @@ def test_an_independent_reader_reads_ours(cache, negative):
     assert sampler.parameters["steps"] == "2"
     assert float(sampler.parameters["cfg_scale"]) == 4.5
     assert sampler.model.name == "genlab/scenes"
-    assert sampler.name == png.settings(png.chunk(io.BytesIO(done.images[0])))["sampler"]
+    assert sampler.name == png.settings(png.chunk(io.BytesIO(done.images[0])))["scheduler"]
 
 
 def test_we_read_our_own_whole(cache):
@@ -87,7 +87,9 @@ def test_we_read_our_own_whole(cache):
     done, _ = draw(cache, spec=starter(), **asked)
     read = png.settings(png.chunk(io.BytesIO(done.images[0])))
     size = {"width": 64, "height": 64}
-    assert asked | size | {"model": "genlab/scenes"} == {k: read[k] for k in read if k != "sampler"}
+    assert asked | size | {"model": "genlab/scenes"} == {
+        k: read[k] for k in read if k != "scheduler"
+    }
 
 
 @pytest.mark.parametrize("text", [WEB_UI, WEB_UI_NEWER])
@@ -101,7 +103,7 @@ def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
     assert ours["guidance_scale"] == float(theirs.parameters["cfg_scale"])
     assert str(ours["seed"]) == theirs.parameters["seed"]
     assert ours["model"] == theirs.model.name == "sd-v1-4"
-    assert ours["sampler"] == "DPM++ 2M Karras"
+    assert ours["scheduler"] == "DPM++ 2M Karras"
     assert (ours["width"], ours["height"]) in {(512, 768), (640, 512)}
 
 

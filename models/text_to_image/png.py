@@ -26,7 +26,7 @@ _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 # Keys of the last line by ImageRequest's names, with the type of their values.
 _KNOWN = {
     "Steps": ("num_inference_steps", int),
-    "Sampler": ("sampler", str),
+    "Sampler": ("scheduler", str),
     "CFG scale": ("guidance_scale", float),
     "Seed": ("seed", int),
     "Model": ("model", str),
@@ -111,7 +111,7 @@ def chunk(file: Path | BinaryIO) -> str:
 
 
 def settings(text: str) -> dict[str, Any]:
-    """What a chunk says, by ImageRequest's names, with "model" and "sampler" as they are written.
+    """What a chunk says, by ImageRequest's names, with "model"; the scheduler by its sampler's name.
 
     Fewer than three pairs in the last line, and it counts as prompt. Numbers are not checked against
     any limit; what cannot be read is left out.
@@ -132,7 +132,7 @@ def settings(text: str) -> dict[str, Any]:
         if value is not None:
             found[name] = value
     if schedule := pairs.get("Schedule type", "").strip():  # newer versions name it apart
-        found["sampler"] = _with_schedule(found.get("sampler", ""), schedule)
+        found["scheduler"] = _with_schedule(found.get("scheduler", ""), schedule)
     if size := _SIZE.fullmatch(pairs.get("Size", "").strip()):
         found |= {"width": int(size[1]), "height": int(size[2])}
     return found

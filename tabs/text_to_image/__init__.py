@@ -1,8 +1,11 @@
 """The text-to-image tab: a picture forms out of noise, step by step, from a few words.
 
 controls.py   the dials, and how they follow the chosen model
-drawing.py    one drawing, from the button to the picture with its code; show.py: its HTML
-restore.py    settings back into the dials, from a dropped PNG
+start.py      a picture to start from; styles.py, words.py: words for the prompt
+drawing.py    one drawing, from the button to its code; show.py, stages.py: its HTML
+explore.py    many settings side by side; grid.py: their table and sheet
+restore.py    settings back into the dials, from a dropped PNG; picking.py: from a result
+history.py    the pictures made in this browser
 endpoint.py   the same for programs: /generate_image
 """
 
@@ -16,7 +19,7 @@ from tabs.context import Context
 from tabs.events import line
 from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
 from tabs.text import both, t
-from tabs.text_to_image import controls, drawing, endpoint, restore
+from tabs.text_to_image import controls, drawing, endpoint, explore, history, restore, words
 
 TAB = "text_to_image"
 EXAMPLES = [
@@ -49,14 +52,19 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
+            known = words.build(prompt, context.preferred(Task.TEXT_TO_IMAGE).starter)
             model = model_picker(context, Task.TEXT_TO_IMAGE, f"{TAB}-model")
-            about, dials = controls.build(context, model)
-            page = restore.Page(prompt, model, about, note, dials)
+            about, dials, fold = controls.build(context, model, known)
+            page = restore.Page(prompt, model, about, known, fold, note, dials)
             restore.build_drop(context, page)
         with gr.Column(elem_id=f"{TAB}-right"):
             result = drawing.build_result()
+            more = gr.Column()
             code = recipe_box(TAB)
             how_it_works(TAB)
+        with more:
+            explore.build(context, page, code)
+            made, kept = history.build(context, page)
 
     def draw(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from drawing.draw(context, request, *values)
@@ -64,12 +72,15 @@ def build(context: Context) -> None:
     job: dict[str, Any] = {
         "fn": draw,
         "inputs": [prompt, model, *dials],
-        "outputs": [*result, code, dials.seed, note],
+        "outputs": [*result, code, dials.seed, note, made],
         "show_progress": "hidden",
     }
     private: dict[str, Any] = {"api_visibility": "private"}
     start.click(None, js=TO_THE_RESULT)
     events: list[Any] = [box(**job, **private) for box in (start.click, prompt.submit)]
     stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
+    for event in events:
+        history.bind(event, made, kept)
+    drawing.bind_start_from(result, dials)
     bind_stop(stop, events, result.status, stopped)
     endpoint.build(context)

@@ -11,13 +11,19 @@ from models.errors import NotFound
 from models.placement import place
 from models.registry import find
 from models.sources import is_here
+from models.text_to_image.schedulers import offered
 from tabs.context import Context
 from tabs.events import line
 from tabs.text import both, spans, t
+from tabs.text_to_image import start, styles
 
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
 OWN_SIZE = ""
+# For a model that says nothing of its own.
+_OWN = {"guidance_scale": 7.5, "num_inference_steps": 50}
+_RANGES = {"guidance_scale": (0, 20), "num_inference_steps": (1, 100)}
+_RANGE_NAMES = {"guidance_scale": "guidance_range", "num_inference_steps": "steps_range"}
 
 
 class Dials(NamedTuple):
@@ -31,10 +37,20 @@ class Dials(NamedTuple):
     size: gr.Dropdown
     num_images: gr.Slider
     api_key: gr.Textbox
+    scheduler: gr.Dropdown
+    style: gr.Dropdown
+    image: gr.Image
+    strength: gr.Slider
 
 
-def build(context: Context, model: gr.Dropdown) -> tuple[gr.HTML, Dials]:
-    """Lay the dials out and bind them to the choice of a model; also the line on what it is."""
+def build(
+    context: Context, model: gr.Dropdown, words: gr.Accordion
+) -> tuple[gr.HTML, Dials, gr.Accordion]:
+    """Lay the dials out and bind them to the choice of a model.
+
+    Returns:
+        The line on what the model is, the dials, and the fold with the picture to start from.
+    """
     spec = context.preferred(Task.TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
     classic = gr.Button(
@@ -50,34 +66,44 @@ def build(context: Context, model: gr.Dropdown) -> tuple[gr.HTML, Dials]:
         visible=spec.hosted,
         elem_id=f"{TAB}-key",
     )
-    guidance = _slider("guidance_scale", (0, 20, 0.5), spec.defaults.get("guidance_scale", 7.5))
-    steps = _slider(
-        "num_inference_steps", (1, 100, 1), spec.defaults.get("num_inference_steps", 50)
-    )
+    guidance = _slider("guidance_scale", (*_limits(spec, "guidance_scale"), 0.5), spec)
+    steps = _slider("num_inference_steps", (*_limits(spec, "num_inference_steps"), 1), spec)
     seed, random = _seed()
     with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
+        style = _dropdown("style", styles.offered(spec))
         negative = gr.Textbox(
             label=t(f"{TAB}.negative_prompt"),
             info=t(f"{TAB}.negative_prompt_info"),
             elem_id=f"{TAB}-negative",
         )
-        size = gr.Dropdown(
-            label=t(f"{TAB}.size"),
-            choices=sizes(spec),
-            value=sizes(spec)[0][1],
-            elem_id=f"{TAB}-size",
-        )
-        number = _slider("num_images", (1, 4, 1), 1)
-    dials = Dials(negative, guidance, steps, seed, random, size, number, api_key)
+        scheduler = _dropdown("scheduler", samplers(spec))
+        size = _dropdown("size", sizes(spec))
+        number = _slider("num_images", (1, 4, 1), spec)
+    fold, image, strength = start.build(not spec.hosted)
+    dials = Dials(
+        *(negative, guidance, steps, seed, random, size, number, api_key),
+        *(scheduler, style, image, strength),
+    )
+    _bind(context, classic, model, [about, words, fold, *dials])
+    return about, dials, fold
+
+
+FOLLOWING = ("about", "words", "fold", *Dials._fields)
+
+
+def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: list[Any]) -> None:
+    """What a person does, not every change: restored settings bring their own dials."""
     follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def follow(chosen: str) -> tuple[Any, ...]:
-        return (chosen, *_following(context, chosen))
+        try:
+            changes = adapted(context, choose(Task.TEXT_TO_IMAGE, chosen, context.settings))
+        except NotFound:
+            changes = {}
+        return (chosen, *(changes.get(name, gr.skip()) for name in FOLLOWING))
 
-    # What a person does, not every change: restored settings bring their own dials.
-    model.input(follow, model, [model, about, *dials], **follows)
-    classic.click(lambda: follow(CLASSIC), None, [model, about, *dials], **follows)
-    return about, dials
+    model.input(follow, model, [model, *outputs], **follows)
+    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **follows)
 
 
 def _seed() -> tuple[gr.Number, gr.Checkbox]:
@@ -94,43 +120,64 @@ def _seed() -> tuple[gr.Number, gr.Checkbox]:
     return seed, random
 
 
-def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
+def _slider(name: str, span: tuple[float, float, float], spec: ModelSpec) -> gr.Slider:
     least, most, step = span
-    info = None if name == "num_images" else t(f"{TAB}.{name}_info")
     return gr.Slider(
         least,
-        most,
-        value,
+        most + (least == most),
+        1 if name == "num_images" else _own(spec, name),
         step=step,
         label=t(f"{TAB}.{name}"),
-        info=info,
+        info=None if name == "num_images" else t(f"{TAB}.{name}_info"),
         elem_id=f"{TAB}-{name}",
     )
 
 
-def _following(context: Context, model: str) -> list[Any]:
-    """The about line and the dials of a chosen model, as they are where there is no such model."""
-    names = ("about", *Dials._fields)
-    try:
-        changes = adapted(context, choose(Task.TEXT_TO_IMAGE, model, context.settings))
-    except NotFound:
-        changes = {}
-    return [changes.get(name, gr.skip()) for name in names]
+def _dropdown(name: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
+    return gr.Dropdown(
+        label=t(f"{TAB}.{name}"), choices=choices, value=choices[0][1], elem_id=f"{TAB}-{name}"
+    )
+
+
+def _own(spec: ModelSpec, name: str) -> float:
+    return spec.defaults.get(name, _OWN[name])
+
+
+def _limits(spec: ModelSpec, name: str) -> tuple[float, float]:
+    """The least and the most that a dial offers for a model."""
+    return spec.defaults.get(_RANGE_NAMES[name], _RANGES[name])
 
 
 def adapted(context: Context, spec: ModelSpec) -> dict[str, Any]:
-    """What a model changes of the page, by name: "about" and dials."""
+    """What a model changes of the page, by names of `FOLLOWING`."""
     has: dict[str, Any] = {"visible": not spec.hosted}
     return {
         "about": _about(context, spec),
+        "words": gr.update(visible=spec.starter),
+        "fold": gr.update(**has),
         "negative_prompt": gr.update(**has),
-        "guidance_scale": gr.update(value=spec.defaults.get("guidance_scale", 7.5), **has),
-        "num_inference_steps": gr.update(value=spec.defaults.get("num_inference_steps", 50), **has),
+        "guidance_scale": _dial(spec, "guidance_scale"),
+        "num_inference_steps": _dial(spec, "num_inference_steps"),
         "seed": gr.update(**has),
         "random": gr.update(**has),
         "size": gr.update(choices=sizes(spec), value=sizes(spec)[0][1]),
         "api_key": gr.update(visible=spec.hosted),
+        "scheduler": gr.update(choices=samplers(spec), value="", visible=bool(offered(spec))),
+        "style": gr.update(choices=styles.offered(spec), value=styles.NONE),
     }
+
+
+def _dial(spec: ModelSpec, name: str) -> Any:
+    least, most = _limits(spec, name)
+    fixed = least == most  # guidance was trained in
+    return gr.update(
+        minimum=least,
+        maximum=most + fixed,
+        value=_own(spec, name),
+        interactive=not fixed,
+        info=t(f"{TAB}.distilled" if fixed else f"{TAB}.{name}_info"),
+        visible=not spec.hosted,
+    )
 
 
 def sizes(spec: ModelSpec) -> list[tuple[Any, str]]:
@@ -142,6 +189,11 @@ def sizes(spec: ModelSpec) -> list[tuple[Any, str]]:
 def size_name(size: str) -> str:
     """How people read a size such as "512x768"."""
     return size.replace("x", " × ")
+
+
+def samplers(spec: ModelSpec) -> list[tuple[Any, str]]:
+    """(label, name) of the schedulers that a model can draw with, its own first."""
+    return [(t(f"{TAB}.own_scheduler"), ""), *((name, name) for name in offered(spec))]
 
 
 def _about(context: Context, spec: ModelSpec) -> str:

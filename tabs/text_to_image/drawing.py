@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import gradio as gr
@@ -14,7 +15,7 @@ from models.requests import ImageRequest
 from tabs.context import Context
 from tabs.events import follow, python, result_line, told, waiting_line
 from tabs.text import t
-from tabs.text_to_image import show
+from tabs.text_to_image import history, show, stages, styles
 from tabs.text_to_image.controls import Dials
 
 TAB = "text_to_image"
@@ -28,33 +29,40 @@ class Result(NamedTuple):
     forming: gr.HTML
     gallery: gr.Gallery
     download: gr.DownloadButton
+    start_from: gr.Button
     status: gr.HTML
+    stages: gr.HTML
+    pictures: gr.State
 
 
-FIELDS = (*Result._fields, "code", "seed", "note")
+FIELDS = (*Result._fields, "code", "seed", "note", "made")
 
 
 def build_result() -> Result:
     """Lay the result out: the picture while it forms, then the pictures, a download, a line."""
-    return Result(
-        gr.HTML(
-            show.empty(), container=True, padding=True, min_height=120, elem_id=f"{TAB}-forming"
-        ),
-        gr.Gallery(
-            label=t(f"{TAB}.result"),
-            show_label=False,
-            visible=False,
-            height="auto",
-            object_fit="contain",
-            interactive=False,
-            buttons=["download", "download_all", "fullscreen"],
-            elem_id=f"{TAB}-result",
-        ),
-        gr.DownloadButton(
-            cast(str, t(f"{TAB}.download")), visible=False, size="sm", elem_id=f"{TAB}-download"
-        ),
-        gr.HTML(padding=False, elem_id=f"{TAB}-status"),
+    forming = gr.HTML(
+        show.empty(), container=True, padding=True, min_height=120, elem_id=f"{TAB}-forming"
     )
+    gallery = gr.Gallery(
+        label=t(f"{TAB}.result"),
+        show_label=False,
+        visible=False,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        buttons=["download", "download_all", "fullscreen"],
+        elem_id=f"{TAB}-result",
+    )
+    with gr.Row():
+        download = gr.DownloadButton(
+            cast(str, t(f"{TAB}.download")), visible=False, size="sm", elem_id=f"{TAB}-download"
+        )
+        start_from = gr.Button(
+            t(f"{TAB}.start_from"), visible=False, size="sm", elem_id=f"{TAB}-start-from"
+        )
+    status = gr.HTML(padding=False, elem_id=f"{TAB}-status")
+    strip = gr.HTML(padding=False, elem_id=f"{TAB}-stages")
+    return Result(forming, gallery, download, start_from, status, strip, gr.State([]))
 
 
 def frame(**changes: Any) -> tuple[Any, ...]:
@@ -67,7 +75,7 @@ def draw(
 ) -> Generator[tuple[Any, ...]]:
     """Yield updates of `FIELDS` while the pictures form, and at last the pictures."""
     with told(request):
-        ask = _asked(prompt, values)
+        ask = asked(prompt, values)
         spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
         ask = ask.filled(spec)
         if spec.hosted:
@@ -77,6 +85,8 @@ def draw(
         forming=gr.update(value=show.forming(None, None, 1, 0), visible=True),
         gallery=hidden,
         download=hidden,
+        start_from=hidden,
+        stages="",
         status="",
         note="",
         seed=gr.skip() if spec.hosted else ask.seed,
@@ -88,13 +98,13 @@ def draw(
         raise
 
 
-def _asked(prompt: str, values: Sequence[Any]) -> ImageRequest:
+def asked(prompt: str, values: Sequence[Any]) -> ImageRequest:
     """The request of the dials' values, in the order of Dials."""
     dials = dict(zip(Dials._fields, values, strict=True))
     width, _, height = (dials["size"] or "").partition("x")
     drawn = dials["random"] or dials["seed"] is None
     return ImageRequest.of(
-        prompt=prompt,
+        prompt=styles.styled(prompt, dials["style"]),
         negative_prompt=dials["negative_prompt"] or "",
         guidance_scale=dials["guidance_scale"],
         num_inference_steps=dials["num_inference_steps"],
@@ -102,6 +112,9 @@ def _asked(prompt: str, values: Sequence[Any]) -> ImageRequest:
         width=int(width) if width else None,
         height=int(height) if height else None,
         num_images=dials["num_images"],
+        scheduler=dials["scheduler"] or "",
+        image=Path(dials["image"]).read_bytes() if dials["image"] else None,
+        strength=dials["strength"],
         api_key=dials["api_key"] or None,
     )
 
@@ -111,11 +124,14 @@ def _events(
 ) -> Generator[tuple[Any, ...]]:
     done = ImagesDone((), ())
     preview: bytes | None = None
+    seen: list[StepDone] = []  # the stages of the first picture
     began = shown = time.perf_counter()
     for event in follow(context, spec, ask, request):
         now = time.perf_counter()
         if isinstance(event, StepDone):
             preview = event.preview or preview
+            if event.noisy and event.first == 0 and event.at_once == 1:
+                seen.append(event)
             began = now if event.step == 1 else began
             if now - shown >= _EVERY or event.step == 1:
                 shown = now
@@ -127,13 +143,17 @@ def _events(
             if len(done.images) < ask.num_images:
                 yield frame(gallery=_gallery(spec, done))
         elif isinstance(event, Finished):
-            yield _final(spec, ask, done, event)
+            yield _final(spec, ask, done, event, seen)
         elif wait := waiting_line(event):
             yield frame(status=wait)
 
 
 def _final(
-    spec: ModelSpec, ask: ImageRequest, done: ImagesDone, event: Finished
+    spec: ModelSpec,
+    ask: ImageRequest,
+    done: ImagesDone,
+    event: Finished,
+    seen: Sequence[StepDone],
 ) -> tuple[Any, ...]:
     files = saved(spec, done)
     ignored = spec.hosted and bool(ask.negative_prompt)
@@ -141,6 +161,10 @@ def _final(
         forming=gr.update(value="", visible=False),
         gallery=_gallery(spec, done),
         download=gr.update(value=files[0] if files else None, visible=len(files) == 1),
+        start_from=gr.update(visible=bool(files) and not spec.hosted),
+        stages=stages.strip(seen),
+        pictures=files,
+        made=history.cards(spec, ask, done),
         status=result_line(event, *show.seeds(done.seeds)) + show.notes(done, ignored),
         code=python(spec, ask, event),
     )
@@ -174,3 +198,19 @@ def saved(spec: ModelSpec, done: ImagesDone) -> list[str]:
         for k, image in enumerate(done.images)
         if not (done.flagged and done.flagged[k])
     ]
+
+
+def bind_start_from(result: Result, dials: Dials) -> None:
+    """One click takes the shown picture, or of several the chosen one, as the next one's start."""
+    chosen = gr.State(0)
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def choose_picture(at: gr.SelectData) -> int:
+        return at.index
+
+    def start_from(pictures: list[str], index: int) -> str:
+        return pictures[min(index, len(pictures) - 1)]
+
+    result.gallery.select(choose_picture, None, chosen, **quiet)
+    result.pictures.change(lambda: 0, None, chosen, **quiet)
+    result.start_from.click(start_from, [result.pictures, chosen], dials.image, **quiet)

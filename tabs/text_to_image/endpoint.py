@@ -1,5 +1,6 @@
 """The tab for programs: /generate_image."""
 
+import base64
 from collections.abc import Generator
 from typing import Any
 
@@ -7,6 +8,7 @@ import gradio as gr
 
 from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
 from models.choice import choose
+from models.errors import InvalidInput
 from models.requests import ImageRequest
 from tabs.context import Context
 from tabs.events import follow, told
@@ -28,13 +30,18 @@ def build(context: Context) -> None:
         width: int | None = None,
         height: int | None = None,
         num_images: int = 1,
+        scheduler: str = "",
+        image: str = "",
+        strength: float = 0.6,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> Generator[tuple[Files, dict[str, Any]]]:
-        """Draw pictures. What is left at None is the model's own; seed -1 draws one.
+        """Draw pictures. What is left at None or "" is the model's own; seed -1 draws one.
+
+        image: a PNG, JPEG or WebP file in base64 to start from; strength: how much of it is drawn anew.
 
         Yields:
             While waiting and drawing no files and {"step", "steps"}; last the PNG files and {"seeds", "model",
-            "seconds", "flagged", "cut", "unknown"}. A file that the safety checker blanked is left out.
+            "seconds", "flagged", "cut", "unknown", "batch"}. A file that the safety checker blanked is left out.
         """
         with told(request):
             ask = ImageRequest.of(
@@ -46,12 +53,22 @@ def build(context: Context) -> None:
                 width=width,
                 height=height,
                 num_images=num_images,
+                scheduler=scheduler,
+                image=_decoded(image),
+                strength=strength,
             )
             spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
             ask = ask.filled(spec)
         yield from _results(context, spec, ask, request)
 
     gr.api(generate_image, api_name="generate_image")
+
+
+def _decoded(image: str) -> bytes | None:
+    try:
+        return base64.b64decode(image, validate=True) if image else None
+    except (TypeError, ValueError):
+        raise InvalidInput("invalid_picture") from None
 
 
 def _results(
@@ -78,4 +95,5 @@ def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:
         "flagged": list(done.flagged),
         "cut": done.cut,
         "unknown": list(done.unknown),
+        "batch": done.batch,
     }

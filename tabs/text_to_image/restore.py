@@ -11,10 +11,11 @@ from models.choice import choose
 from models.errors import InvalidInput, NotFound
 from models.requests import ImageRequest
 from models.text_to_image import png
+from models.text_to_image.schedulers import offered
 from tabs.context import Context
 from tabs.events import line
 from tabs.text import LANGUAGES, both, say, t
-from tabs.text_to_image import controls
+from tabs.text_to_image import controls, styles
 
 TAB = "text_to_image"
 _FIELDS = (
@@ -26,6 +27,8 @@ _FIELDS = (
     "width",
     "height",
     "num_images",
+    "scheduler",
+    "strength",
 )
 # After a picture is dropped or a result is picked, far down on a phone, to what it changed.
 TO_THE_PROMPT = f"""() => {{
@@ -39,13 +42,15 @@ class Page(NamedTuple):
     prompt: gr.Textbox
     model: gr.Dropdown
     about: gr.HTML
+    words: gr.Accordion
+    fold: gr.Accordion
     note: gr.HTML
     dials: controls.Dials
 
     @property
     def outputs(self) -> list[Any]:
         """The components, in the order of `restored`."""
-        return [self.prompt, self.model, self.about, self.note, *self.dials]
+        return [*self[:-1], *self.dials]
 
 
 _NAMES = (*Page._fields[:-1], *controls.Dials._fields)
@@ -87,9 +92,10 @@ def restored(context: Context, model: str, found: Mapping[str, Any]) -> tuple[An
     left_out: list[tuple[str, str]] = []
     kept = _possible(found, left_out)
     spec, changes = _model(context, model, found.get("model"), left_out)
+    _scheduler(spec, kept, left_out)
     if "seed" in kept:
         changes["random"] = {**changes.get("random", gr.update()), "value": False}
-    for name, value in kept.items():
+    for name, value in {"style": styles.NONE, **kept}.items():
         if name in _NAMES:
             changes[name] = {**changes.get(name, gr.update()), "value": value}
     if "width" in kept and "height" in kept:
@@ -114,8 +120,7 @@ def _possible(found: Mapping[str, Any], left_out: list[tuple[str, str]]) -> dict
         if value is None or value == "":
             continue
         try:
-            ImageRequest.of(**{"prompt": "x", name: value})
-            kept[name] = value
+            kept[name] = getattr(ImageRequest.of(**{"prompt": "x", name: value}), name)
         except InvalidInput:
             left_out.append((name, str(value)[:40]))
     return kept
@@ -139,6 +144,16 @@ def _chosen(context: Context, model: Any) -> ModelSpec | None:
         return choose(Task.TEXT_TO_IMAGE, str(model), context.settings)
     except NotFound:
         return None
+
+
+def _scheduler(spec: ModelSpec, kept: dict[str, Any], left_out: list[tuple[str, str]]) -> None:
+    """Leave a scheduler out that the model does not have; without one, the model's own."""
+    names = offered(spec)
+    name = kept.setdefault("scheduler", "")
+    if name and name not in names:
+        kept["scheduler"] = ""
+        if names:
+            left_out.append(("scheduler", name))
 
 
 def _size(

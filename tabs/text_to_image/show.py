@@ -5,7 +5,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from models.base import ImagesDone, StepDone
+from models.base import GridDone, ImagesDone, StepDone
 from tabs.events import line
 from tabs.text import both
 
@@ -42,26 +42,57 @@ def forming(preview: bytes | None, step: StepDone | None, count: int, seconds: f
     if count > 1:
         number = both(f"{TAB}.picture", number=(step.step - 1) // each + 1, count=count)
         words = f"{number} · {words}"
+    return f"{picture}{_progress(step)}{line(words)}"
+
+
+def bar(step: StepDone, seconds: float) -> str:
+    """A bar over the whole of a grid, with the time that is left.
+
+    Args:
+        step: the newest.
+        seconds: since the first step began.
+    """
+    left = math.ceil(seconds / step.step * (step.total - step.step))
+    words = both(f"{TAB}.step", step=step.step, steps=step.total, left=left)
+    return f"{_progress(step)}{line(words)}"
+
+
+def _progress(step: StepDone) -> str:
     done = round(100 * step.step / step.total)
-    bar = (
+    return (
         f'<div class="progress" role="progressbar" aria-label="{done} %" aria-valuenow="{done}">'
         f'<div style="width:{done}%"></div></div>'
     )
-    return f"{picture}{bar}{line(words)}"
 
 
-def notes(done: ImagesDone, ignored: bool) -> str:
-    """Remarks on a result: unknown words, a cut prompt, blanked pictures, dials without effect."""
+def grid_notes(done: GridDone) -> str:
+    """Remarks on a grid: unknown words, a cut prompt, cells drawn together."""
+    return _noted(_on_prompt(done))
+
+
+def _on_prompt(done: ImagesDone | GridDone) -> list[str]:
     said: list[str] = []
     if done.unknown:
         said.append(both(f"{TAB}.unknown", words=", ".join(done.unknown)))
     if done.cut:
         said.append(both(f"{TAB}.cut", words=done.cut))
+    if done.batch > 1:
+        said.append(both(f"{TAB}.batched", batch=done.batch))
+    return said
+
+
+def notes(done: ImagesDone, ignored: bool) -> str:
+    """Remarks on a result: those on its prompt, blanked pictures, dials without effect."""
+    said = _on_prompt(done)
     if any(done.flagged):
         numbers = ", ".join(str(i + 1) for i, flag in enumerate(done.flagged) if flag)
         said.append(both(f"{TAB}.flagged", numbers=numbers))
     if ignored:
         said.append(both(f"{TAB}.ignored"))
+    return _noted(said)
+
+
+def _noted(said: Sequence[str]) -> str:
     return "".join(f'<p class="note">{one}</p>' for one in said)
 
 

@@ -153,3 +153,109 @@ def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
         expect(page.locator(f"#{TAB}-note")).to_contain_text(word)
         expect(page.locator(f"#{TAB}-drop input[type=file]")).to_be_attached()
     assert page.input_value(f"#{TAB}-prompt textarea") == "my long thought"
+
+
+# ---------------------------------------------------------------- stages, history, grid
+
+
+def test_the_stages_are_stepped_through_by_keyboard(open_page):
+    page = opened(open_page)
+    ask(page, "a yellow star", num_inference_steps=12)
+    drawn(page)
+    stages = page.locator(f"#{TAB}-stages .stage")
+    expect(stages).to_have_count(7)
+    stages.first.click()
+    views = page.locator(f"#{TAB}-stages .stage-view:visible")
+    expect(views).to_contain_text("After step 1 of 12")
+    page.keyboard.press("ArrowRight")
+    expect(views).to_contain_text("After step 3 of 12")
+    expect(views).to_have_count(1)
+
+
+def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_page):
+    page = opened(open_page, "ko-KR")
+    page.uncheck(f"#{TAB}-random input")
+    ask(page, "초록 하트", seed=9, num_inference_steps=3)
+    drawn(page)
+    first = page.locator(f"#{TAB}-result img").first.get_attribute("src")
+    page.reload()
+    open_tab(page, TAB)
+    opened_part(page, "history")
+    page.locator(f"#{TAB}-history-view .pick").first.click()
+    expect(page.locator(f"#{TAB}-note")).to_contain_text("설정을 불러왔어요")
+    assert page.input_value(f"#{TAB}-prompt textarea") == "초록 하트"
+    assert (number(page, "num_inference_steps"), page.input_value(f"#{TAB}-seed input")) == (
+        "3",
+        "9",
+    )
+    page.click(f"#{TAB}-start")
+    drawn(page)
+    assert page.locator(f"#{TAB}-result img").first.get_attribute("src") == first
+    expect(page.locator(f"#{TAB}-history-view .pick")).to_have_count(1)  # the same, not a second
+    page.click(f"#{TAB}-history-clear")
+    expect(page.locator(f"#{TAB}-history-view .pick")).to_have_count(0)
+
+    other = opened(open_page)
+    opened_part(other, "history")
+    expect(other.locator(f"#{TAB}-history-view")).to_contain_text("Pictures you make appear here")
+
+
+def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
+    page = opened(open_page, width=390)
+    page.fill(f"#{TAB}-prompt textarea", "a red circle")
+    opened_part(page, "explore")
+    page.fill(f"#{TAB}-explore-guidance input, #{TAB}-explore-guidance textarea", "1, 4")
+    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "2, 5")
+    page.click(f"#{TAB}-explore-start")
+    cells = page.locator(f"#{TAB}-explore-grid button.pick")
+    expect(cells).to_have_count(4, timeout=WAIT)
+    expect(page.locator(f"#{TAB}-explore-grid th").first).to_contain_text("guidance 1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    with page.expect_download() as download:
+        page.click(f"#{TAB}-explore-sheet")
+    with Image.open(download.value.path()) as sheet:
+        assert "X/Y/Z plot" in sheet.text["parameters"]
+    cells.nth(3).click()
+    expect(page.locator(f"#{TAB}-note")).to_contain_text("settings are back")
+    assert (number(page, "guidance_scale"), number(page, "num_inference_steps")) == ("4", "5")
+    assert not page.is_checked(f"#{TAB}-random input")
+
+    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "3, 150, 149")
+    page.click(f"#{TAB}-explore-start")
+    expect(cells).to_have_count(1, timeout=WAIT)
+    page.click(f"#{TAB}-explore-stop")
+    expect(page.locator(f"#{TAB}-explore-status")).to_contain_text("Stopped")
+    assert 1 <= cells.count() < 6
+
+
+def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_page):
+    page = opened(open_page)
+    opened_part(page, "words")
+    for word in ("red", "circle"):
+        page.locator(f"#{TAB}-word-list .in-en button", has_text=re.compile(f"^{word}$")).click()
+        expect(page.locator(f"#{TAB}-prompt textarea")).to_have_value(re.compile(f"{word}$"))
+    assert page.input_value(f"#{TAB}-prompt textarea") == "red circle"
+    page.click(f"#{TAB}-start")
+    drawn(page)
+    opened_part(page, "from")
+    page.click(f"#{TAB}-start-from")
+    expect(page.locator(f"#{TAB}-image img")).to_be_visible()
+    before = page.locator(f"#{TAB}-result img").first.get_attribute("src")
+    page.click(f"#{TAB}-start")
+    expect(page.locator(f"#{TAB}-result img").first).not_to_have_attribute(
+        "src", before, timeout=WAIT
+    )
+    drawn(page)
+    opened_part(page, "python")
+    expect(page.locator(f"#{TAB}-recipe")).to_contain_text("AutoPipelineForImage2Image")
+
+
+def test_a_start_picture_that_cannot_be_read_is_taken_away(open_page, tmp_path):
+    page = opened(open_page)
+    opened_part(page, "from")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    page.set_input_files(f"#{TAB}-image input[type=file]", broken)
+    expect(page.locator(f"#{TAB}-image-note")).to_contain_text("cannot be read as a picture")
+    ask(page, "a red circle", num_inference_steps=2)
+    drawn(page)
