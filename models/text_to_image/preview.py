@@ -6,6 +6,7 @@ one soft random picture and solving least squares; so it fits every model with 4
 """
 
 import io
+import math
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,7 +35,8 @@ class Preview:
         from torch.nn import functional as F
 
         vae, scale = getattr(pipe, "vae", None), getattr(pipe, "vae_scale_factor", None)
-        channels = getattr(getattr(pipe, "unet", None), "config", {}).get("in_channels")
+        model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+        channels = getattr(model, "config", {}).get("in_channels")
         if vae is None or not scale or vae.config.get("latent_channels") != channels:
             return None
         chance = torch.Generator().manual_seed(0)
@@ -61,14 +63,20 @@ class Preview:
         return time.perf_counter() - self._drawn >= _EVERY
 
     def jpeg(self, latents: "Tensor") -> bytes:
-        """A JPEG, one pixel a latent, of latents (1, channels, height, width)."""
+        """A JPEG, one pixel a latent, of latents (pictures, channels, height, width) in a square."""
         from PIL import Image
 
         self._drawn = time.perf_counter()
-        pixels = latents[0].float().cpu().permute(1, 2, 0)
+        pixels = latents.float().cpu().permute(0, 2, 3, 1)
         colours = (pixels @ self._matrix[:-1] + self._matrix[-1]).nan_to_num().clamp(0, 1)
+        frames = (colours * 255).round().byte().numpy()
+        count, height, width, _ = frames.shape
+        columns = math.ceil(math.sqrt(count))
+        image = Image.new("RGB", (columns * width, math.ceil(count / columns) * height), "white")
+        for index, frame in enumerate(frames):
+            row, column = divmod(index, columns)
+            image.paste(Image.fromarray(frame), (column * width, row * height))
         file = io.BytesIO()
-        image = Image.fromarray((colours * 255).round().byte().numpy())
         image.save(file, "JPEG", quality=90, subsampling=0)
         return file.getvalue()
 
@@ -83,18 +91,59 @@ def noisy(latents: "Tensor") -> "Tensor":
     return latents / latents.std().clamp(min=1.0)
 
 
-def clean(scheduler: Any, latents: "Tensor", step: int) -> "Tensor":
-    """The picture that the model foresees after step `step` (from 0): the predicted x0.
+def foreseen(
+    scheduler: Any, latents: "Tensor", guess: "Tensor", timestep: "Tensor", index: int
+) -> "Tensor":
+    """The finished picture as the model foresees it: the predicted x0.
 
-    DPM++ and UniPC keep it; PNDM keeps the predicted noise, which is taken off. For other schedulers
-    the noisy latents themselves, brought to unit spread.
+    Args:
+        scheduler: just stepped.
+        latents: before the step, as the scheduler keeps them.
+        guess: the model's output for them.
+        timestep: of the step.
+        index: of the step, from 0.
     """
     config = scheduler.config
     kept = getattr(scheduler, "model_outputs", None)
     if kept and ("dpmsolver++" in config.get("algorithm_type", "") or config.get("predict_x0")):
         return kept[-1]
-    noises = getattr(scheduler, "ets", None)
-    if noises and config.prediction_type == "epsilon" and step + 1 < len(scheduler.timesteps):
-        kept_share = scheduler.alphas_cumprod[int(scheduler.timesteps[step + 1])]
-        return (latents - (1 - kept_share) ** 0.5 * noises[-1]) / kept_share**0.5
-    return noisy(latents)
+    if hasattr(scheduler, "is_scale_input_called"):  # Euler's family: signal 1, noise sigma
+        sigma = scheduler.sigmas[index].to(latents.device, latents.dtype)
+        signal, noise = 1 / (sigma**2 + 1).sqrt(), sigma / (sigma**2 + 1).sqrt()
+        latents = latents * signal
+    else:
+        share = scheduler.alphas_cumprod[int(timestep)].to(latents.device, latents.dtype)
+        signal, noise = share.sqrt(), (1 - share).sqrt()
+    if config.prediction_type == "v_prediction":
+        return signal * latents - noise * guess
+    if config.prediction_type == "sample":
+        return guess
+    return (latents - noise * guess) / signal
+
+
+class Course:
+    """The predicted x0 from the outside, for pipelines that show only the latents after each step."""
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        self._latents: Any = None
+
+    def saw(self, latents: "Tensor") -> None:
+        """The latents after the next step."""
+        self._before, self._latents = self._latents, latents
+
+    def foreseen(self, scheduler: Any, index: int) -> "Tensor":
+        """After step `index` (from 0): where the straight line of the last step ends without noise.
+
+        That is Euler's way, flow matching included; for other schedulers what they keep, or the
+        noisy latents.
+        """
+        config, kept = scheduler.config, getattr(scheduler, "model_outputs", None)
+        if kept and ("dpmsolver++" in config.get("algorithm_type", "") or config.get("predict_x0")):
+            return kept[-1]
+        before, latents = self._before, self._latents
+        sigmas = getattr(scheduler, "sigmas", None)
+        if before is None or sigmas is None or "Euler" not in type(scheduler).__name__:
+            return noisy(latents)
+        now, then = float(sigmas[index]), float(sigmas[index + 1])
+        return latents - (latents - before) * (then / (then - now)) if now != then else latents

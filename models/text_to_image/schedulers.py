@@ -28,9 +28,12 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 NAMES = tuple(SCHEDULERS)
 _ALIASES = {"PLMS": "PNDM"}
 
-# Karras spaces steps evenly in noise levels (to the power 1/7). Where training went to pure noise
-# (cosine betas) the level there has no bound, and nearly all steps would be spent on it.
+# Where training went to pure noise (cosine betas) its level over the signal has no bound. Karras, even
+# in noise levels to the power 1/7, would spend nearly all steps there, and Euler a's step down from
+# there is a difference of two all but equal numbers, less than nothing in float32.
 _MOST_NOISE = 1000.0
+BOUNDED = ("Euler a", "DPM++ 2M Karras")  # only for a model whose noise has a bound
+UNBOUNDED = tuple(name for name in NAMES if name not in BOUNDED)  # for any other
 
 
 def known(name: str) -> str:
@@ -66,9 +69,8 @@ def made(own: Any, name: str, label: str = "") -> Any:
     import diffusers
 
     kind, options = SCHEDULERS[name]
-    if "beta_schedule" not in own.config or (
-        options.get("use_karras_sigmas") and _most_noise(own) > _MOST_NOISE
-    ):
+    flows = "beta_schedule" not in own.config
+    if flows or (name in BOUNDED and _most_noise(own) > _MOST_NOISE):
         raise InvalidInput("invalid_scheduler_model", model=label, name=name)
     return getattr(diffusers, kind).from_config(own.config, **options)
 

@@ -1,11 +1,14 @@
 """The events of one drawing: of several pictures, or of a grid's cells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from models.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.thread import Emit
+
+# The pass's number from 1; if one was due, a preview; at a stage, one with its noise.
+OnStep = Callable[[int, bytes | None, bytes | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,16 @@ class Telling:
         self._cells: dict[int, CellDone] = {}
         self._batch = 1
 
-    def step(
-        self,
-        indexes: Sequence[int],
-        number: int,
-        preview: bytes | None,
-        noisy: bytes | None = None,
-    ) -> None:
-        """Pass `number` (from 1) over these pictures is done."""
+    def stepping(self, indexes: Sequence[int]) -> OnStep:
+        """What is told of each pass over these pictures together."""
         before = sum(self._passes[index] for index in self._drawn)
-        done = before + number * len(indexes)
         total = sum(self._passes)
-        self._emit(StepDone(min(done, total), total, preview, indexes[0], len(indexes), noisy))
+
+        def step(number: int, preview: bytes | None, noisy: bytes | None) -> None:
+            done = min(before + number * len(indexes), total)
+            self._emit(StepDone(done, total, preview, indexes[0], len(indexes), noisy))
+
+        return step
 
     def done(self, indexes: Sequence[int], pictures: Sequence[Drawn]) -> None:
         """These pictures, drawn together, are finished."""
