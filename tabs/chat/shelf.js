@@ -98,7 +98,7 @@ window.genlab.chats = (() => {
   // -> [chooser]
   const rename = (name) => {
     const entry = shown && read(shown);
-    if (!entry) return [];
+    if (!entry || name.trim() === entry.name) return [];
     const named = Boolean(name.trim());
     write(shown, { ...entry, named, name: named ? name.trim().slice(0, 120) : nameOf(entry.messages) });
     return [choices()];

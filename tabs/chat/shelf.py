@@ -81,12 +81,16 @@ class Shelf:
             (chatbot.clear, None, _js("fresh", NAMES)),
             (self.remove.click, None, _js("remove", NAMES, _words("chats.really"))),
         ):
-            # First the end of what is on its way, then the other conversation.
+            # First the end of what is on its way, then by way of the server, so that its last words
+            # are through, the other conversation.
             ended = trigger(None, cancels=list(events), **_PRIVATE)
-            ended.then(None, inputs, opened, js=call, **_PRIVATE).then(
-                lambda: tuple(_emptied(part) for part in others), None, list(others), **_PRIVATE
+            emptied = ended.then(
+                lambda: [_emptied(part) for part in others], None, list(others), **_PRIVATE
             )
-        self.name.input(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
+            emptied.then(None, inputs, opened, js=call, **_PRIVATE)
+        # A paste by mouse is told when the box is left.
+        for typed in (self.name.input, self.name.blur):
+            typed(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
         self._bind_files(chatbot, kept, opened, full)
 
     def _bind_files(

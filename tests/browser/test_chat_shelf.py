@@ -60,12 +60,17 @@ def test_conversations_are_named_switched_renamed_and_deleted(page):
     keeps(page, "What is your name?", "Hello there!")
     page.fill("#chat-system textarea", "Changed.")
     choose(page, "Hello there!")
-    expect(page.locator("#chat-bot .user.message")).to_have_text("Hello there!\nand more")
+    expect(page.locator("#chat-bot .user.message")).to_have_text(
+        "Hello there!\nand more", use_inner_text=True
+    )
     expect(page.locator("#chat-system textarea")).to_have_value(
         "You are a witty assistant who jokes."
     )
-    page.fill("#chat-name input", "My first <b>one</b>")
-    page.wait_for_timeout(300)
+    page.fill("#chat-name input", "")
+    page.locator("#chat-name input").press_sequentially("My first <b>one</b>")
+    page.click("#chat-chooser input")
+    expect(page.get_by_role("option", name="My first <b>one</b>")).to_be_visible()
+    page.keyboard.press("Escape")
     assert "My first <b>one</b>" in [entry["name"] for entry in kept(page)]
     says(page, "How are you?")
     answered(page, 2)
