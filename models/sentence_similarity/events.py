@@ -1,5 +1,6 @@
 """What the encoders of sentences yield; models/base.py counts these among its events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,19 @@ class Similarities:
     unknown: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What cosines this encoder gives pairs of known likeness (models.sentence_similarity.reference).
+
+    Attributes:
+        language: of the pairs: "en", "ko" or "mixed".
+        cosines: grade ("none", "some", "close", "same") -> its pairs' cosines, lowest first.
+    """
+
+    language: str
+    cosines: Mapping[str, tuple[float, ...]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
     """The vectors of some sentences of an EncodeRequest.
@@ -36,4 +50,4 @@ class Encoded:
     truncated: int = 0
 
 
-SimilarityEvent = Similarities | Encoded
+SimilarityEvent = Similarities | Reference | Encoded

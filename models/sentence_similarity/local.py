@@ -43,6 +43,7 @@ class SentenceTransformerSimilarity(_OnTorch):
     """
 
     def __init__(self, model: Any) -> None:
+        super().__init__()
         self.model = model.eval()
         self.tokenizer = model.tokenizer
         self.limit = model.max_seq_length or self.tokenizer.model_max_length
@@ -87,6 +88,7 @@ class BertSimilarity(_OnTorch):
     """
 
     def __init__(self, model: Any, tokenizer: Any, cls: bool = False) -> None:
+        super().__init__()
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.cls = cls

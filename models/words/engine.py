@@ -18,10 +18,15 @@ from models.words.questions import answer
 
 
 class WordVectorSimilarity(Encoder):
-    """Vectors of words, trained once; a sentence is their weighted mean (models/word_vectors.py)."""
+    """Vectors of words, trained once; a sentence is their weighted mean (models/word_vectors.py).
 
-    def __init__(self, words: WordVectors) -> None:
+    A spec with defaults={"pooling": "mean"} takes the plain mean.
+    """
+
+    def __init__(self, words: WordVectors, plain: bool = False) -> None:
+        super().__init__()
         self.words = words
+        self.plain = plain
 
     @classmethod
     def load(
@@ -39,7 +44,8 @@ class WordVectorSimilarity(Encoder):
             if not (folder / name).is_file():
                 raise damaged_starter(spec.name, name)
         try:
-            return cls(WordVectors.load(folder))
+            plain = spec.defaults.get("pooling") == "mean"
+            return cls(WordVectors.load(folder), plain)
         except UnicodeDecodeError as error:
             raise damaged_starter(spec.name, VOCABULARY) from error
         except (SafetensorError, OSError, ValueError, KeyError) as error:
@@ -59,8 +65,9 @@ class WordVectorSimilarity(Encoder):
             yield from super().stream(request, stop)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
-        """The SIF vector of each sentence, all NaN where no word is known."""
-        return np.stack([self.words.sentence(sentence) for sentence in sentences])
+        """The SIF vector (or plain mean) of each sentence, all NaN where no word is known."""
+        way = self.words.plain_mean if self.plain else self.words.sentence
+        return np.stack([way(sentence) for sentence in sentences])
 
     def unknown(self, sentences: Sequence[str]) -> tuple[str, ...]:
         """Words that have no vector, not even in pieces, each once."""

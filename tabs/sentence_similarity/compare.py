@@ -1,19 +1,22 @@
-"""Compare two sentences by a pretrained encoder."""
+"""Compare two sentences, by one encoder or by several side by side."""
 
 from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ModelSpec, Similarities, Task
-from models.registry import models_of
+from models.base import Finished, Similarities, Task
+from models.errors import ModelError
+from models.jobs import run
 from models.requests import SimilarityRequest
+from models.sentence_similarity.events import Reference
 from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
-from tabs.sentence_similarity.encoders import TAB, WORD2VEC, about, chosen, reads, warnings
-from tabs.sentence_similarity.show import note, pair
-from tabs.text import both, t
+from tabs.events import error, line, python, result_line, told, waiting_line
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.sentence_similarity.encoders import TAB, WORD2VEC, Server, chosen, picker
+from tabs.sentence_similarity.verdicts import Verdict, one, several
+from tabs.text import both, language_of_page, t
 
 # A paraphrase, another matter, one word in two senses.
 EXAMPLES = [
@@ -23,7 +26,7 @@ EXAMPLES = [
     ("고양이가 소파에서 자요.", "소파 위에서 고양이가 잠들었어요."),
     ("고양이가 소파에서 자요.", "오늘 주가가 크게 떨어졌어요."),
 ]
-SCALE = ((0.75, "same"), (0.5, "close"), (0.25, "some"), (-1.0, "none"))  # of sentence encoders
+Shown = tuple[Any, Any, Any]  # result, status line, recipe
 
 
 def build(context: Context) -> None:
@@ -37,8 +40,9 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             titles = [f"{first} ↔ {second}" for first, second in EXAMPLES]
             examples_box(TAB, EXAMPLES, [first, second], f"{TAB}-start", titles)
-            model = model_picker(context, Task.SENTENCE_SIMILARITY, f"{TAB}-model", {WORD2VEC})
-            told_of = gr.HTML(about(context, "auto"), elem_id=f"{TAB}-about")
+            also = _also(context)
+            choice = picker(context, TAB, also)
+            also.render()
         with gr.Column():
             result = gr.HTML(
                 both(f"{TAB}.empty"),
@@ -51,86 +55,76 @@ def build(context: Context) -> None:
             code = recipe_box(TAB)
             how_it_works(TAB)
 
-    def compare(a: str, b: str, model: str, request: gr.Request) -> Generator[Any]:
-        yield from _compare(context, [a, b], model, request)
+    def compare(
+        a: str, b: str, also: list[str], model: str, name: str, key: str, request: gr.Request
+    ) -> Generator[Shown]:
+        yield from _compare(context, (a, b), [model, *also], Server(name, key), request)
 
-    private: dict[str, Any] = {"api_visibility": "private"}
     job = gr.on(
         [start.click, first.submit, second.submit],
         compare,
-        [first, second, model],
+        [first, second, also, *choice],
         [result, status, code],
         show_progress="hidden",
-        **private,
+        api_visibility="private",
     )
     bind_stop(stop, [job], status, line(both("page.stopped")))
-    model.change(lambda model: about(context, model), model, told_of, **private)
-    _endpoint(context)
+
+
+def _also(context: Context) -> gr.Dropdown:
+    """The choice of more encoders for the same two sentences."""
+    return gr.Dropdown(
+        label=t(f"{TAB}.also"),
+        info=t(f"{TAB}.also_info"),
+        choices=[c for c in context.offered(Task.SENTENCE_SIMILARITY) if c[1] != WORD2VEC],
+        value=[],
+        multiselect=True,
+        render=False,
+        elem_id=f"{TAB}-also",
+    )
 
 
 def _compare(
-    context: Context, sentences: list[str], model: str, request: gr.Request
-) -> Generator[tuple[Any, Any, Any]]:
-    """Yield (result, status line, recipe) as the job goes on."""
+    context: Context,
+    sentences: tuple[str, str],
+    models: list[str],
+    server: Server,
+    request: gr.Request,
+) -> Generator[Shown]:
+    """Ask each encoder in turn; a problem of one of several stands in its row, the others go on."""
     with told(request):
-        ask = SimilarityRequest.of(sentences=sentences)
-        spec = chosen(context, model, ask.sentences)
-    found = Similarities(())
-    for event in follow(context, spec, ask, request):
-        if isinstance(event, Similarities):
-            found = event
-        elif isinstance(event, Finished):
-            shown = _shown(spec, ask.sentences, found)
-            yield shown, result_line(event), python(spec, ask, event)
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
+        ask = SimilarityRequest.of(sentences=sentences, reference=True, **server.fields())
+        specs = {spec.id: spec for spec in (chosen(context, m, sentences) for m in models)}
+    verdicts = [Verdict(spec) for spec in specs.values()]
+    for verdict in verdicts:
+        try:
+            yield from _ask(context, verdict, verdicts, ask)
+        except ModelError as problem:
+            verdict.problem = problem
+            if len(verdicts) == 1:
+                raise error(problem, language_of_page(request)) from None
+            yield several(verdicts, ask.sentences), "", gr.skip()
 
 
-def _shown(spec: ModelSpec, sentences: tuple[str, ...], found: Similarities) -> str:
-    """The cosine with what is to be said about it, as HTML."""
-    cosine = found.cosines[0][1]
-    reading = _reading(spec, cosine) if reads(spec, sentences) else ""
-    notes = warnings(spec, sentences, found.truncated)
-    return line(both(f"{TAB}.cosine")) + pair(cosine, reading) + "".join(map(note, notes))
-
-
-def _reading(spec: ModelSpec, cosine: float) -> str:
-    """What a cosine of this encoder says: each has a scale of its own."""
-    if spec.engine.endswith(":BertSimilarity"):
-        return both(f"{TAB}.reading.bert")
-    if spec not in models_of(Task.SENTENCE_SIMILARITY):
-        return both(f"{TAB}.reading.own_scale")
-    return both(f"{TAB}.reading.{next(name for least, name in SCALE if cosine >= least)}")
-
-
-def _endpoint(context: Context) -> None:
-    def compare_sentences(
-        sentence_a: str,
-        sentence_b: str,
-        model: str = "auto",
-        request: gr.Request = None,  # type: ignore[assignment]
-    ) -> tuple[float, dict[str, Any]]:
-        """Compare two sentences; `model="auto"` picks by their language.
-
-        Returns:
-            The cosine, -1 to 1, and {"model", "seconds", "language_known", "truncated"}: whether the
-            encoder reads the sentences' language, and which of them (0, 1) it saw only in part.
-        """
-        with told(request):
-            ask = SimilarityRequest.of(sentences=(sentence_a, sentence_b))
-            spec = chosen(context, model, ask.sentences)
-        found, seconds = Similarities(()), 0.0
-        for event in follow(context, spec, ask, request):
+def _ask(
+    context: Context, verdict: Verdict, verdicts: list[Verdict], ask: SimilarityRequest
+) -> Generator[Shown]:
+    with closing(run(context.cache, verdict.spec, ask)) as events:
+        for event in events:
             if isinstance(event, Similarities):
-                found = event
+                verdict.found = event
+            elif isinstance(event, Reference):
+                verdict.reference = event
             elif isinstance(event, Finished):
-                seconds = event.seconds
-        facts = {
-            "model": spec.id,
-            "seconds": seconds,
-            "language_known": reads(spec, ask.sentences),
-            "truncated": list(found.truncated),
-        }
-        return found.cosines[0][1], facts
+                shown = _shown(verdicts, ask.sentences)
+                yield shown, result_line(event), python(verdict.spec, ask, event)
+                continue
+            elif wait := waiting_line(event):
+                yield gr.skip(), wait, gr.skip()
+                continue
+            yield _shown(verdicts, ask.sentences), gr.skip(), gr.skip()
 
-    gr.api(compare_sentences, api_name="compare_sentences")
+
+def _shown(verdicts: list[Verdict], sentences: tuple[str, ...]) -> str:
+    many = len(verdicts) > 1
+    return several(verdicts, sentences) if many else one(verdicts[0], sentences)

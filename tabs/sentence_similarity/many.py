@@ -1,17 +1,19 @@
-"""Many sentences: every one with every other."""
+"""Many sentences: every one with every other, in groups and on a map."""
 
 from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ModelSpec, Similarities, Task
+from models.base import Finished, ModelSpec, Similarities
 from models.requests import SimilarityRequest
+from models.sentence_similarity.landscape import landscape
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, model_picker, recipe_box, stop_button
-from tabs.sentence_similarity.encoders import WORD2VEC, about, chosen, warnings
-from tabs.sentence_similarity.show import matrix, note
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
+from tabs.sentence_similarity.maps import overview
+from tabs.sentence_similarity.show import note
 from tabs.text import both, t
 
 TAB = "many"
@@ -36,8 +38,16 @@ def build(context: Context) -> None:
             titles = [f"{sample.splitlines()[0]} …" for sample in EXAMPLES]
             samples = [[sample] for sample in EXAMPLES]
             examples_box(TAB, samples, [text], f"{TAB}-start", titles)
-            model = model_picker(context, Task.SENTENCE_SIMILARITY, f"{TAB}-model", {WORD2VEC})
-            told_of = gr.HTML(about(context, "auto"), elem_id=f"{TAB}-about")
+            choice = picker(context, TAB)
+            number = gr.Slider(
+                0,
+                10,
+                0,
+                step=1,
+                label=t(f"{TAB}.number"),
+                info=t(f"{TAB}.number_info"),
+                elem_id=f"{TAB}-number",
+            )
         with gr.Column():
             result = gr.HTML(
                 both(f"{TAB}.empty"),
@@ -48,16 +58,21 @@ def build(context: Context) -> None:
             )
             status = gr.HTML(elem_id=f"{TAB}-status")
             code = recipe_box(TAB)
+            how_it_works(TAB)
 
-    def compare(text: str, model: str, request: gr.Request) -> Generator[Any]:
-        yield from _compare(context, text, model, request)
+    def compare(
+        text: str, number: int, model: str, name: str, key: str, request: gr.Request
+    ) -> Generator[tuple[Any, Any, Any]]:
+        yield from _compare(context, text, number, model, Server(name, key), request)
 
-    private: dict[str, Any] = {"api_visibility": "private"}
     job = start.click(
-        compare, [text, model], [result, status, code], show_progress="hidden", **private
+        compare,
+        [text, number, *choice],
+        [result, status, code],
+        show_progress="hidden",
+        api_visibility="private",
     )
     bind_stop(stop, [job], status, line(both("page.stopped")))
-    model.change(lambda model: about(context, model), model, told_of, **private)
 
 
 def lines_of(text: str) -> list[str]:
@@ -66,24 +81,27 @@ def lines_of(text: str) -> list[str]:
 
 
 def _compare(
-    context: Context, text: str, model: str, request: gr.Request
+    context: Context, text: str, number: int, model: str, server: Server, request: gr.Request
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (result, status line, recipe) as the job goes on."""
     with told(request):
-        ask = SimilarityRequest.of(sentences=lines_of(text))
+        ask = SimilarityRequest.of(sentences=lines_of(text), **server.fields())
         spec = chosen(context, model, ask.sentences)
     found = Similarities(())
     for event in follow(context, spec, ask, request):
         if isinstance(event, Similarities):
             found = event
         elif isinstance(event, Finished):
-            shown = _shown(spec, ask.sentences, found)
+            shown = _shown(spec, ask.sentences, found, int(number))
             yield shown, result_line(event), python(spec, ask, event)
         elif wait := waiting_line(event):
             yield gr.skip(), wait, gr.skip()
 
 
-def _shown(spec: ModelSpec, sentences: tuple[str, ...], found: Similarities) -> str:
-    """The table with what is to be said about it, as HTML."""
-    notes = warnings(spec, sentences, found.truncated)
-    return matrix(sentences, found) + "".join(map(note, notes))
+def _shown(
+    spec: ModelSpec, sentences: tuple[str, ...], found: Similarities, number: int = 0
+) -> str:
+    """All there is to see, after what is to be said about it, as HTML."""
+    notes = warnings(spec, sentences, found.truncated, found.unknown)
+    land = landscape(found.cosines, number)
+    return "".join(map(note, notes)) + overview(sentences, found, land)

@@ -26,16 +26,14 @@ def pair(cosine: float, reading: str) -> str:
     )
 
 
-def matrix(sentences: Sequence[str], found: Similarities) -> str:
+def matrix(found: Similarities) -> str:
     """Every sentence with every other: the more alike, the darker. Scrolls in itself if it must."""
-    named = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-    head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(sentences) + 1))
+    head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(found.cosines) + 1))
     rows = "".join(
         f'<tr><th scope="row">{n}</th>{"".join(map(cell, row))}</tr>'
         for n, row in enumerate(found.cosines, 1)
     )
     return (
-        f'{most_alike(found)}<ol style="margin:.5rem 0">{named}</ol>'
         '<div style="overflow-x:auto" tabindex="0" role="region" aria-label="cosine / 코사인">'
         f'<table class="plain"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>'
         "</div>"
@@ -48,21 +46,6 @@ def cell(cosine: float) -> str:
     colour = f"color-mix(in srgb, var(--color-accent) {share}%, transparent)"
     style = f"background:{colour};white-space:nowrap;padding:.3rem .2rem"
     return f'<td style="{style}">{number(cosine)}</td>'
-
-
-def most_alike(found: Similarities) -> str:
-    """A line that names the two sentences at the smallest angle; nothing where there is none."""
-    pairs = [
-        (cosine, i, j)
-        for i, row in enumerate(found.cosines)
-        for j, cosine in enumerate(row)
-        if i < j and not math.isnan(cosine)
-    ]
-    if not pairs:
-        return ""
-    cosine, i, j = max(pairs)
-    text = both("sentence_similarity.most_alike", first=i + 1, second=j + 1, cosine=number(cosine))
-    return f"<p>{text}</p>"
 
 
 def neighbours(nearest: Mapping[str, Sequence[tuple[str, float]]], count: int = NEIGHBOURS) -> str:

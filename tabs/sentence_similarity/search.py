@@ -1,0 +1,211 @@
+"""Search by meaning: lines pasted or uploaded, their vectors once, then any query in no time."""
+
+import html
+import textwrap
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from models.base import Finished, ModelSpec, Task
+from models.choice import reads
+from models.errors import InvalidInput, OutOfMemory
+from models.registry import find
+from models.requests import EncodeRequest, SimilarityRequest
+from models.sentence_similarity.events import Encoded
+from models.sentence_similarity.search import Index
+from models.text_files import Lines, lines_of, read_text
+from tabs.context import Context
+from tabs.events import follow, line, python, result_line, told, waiting_line
+from tabs.parts import bind_stop, how_it_works, recipe_box, stop_button
+from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
+from tabs.sentence_similarity.show import note, number
+from tabs.text import both, t
+
+TAB = "search"
+KEPT = 3600  # seconds that vectors are kept after their last change
+SAMPLE = 200  # lines that "auto" looks at
+SHOWN = 400  # characters of a line
+EVERY = 0.3  # seconds between two words on the progress
+Shown = tuple[Any, Any, Any]  # result, status line, recipe
+
+
+def build(context: Context) -> None:
+    """Lay the part out: lines and their vectors first, then the query."""
+    index = gr.State(None, time_to_live=KEPT)
+    with gr.Row():
+        with gr.Column():
+            text = gr.Textbox(
+                label=t(f"{TAB}.lines"), lines=6, max_lines=12, elem_id=f"{TAB}-lines"
+            )
+            file = gr.File(
+                label=t(f"{TAB}.file"), file_types=[".txt"], height=110, elem_id=f"{TAB}-file"
+            )
+            with gr.Row():
+                prepare = gr.Button(t(f"{TAB}.prepare"), elem_id=f"{TAB}-prepare")
+                stop = stop_button(TAB)
+            query = gr.Textbox(label=t(f"{TAB}.query"), elem_id=f"{TAB}-query")
+            start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+            count = gr.Slider(1, 100, 10, step=1, label=t(f"{TAB}.count"), elem_id=f"{TAB}-count")
+            choice = picker(context, TAB)
+        with gr.Column():
+            result = gr.HTML(
+                both(f"{TAB}.empty"),
+                container=True,
+                padding=True,
+                min_height=120,
+                elem_id=f"{TAB}-result",
+            )
+            status = gr.HTML(elem_id=f"{TAB}-status")
+            code = recipe_box(TAB)
+            how_it_works(TAB)
+
+    def take_in(
+        text: str, file: str, model: str, name: str, key: str, had: Any, request: gr.Request
+    ) -> Generator[tuple[Any, Any, Any]]:
+        yield from _take_in(context, text, file, model, Server(name, key), had, request)
+
+    def search(
+        query: str, count: int, key: str, index: Any, request: gr.Request
+    ) -> Generator[Shown]:
+        yield from _search(context, query, int(count), key, index, request)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    jobs = [
+        prepare.click(take_in, [text, file, *choice, index], [index, result, status], **quiet),
+        gr.on(
+            [start.click, query.submit],
+            search,
+            [query, count, choice.api_key, index],
+            [result, status, code],
+            **quiet,
+        ),
+    ]
+    bind_stop(stop, jobs, status, line(both(f"{TAB}.stopped")))
+
+
+def _take_in(
+    context: Context,
+    text: str,
+    file: str | None,
+    model: str,
+    server: Server,
+    had: Index | None,
+    request: gr.Request,
+) -> Generator[tuple[Any, Any, Any]]:
+    """Yield (index, result, status line); the index fills in place, so that a stop loses nothing."""
+    with told(request):
+        taken = lines_of(read_text(Path(file)) if file else text or "")
+        spec = chosen(context, model, taken.lines[:SAMPLE])
+        index = Index(taken.lines, spec.id, server.name or "")
+        if had is not None and had.same(index):
+            index = had
+        yield index, _taken(spec.label, taken), gr.skip()
+        missing = np.flatnonzero(~index.done)
+        if not len(missing):
+            yield index, gr.skip(), line(both(f"{TAB}.ready", count=f"{index.ready:,}"))
+            return
+        ask = EncodeRequest.of(sentences=[index.lines[row] for row in missing], **server.fields())
+    began = shown = time.monotonic()
+    for event in follow(context, spec, ask, request):
+        if isinstance(event, Encoded):
+            with told(request):
+                _add(index, replace(event, rows=missing[event.rows]))
+            if time.monotonic() - shown > EVERY:
+                shown = time.monotonic()
+                yield gr.skip(), gr.skip(), _progress(index, event.share, shown - began)
+        elif isinstance(event, Finished):
+            ready = both(f"{TAB}.ready", count=f"{index.ready:,}")
+            yield index, gr.skip(), result_line(event, ready)
+        elif wait := waiting_line(event):
+            yield gr.skip(), gr.skip(), wait
+
+
+def _add(index: Index, part: Encoded) -> None:
+    try:
+        index.add(part)
+    except MemoryError:
+        raise OutOfMemory("out_of_memory_vectors") from None
+
+
+def _taken(encoder: str, taken: Lines) -> str:
+    """How many lines there are, and what of them was not taken."""
+    said = [both(f"{TAB}.taken", count=f"{len(taken.lines):,}", model=encoder)]
+    if taken.left_out:
+        said.append(both(f"{TAB}.left_out", count=f"{taken.left_out:,}"))
+    if taken.cut:
+        said.append(both(f"{TAB}.cut", count=f"{taken.cut:,}"))
+    return "".join(f"<p>{one}</p>" for one in said)
+
+
+def _progress(index: Index, share: float, seconds: float) -> str:
+    left = seconds * (1 - share) / share if share else 0.0
+    words = both(
+        f"{TAB}.progress",
+        done=f"{index.ready:,}",
+        total=f"{len(index.lines):,}",
+        left=f"{left:.0f}",
+    )
+    return f'{line(words)}<div class="progress"><div style="width:{share:.1%}"></div></div>'
+
+
+def _search(
+    context: Context, query: str, count: int, key: str | None, index: Any, request: gr.Request
+) -> Generator[Shown]:
+    """Yield (result, status line, recipe)."""
+    with told(request):
+        if not isinstance(index, Index) or not index.ready:
+            raise InvalidInput("invalid_no_lines")
+        server = Server(index.model_name, key)
+        ask = EncodeRequest.of(sentences=[query], **server.fields())
+        spec = find(Task.SENTENCE_SIMILARITY, index.model_id)
+    shown, seconds, found = "", 0.0, list[tuple[int, float]]()
+    for event in follow(context, spec, ask, request):
+        if isinstance(event, Encoded):
+            began = time.perf_counter()
+            found = index.nearest(event.vectors[0], count)
+            seconds = time.perf_counter() - began
+            said = warnings(spec, ask.sentences)
+            if index.truncated:
+                said.append(both(f"{TAB}.truncated", count=f"{index.truncated:,}"))
+            if reads(spec, ask.sentences) and not reads(spec, index.lines[:SAMPLE]):
+                said.append(both(f"{TAB}.language", model=spec.label))
+            shown = "".join(map(note, said)) + _hits(index, found)
+        elif isinstance(event, Finished):
+            among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.ready:,}")
+            yield shown, result_line(event, among), _recipe(spec, ask, event, index, found)
+        elif wait := waiting_line(event):
+            yield gr.skip(), wait, gr.skip()
+
+
+def _recipe(
+    spec: ModelSpec,
+    ask: EncodeRequest,
+    done: Finished,
+    index: Index,
+    found: list[tuple[int, float]],
+) -> Any:
+    """The Python that compares the query with the lines found."""
+    if not found:
+        return gr.skip()
+    lines = [index.lines[row] for row, _ in found]
+    return python(spec, SimilarityRequest.of(sentences=[*ask.sentences, *lines]), done)
+
+
+def _hits(index: Index, found: list[tuple[int, float]]) -> str:
+    """The nearest lines, with their cosines and numbers."""
+    if not found:
+        return f"<p>{both(f'{TAB}.nothing')}</p>"
+    head = "".join(
+        f'<th scope="col">{both(f"{TAB}.{name}")}</th>' for name in ("score", "row", "line")
+    )
+    rows = "".join(
+        f"<tr><td><strong>{number(cosine)}</strong></td><td>{row + 1:,}</td>"
+        f"<td>{html.escape(textwrap.shorten(index.lines[row], SHOWN))}</td></tr>"
+        for row, cosine in found
+    )
+    return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
