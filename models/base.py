@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol, Self
 
 from models.chat.events import ChatDone, NextToken, ServerModels, TextDelta
 from models.sentence_similarity.events import Encoded, Similarities
-from models.sentiment.events import Scores
+from models.sentiment.events import Scores as Scores
+from models.sentiment.events import SentimentEvent
 from models.settings import Settings
 from models.teach.events import Classified, FineTuned, Taught, TrainStep
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
@@ -175,7 +176,7 @@ Event = (
     | ImagesDone
     | CellDone
     | GridDone
-    | Scores
+    | SentimentEvent
     | Similarities
     | Encoded
     | WordEvent

@@ -23,6 +23,19 @@ def language_of(text: str) -> str:
     return "ko" if hangul and 2 * hangul >= latin else "en"
 
 
+def unread(spec: ModelSpec, text: str) -> str:
+    """The language of a text, or of a part of it, that a model does not read; "" for none.
+
+    Hangul counts even as a part; Latin letters only where they carry the text, since Korean is full of
+    English names.
+    """
+    if "*" in spec.languages:
+        return ""
+    if "ko" not in spec.languages and _HANGUL.search(text):
+        return "ko"
+    return "en" if "en" not in spec.languages and language_of(text) == "en" else ""
+
+
 def choose(task: Task, model_id: str, settings: Settings, text: str = "") -> ModelSpec:
     """The spec for a model id; "auto" picks one that is on this machine.
 

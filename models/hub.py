@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from models.base import Downloading, ModelSpec, Notify, Stop
+from models.base import Downloading, ModelSpec, Notify, Stop, Task
 from models.catalog import CATALOG
 from models.errors import ModelError, NotFound, RateLimited, Refused, Stopped, Unavailable, WrongKey
 from models.hub_files import is_whole, needed
@@ -122,6 +122,10 @@ class _Transfer(threading.Thread):
 
     def _choose(self) -> None:
         names = needed(self.spec.task, self.files.keys(), self._read)
+        if self.spec.task == Task.SENTIMENT:
+            from models.sentiment.loading import refuse_headless
+
+            refuse_headless(self.spec, self._read("config.json"))
         self.bytes = {name: self._here(name) for name in names}
         total = sum(self.files[name].size or 0 for name in names)
         if total - self.done + _SPARE > _free_space(self.store):

@@ -73,6 +73,13 @@ html[lang=ko] .in-en, html:not([lang=ko]) .in-ko { display: none; }
   min-width: 2px; }
 .bar::after { content: ""; flex: 1 0 0; }
 .bar > span:first-child { flex: 1 1 70%; font-weight: 600; }
+.marked-words { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 2.1; }
+.word-for, .word-against { padding: .1rem .2rem; border-radius: .25rem; }
+.word-for { border-bottom: 3px solid #2563eb;
+  background: color-mix(in srgb, #2563eb var(--share), transparent); }
+.word-against { border-bottom: 3px dotted #d97706;
+  background: color-mix(in srgb, #d97706 var(--share), transparent); }
+.marked-words sup { margin-left: .1rem; font-weight: 600; }
 .note { border-left: 3px solid var(--color-accent); padding: .1rem .75rem; margin: .25rem 0; }
 table.plain tr { border: 0 !important; }
 ul.catalogue { list-style: none; margin: 0; padding: 0; font-size: .9rem; }

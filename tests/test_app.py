@@ -58,12 +58,16 @@ def test_the_four_endpoints_have_their_parameters(client):
             "strength",
         ],
         "/analyze_sentiment": ["text", "model"],
+        "/explain_sentiment": ["text", "model", "label", "method"],
+        "/analyze_sentiments": ["texts", "model"],
         "/compare_sentences": ["sentence_a", "sentence_b", "model"],
     }
     assert required == {
         "/chat": ["message"],
         "/generate_image": ["prompt"],
         "/analyze_sentiment": ["text"],
+        "/explain_sentiment": ["text"],
+        "/analyze_sentiments": ["texts"],
         "/compare_sentences": ["sentence_a", "sentence_b"],
     }
 

@@ -174,6 +174,29 @@ def classifier(
     return save_bert(BertForSequenceClassification(config), folder)
 
 
+def other_classifier(folder: Path, kind: str) -> Path:
+    """A "roberta" (positions read off the ids) or "distilbert" classifier over the tiny vocabulary."""
+    import torch
+    from transformers import (
+        DistilBertConfig,
+        DistilBertForSequenceClassification,
+        RobertaConfig,
+        RobertaForSequenceClassification,
+    )
+
+    torch.manual_seed(0)
+    labels = named(("negative", "positive"))
+    size = {"vocab_size": len(_VOCABULARY), "initializer_range": 0.3, "pad_token_id": 0}
+    if kind == "roberta":
+        bert = bert_config(limit=34).to_dict() | labels | size | {"model_type": "roberta"}
+        model: Any = RobertaForSequenceClassification(RobertaConfig(**bert))
+    else:
+        small = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+        config = DistilBertConfig(max_position_embeddings=32, **small, **labels, **size)
+        model = DistilBertForSequenceClassification(config)
+    return save_bert(model, folder)
+
+
 def named(labels: tuple[str, ...]) -> dict[str, Any]:
     """The two tables of class names in a configuration."""
     return {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}

@@ -1,8 +1,10 @@
 """The Python behind a sentiment result."""
 
 from models.base import ModelSpec, Placement
+from models.recipe import sentiment_words
 from models.requests import Request, SentimentRequest
 from models.segment import SENTENCE_END
+from models.sentiment.requests import AttributionRequest
 from models.sources import STARTERS
 
 SURELY_SHORT = 120  # characters that fit into any classifier at once, whatever its tokens
@@ -63,7 +65,9 @@ def split(text, room):
         first = within[0][-1] if within[0] else within[1][-1] if within[1] else last
         cuts.append(starts[first])
     return [text[a:b] for a, b in zip(cuts, [*cuts[1:], len(text)]) if text[a:b].strip()]
+'''
 
+_PIECES = """
 
 total, tokens = 0, 0  # each piece weighs as much as it has tokens
 for piece in split(text, limit - tokenizer.num_special_tokens_to_add()):
@@ -73,7 +77,7 @@ for piece in split(text, limit - tokenizer.num_special_tokens_to_add()):
     total = total + {scores} * inputs["input_ids"].shape[1]
     tokens = tokens + inputs["input_ids"].shape[1]
 scores = (total / tokens).tolist()
-'''
+"""
 
 _WHOLE = """
 inputs = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
@@ -85,6 +89,13 @@ scores = {scores}.tolist()
 _SHOW = """\
 for score, label in sorted(zip(scores, model.config.id2label.values()), reverse=True):
     print(f"{score:.6f}  {label}")
+"""
+
+_WORDS_IMPORTS = """\
+import re
+from bisect import bisect_left, bisect_right
+
+from captum.attr import LayerIntegratedGradients
 """
 
 _ANY_HEAD = (
@@ -110,7 +121,10 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     if not starter:
         head += _ANY_HEAD
         scores = "(logits.sigmoid() if several else logits.softmax(-1))"
-    body = (_SPLIT if long else _WHOLE).format(scores=scores, sentence_end=SENTENCE_END)
+    split = _SPLIT.format(sentence_end=SENTENCE_END) if long else ""
+    if isinstance(request, AttributionRequest):
+        return _WORDS_IMPORTS + head + split + sentiment_words.body(request, scores, long)
+    body = split + (_PIECES if long else _WHOLE).format(scores=scores)
     imports = "import re\nfrom bisect import bisect_left\n" if long else ""
     blank = "\n" if long and not adapter else ""
     return imports + blank + head + body + _SHOW

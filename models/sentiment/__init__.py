@@ -1,8 +1,11 @@
 """Sentiment: any text classifier of transformers, or a small adapter on the MiniLM encoder.
 
-engine.py    TransformersSentiment: which request is answered by what
-loading.py   weights -> a classifier with a trained head, or a clear refusal
-events.py    what the engine answers
+engine.py       TransformersSentiment: which request is answered by what
+loading.py      weights -> a classifier with a trained head, or a clear refusal
+attribution.py  which words did it: integrated gradients, and each word left out in turn
+batch.py        many texts at once, alike lengths together
+requests.py     what it can be asked
+events.py       what it answers
 """
 
 from importlib import import_module

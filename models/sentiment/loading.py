@@ -78,6 +78,21 @@ def _classifier(folder: Path, config: Any, dtype: torch.dtype) -> tuple[Any, set
     return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
 
 
+def refuse_headless(spec: ModelSpec, config: dict[str, Any]) -> None:
+    """Refuse a hub model by its config.json alone, before its weights are fetched.
+
+    Raises:
+        UntrainedHead: it was saved as another kind of model than a classifier; names what is missing.
+    """
+    saved_as = config.get("architectures") or []
+    if not saved_as or any("ForSequenceClassification" in name for name in saved_as):
+        return
+    with torch.device("meta"):  # the names of the weights, without the weights
+        model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config))
+    inside = f"{model.base_model_prefix}."
+    _refuse_untrained(spec, {n for n, _ in model.named_parameters() if not n.startswith(inside)})
+
+
 def _refuse_regression(spec: ModelSpec, config: Any) -> None:
     several = config.problem_type == "multi_label_classification"
     if config.problem_type == "regression" or (config.num_labels < 2 and not several):

@@ -1,17 +1,22 @@
 """The sentiment tab: which feeling a text carries, and why the model says so.
 
-one.py       one text: its classes, and what each word did
-teach*.py    classes of one's own: laid out, shown, used
-endpoint.py  the tab for programs
+one.py         one text: its classes
+why.py         which words did it
+file.py        every row of a file, and how right the classes are
+two.py         two models on the same texts
+teach*.py      classes of one's own: laid out, shown, used
+source.py      a file or pasted lines, and the column with the texts
+show.py        scores, words and parts as HTML; show_file.py: a file's
+endpoint.py    the tab for programs
 """
 
 import gradio as gr
 
 from tabs.context import Context
 from tabs.parts import inner_tab
-from tabs.sentiment import endpoint, one, teach
+from tabs.sentiment import endpoint, file, one, teach, two
 
-PARTS = {"one": one.build, "teach": teach.build}
+PARTS = {"one": one.build, "file": file.build, "two": two.build, "teach": teach.build}
 
 
 def build(context: Context) -> None:

@@ -1,24 +1,35 @@
-"""The tab for programs: /analyze_sentiment."""
+"""The tab for programs: /analyze_sentiment, /explain_sentiment and /analyze_sentiments."""
 
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
 from models.base import Finished, Scores, Task
-from models.choice import choose
+from models.choice import choose, unread
 from models.requests import SentimentRequest
+from models.sentiment.by_model import by_model
+from models.sentiment.events import Attribution, RowsScored
+from models.sentiment.requests import AttributionRequest, ManyTextsRequest
 from tabs.context import Context
 from tabs.events import follow, told
 
 
 def build(context: Context) -> None:
-    """Offer the endpoint."""
+    """Offer the endpoints."""
+    _one(context)
+    _why(context)
+    _many(context)
+
+
+def _one(context: Context) -> None:
 
     def analyze_sentiment(text: str, model: str = "auto", request: gr.Request = None) -> dict:  # type: ignore[assignment]
         """Classify a text. `model="auto"` picks by the text's language.
 
         Returns:
-            {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts"}
+            {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts", "unread"}:
+            `unread` is the language ("ko", "en") in the text that the model does not read, or "".
         """
         with told(request):
             ask = SentimentRequest.of(text=text)
@@ -30,6 +41,76 @@ def build(context: Context) -> None:
                 result = {"label": event.scores[0][0], "confidences": pairs, "parts": event.parts}
             elif isinstance(event, Finished):
                 result |= {"model": spec.id, "seconds": event.seconds}
-        return result
+        return result | {"unread": unread(spec, ask.text)}
 
     gr.api(analyze_sentiment, api_name="analyze_sentiment")
+
+
+def _why(context: Context) -> None:
+    def explain_sentiment(
+        text: str,
+        model: str = "auto",
+        label: str = "",
+        method: str = "gradients",
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> dict:  # type: ignore[type-arg]
+        """Say what each word adds to a class's probability; a blank `label` means the predicted one.
+
+        `method` is "gradients" (layer integrated gradients) or "leave_out" (each word left out).
+
+        Returns:
+            {"label", "score", "baseline", "error", "rest", "steps", "method", "model", "seconds", "words":
+            [{"word", "begin", "end", "value", "tokens": [[token, id]]}]}
+        """
+        with told(request):
+            ask = AttributionRequest.of(text=text, label=label, method=method)
+            spec = choose(Task.SENTIMENT, model, context.settings, ask.text)
+        result: dict[str, Any] = {}
+        for event in follow(context, spec, ask, request):
+            if isinstance(event, Attribution):
+                result = asdict(event)
+                for word in result["words"]:
+                    word["word"] = ask.text[word["begin"] : word["end"]]
+            elif isinstance(event, Finished):
+                result |= {"model": spec.id, "seconds": event.seconds}
+        return result
+
+    gr.api(explain_sentiment, api_name="explain_sentiment")
+
+
+def _many(context: Context) -> None:
+    def analyze_sentiments(
+        texts: list[str],
+        model: str = "auto",
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> dict:  # type: ignore[type-arg]
+        """Classify up to 100,000 texts; `model="auto"` picks for each by its language.
+
+        Returns:
+            {"rows": [{"label", "confidence", "scores": {label: probability}, "model"}, ...]}, a row a
+            text in their order; an empty one for a text without a letter.
+        """
+        with told(request):
+            groups = by_model(model, context.settings, ManyTextsRequest.of(texts=texts).texts)
+        rows: list[dict[str, Any]] = [{} for _ in texts]
+        for spec, indexes in groups:
+            ask = ManyTextsRequest.of(texts=[texts[i] for i in indexes])
+            for event in follow(context, spec, ask, request):
+                if isinstance(event, RowsScored):
+                    for offset, scores in enumerate(event.scores.tolist()):
+                        if scores[0] == scores[0]:  # not NaN
+                            rows[indexes[event.first + offset]] = _row(spec.id, event, scores)
+        return {"rows": rows}
+
+    gr.api(analyze_sentiments, api_name="analyze_sentiments")
+
+
+def _row(model: str, event: RowsScored, scores: list[float]) -> dict[str, Any]:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    named = dict(zip(event.labels, scores, strict=True))
+    return {
+        "label": event.labels[best],
+        "confidence": scores[best],
+        "scores": named,
+        "model": model,
+    }

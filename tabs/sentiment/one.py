@@ -1,18 +1,16 @@
 """One text: which feeling it carries, with the probability of every class."""
 
-import html
 from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ModelSpec, Scores, Task
-from models.choice import choose, language_of
+from models.base import Finished, Scores, Task
+from models.choice import choose
 from models.requests import SentimentRequest
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
 from tabs.parts import (
-    bars,
     bind_stop,
     examples_box,
     how_it_works,
@@ -20,7 +18,8 @@ from tabs.parts import (
     recipe_box,
     stop_button,
 )
-from tabs.text import STRINGS, both, t
+from tabs.sentiment import show, why
+from tabs.text import both, t
 
 EXAMPLES = [
     ["I loved every minute of this film."],
@@ -58,13 +57,15 @@ def build(context: Context) -> None:
                 elem_id="sentiment-result",
             )
             status = gr.HTML(elem_id="sentiment-status")
+            reasons = why.build()
             code = recipe_box("sentiment")
             how_it_works("sentiment")
 
     def analyze(text: str, model: str, request: gr.Request) -> Generator[Any]:
         yield from _analyze(context, text, model, request)
 
-    outputs = [result, status, code]
+    why.bind(context, reasons, text, model, code)
+    outputs = [result, status, code, reasons.label]
     event = gr.on(
         [start.click, text.submit],
         analyze,
@@ -78,8 +79,8 @@ def build(context: Context) -> None:
 
 def _analyze(
     context: Context, text: str, model: str, request: gr.Request
-) -> Generator[tuple[Any, str, Any]]:
-    """Yield (bars, status line, recipe) as the job goes on."""
+) -> Generator[tuple[Any, str, Any, Any]]:
+    """Yield (bars, status line, recipe, classes to explain) as the job goes on."""
     with told(request):
         ask = SentimentRequest.of(text=text)
         spec = choose(Task.SENTIMENT, model, context.settings, text)
@@ -88,28 +89,9 @@ def _analyze(
         if isinstance(event, Scores):
             scores = event
         elif isinstance(event, Finished):
-            status = result_line(event, *_notes(spec, text, scores))
-            yield _bars(scores), status, python(spec, ask, event)
+            status = result_line(event, *show.notes(spec, text, scores))
+            shown = show.class_bars(scores) + show.parts(ask.text, scores.pieces)
+            names = why.classes([name for name, _ in scores.scores])
+            yield shown, status, python(spec, ask, event), names
         elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
-
-
-def _notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:
-    notes: list[str] = []
-    if scores.parts > 1:
-        notes.append(both("sentiment.parts", parts=scores.parts))
-    if scores.multi_label:
-        notes.append(both("sentiment.multi_label"))
-    if "*" not in spec.languages and language_of(text) not in spec.languages:
-        notes.append(both("sentiment.language", languages=", ".join(spec.languages)))
-    return notes
-
-
-def _bars(scores: Scores) -> str:
-    """The classes with their probabilities, highest first; the usual names in both languages."""
-    return bars([(_class_name(name), p) for name, p in scores.scores])
-
-
-def _class_name(name: str) -> str:
-    key = f"sentiment.classes.{name.lower()}"
-    return both(key) if key in STRINGS["en"] else html.escape(name)
+            yield gr.skip(), wait, gr.skip(), gr.skip()

@@ -1,0 +1,132 @@
+"""Two models on the same texts, side by side, and where they disagree."""
+
+import html
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from models.base import Finished, ModelSpec, Task
+from models.choice import choose
+from models.sentiment.events import RowsScored
+from models.sentiment.requests import ManyTextsRequest
+from models.sentiment.results import Results
+from tabs.context import Context
+from tabs.events import follow, label_of, line, result_line, told, waiting_line
+from tabs.parts import bind_stop, model_picker, stop_button
+from tabs.sentiment import source
+from tabs.sentiment.show import class_name, language_note, short
+from tabs.text import both, t
+
+TAB = "sentiment-two"
+SHOWN = 50  # texts
+
+
+def build(context: Context) -> None:
+    """Lay the part out and bind it."""
+    with gr.Row():
+        with gr.Column():
+            given = source.build(TAB)
+            with gr.Row():
+                start = gr.Button(
+                    t("sentiment.two.start"), variant="primary", elem_id=f"{TAB}-start"
+                )
+                stop = stop_button(TAB)
+            first = model_picker(context, Task.SENTIMENT, f"{TAB}-first")
+            second = model_picker(context, Task.SENTIMENT, f"{TAB}-second")
+        with gr.Column():
+            result = gr.HTML(
+                both("sentiment.two.empty"),
+                container=True,
+                padding=True,
+                min_height=120,
+                elem_id=f"{TAB}-result",
+            )
+            status = gr.HTML(elem_id=f"{TAB}-status")
+    source.bind(given)
+
+    def compare(request: gr.Request, *values: Any) -> Generator[Any]:
+        yield from _compare(context, values, request)
+
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    job = start.click(compare, [*given.inputs(), first, second], [result, status], **private)
+    bind_stop(stop, [job], status, line(both("page.stopped")))
+
+
+def _compare(
+    context: Context, values: tuple[Any, ...], request: gr.Request
+) -> Generator[tuple[Any, Any]]:
+    """Yield (both models' classes, status line) as rows are scored, one model after the other."""
+    *given, first, second = values
+    with told(request):
+        table, column = source.table(*given)
+        texts = table.column(column)
+        ask = ManyTextsRequest.of(texts=texts)
+        specs = [choose(Task.SENTIMENT, one, context.settings, texts[0]) for one in (first, second)]
+    found = [Results(table, texts) for _ in specs]
+    said = "".join(f'<p class="note">{note}</p>' for note in _notes(specs, texts))
+    for spec, results in zip(specs, found, strict=True):
+        for event in follow(context, spec, ask, request):
+            if isinstance(event, RowsScored):
+                results.add(spec.id, range(len(texts)), event)
+                yield table_of(specs, found), gr.skip()
+            elif isinstance(event, Finished):
+                said += result_line(event)
+                yield table_of(specs, found), said
+            elif wait := waiting_line(event):
+                yield gr.skip(), said + wait
+
+
+def _notes(specs: list[ModelSpec], texts: list[str]) -> list[str]:
+    """What a model does not read, and that the two are one."""
+    notes = [both("sentiment.two.same")] if specs[0].id == specs[1].id else []
+    for spec in specs:
+        said = next(filter(None, (language_note(spec, text) for text in texts)), "")
+        if said:
+            notes.append(f"{html.escape(spec.label)}: {said}")
+    return notes
+
+
+def table_of(specs: list[ModelSpec], found: list[Results]) -> str:
+    """How often they agree, then the texts on which they differ most, then the others."""
+    one, two = found
+    both_scored = [row for row in range(len(one.texts)) if one.best(row) and two.best(row)]
+    if both_scored:
+        differing = [row for row in both_scored if _class(one, row) != _class(two, row)]
+        order = [*sorted(differing, key=lambda row: -_sure(one, row) - _sure(two, row))]
+        order += [row for row in both_scored if row not in set(differing)]
+        share = 1 - len(differing) / len(both_scored)
+        head = both("sentiment.two.agree", share=f"{share:.1%}", count=f"{len(both_scored):,}") + (
+            both("sentiment.two.order") if differing else ""
+        )
+    else:
+        order, head = [*range(len(one.texts))], ""
+    rows = "".join(_row(one, two, row) for row in order[:SHOWN])
+    names = "".join(f'<th scope="col">{html.escape(label_of(spec.id))}</th>' for spec in specs)
+    return (
+        f"<p>{head}</p>"
+        f'<table class="plain"><thead><tr><th scope="col">{both("sentiment.file.head_line")}</th>'
+        f'<th scope="col">{both("sentiment.file.head_text")}</th>{names}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _class(results: Results, row: int) -> str:
+    best = results.best(row)
+    return best[0].lower() if best else ""
+
+
+def _sure(results: Results, row: int) -> float:
+    best = results.best(row)
+    return best[1] if best else 0.0
+
+
+def _row(one: Results, two: Results, row: int) -> str:
+    cells = ""
+    for results in (one, two):
+        best = results.best(row)
+        cells += f"<td>{class_name(best[0])} {best[1]:.1%}</td>" if best else "<td>–</td>"
+    differ = one.best(row) and two.best(row) and _class(one, row) != _class(two, row)
+    mark = " <strong>≠</strong>" if differ else ""
+    text = html.escape(short(one.texts[row]))
+    return f"<tr><td>{one.table.lines[row]}</td><td>{text}{mark}</td>{cells}</tr>"

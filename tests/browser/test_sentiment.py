@@ -1,0 +1,96 @@
+"""The sentiment tab beyond one text: words, a file up and down, two models; in both languages."""
+
+import csv
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import open_tab
+
+LONG = 90_000  # milliseconds: the first use of a model loads it
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "word"),
+    [
+        ("en-US", "The acting is fine, but the story never comes alive.", "never"),
+        ("ko-KR", "배우들 연기는 좋은데 이야기가 너무 지루해요.", "지루해요."),
+    ],
+)
+def test_the_words_that_did_it_are_marked_with_their_sign(open_page, locale, text, word):
+    page = open_page(locale)
+    open_tab(page, "sentiment")
+    page.fill("#sentiment-text textarea", text)
+    page.locator("#sentiment-why > button").click()
+    page.click("#sentiment-why-start")
+    marked = page.locator("#sentiment-why-result .word-for", has_text=word)
+    expect(marked).to_contain_text(re.compile(r"\+\d+"), timeout=LONG)
+    expect(page.locator("#sentiment-why-result")).to_contain_text(
+        "completeness error" if locale == "en-US" else "오차"
+    )
+    page.locator("#sentiment-python > button").click()
+    expect(page.locator("#sentiment-recipe")).to_contain_text("LayerIntegratedGradients")
+
+
+def test_a_korean_text_for_the_english_model_is_answered_with_a_warning(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentiment")
+    page.click("#sentiment-model input")
+    page.get_by_role("option", name="GenLab Sentiment (English)").click()
+    page.fill("#sentiment-text textarea", "정말 재미있는 영화였어요")
+    page.click("#sentiment-start")
+    expect(page.locator("#sentiment-status")).to_contain_text("다른 언어", timeout=LONG)
+
+
+@pytest.mark.parametrize(("locale", "encoding"), [("en-US", "utf-8"), ("ko-KR", "cp949")])
+def test_a_file_goes_up_and_comes_down_with_its_columns(open_page, tmp_path, locale, encoding):
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(
+        "no,review,answer\n1,정말 재미있고 감동적인 영화였어요.,긍정\n2,I loved every minute.,긍정\n"
+        "3,=cmd|calc,부정\n4,시간이 아까운 최악의 영화.,부정\n5,a,b,c,d\n".encode(encoding)
+    )
+    page = open_page(locale)
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-file-button").click()
+    page.set_input_files("#sentiment-file-upload input[type=file]", path)
+    expect(page.locator("#sentiment-file-column input")).to_have_value("review")
+    page.click("#sentiment-file-truth input")
+    page.get_by_role("option", name="answer").click()
+    page.click("#sentiment-file-start")
+    expect(page.locator("#sentiment-file-status .note").first).to_be_visible(timeout=LONG)
+    expect(page.locator("#sentiment-file-status")).to_contain_text("6")  # the row with five cells
+    expect(page.locator("#sentiment-file-measured")).to_contain_text(
+        "ECE" if locale == "ko-KR" else "calibration"
+    )
+    expect(page.locator("#sentiment-file-mapping textarea")).to_have_value(
+        "긍정 = positive, 부정 = negative"
+    )
+    with page.expect_download() as download:
+        page.click("#sentiment-file-download")
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:5] == ["no", "review", "answer", "sentiment", "sentiment_score"]
+    assert [row[3] for row in rows[1:]][::3] == ["positive", "negative"]
+    assert rows[3][1] == "'=cmd|calc"
+    assert len(rows) == 5
+
+
+def test_pasted_lines_go_through_two_models(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-two-button").click()
+    page.fill("#sentiment-two-lines textarea", "정말 재미있어요\n너무 지루해요")
+    page.click("#sentiment-two-second input")
+    page.get_by_role("option", name="GenLab Sentiment (English)").click()
+    page.click("#sentiment-two-start")
+    expect(page.locator("#sentiment-two-status")).to_contain_text("(English)", timeout=LONG)
+    expect(page.locator("#sentiment-two-result")).to_contain_text("답이 같아요", timeout=LONG)
+
+
+def test_nothing_given_is_said(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-file-button").click()
+    page.click("#sentiment-file-start")
+    expect(page.locator(".toast-body")).to_contain_text("아직 읽을 글이 없어요")
