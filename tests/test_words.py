@@ -66,7 +66,7 @@ def test_unknown_words_are_named_and_too_few_known_are_refused(cache):
     ):
         with pytest.raises(InvalidInput) as told:
             ask(cache, **values)
-        assert told.value.code == "invalid_unknown_words"
+        assert told.value.code == "invalid_no_vector"
         assert "unicorn" in told.value.params["words"]
 
 

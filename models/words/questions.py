@@ -31,7 +31,7 @@ def answer(vectors: WordVectors, request: WordsRequest) -> WordsFound:
     """Answer a question; words without a vector are named and left out.
 
     Raises:
-        InvalidInput: too few of the words are known (invalid_unknown_words).
+        InvalidInput: too few of the words are known (invalid_no_vector).
     """
     plus, minus = spelt(request.words), spelt(request.minus)
     found = {word: vector for word in [*plus, *minus] if (vector := vectors.word(word)) is not None}
@@ -39,7 +39,7 @@ def answer(vectors: WordVectors, request: WordsRequest) -> WordsFound:
     known = [word for word in plus if word in found]
     lost = request.question == "analogy" and unknown  # an analogy without one of its words is none
     if lost or len(known) < FEWEST[request.question]:
-        raise InvalidInput("invalid_unknown_words", words=", ".join(unknown) or ", ".join(plus))
+        raise InvalidInput("invalid_no_vector", words=", ".join(unknown) or ", ".join(plus))
     pieces = {word: vectors.pieces_of(word) for word in found if word not in vectors.keyed}
     if request.question == "odd":
         fits = centrality(found)

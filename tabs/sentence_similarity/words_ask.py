@@ -29,7 +29,7 @@ EXAMPLES = (
     (KOREAN, "nearest", "음악"),
     (KOREAN, "analogy", "아들 - 남자 + 여자"),
     (KOREAN, "odd", "엄마 아빠 동생 노래"),
-    (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 가수 여름 겨울 봄"),
+    (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 영상 여름 겨울 봄"),
 )
 
 

@@ -9,7 +9,7 @@ from tabs.sentence_similarity.show import NEIGHBOURS, cell, neighbours, note, nu
 from tabs.text import both
 
 TAB = "words"
-WIDTH, HEIGHT, EDGE = 480, 340, 36  # of a map, in its own units
+WIDTH, HEIGHT, EDGE = 380, 300, 30  # of a map, in its own units
 
 
 def answer(question: str, asked: str, found: WordsFound) -> str:
@@ -91,8 +91,13 @@ def learning(epoch: int, epochs: int, losses: Sequence[float], places: Places) -
         f'<div class="progress" role="progressbar" aria-label="{done} %" aria-valuenow="{done}">'
         f'<div style="width:{done}%"></div></div>'
     )
-    said = both("word2vec.epoch", epoch=epoch, epochs=epochs, loss=f"{losses[-1]:,.0f}")
+    said = both("word2vec.epoch", epoch=epoch, epochs=epochs, loss=_short(losses[-1]))
     return f"{word_map(places)}{bar}<p>{said}</p>{loss_curve(losses)}"
+
+
+def _short(loss: float) -> str:
+    """Three digits of a small loss, whole numbers of a large one."""
+    return f"{loss:,.0f}" if loss >= 100 else f"{loss:.3g}"
 
 
 def loss_curve(losses: Sequence[float]) -> str:
@@ -102,7 +107,7 @@ def loss_curve(losses: Sequence[float]) -> str:
     xs = _stretched([float(i) for i in range(len(losses))], 2, 238)
     ys = _stretched([-loss for loss in losses], 4, 46)
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-    first, last = f"{losses[0]:,.0f}", f"{losses[-1]:,.0f}"
+    first, last = _short(losses[0]), _short(losses[-1])
     return (
         '<svg viewBox="0 0 240 50" role="img" style="width:100%;max-width:20rem;height:3.5rem" '
         f'aria-label="{first} → {last}"><polyline points="{points}" fill="none" '

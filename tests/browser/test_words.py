@@ -39,7 +39,7 @@ def test_an_unknown_word_is_said(open_page):
     open_words(page)
     page.fill("#words-words textarea", "qwertyuiop")
     page.click("#words-start")
-    expect(page.locator(".toast-body")).to_contain_text("qwertyuiop", timeout=LONG)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("qwertyuiop", timeout=LONG)
 
 
 def test_a_training_is_saved_loaded_and_asked(open_page, tmp_path):
