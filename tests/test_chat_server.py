@@ -46,10 +46,10 @@ def real(tmp_path_factory):
 
 
 def _wait(url: str, server: subprocess.Popen) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while server.poll() is None and time.monotonic() < end:
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=5).close()
             return
         except OSError:
             time.sleep(0.2)
