@@ -60,8 +60,11 @@ def async_client(
     """
     options = _options(settings, api_key, base_url)
     outward = base_url and not settings.may_reach_inside
-    way = {"transport": OutwardTransport(certificates())} if outward else {"verify": certificates()}
-    return openai.AsyncOpenAI(**options, http_client=openai.DefaultAsyncHttpxClient(**way))
+    if outward:
+        http = openai.DefaultAsyncHttpxClient(transport=OutwardTransport(certificates()))
+    else:
+        http = openai.DefaultAsyncHttpxClient(verify=certificates())
+    return openai.AsyncOpenAI(**options, http_client=http)
 
 
 @cache
