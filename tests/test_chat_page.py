@@ -6,14 +6,26 @@ import pytest
 from models.cache import ModelCache
 from models.errors import InvalidInput
 from models.settings import Settings
+from tabs.chat.controls import Dials
 from tabs.chat.history import MOST, messages, text_of
 from tabs.chat.talk import View, again, answer, gone_on, note, undone
 from tabs.context import Context
 from tabs.text import STRINGS
 from tests.stub_server import DONE, WHOLE, StubServer, chunk
 
-# system prompt, model, model name, base URL, key, temperature, top_p, max new tokens, seed, samples
-DIALS = ["Be kind.", "openai", "", "", "sk-own", 0.5, 0.9, 20, 3, 1]
+_SET = {
+    "system_prompt": "Be kind.",
+    "model": "openai",
+    "model_name": "",
+    "base_url": "",
+    "api_key": "sk-own",
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "max_new_tokens": 20,
+    "seed": 3,
+    "num_return_sequences": 1,
+}
+DIALS = [_SET.get(name) for name in Dials._fields]  # the others are the model's own
 
 
 def turn(role: str, content) -> dict:

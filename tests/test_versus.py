@@ -11,7 +11,19 @@ from tabs.context import Context
 from tabs.text import STRINGS
 from tests.stub_server import WHOLE, StubServer, fault
 
-A = Dials("", "genlab/small-talk", "", "", "", 0, 0.95, 24, 7, 1)  # type: ignore[arg-type]
+_SET = {
+    "system_prompt": "",
+    "model": "genlab/small-talk",
+    "model_name": "",
+    "base_url": "",
+    "api_key": "",
+    "temperature": 0,
+    "top_p": 0.95,
+    "max_new_tokens": 24,
+    "seed": 7,
+    "num_return_sequences": 1,
+}
+A = Dials(*(_SET.get(name) for name in Dials._fields))  # type: ignore[arg-type]
 B = Own("genlab/small-talk", "", "", "", "", 0)  # type: ignore[arg-type]
 WITTY = "You are a witty assistant who jokes."
 FORMAL = "You are a professional assistant. Keep it formal."
