@@ -124,9 +124,13 @@ def defaults(spec: ModelSpec) -> tuple[str, str]:
     guidance, steps = own.get("guidance_scale", 7.5), own.get("num_inference_steps", 50)
     low, high = own.get("guidance_range", (1, 20))
     guidances = {1, guidance / 2, guidance, guidance * 2} if guidance > 1 else {low, 1, 2}
-    least, most = own.get("steps_range", (1, 100))
+    least, most = own.get("steps_range", (2, 100))
     few = range(1, max(steps, 4) + 1)
-    counts = {round(steps * share) for share in (0.1, 0.4, 1)} if steps > 8 else set(few)
+    counts = (
+        {round(steps * share) for share in (0.1, 0.4, 1)} | {max(least, 2)}
+        if steps > 8
+        else set(few)
+    )
     return (
         ", ".join(f"{g:g}" for g in sorted(guidances) if low <= g <= high),
         ", ".join(str(s) for s in sorted(counts) if least <= s <= most),
