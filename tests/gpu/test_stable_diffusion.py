@@ -98,7 +98,7 @@ def test_one_seed_is_one_picture_and_pndm_counts_its_repeated_step(cache):
     again, _ = draw(cache, seed=2)
     assert psnr(first.images[1], again.images[0]) >= 35
     steps = [e for e in events if isinstance(e, StepDone)]
-    assert (len(steps), steps[-1].total) == (8, 8)
+    assert (len(steps), steps[-1].total, first.batch) == (4, 8, 2)  # both pictures together
     assert any(e.preview for e in steps)
 
 
