@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 EVALUATIONS = {
+    "hub": "models.training.hub_evaluation",
     "scenes": "models.training.scenes.evaluation",
     "text": "models.training.text_evaluation",
 }

@@ -1,0 +1,115 @@
+"""What every encoder and classifier on this machine scores on public test sets.
+
+``python -m models.training.evaluate hub --data DIR``: STS-B and KorSTS dev (Spearman x 100), SST-2
+and NSMC dev (accuracy), as a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.base import ModelSpec, Scores, Task
+from models.cache import ModelCache
+from models.errors import ModelError
+from models.jobs import run
+from models.registry import models_of
+from models.requests import EncodeRequest, SentimentRequest
+from models.sentence_similarity.encoder import in_order
+from models.sentence_similarity.events import Encoded
+from models.settings import Settings
+from models.sources import is_here
+from models.training.corpora import require
+from models.training.sentiment.data import Labelled, nsmc, sst2_dev
+from models.training.word_vectors.evaluation import Pairs, sts_pairs
+
+
+def spearman(cache: ModelCache, spec: ModelSpec, pairs: Pairs) -> float:
+    """Spearman's correlation x 100 of an encoder's cosines with people's scores; no vector is a 0.
+
+    NaN where no sentence has one.
+    """
+    from scipy.stats import spearmanr
+
+    sentences = list(dict.fromkeys(s for left, right, _ in pairs for s in (left, right)))
+    ask = EncodeRequest.of(sentences=sentences)
+    parts = [event for event in run(cache, spec, ask) if isinstance(event, Encoded)]
+    vectors = np.nan_to_num(in_order(parts, len(sentences)))
+    row = {sentence: i for i, sentence in enumerate(sentences)}
+    cosines = [float(vectors[row[a]] @ vectors[row[b]]) for a, b, _ in pairs]
+    if len(set(cosines)) == 1:  # not a word is known
+        return float("nan")
+    return 100 * float(spearmanr(cosines, [score for *_, score in pairs]).statistic)
+
+
+def accuracy(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> float:
+    """Per cent of texts whose likeliest class is the right one of negative and positive."""
+    right = 0
+    for text, label in rows:
+        for event in run(cache, spec, SentimentRequest.of(text=text)):
+            if isinstance(event, Scores):
+                right += event.scores[0][0].lower() == ("negative", "positive")[int(label)]
+    return 100 * right / len(rows)
+
+
+def installed(task: Task) -> list[ModelSpec]:
+    """The catalogue's models of a task that can be loaded here without a key or a download."""
+    return [s for s in models_of(task) if not s.hosted and s.source != "none:" and is_here(s)]
+
+
+def rows(
+    specs: Sequence[ModelSpec], sets: dict[str, Callable[[ModelSpec], float]]
+) -> Iterator[str]:
+    """A line of the table for each model, with the seconds that it took."""
+    for spec in specs:
+        cells: list[str] = []
+        began = time.monotonic()
+        for figure in sets.values():
+            try:
+                cells.append(f"{figure(spec):.1f}".replace("nan", "–"))
+            except ModelError as problem:
+                cells.append(problem.code)
+        yield f"| {spec.id} | {' | '.join(cells)} | {time.monotonic() - began:.0f} |"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print both tables.
+
+    Args:
+        argv: Command line after "hub"; the process's own when None.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.evaluate hub", description=__doc__
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with the public texts")
+    parser.add_argument("--first", type=int, help="only so many rows of each set")
+    options = parser.parse_args(argv)
+    cache = ModelCache(Settings.read())
+    few = slice(options.first)
+    stsb = sts_pairs(require(options.data, "stsb_dev"))[few]
+    korsts = sts_pairs(require(options.data, "korsts_dev"))[few]
+    print(f"| encoder | STS-B dev (n={len(stsb)}) | KorSTS dev (n={len(korsts)}) | seconds |")
+    print("|---|---|---|---|")
+    sets: dict[str, Callable[[ModelSpec], float]] = {
+        "STS-B": lambda spec: spearman(cache, spec, stsb),
+        "KorSTS": lambda spec: spearman(cache, spec, korsts),
+    }
+    for line in rows(installed(Task.SENTENCE_SIMILARITY), sets):
+        print(line, flush=True)
+    sst2, films = sst2_dev(options.data)[few], nsmc(options.data, "dev")[few]
+    print(f"\n| classifier | SST-2 dev (n={len(sst2)}) | NSMC dev (n={len(films)}) | seconds |")
+    print("|---|---|---|---|")
+    sets = {
+        "SST-2": lambda spec: accuracy(cache, spec, sst2),
+        "NSMC": lambda spec: accuracy(cache, spec, films),
+    }
+    for line in rows(installed(Task.SENTIMENT), sets):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
