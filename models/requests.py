@@ -81,7 +81,7 @@ class ChatRequest(Request):
         seed: -1 draws one.
         num_return_sequences: how many samples of the answer.
         prefix: the answer's beginning, already there: only what follows it is told.
-        prefix_ids: the same as token ids, for models on this machine; goes before `prefix`.
+        prefix_ids: tokens of the answer after that, also there already; for models on this machine.
         alternatives: so many of the likeliest tokens are told with each token; 0 tells no tokens.
         model_name: which model of the server, for hosted models; "" takes the host's choice.
         base_url: the server the person named, for hosted models; "" takes the host's.
@@ -127,7 +127,7 @@ class NextTokenRequest(Request):
     as_message: bool = False
     system_prompt: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
     ids: TokenIds = ()
-    likeliest: Annotated[int, Field(ge=1, le=100)] = 20
+    likeliest: Annotated[int, Field(ge=1, le=100)] = 12
 
 
 class ServerModelsRequest(Request):

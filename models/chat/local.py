@@ -91,6 +91,9 @@ class TransformersChat:
     def _answer(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
         seed = drawn_seed(request.seed)
         asked = prompt(self._tokenizer, request, self._window)
+        if asked.begun and asked.begun[-1] in self._end_tokens():  # what is there is whole
+            yield ChatDone("stop", seed, len(asked.ids), 0, asked.notes)
+            return
         samples = {
             index: self._sample(asked, request, seed, index)
             for index in range(request.num_return_sequences)

@@ -96,9 +96,8 @@ def _plain(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 
 
 def _begun(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> tuple[int, ...]:
-    if request.prefix_ids:
-        return _known(tokenizer, request.prefix_ids)
-    return tuple(tokenizer(request.prefix, add_special_tokens=False)["input_ids"])
+    text = tokenizer(request.prefix, add_special_tokens=False)["input_ids"]
+    return (*text, *_known(tokenizer, request.prefix_ids))
 
 
 def _known(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...]) -> tuple[int, ...]:

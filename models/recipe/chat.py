@@ -8,14 +8,17 @@ from models.base import ModelSpec, Placement
 from models.chat.options import generation, hosted_messages, hosted_options
 from models.requests import ChatRequest
 
-_LOCAL = """\
+_LOAD = """\
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 {threads}source = {source!r}{where}
 tokenizer = AutoTokenizer.from_pretrained(source)
 model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.{dtype}).to({device!r})
+"""
 
+_LOCAL = """\
+{load}
 {inputs}
 for seed in {seeds}:
     torch.manual_seed(seed)
@@ -40,6 +43,12 @@ inputs = tokenizer.apply_chat_template(
 _CONTINUE = """\
 text = {text}
 inputs = tokenizer(text, return_tensors="pt")  # no chat template: the text is continued"""
+
+_BEGUN = """
+# It goes on from the beginning of an answer that is there already.
+begun = tokenizer({prefix!r}, add_special_tokens=False)["input_ids"] + {ids}
+inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([begun])], -1)
+inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])"""
 
 _HOSTED = """\
 from openai import OpenAI
@@ -79,21 +88,29 @@ def python(
             client=_client(request), messages=messages, model=request.model_name, options=shown
         )
     if "plain_continuation" in values:
-        inputs = _CONTINUE.format(text=_literal(request.messages[-1].content))
+        inputs = _CONTINUE.format(text=literal(request.messages[-1].content))
     else:
         inputs = _CHAT.format(messages=_messages(request.turns(left_out)))
+    if request.prefix or request.prefix_ids:
+        inputs += _BEGUN.format(prefix=request.prefix, ids=list(request.prefix_ids))
     options = generation(request, int(values.get("room", request.max_new_tokens)))
-    threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
-    starter = spec.source.startswith("starter:")
     return _LOCAL.format(
-        threads=threads,
+        load=load(spec, placement),
+        inputs=inputs,
+        seeds=[request.seed + k for k in range(request.num_return_sequences)],
+        options=",\n        ".join(f"{name}={value!r}" for name, value in options.items()),
+    )
+
+
+def load(spec: ModelSpec, placement: Placement) -> str:
+    """The lines that bring `tokenizer` and `model` into memory."""
+    starter = spec.source.startswith("starter:")
+    return _LOAD.format(
+        threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
         source=f"models/starter/{spec.name}" if starter else spec.name,
         where="  # run this in GenLab's folder" if starter else "",
         dtype=placement.dtype,
         device=placement.device,
-        inputs=inputs,
-        seeds=[request.seed + k for k in range(request.num_return_sequences)],
-        options=",\n        ".join(f"{name}={value!r}" for name, value in options.items()),
     )
 
 
@@ -107,9 +124,10 @@ def _client(request: ChatRequest) -> str:
 
 
 def _messages(turns: list[dict[str, str]]) -> str:
-    return "[\n" + "".join(f"    {_literal(turn, 4)},\n" for turn in turns) + "]"
+    return "[\n" + "".join(f"    {literal(turn, 4)},\n" for turn in turns) + "]"
 
 
-def _literal(value: Any, indent: int = 0) -> str:
+def literal(value: Any, indent: int = 0) -> str:
+    """A value as Python, its lines indented."""
     text = pformat(value, width=96, sort_dicts=False)
     return text.replace("\n", "\n" + " " * indent)

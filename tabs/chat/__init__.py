@@ -7,6 +7,7 @@ talk.py       one answer, from the person's message to the recipe behind it
 facts.py      the line under it: tokens, speed, cost
 shelf.py      conversations, kept in the browser (shelf.js), and their files (conversations.py)
 versus.py     two answers to one message, side by side
+dice_*.py     behind the answers: every token with what else could have come; dice_next.py: throw it yourself
 endpoint.py   the same for programs: /chat
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.chat import controls, endpoint, shelf, talk, versus
+from tabs.chat import controls, dice_answers, dice_next, endpoint, shelf, talk, versus
 from tabs.context import Context
 from tabs.events import line
 from tabs.parts import LATEX, bind_stop, examples_box, how_it_works, recipe_box, stop_button
@@ -63,12 +64,15 @@ def build(context: Context) -> None:
         dials = controls.build(context)
     with examples:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
-    view = talk.View(chatbot, message, status, go_on, samples, code)
+    looks = dice_answers.build(context, dials)
+    dice_next.build(context, dials)
+    view = talk.View(chatbot, message, status, go_on, samples, code, looks.newest)
     events = _talking(context, view, dials, start)
     stopped = bind_stop(stop, events, status, line(both("page.stopped")))
     for ended in (stopped.then, *(event.failure for event in events)):
         shelf.give_back(ended, chatbot, message, go_on)
     kept.bind(chatbot, dials, events, [status, go_on, samples, code])
+    dice_answers.show_newest(looks, [*events, stopped])
     versus.build(context, dials)
     endpoint.build(context)
 

@@ -31,6 +31,8 @@ class Dials(NamedTuple):
     max_new_tokens: gr.Slider
     seed: gr.Number
     num_return_sequences: gr.Slider
+    top_k: gr.Slider
+    alternatives: gr.Slider
 
 
 def build(context: Context) -> Dials:
@@ -59,6 +61,7 @@ def build(context: Context) -> Dials:
             _slider("top_p", (0.05, 1, 0.05), _own(spec, "top_p")),
             _slider("max_new_tokens", (1, 1024, 1), _own(spec, "max_new_tokens")),
         )
+        top_k = _slider("top_k", (0, 100, 1), 0)
         seed = gr.Number(
             label=t("chat.seed"),
             info=t("chat.seed_info"),
@@ -68,12 +71,13 @@ def build(context: Context) -> Dials:
             elem_id="chat-seed",
         )
         samples = _slider("num_return_sequences", (1, 8, 1), 1)
+        alternatives = _slider("alternatives", (0, 20, 1), 8)
     follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **follows)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
     model.change(lambda picked: _shown_of(context, picked), model, [about, server_box], **follows)
     model.input(lambda picked: _dials_of(context, picked), model, [*shape], **follows)
-    return Dials(system_prompt, model, *hosted, *shape, seed, samples)
+    return Dials(system_prompt, model, *hosted, *shape, seed, samples, top_k, alternatives)
 
 
 def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:

@@ -14,6 +14,7 @@ from models.errors import InvalidInput
 from models.recipe.chat import python
 from models.requests import ChatRequest
 from tabs.chat.controls import Dials
+from tabs.chat.dice_record import Answers
 from tabs.chat.facts import facts
 from tabs.chat.history import messages, text_of
 from tabs.context import Context
@@ -35,6 +36,7 @@ class View(NamedTuple):
     go_on: gr.Button
     samples: gr.HTML
     code: gr.Code
+    newest: gr.State  # what the dice panel remembers of the answer
 
 
 def frame(**changes: Any) -> Frame:
@@ -91,9 +93,12 @@ def answer(
         spec, ask = asked(context, messages(history), message, dials)
     turns = [*messages(history), {"role": "user", "content": ask.messages[-1].content}]
     reply = _Answer([prefix] * ask.num_return_sequences)
+    dice = Answers.to(spec, ask)
     yield _begun(turns, before, repeated)
+    yield frame(newest=dice)
     try:
         for event in follow(context, spec, ask, request):
+            dice.take(event)
             yield from _shown(event, context, spec, ask, turns, reply)
     except gr.Error:
         yield _failed(turns, reply, before, repeated)

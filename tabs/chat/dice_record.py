@@ -1,0 +1,122 @@
+"""What a visitor's dice panel remembers of an answer: every token with what else could have come.
+
+It lives in the visitor's own session state and nowhere else, without any key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.base import ChatDone, Event, ModelSpec, TextDelta
+from models.chat.events import Alternative, Token
+from models.requests import ChatRequest
+
+MOST_SAMPLES = 16  # of one question: the oldest branches make room
+MOST_ANSWERS = 12  # questions of one session
+
+
+@dataclass(slots=True)
+class Sample:
+    """One answer: deltas as they came.
+
+    Attributes:
+        deltas: a text and the tokens it is made of.
+        branch: for one that goes on from another: (its number, the token's place), else None.
+    """
+
+    deltas: list[TextDelta] = field(default_factory=list[TextDelta])
+    branch: tuple[int, int] | None = None
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All tokens in order; empty where none were told."""
+        return [token for delta in self.deltas for token in delta.tokens]
+
+    @property
+    def text(self) -> str:
+        """All text."""
+        return "".join(delta.text for delta in self.deltas)
+
+
+@dataclass(slots=True, eq=False)
+class Answers:
+    """The answers to one question: samples side by side, and branches of them.
+
+    Attributes:
+        spec: the model.
+        ask: the request, without a key; its seed as it was asked.
+        samples: in the order they were made.
+    """
+
+    spec: ModelSpec
+    ask: ChatRequest
+    samples: list[Sample]
+
+    @classmethod
+    def to(cls, spec: ModelSpec, ask: ChatRequest) -> "Answers":
+        """To a question that is being asked."""
+        kept = ask.model_copy(update={"api_key": None})
+        begun = [TextDelta(ask.prefix)] if ask.prefix else []
+        return cls(spec, kept, [Sample([*begun]) for _ in range(ask.num_return_sequences)])
+
+    @property
+    def question(self) -> str:
+        """What the person said."""
+        return self.ask.messages[-1].content
+
+    def take(self, event: Event) -> None:
+        """Note what came: text with its tokens, and the seed that was drawn."""
+        if isinstance(event, TextDelta):
+            self.samples[event.index].deltas.append(event)
+        elif isinstance(event, ChatDone) and event.seed is not None:
+            self.ask = self.ask.model_copy(update={"seed": event.seed})
+
+    def branch(self, number: int, place: int, instead: Alternative) -> Sample:
+        """A new sample: sample `number` up to a place, and another token there.
+
+        Args:
+            number: of the sample.
+            place: of the token in it.
+            instead: one of that token's alternatives.
+        """
+        parent = self.samples[number]
+        new = Sample(_until(parent.deltas, place, instead), (number, place))
+        if len(self.samples) >= MOST_SAMPLES:
+            oldest = next((s for s in self.samples if s.branch), self.samples[0])
+            self.samples.remove(oldest)
+        self.samples.append(new)
+        return new
+
+
+def _until(deltas: list[TextDelta], place: int, instead: Alternative) -> list[TextDelta]:
+    """The deltas before a token's place, and the other token in one of its own."""
+    kept: list[TextDelta] = []
+    for delta in deltas:
+        if place < len(delta.tokens):
+            break
+        kept.append(delta)
+        place -= len(delta.tokens)
+    else:
+        raise IndexError(place)
+    drawn = delta.tokens[place]
+    other = replace(drawn, text=instead.text, id=instead.id, raw=instead.raw, chance=instead.chance)
+    whole = "" if "⟨" in instead.text else instead.text  # the rest of a letter comes with the next
+    return [*kept, TextDelta(whole, delta.index, (*delta.tokens[:place], other))]
+
+
+def companions(samples: Sequence[Sample]) -> list[list[int]]:
+    """For each token of each sample, with how many other samples it shares all up to it."""
+    keys = [
+        [token.id if token.id is not None else token.text for token in s.tokens] for s in samples
+    ]
+    return [
+        [sum(other[: at + 1] == own[: at + 1] for other in keys) - 1 for at in range(len(own))]
+        for own in keys
+    ]
+
+
+def remembered(answers: list[Answers], new: Any) -> list[Answers]:
+    """The session's answers with the newest, of which the oldest go."""
+    if not isinstance(new, Answers) or any(new is one for one in answers):
+        return answers
+    return [*answers, new][-MOST_ANSWERS:]
