@@ -112,6 +112,14 @@ class ChatRequest(Request):
         return [*(system if self.system_prompt.strip() else []), *turns]
 
 
+class Shape(Request):
+    """What bends a distribution before a draw: as in ChatRequest, by default nothing."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
 class NextTokenRequest(Request):
     """What the model on this machine says about the one token that comes next.
 

@@ -1,4 +1,4 @@
-"""The app as a program uses it: four endpoints over gradio_client, and plain HTTP beside them."""
+"""The app as a program uses it: its endpoints over gradio_client, and plain HTTP beside them."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ def korean(server):
     return Client(server.url, verbose=False, headers={"accept-language": "ko-KR,ko;q=0.9"})
 
 
-def test_the_four_endpoints_have_their_parameters(client):
+def test_the_endpoints_have_their_parameters(client):
     api = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
     names = {name: [p["parameter_name"] for p in api[name]["parameters"]] for name in api}
     required = {
@@ -61,6 +61,7 @@ def test_the_four_endpoints_have_their_parameters(client):
         "/explain_sentiment": ["text", "model", "label", "method"],
         "/analyze_sentiments": ["texts", "model"],
         "/compare_sentences": ["sentence_a", "sentence_b", "model"],
+        "/next_token": ["text", "model", "temperature", "top_p", "top_k", "k"],
     }
     assert required == {
         "/chat": ["message"],
@@ -69,7 +70,19 @@ def test_the_four_endpoints_have_their_parameters(client):
         "/explain_sentiment": ["text"],
         "/analyze_sentiments": ["texts"],
         "/compare_sentences": ["sentence_a", "sentence_b"],
+        "/next_token": ["text"],
     }
+
+
+def test_the_next_token_is_a_table_of_probabilities(client):
+    flat = client.predict("Hello", k=5, api_name="/next_token")
+    assert [set(row) for row in flat] == [{"token", "id", "raw", "chance"}] * 5
+    assert [row["raw"] for row in flat] == sorted((row["raw"] for row in flat), reverse=True)
+    assert all(row["raw"] == row["chance"] for row in flat)
+    sharp = client.predict("Hello", temperature=0.5, top_k=2, k=5, api_name="/next_token")
+    assert [row["raw"] for row in sharp] == [row["raw"] for row in flat]
+    assert sum(row["chance"] for row in sharp[:2]) == pytest.approx(1)
+    assert [row["chance"] for row in sharp[2:]] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +172,8 @@ def test_bad_text_gets_one_clear_sentence(client, korean, endpoint, kind):
     [
         ("/chat", {"message": "hi", "temperature": 99}),
         ("/chat", {"message": "hi", "max_new_tokens": 10**9}),
+        ("/next_token", {"text": "hi", "top_p": 0}),
+        ("/next_token", {"text": "hi", "k": 10**9}),
         ("/chat", {"message": "hi", "model": "no such model"}),
         ("/chat", {"message": "hi", "history": "not a list"}),
         ("/chat", {"message": "hi", "history": [{"role": "system", "content": "x"}]}),

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from models.base import NextToken, Placement, Task, TextDelta
+from models.base import ChatDone, NextToken, Placement, Task, TextDelta
 from models.cache import ModelCache
 from models.chat.chances import chances
 from models.chat.events import Alternative, Token
@@ -21,6 +21,7 @@ from tabs.chat import dice_answers, dice_next
 from tabs.chat.controls import Dials
 from tabs.chat.dice_record import MOST_ANSWERS, Answers, Sample, companions, remembered
 from tabs.chat.dice_view import answers_view, details, percent, strip, visible
+from tabs.chat.talk import note
 from tabs.context import Context
 
 STARTER = find(Task.CHAT, "genlab/small-talk")
@@ -123,6 +124,23 @@ def test_an_answer_without_probabilities_says_so():
 
 def test_small_probabilities_are_told_from_none():
     assert [percent(p) for p in (0, 1e-9, 0.12345)] == ["0 %", "< 0.01 %", "12.35 %"]
+
+
+# ---------------------------------------------------------------- what is left out
+
+
+def test_messages_that_the_template_leaves_out_are_told_and_quoted(context):
+    """The starter's own template shows it the newest seven messages."""
+    turns = [{"role": ("user", "assistant")[k % 2], "content": f"say {k}"} for k in range(9)]
+    request = ChatRequest.of(messages=turns, max_new_tokens=1, seed=1)
+    done = next(e for e in run(context.cache, STARTER, request) if isinstance(e, ChatDone))
+    assert done.notes == ("turns_left_out:2",)
+    said = note(done.notes[0], request)
+    assert "the oldest 2 messages" in said
+    assert "up to “say 1”" in said
+    seven = ChatRequest.of(messages=turns[2:], max_new_tokens=1, seed=1)
+    alone = next(e for e in run(context.cache, STARTER, seven) if isinstance(e, ChatDone))
+    assert (alone.notes, alone.prompt_tokens) == ((), done.prompt_tokens)
 
 
 # ---------------------------------------------------------------- what is done

@@ -5,6 +5,7 @@ prompt.py    conversation -> token ids, within the model's window
 decoding.py  token ids -> more token ids, one at a time; token ids -> text that is whole
 hosted.py    OpenAIChat: asking.py puts the request, reading.py reads the stream, faults.py names faults
 prices.py    what an answer cost, by prices.toml
+kept.py      what a model worked out about a conversation so far, for its next turn
 options.py   a request's parameters in each library's own words
 events.py    what is told: text, tokens with their probabilities, logits
 dice.py      the probabilities behind a drawn token; chances.py the same from logits, in numpy

@@ -12,6 +12,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from models.chat.kept import Kept
+
 _BROKEN = "\ufffd"  # what a decoder writes for bytes that are not a letter yet
 
 
@@ -32,7 +34,11 @@ class Step(NamedTuple):
 
 
 def tokens(
-    model: PreTrainedModel, inputs: dict[str, torch.Tensor], seed: int, **options: Any
+    model: PreTrainedModel,
+    inputs: dict[str, torch.Tensor],
+    seed: int,
+    kept: Kept | None = None,
+    **options: Any,
 ) -> Iterator[Step]:
     """Yield the answer's tokens one at a time, the end token among them.
 
@@ -44,10 +50,18 @@ def tokens(
         model: a causal language model.
         inputs: input_ids and attention_mask, each (1, tokens), on the model's device.
         seed: of the draw.
+        kept: what is known of earlier conversations, and where what becomes known goes.
         **options: as `options.generation` gives them.
     """
-    generator = torch.Generator(model.device).manual_seed(seed)
-    return model.generate(**inputs, **options, custom_generate=_decode, generator=generator)  # type: ignore[return-value]
+    known = kept.take(inputs["input_ids"][0].tolist()) if kept is not None else None
+    return model.generate(  # type: ignore[return-value]
+        **inputs,
+        **options,
+        **({} if known is None else {"past_key_values": known}),
+        custom_generate=_decode,
+        generator=torch.Generator(model.device).manual_seed(seed),
+        kept=kept,
+    )
 
 
 def _decode(
@@ -57,29 +71,38 @@ def _decode(
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     generator: torch.Generator,
+    kept: Kept | None,
     **model_kwargs: Any,
 ) -> Iterator[Step]:
     # The steps of transformers' GenerationMixin._sample for one sequence, token by token.
+    known = model_kwargs.get("past_key_values")
+    length = known.get_seq_length() if known is not None else 0
+    step = {"is_first_iteration": True, "next_sequence_length": input_ids.shape[1] - length}
     sampled = bool(generation_config.do_sample)
-    first = True
-    while True:
-        step = {"is_first_iteration": True} if first else {"next_sequence_length": 1}
-        prepared = model.prepare_inputs_for_generation(input_ids, **step, **model_kwargs)
-        outputs = model(**prepared, return_dict=True)
-        first = False
-        model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
-        logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
-        del outputs
-        scores = logits_processor(input_ids, logits)
-        if sampled:
-            chances = torch.softmax(scores, dim=-1)
-            token = torch.multinomial(chances, num_samples=1, generator=generator)
-        else:
-            token = scores.argmax(dim=-1, keepdim=True)
-        input_ids = torch.cat([input_ids, token], dim=-1)
-        yield Step(int(token), logits[0], scores[0], sampled)
-        if bool(stopping_criteria(input_ids, None).all()):  # type: ignore[arg-type]
-            return
+    whole = False
+    try:
+        while True:
+            whole = False
+            prepared = model.prepare_inputs_for_generation(input_ids, **step, **model_kwargs)
+            outputs = model(**prepared, return_dict=True)
+            step = {"next_sequence_length": 1}
+            model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
+            logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
+            del outputs
+            scores = logits_processor(input_ids, logits)
+            if sampled:
+                chances = torch.softmax(scores, dim=-1)
+                token = torch.multinomial(chances, num_samples=1, generator=generator)
+            else:
+                token = scores.argmax(dim=-1, keepdim=True)
+            input_ids = torch.cat([input_ids, token], dim=-1)
+            whole = True
+            yield Step(int(token), logits[0], scores[0], sampled)
+            if bool(stopping_criteria(input_ids, None).all()):  # type: ignore[arg-type]
+                return
+    finally:
+        if kept is not None and whole:  # not what an error left half done
+            kept.give(input_ids[0].tolist(), model_kwargs.get("past_key_values"))
 
 
 class TextOf:

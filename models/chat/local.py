@@ -16,6 +16,7 @@ from models.base import ChatDone, ModelSpec, NextToken, Placement, Stop, TextDel
 from models.chat import dice
 from models.chat.decoding import TextOf, tokens
 from models.chat.events import Token
+from models.chat.kept import Kept
 from models.chat.options import generation
 from models.chat.pieces import pieces
 from models.chat.prompt import Prompt, next_token_prompt, prompt
@@ -37,6 +38,8 @@ class TransformersChat:
         self._model = model.eval()
         self._tokenizer = tokenizer
         self._window = token_limit(model, tokenizer)
+        # Rounded more coarsely, what is kept could turn a draw: the same seed gave another answer.
+        self._kept = Kept() if model.dtype == torch.float32 else None
 
     @classmethod
     def load(
@@ -122,7 +125,8 @@ class TransformersChat:
         text = TextOf(self._tokenizer, asked.begun)
         ends = self._end_tokens()
         inputs = asked.inputs(self._model.device)
-        steps = tokens(self._model, inputs, seed + index, **options)
+        kept = None if index else self._kept  # a conversation goes on from the first sample
+        steps = tokens(self._model, inputs, seed + index, kept, **options)
         held: list[Token] = []  # of a letter that is not whole
         for count, step in enumerate(steps, 1):
             if request.alternatives:

@@ -1,11 +1,14 @@
-"""The tab for programs: /chat."""
+"""The tab for programs: /chat and /next_token."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import gradio as gr
 
-from models.base import TextDelta
+from models.base import NextToken, TextDelta
+from models.chat.chances import chances
+from models.requests import Shape
+from tabs.chat import dice_next
 from tabs.chat.history import messages
 from tabs.chat.talk import asked
 from tabs.context import Context
@@ -50,3 +53,41 @@ def build(context: Context) -> None:
             yield text  # also while waiting: only at a yield can a caller who left be noticed
 
     gr.api(chat, api_name="chat")
+    gr.api(_next_token(context), api_name="next_token")
+
+
+def _next_token(context: Context) -> Callable[..., Any]:
+    def next_token(
+        text: str,
+        model: str = "auto",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        k: int = 10,
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> list[dict[str, Any]]:
+        """What a model on this machine says about the token that comes after a text.
+
+        Returns:
+            The `k` likeliest tokens, the likeliest first: {"token", "id", "raw", "chance"}, its
+            probability before and after temperature, top_p and top_k (0 sets no limit).
+        """
+        with told(request):
+            shape = Shape.of(temperature=temperature, top_p=top_p, top_k=top_k)
+            spec, ask = dice_next.asked(context, model, {"text": text, "likeliest": k})
+        rows: list[dict[str, Any]] = []
+        for event in follow(context, spec, ask, request):
+            if isinstance(event, NextToken):
+                raw, chance = chances(event.logits), chances(event.logits, **shape.model_dump())
+                rows = [
+                    {
+                        "token": one.text,
+                        "id": one.id,
+                        "raw": float(raw[one.id]),
+                        "chance": float(chance[one.id]),
+                    }
+                    for one in event.likeliest
+                ]
+        return rows
+
+    return next_token

@@ -22,6 +22,7 @@ from tabs.events import follow, line, told, waiting_line
 from tabs.text import STRINGS, both
 
 EVERY = 0.05  # seconds between two updates of the page
+_QUOTE = 60  # letters of a message that is quoted
 _OURS = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
@@ -178,7 +179,7 @@ def _shown(
             samples=_cards(reply.texts),
             go_on=gr.update(visible=done.finish_reason != "stop"),
             status=facts(context.settings, ask, event, done)
-            + "".join(note(code) for code in done.notes),
+            + "".join(note(code, ask) for code in done.notes),
             code=python(spec, repeat, event.placement, done.notes),
         )
     elif not reply.shown and (wait := waiting_line(event)):
@@ -198,9 +199,18 @@ def _cards(texts: list[str]) -> Any:
     return gr.update(value=f'<div class="samples">{cards}</div>', visible=len(texts) > 1)
 
 
-def note(code: str) -> str:
-    """What a person should know about how the request was done, as HTML."""
+def note(code: str, ask: ChatRequest | None = None) -> str:
+    """What a person should know about how the request was done, as HTML.
+
+    Args:
+        code: of [notes] in tabs/text.
+        ask: the request; of messages that were left out, the last one is quoted from it.
+    """
     name, _, value = code.partition(":")
+    if name == "turns_left_out" and ask is not None:
+        last = ask.messages[int(value) - 1].content
+        quote = last if len(last) <= _QUOTE else last[:_QUOTE] + "…"
+        return f'<p class="note">{both("notes.turns_left_out_to", value=value, last=quote)}</p>'
     if value == "max_completion_tokens":  # it was sent under its older name: nothing was lost
         return ""
     field_name = f"fields.{_OURS.get(value, value)}"
