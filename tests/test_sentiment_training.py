@@ -88,9 +88,9 @@ def test_adapter_of_enough_rank_keeps_the_whole_change() -> None:
     name = "bert.encoder.layer.3.output.dense"
     with torch.no_grad():
         trained.get_submodule(name).weight[0] += 0.5
-    adapter = english.as_adapter(trained, 2).merge_and_unload()
+    adapter = english.as_adapter(trained, ["A good film.", "A bad film."], 2).merge_and_unload()
     torch.testing.assert_close(
-        adapter.get_submodule(name).weight, trained.get_submodule(name).weight, atol=1e-5, rtol=0
+        adapter.get_submodule(name).weight, trained.get_submodule(name).weight, atol=1e-4, rtol=0
     )
     assert torch.equal(adapter.classifier.weight, trained.classifier.weight)
     assert not torch.equal(adapter.classifier.weight, before.classifier.weight)
@@ -125,7 +125,7 @@ def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_pa
     lines = [text for text, _ in rows]
     model = english.new_model()
     english.fit(model, rows, 8, rate=3e-4)
-    model = english.as_adapter(model)
+    model = english.as_adapter(model, lines)
     before = loop.predict(model, english.tokenised(lines), 0)
     assert ((before[:, 1] > before[:, 0]) == [label for _, label in rows]).mean() >= 0.9
     english.save(model, 2.0, tmp_path)
