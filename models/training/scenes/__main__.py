@@ -17,6 +17,7 @@ from models.training.scenes.export import load_pipeline
 from models.training.scenes.reading import teach_reading
 from models.training.scenes.text import new_tokenizer
 
+FRESH_READING_STEPS = 700
 STARTER = Path(__file__).resolve().parents[2] / "starter" / "scenes"
 
 
@@ -30,7 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's own")
     parser.add_argument("--autoencoder-steps", type=int, default=2600)
     parser.add_argument("--decoder-steps", type=int, default=1200, help="polish the decoder alone")
-    parser.add_argument("--reading-steps", type=int, default=700, help="the text model by itself")
+    parser.add_argument("--reading-steps", type=int, help="the text model by itself (fresh: 700)")
     parser.add_argument("--pictures", type=int, default=200_000, help="the UNet's training length")
     parser.add_argument("--minutes", type=float, default=math.inf, help="its limit in time")
     parser.add_argument("--batch", type=int, default=32)
@@ -54,15 +55,16 @@ def trained_autoencoder(options: argparse.Namespace, device: torch.device) -> Au
     return model.to(device).eval().requires_grad_(False)
 
 
-def begin(trainer: Trainer, pipeline: StableDiffusionPipeline | None, reading_steps: int) -> None:
-    """Takes over a finished pipeline's weights, or teaches a fresh text model to read first."""
+def begin(trainer: Trainer, pipeline: StableDiffusionPipeline | None, steps: int | None) -> None:
+    """Takes over a finished pipeline's weights, and teaches the text model to read first."""
     if pipeline:
         trainer.start_from(pipeline.text_encoder, pipeline.unet)
         trainer.scaling_factor = pipeline.vae.config.scaling_factor
-        return
-    share = teach_reading(trainer.model.text_encoder, trainer.tokenizer, reading_steps)
-    print(f"reading: {share:.1%} of a caption's facts right", flush=True)
-    trainer.start_from(trainer.model.text_encoder, trainer.model.unet)
+    steps = (0 if pipeline else FRESH_READING_STEPS) if steps is None else steps
+    if steps:
+        share = teach_reading(trainer.model.text_encoder, trainer.tokenizer, steps)
+        print(f"reading: {share:.1%} of a caption's facts right", flush=True)
+        trainer.start_from(trainer.model.text_encoder, trainer.model.unet)
 
 
 def main(words: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL
 from models.training.scenes.autoencoder import to_tensor
 from models.training.scenes.captions import LANGUAGES, caption
 from models.training.scenes.drawing import draw_all
+from models.training.scenes.reading import CHOICES, UNNAMED, facts
 from models.training.scenes.world import Picture, sample
 
 MIX = {"single": 0.2, "pair": 0.5, "scene": 0.3}  # pairs are learned last and need most
@@ -43,12 +44,15 @@ class Bank:
         """The spread of all latents: 1 / `scaling_factor`."""
         return torch.cat([latents.flatten() for latents in self._latents.values()]).std().item()
 
-    def batch(self, count: int, rng: random.Random) -> tuple[torch.Tensor, list[str]]:
-        """Latents (count, 4, 16, 16) with a fresh caption each, a tenth of them empty."""
-        rows, texts = [], []
+    def batch(self, count: int, rng: random.Random) -> tuple[torch.Tensor, list[str], torch.Tensor]:
+        """Latents (count, 4, 16, 16), a fresh caption each, a tenth of them empty, and its facts."""
+        rows, texts, answers = [], [], []
         for kind in rng.choices(list(MIX), list(MIX.values()), k=count):
             index = rng.randrange(len(self._pictures[kind]))
             rows.append(self._latents[kind][index])
-            words = caption(self._pictures[kind][index], rng, rng.choice(LANGUAGES)).text
-            texts.append("" if rng.random() < EMPTY_SHARE else words)
-        return torch.stack(rows), texts
+            picture = self._pictures[kind][index]
+            named = caption(picture, rng, rng.choice(LANGUAGES))
+            empty = rng.random() < EMPTY_SHARE
+            texts.append("" if empty else named.text)
+            answers.append([UNNAMED] * len(CHOICES) if empty else facts(picture, named))
+        return torch.stack(rows), texts, torch.tensor(answers)

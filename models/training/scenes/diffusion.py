@@ -21,11 +21,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from models.training.scenes.bank import Bank
 from models.training.scenes.export import export, new_scheduler
 from models.training.scenes.progress import Progress, load_state, save_whole
+from models.training.scenes.reading import Reader
 from models.training.scenes.samples import save_samples
 from models.training.scenes.text import WIDTH, known_words, new_text_encoder, tokens
 
 WIDTHS = (32, 64, 96)
 MIN_SNR_GAMMA = 5.0
+READING_WEIGHT = 0.02  # keeps the facts at their places while the denoiser pulls at the text model
 NOISIER = 0.6  # times are drawn as u ** 0.6 of the schedule, u uniform
 DECAY_SHARE = 0.3  # the learning rate falls to zero over the last part
 
@@ -69,13 +71,9 @@ class Denoiser(nn.Module):
         super().__init__()
         self.text_encoder, self.unet = text_encoder, unet
 
-    def forward(self, noisy: torch.Tensor, time: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """The predicted velocity of latents (count, 4, 16, 16) under token ids."""
-        return self.unet(noisy, time, self.text_encoder(ids)[0]).sample
-
 
 def denoising_loss(
-    model: Denoiser, latents: torch.Tensor, ids: torch.Tensor, alphas: torch.Tensor
+    unet: UNet2DConditionModel, latents: torch.Tensor, states: torch.Tensor, alphas: torch.Tensor
 ) -> torch.Tensor:
     """The squared error of the predicted velocity at random times, weighted by min(SNR + 1, gamma).
 
@@ -88,7 +86,7 @@ def denoising_loss(
     kept = alphas[time].view(-1, 1, 1, 1)
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
     velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
-    made = model(noisy.contiguous(memory_format=torch.channels_last), time, ids)
+    made = unet(noisy.contiguous(memory_format=torch.channels_last), time, states).sample
     signal = alphas[time] / (1 - alphas[time])
     weight = (signal + 1).clamp(max=MIN_SNR_GAMMA) / (signal + 1)
     return (weight * F.mse_loss(made, velocity, reduction="none").mean((1, 2, 3))).mean()
@@ -113,8 +111,10 @@ class Trainer:
         self.model = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device)
         self.average = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device).eval()
         self.average.load_state_dict(self.model.state_dict())
+        self.reader = Reader().to(self.device)
+        self.parameters = [*self.model.parameters(), *self.reader.parameters()]
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), fused=True
+            self.parameters, lr=plan.learning_rate, betas=(0.9, 0.99), fused=True
         )
         self.step = 0
         self.scaling_factor: float | None = None
@@ -133,6 +133,7 @@ class Trainer:
             return False
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        self.reader.load_state_dict(state["reader"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.scaling_factor = state["step"], state["scaling_factor"]
         return True
@@ -142,6 +143,7 @@ class Trainer:
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
+            "reader": self.reader.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "scaling_factor": self.scaling_factor,
@@ -156,15 +158,19 @@ class Trainer:
         words = json.dumps(known_words(), ensure_ascii=False, indent=0)
         (folder / "words.json").write_text(words + "\n")
 
-    def learn(self, latents: torch.Tensor, texts: list[str], share: float) -> torch.Tensor:
-        """One step on a batch of unscaled latents, `share` of all done; returns its loss."""
+    def learn(
+        self, latents: torch.Tensor, texts: list[str], answers: torch.Tensor, share: float
+    ) -> torch.Tensor:
+        """One step on a `Bank.batch`, `share` of all done; returns the denoiser's loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * rate_at(self.step, share)
         ids = tokens(self.tokenizer, texts, self.device)
-        loss = denoising_loss(self.model, latents * self.scaling_factor, ids, self.alphas)
+        states = self.model.text_encoder(ids)[0]
+        loss = denoising_loss(self.model.unet, latents * self.scaling_factor, states, self.alphas)
+        reading, _ = self.reader(states, answers.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        (loss + READING_WEIGHT * reading).backward()
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():

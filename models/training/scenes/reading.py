@@ -1,7 +1,8 @@
 """Teaches the text model to read before it guides the UNet: which facts does a caption name?
 
 From random weights most of a short training goes into finding out that words matter at all. Reading
-is learned in minutes from captions alone; linear heads name the facts and are then thrown away.
+is learned in minutes from captions alone, and kept up beside the UNet's training; the linear heads
+that name the facts are thrown away at the end.
 """
 
 import random
@@ -40,6 +41,14 @@ CHOICES = {
     "time": TIMES,
     **dict.fromkeys(OBJECTS, (False, True)),
 }
+# The window's last places, which are padding after all but the longest captions. Each shape has one of
+# its own, so that attention finds "the left one" by where it looks, whatever words named it.
+PLACES = {
+    -1: ("axis", "colour 0", "shape 0", "size"),
+    -2: ("axis", "colour 1", "shape 1"),
+    -3: ("background",),
+    -4: ("place", "time", *OBJECTS),
+}
 SHARES = {"single": 0.3, "pair": 0.4, "scene": 0.3}
 
 
@@ -74,29 +83,34 @@ def captioned(count: int, rng: random.Random) -> tuple[list[str], torch.Tensor]:
     return texts, torch.tensor(answers)
 
 
-def reading_loss(
-    states: torch.Tensor, ids: torch.Tensor, end: int, heads: nn.ModuleList, answers: torch.Tensor
-) -> tuple[torch.Tensor, float]:
-    """The loss over all tokens after the caption's end, and the share of answers that are right.
+class Reader(nn.Module):
+    """Linear heads that name the facts of a caption, each from its own place of `PLACES`."""
 
-    `states` are (count, tokens, width); tokens from the end on have seen the whole caption.
-    """
-    after = (ids == end).float().unsqueeze(-1)
-    loss, right, asked = states.new_zeros(()), 0, 0
-    for question, head in enumerate(heads):
-        wanted = answers[:, question]
-        if (wanted == UNNAMED).all():
-            continue
-        scores = head(states)
-        spread = wanted[:, None].expand(scores.shape[:2])
-        each = F.cross_entropy(
-            scores.flatten(0, 1), spread.flatten(), ignore_index=UNNAMED, reduction="none"
-        ).view_as(spread)
-        loss = loss + (each * after[..., 0]).sum() / after.sum()
-        made = scores[:, -1].argmax(-1)
-        right += int((made == wanted).sum())
-        asked += int((wanted != UNNAMED).sum())
-    return loss, right / asked
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Linear(WIDTH, len(CHOICES[name])) for names in PLACES.values() for name in names
+        )
+
+    def forward(self, states: torch.Tensor, answers: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """The loss, and the share of answers that are right.
+
+        Args:
+            states: the text model's output, (count, tokens, WIDTH).
+            answers: of `facts`, (count, questions).
+        """
+        loss, right, asked = states.new_zeros(()), 0, 0
+        questions = [(place, name) for place, names in PLACES.items() for name in names]
+        for (place, name), head in zip(questions, self.heads, strict=True):
+            wanted = answers[:, list(CHOICES).index(name)]
+            known = wanted != UNNAMED
+            if not known.any():
+                continue
+            scores, wanted = head(states[:, place])[known], wanted[known]
+            loss = loss + F.cross_entropy(scores, wanted)
+            right += int((scores.argmax(-1) == wanted).sum())
+            asked += len(wanted)
+        return loss, right / max(asked, 1)
 
 
 def teach_reading(
@@ -104,16 +118,15 @@ def teach_reading(
 ) -> float:
     """Trains `model` in place; returns the share of facts read right in the last tenth."""
     device = next(model.parameters()).device
-    heads = nn.ModuleList(nn.Linear(WIDTH, len(choices)) for choices in CHOICES.values())
-    parameters = [*model.parameters(), *heads.to(device).parameters()]
+    reader = Reader().to(device)
+    parameters = [*model.parameters(), *reader.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-3, total_steps=steps + 1)
     rng, progress, shares = random.Random(seed), Progress("reading"), []
     for step in range(steps):
         texts, answers = captioned(batch, rng)
-        ids = tokens(tokenizer, texts, device)
-        states = model(ids)[0]
-        loss, share = reading_loss(states, ids, tokenizer.eos_token_id, heads, answers.to(device))
+        states = model(tokens(tokenizer, texts, device))[0]
+        loss, share = reader(states, answers.to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
