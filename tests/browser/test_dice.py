@@ -1,0 +1,47 @@
+"""The dice in a real browser: looking into an answer, another token instead, a sentence by hand."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import open_tab
+
+
+@pytest.fixture
+def page(open_page):
+    page = open_page()
+    open_tab(page, "chat")
+    return page
+
+
+def test_a_token_is_looked_into_by_keyboard_and_another_goes_on(page):
+    page.locator("#dice > button").click()
+    page.fill("#chat-message textarea", "Hi there! How are you today?")
+    page.press("#chat-message textarea", "Enter")
+    tokens = page.locator("#dice-view .tok")
+    expect(tokens.first).to_be_visible(timeout=90_000)
+    tokens.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tokens.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#dice-details")).to_contain_text("Entropy")
+    expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+    page.locator("#dice-details .take").first.click()
+    expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
+    expect(page.locator("#dice-view")).to_contain_text("another token at place 2")
+
+
+def test_a_text_is_written_throw_by_throw(page):
+    page.locator("#next > button").click()
+    page.fill("#next-text textarea", "Hello")
+    page.click("#next-start")
+    bars = page.locator("#next-bars .row")
+    expect(bars.first).to_be_visible(timeout=90_000)
+    before = page.locator("#next-bars").inner_text()
+    page.locator("#next-temperature input[type=number]").fill("2")
+    page.keyboard.press("Tab")
+    expect(page.locator("#next-bars")).not_to_have_text(before)
+    page.click("#next-draw")
+    expect(page.locator("#next-throw")).to_contain_text(re.compile(r"0\.\d{4}"), timeout=90_000)
+    expect(page.locator("#next-read .chip.new")).to_have_count(1)
