@@ -66,7 +66,7 @@ class Word2VecSimilarity:
         before = run.neighbours()
         yield from run.epochs()
         other = None
-        if run.model.corpus_total_words < ENOUGH:
+        if sum(map(len, run.sentences)) < ENOUGH:
             seed = (run.seed + 1) % (MAX_SEED + 1)
             again = Training(request.model_copy(update={"seed": seed}), stop)
             for _ in again.epochs():
