@@ -19,6 +19,10 @@ MAX_COLUMNS = 200
 MAX_CELL = 20_000  # characters; a longer cell makes its row a faulty one
 MAX_UNPACKED = 200_000_000  # bytes that an XLSX may unpack to
 MAX_SHARED = 50_000_000  # bytes of its table of strings, which is held in memory whole
+MAX_QUOTED = 2 * MAX_CELL  # characters until a quote counts as one that nothing closes
+MAX_UNCLOSED = (
+    100  # such rows until every line is read as a row: looking ahead for each takes too long
+)
 SNIFFED = 200_000  # bytes looked at to recognise an encoding
 DELIMITERS = "\t,;|"
 _ENCODINGS = ["utf_8", "cp949", "shift_jis", "gb18030", "cp1252"]
@@ -31,7 +35,7 @@ class Fault:
 
     Attributes:
         line: its number in the file as a spreadsheet shows it, from 1.
-        code: "too_many_cells", "too_long" or "blank": a key of [table.faults] in tabs/text.
+        code: "too_many_cells", "too_long" or "unclosed_quote".
     """
 
     line: int
@@ -132,11 +136,45 @@ def _guessed(data: bytes) -> str:
     return data.decode(best.encoding, errors="replace")
 
 
-def _separated(text: str) -> Iterator[list[str]]:
-    """The rows of a CSV or TSV; the delimiter is the one that its first lines agree on."""
+def _separated(text: str) -> Iterator[list[str] | None]:
+    """The rows of a CSV or TSV; the delimiter is the one that its first lines agree on.
+
+    None stands for a row with a quote that nothing closes: it costs its own line, not the file.
+    """
     text = text.replace("\0", "")
     csv.field_size_limit(2**31 - 1)  # a long cell is a faulty row, not the end of the file
-    return csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    delimiter = _delimiter(text)
+    lines = io.StringIO(text, newline="").readlines()
+    at = unclosed = 0
+    while at < len(lines):
+        reach = MAX_QUOTED if unclosed < MAX_UNCLOSED else 0
+        row, taken = _record(lines, at, delimiter, reach)
+        yield row
+        at += taken
+        unclosed += row is None
+
+
+def _record(
+    lines: Sequence[str], at: int, delimiter: str, reach: int
+) -> tuple[list[str] | None, int]:
+    """The row that begins at a line, and how many lines it takes."""
+    reader = csv.reader(_quotable(lines, at, reach), delimiter=delimiter, strict=True)
+    try:
+        return next(reader), reader.line_num
+    except csv.Error:
+        if reader.line_num > 1:
+            return None, 1
+    return next(csv.reader([lines[at]], delimiter=delimiter)), 1  # a loose quote in one line
+
+
+def _quotable(lines: Sequence[str], at: int, reach: int) -> Iterator[str]:
+    """The lines from one on, as far as a quoted cell may reach in characters."""
+    length = 0
+    for number in range(at, len(lines)):
+        if length > reach:
+            return
+        length += len(lines[number])
+        yield lines[number]
 
 
 def _delimiter(text: str) -> str:
@@ -170,13 +208,16 @@ def _sheet(data: bytes) -> Iterator[list[str]]:
         raise InvalidInput("invalid_table") from error
 
 
-def _table(cells: Iterable[Sequence[str]], header: bool, shift: int = 0) -> Table:
+def _table(cells: Iterable[Sequence[str] | None], header: bool, shift: int = 0) -> Table:
     columns: tuple[str, ...] = ()
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []
     faults: list[Fault] = []
     cut = False
     for line, row in enumerate(cells, 1 + shift):
+        if row is None:
+            faults.append(Fault(line, "unclosed_quote"))
+            continue
         if not any(cell.strip() for cell in row):
             continue
         if not columns:

@@ -1,6 +1,7 @@
 """Tables out of any file: encodings, ragged rows, formulas, bombs; and CSVs that are safe to open."""
 
 import csv
+import time
 import zipfile
 
 import pytest
@@ -117,3 +118,35 @@ def test_a_written_csv_has_its_mark_and_reads_back(tmp_path):
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [["글", "'=x"], ['좋아요, "정말"', "0.5"], ["'=cmd", "-1"]]
+
+
+def test_a_quote_that_nothing_closes_costs_its_own_row(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text(
+        'id,text\n1,"two\nlines"\n2,"never closed\n3,plain\n4,"quoted, closed"\n5,"say ""hi"""\n'
+        '6,say "hi"\n7,"loose" end\n8,"open to the end\n9,last\n',
+        encoding="utf-8",
+    )
+    table = read_table(path)
+    assert [(f.line, f.code) for f in table.faults] == [
+        (3, "unclosed_quote"),
+        (9, "unclosed_quote"),
+    ]
+    assert dict(table.rows) == {
+        "1": "two\nlines",
+        "3": "plain",
+        "4": "quoted, closed",
+        "5": 'say "hi"',
+        "6": 'say "hi"',
+        "7": "loose end",
+        "9": "last",
+    }
+
+
+def test_quotes_that_nothing_closes_are_read_in_good_time(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("id,text\n" + 'x",",c\n' * 50_000, encoding="utf-8")
+    began = time.process_time()
+    table = read_table(path)
+    assert time.process_time() - began < 10
+    assert len(table.rows) + len(table.faults) == 50_000

@@ -62,7 +62,7 @@ def remarks(results: Results, groups: Sequence[tuple[ModelSpec, Sequence[int]]])
     foreign = sum(1 for spec, some in groups for row in some if unread(spec, results.texts[row]))
     if foreign:
         said.append(both("sentiment.file.unread", count=f"{foreign:,}"))
-    for code in ("too_many_cells", "too_long"):
+    for code in ("too_many_cells", "too_long", "unclosed_quote"):
         numbers = [fault.line for fault in results.table.faults if fault.code == code]
         if numbers:
             said.append(both(f"sentiment.file.{code}", rows=_numbers(numbers)))
