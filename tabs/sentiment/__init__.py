@@ -4,7 +4,7 @@ one.py         one text: its classes
 why.py         which words did it
 file.py        every row of a file, and how right the classes are
 two.py         two models on the same texts
-teach*.py      classes of one's own: laid out, shown, used
+teach*.py      classes of one's own: laid out, filled from a file, shown, used
 source.py      a file or pasted lines, and the column with the texts
 show.py        scores, words and parts as HTML; show_file.py: a file's
 endpoint.py    the tab for programs

@@ -15,6 +15,7 @@ from models.teach.specs import encoder_for
 from tabs.context import Context
 from tabs.events import follow, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, examples_box, stop_button
+from tabs.sentiment import teach_file
 from tabs.sentiment import teach_show as show
 from tabs.sentiment.teach_use import bind_use
 from tabs.sentiment.teach_view import (
@@ -86,6 +87,7 @@ def build(context: Context) -> None:
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 tune = gr.Button(t(f"{TAB}.tune"), elem_id=f"{TAB}-tune")
                 stop = stop_button(TAB)
+            teach_file.build(text, TAB)
             titles = ["complaint · praise · question", "불만 · 칭찬 · 문의"]
             examples_box(TAB, [[one] for one in EXAMPLES], [text], f"{TAB}-start", titles)
             dials = build_dials()
