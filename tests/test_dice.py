@@ -191,7 +191,10 @@ def test_a_samples_tokens_are_its_own(cache):
     deltas, done = told(cache, ask(num_return_sequences=3))
     assert sum(len(tokens_of(own)) for own in deltas) == done.completion_tokens
     alone, _ = told(cache, ask(seed=8))
-    assert tokens_of(deltas[1]) == tokens_of(alone[0])
+    # The first sample may go on from what is kept, which rounds the last digits otherwise.
+    own, lone = tokens_of(deltas[1]), tokens_of(alone[0])
+    assert [token.id for token in own] == [token.id for token in lone]
+    assert [token.raw for token in own] == pytest.approx([token.raw for token in lone], rel=1e-4)
 
 
 # ---------------------------------------------------------------- going on from a token

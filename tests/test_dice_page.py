@@ -20,7 +20,7 @@ from models.settings import ROOT, Settings
 from tabs.chat import dice_answers, dice_next
 from tabs.chat.controls import Dials
 from tabs.chat.dice_record import MOST_ANSWERS, Answers, Sample, companions, remembered
-from tabs.chat.dice_view import answers_view, details, percent, strip, visible
+from tabs.chat.dice_view import FORK, answers_view, details, percent, strip, visible
 from tabs.chat.talk import note
 from tabs.context import Context
 
@@ -89,7 +89,7 @@ def test_where_answers_part_is_found():
     assert companions(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
     answers = Answers(STARTER, ask(), three)
     view = answers_view(answers)
-    assert view.count("⑂") == 5 + 2  # five places, and one in each language's legend
+    assert view.count(FORK) == 5 + 1  # five places, and one in the legend
 
 
 def test_a_branch_keeps_what_was_before_and_has_the_other_token():

@@ -18,7 +18,7 @@ import gradio as gr
 from tabs.chat import controls, dice_answers, dice_next, endpoint, shelf, talk, versus
 from tabs.context import Context
 from tabs.events import line
-from tabs.parts import LATEX, bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import LATEX, examples_box, how_it_works, recipe_box, stop_button
 from tabs.text import both, t
 
 # A message and the system prompt it is shown with.
@@ -64,14 +64,16 @@ def build(context: Context) -> None:
         dials = controls.build(context)
     with examples:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
-    looks = dice_answers.build(context, dials)
+    looks, looking = dice_answers.build(context, dials)
     dice_next.build(context, dials)
     view = talk.View(chatbot, message, status, go_on, samples, code, looks.newest)
     events = _talking(context, view, dials, start)
-    stopped = bind_stop(stop, events, status, line(both("page.stopped")))
-    for ended in (stopped.then, *(event.failure for event in events)):
-        shelf.give_back(ended, chatbot, message, go_on)
-    kept.bind(chatbot, dials, events, [status, go_on, samples, code])
+    parts = [chatbot, message, go_on, status]
+    stopped = shelf.bind_stop(stop, events, line(both("page.stopped")), parts)
+    for event in events:
+        shelf.give_back(event.failure, chatbot, message, go_on)
+    empty = {status: "", go_on: talk.HIDDEN, samples: talk.cards([]), code: ""}
+    kept.bind(chatbot, dials, [*events, *looking], empty | dice_answers.empty(looks))
     dice_answers.show_newest(looks, [*events, stopped])
     versus.build(context, dials)
     endpoint.build(context)

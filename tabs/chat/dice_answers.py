@@ -34,8 +34,12 @@ class Panel(NamedTuple):
     status: gr.HTML
 
 
-def build(context: Context, dials: Dials) -> Panel:
-    """Lay the section out; `newest` is to be filled by whoever makes the model answer."""
+def build(context: Context, dials: Dials) -> tuple[Panel, list[Any]]:
+    """Lay the section out; `newest` is to be filled by whoever makes the model answer.
+
+    Returns:
+        The panel, and its events that let the model write.
+    """
     with gr.Accordion(t("dice.title"), open=False, elem_id="dice"):
         gr.Markdown(t("dice.about"))
         with gr.Row(elem_id="dice-row"):
@@ -55,7 +59,14 @@ def build(context: Context, dials: Dials) -> Panel:
     picker.input(_picked, [panel.answers, picker], [view, about], **private)
     view.select(_clicked, [panel.answers, picker], about, **private)
     bind_stop(stop, running, status, line(both("page.stopped")))
-    return panel
+    return panel, running
+
+
+def empty(panel: Panel) -> dict[Any, Any]:
+    """What the panel's parts are set to where another conversation begins."""
+    nothing = gr.update(choices=[], value=None)
+    values = (None, [], nothing, "", "", line(both("dice.empty")))
+    return dict(zip(panel, values, strict=True))
 
 
 def _working(

@@ -31,6 +31,8 @@ element.addEventListener("keydown", (event) => {
   if (next) { next.focus(); event.preventDefault(); }
 });
 """
+# Where answers part. No letter: the sign for a fork is missing on many machines.
+FORK = '<svg class="parts" viewBox="0 0 10 14" aria-hidden="true"><path d="M5 14V8L1 2M5 8L9 2"/></svg>'
 _SEEN = {" ": "·", "\n": "↵", "\t": "→"}
 
 
@@ -62,7 +64,7 @@ def answers_view(answers: Answers) -> str:
         "</div></div>"
         for number, sample in enumerate(answers.samples)
     )
-    marks = both("dice.legend_parts") if len(answers.samples) > 1 else ""
+    marks = FORK + both("dice.legend_parts") if len(answers.samples) > 1 else ""
     legend = f'<p class="legend">{both("dice.legend")} {marks}</p>'
     return f'{legend}<div class="cards">{cards}</div>'
 
@@ -81,7 +83,7 @@ def _text(number: int, deltas: list[TextDelta], shared: list[int], of: int) -> s
         buttons: list[str] = []
         for token in delta.tokens:
             before = shared[place - 1] if place else of - 1
-            mark = '<b class="parts">⑂</b>' if shared[place] < before else ""
+            mark = FORK if shared[place] < before else ""
             together = of > 1 and shared[place] == of - 1
             buttons.append(mark + _token(token, f"{number}:{place}", place, together))
             place += 1

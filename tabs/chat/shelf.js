@@ -148,7 +148,7 @@ window.genlab.chats = (() => {
     return ids.length ? open(names, ids[0]) : [];
   };
 
-  // After a stop or a fault: what was never answered goes back into the box, a half answer can be
+  // After a fault: what was never answered goes back into the box, a half answer can be
   // gone on with. -> [chatbot, message, go_on]
   const giveBack = (turns, message) => {
     const [question, reply] = (turns || []).slice(-2);
@@ -157,5 +157,15 @@ window.genlab.chats = (() => {
     return [turns.slice(0, -2), [text(question.content), message].filter(Boolean).join("\n")];
   };
 
-  return { keep, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, giveBack };
+  // After a stop; the status line tells whether anything was on its way, and whether there are words
+  // of it. -> [chatbot, message, go_on, status]
+  const stopped = (said, turns, message, status) => {
+    const pending = /class="pending( half)?"/.exec(status || "");
+    if (!pending) return [];
+    const unanswered = !text((turns || []).at(-1)?.content);
+    const [before, back, goOn] = pending[1] || unanswered ? giveBack(turns, message) : [];
+    return [before, back, goOn, said];
+  };
+
+  return { keep, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, giveBack, stopped };
 })();

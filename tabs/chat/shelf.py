@@ -53,7 +53,7 @@ class Shelf:
         self.found = gr.JSON(visible=False)
 
     def bind(
-        self, chatbot: gr.Chatbot, dials: Dials, events: Sequence[Any], others: Sequence[Any]
+        self, chatbot: gr.Chatbot, dials: Dials, events: Sequence[Any], empty: dict[Any, Any]
     ) -> None:
         """Keep what is said, and let another conversation take its place.
 
@@ -61,7 +61,7 @@ class Shelf:
             chatbot: where the conversation is shown.
             dials: the controls; those of NAMES are kept.
             events: answers on their way, which end when another conversation is opened.
-            others: components that belong to the last answer, emptied then.
+            empty: components that belong to the conversation, and what they are set to then.
         """
         kept = [getattr(dials, name) for name in NAMES]
         opened = [self.chooser, self.name, self.note, chatbot, *kept]
@@ -84,9 +84,7 @@ class Shelf:
             # First the end of what is on its way, then by way of the server, so that its last words
             # are through, the other conversation.
             ended = trigger(None, cancels=list(events), **_PRIVATE)
-            emptied = ended.then(
-                lambda: [_emptied(part) for part in others], None, list(others), **_PRIVATE
-            )
+            emptied = ended.then(lambda: list(empty.values()), None, list(empty), **_PRIVATE)
             emptied.then(None, inputs, opened, js=call, **_PRIVATE)
         # A paste by mouse is told when the box is left.
         for typed in (self.name.input, self.name.blur):
@@ -107,15 +105,37 @@ class Shelf:
         checked.success(None, self.found, opened, js=_js("add", NAMES, full), **_PRIVATE)
 
 
-def give_back(ended: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
-    """When an answer was stopped or broke off: nothing that was typed is lost."""
-    ended(
-        None,
-        [chatbot, message],
-        [chatbot, message, go_on],
-        js=_js("giveBack"),
-        **_PRIVATE,
-    )
+def give_back(broken: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
+    """When an answer broke off: nothing that was typed is lost.
+
+    Args:
+        broken: the binding of what happens then.
+        chatbot: where the half answer is.
+        message: where what was typed goes back to.
+        go_on: offers to go on with what is there.
+    """
+    parts = [chatbot, message, go_on]
+    broken(None, parts[:2], parts, js=_js("giveBack"), **_PRIVATE)
+
+
+def bind_stop(
+    stop: gr.Button, events: Sequence[Any], said: str, parts: Sequence[gr.components.Component]
+) -> Any:
+    """Let the stop button end an answer; where none is on its way, all stays as it is.
+
+    Args:
+        stop: the button.
+        events: what it cancels, as their binding returned them.
+        said: what the status line says then, HTML.
+        parts: chatbot, message, go_on and status.
+
+    Returns:
+        What more can be done after it (`.then`).
+    """
+    ended = stop.click(None, cancels=list(events), **_PRIVATE)
+    chatbot, message, _, status = parts
+    inputs = [chatbot, message, status]
+    return ended.then(None, inputs, list(parts), js=_js("stopped", said), **_PRIVATE)
 
 
 def _button(name: str) -> gr.Button:
@@ -130,12 +150,6 @@ def _js(call: str, *fixed: Any) -> str:
 
 def _words(key: str) -> dict[str, str]:
     return {language: say(key, language) for language in LANGUAGES}
-
-
-def _emptied(part: Any) -> Any:
-    if isinstance(part, gr.Button):
-        return gr.update(visible=False)
-    return gr.update(value="", visible=False) if part.elem_id == "chat-samples" else ""
 
 
 def _markdown(request: gr.Request, name: str, history: Any, *values: Any) -> str:

@@ -95,7 +95,7 @@ def answer(
     turns = [*messages(history), {"role": "user", "content": ask.messages[-1].content}]
     reply = _Answer([prefix] * ask.num_return_sequences)
     dice = Answers.to(spec, ask)
-    yield _begun(turns, before, repeated)
+    yield _begun(turns, before, repeated, reply)
     yield frame(newest=dice)
     try:
         for event in follow(context, spec, ask, request):
@@ -106,13 +106,25 @@ def answer(
         raise
 
 
-def _begun(turns: list[dict[str, str]], before: list[Any] | None, repeated: bool) -> Frame:
+def pending(said: str, half: bool = False) -> str:
+    """A line on what goes on now, as HTML; by it a stop knows that there is something to end.
+
+    Args:
+        said: the line.
+        half: there are words of the answer already, with which it can be gone on.
+    """
+    return f'<div class="pending{" half" if half else ""}">{said}</div>'
+
+
+def _begun(
+    turns: list[dict[str, str]], before: list[Any] | None, repeated: bool, reply: _Answer
+) -> Frame:
     return frame(
         chatbot=gr.skip() if repeated else _with(turns, ""),
         message="" if before is None else gr.skip(),  # what is half typed stays
-        status=line(both("chat.thinking")),
+        status=pending(line(both("chat.thinking")), bool(reply.texts[0])),
         go_on=HIDDEN,
-        samples=_cards([]),
+        samples=cards([]),
         code="",
     )
 
@@ -163,34 +175,35 @@ def _shown(
     if isinstance(event, TextDelta):
         first = not reply.shown
         if reply.add(event):
-            shown = {"chatbot": _with(turns, reply.texts[0]), "samples": _cards(reply.texts)}
+            shown = {"chatbot": _with(turns, reply.texts[0]), "samples": cards(reply.texts)}
             # The line is written once: an update on its way must not cover a later "Stopped".
-            yield frame(**shown, **{"status": line(both("chat.writing"))} if first else {})
+            status = {"status": pending(line(both("chat.writing")), half=True)} if first else {}
+            yield frame(**shown, **status)
     elif isinstance(event, ChatDone):
         reply.done = event
     elif isinstance(event, Working) and reply.held:  # a pause: all that has come is shown
         reply.held = False
-        yield frame(chatbot=_with(turns, reply.texts[0]), samples=_cards(reply.texts))
+        yield frame(chatbot=_with(turns, reply.texts[0]), samples=cards(reply.texts))
     elif isinstance(event, Finished) and reply.done:
         done = reply.done
         repeat = ask.model_copy(update={"seed": done.seed, "api_key": None})
         yield frame(
             chatbot=_with(turns, reply.texts[0]),
-            samples=_cards(reply.texts),
+            samples=cards(reply.texts),
             go_on=gr.update(visible=done.finish_reason != "stop"),
             status=facts(context.settings, ask, event, done)
             + "".join(note(code, ask) for code in done.notes),
             code=python(spec, repeat, event.placement, done.notes),
         )
     elif not reply.shown and (wait := waiting_line(event)):
-        yield frame(status=wait)
+        yield frame(status=pending(wait, bool(reply.texts[0])))
 
 
 def _with(turns: list[dict[str, str]], reply: str) -> list[dict[str, str]]:
     return [*turns, {"role": "assistant", "content": reply}]
 
 
-def _cards(texts: list[str]) -> Any:
+def cards(texts: list[str]) -> Any:
     """Samples side by side; hidden where there is only one."""
     cards = "".join(
         f'<div class="sample"><b>{number}</b> {html.escape(text)}</div>'
@@ -261,7 +274,7 @@ def undone(request: gr.Request, history: Any, index: Any) -> Frame:
     with told(request):
         before, message = _parted(history, index)
     return frame(
-        chatbot=before, message=message, status="", samples=_cards([]), code="", go_on=HIDDEN
+        chatbot=before, message=message, status="", samples=cards([]), code="", go_on=HIDDEN
     )
 
 

@@ -21,7 +21,7 @@ from models.requests import ChatRequest, drawn_seed
 from tabs.chat import server
 from tabs.chat.controls import Dials, chosen
 from tabs.chat.facts import facts
-from tabs.chat.talk import EVERY, asked, note
+from tabs.chat.talk import EVERY, asked, note, pending
 from tabs.context import Context
 from tabs.events import line, sentence, told, waiting_line
 from tabs.parts import LATEX, bind_stop, model_picker, recipe_box, stop_button
@@ -63,7 +63,7 @@ class _Side:
         """Take in what has come."""
         self.fresh = True
         if isinstance(event, TextDelta):
-            self.status = _pending(line(both("chat.writing")))
+            self.status = pending(line(both("chat.writing")))
             self.text += event.text
         elif isinstance(event, ChatDone):
             self.done = event
@@ -76,7 +76,7 @@ class _Side:
             said = spans({language: sentence(event, language) for language in LANGUAGES})
             self.status = f'<p class="note" role="alert">{said}</p>'
         elif not self.text and (wait := waiting_line(event)):
-            self.status = _pending(wait)
+            self.status = pending(wait)
 
     def news(self) -> tuple[Any, Any]:
         """Text and line, where they are not on the page yet."""
@@ -192,7 +192,7 @@ def answers(
     if sides[0].spec == sides[1].spec:  # both are in it at once
         for side in sides:
             side.spec = replace(side.spec, concurrency=max(2, side.spec.concurrency))
-    yield "", *("", _pending(line(both("chat.thinking")))) * 2, ""
+    yield "", *("", pending(line(both("chat.thinking")))) * 2, ""
     shown = 0.0
     with closing(together(context.cache, [(side.spec, side.ask) for side in sides])) as events:
         for number, event in events:
@@ -205,11 +205,6 @@ def answers(
         f"# {name}\n{side.code}" for name, side in zip("AB", sides, strict=True) if side.code
     ]
     yield *(gr.skip() for _ in range(5)), "\n".join(scripts)
-
-
-def _pending(said: str) -> str:
-    """A line on what goes on now, which a stop takes away."""
-    return f'<div class="pending">{said}</div>'
 
 
 def _settled(*lines: Any) -> tuple[str, ...]:

@@ -132,6 +132,17 @@ def test_stop_ends_the_work_and_the_half_answer_stays(page):
     assert turns(page, "bot")[0] == half[0]
 
 
+def test_stop_where_nothing_runs_changes_nothing(page):
+    page.click("#chat-stop")
+    says(page, "Hello there!")
+    answered(page)
+    told = page.locator("#chat-status").inner_text()
+    page.click("#chat-stop")
+    page.wait_for_timeout(1000)
+    assert page.locator("#chat-status").inner_text() == told
+    expect(page.locator("#chat-continue")).to_be_hidden()
+
+
 def test_a_second_enter_while_an_answer_comes_sends_nothing_and_loses_nothing(page):
     long_answers(page)
     says(page, "one")

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import open_tab
+from tests.browser.test_chat import hosted, says
+from tests.stub_server import DONE, StubServer, chunk
 
 
 @pytest.fixture
@@ -45,3 +47,31 @@ def test_a_text_is_written_throw_by_throw(page):
     page.click("#next-draw")
     expect(page.locator("#next-throw")).to_contain_text(re.compile(r"0\.\d{4}"), timeout=90_000)
     expect(page.locator("#next-read .chip.new")).to_have_count(1)
+
+
+def test_another_conversation_empties_the_panel(page):
+    page.locator("#dice > button").click()
+    for away in ("#chat-bot button[title=Clear]", "#chat-new"):
+        page.fill("#chat-message textarea", "Hello there!")
+        page.press("#chat-message textarea", "Enter")
+        expect(page.locator("#dice-view .tok").first).to_be_visible(timeout=90_000)
+        page.locator("#dice-view .tok").first.click()
+        expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+        if away == "#chat-new":
+            page.locator("#chat-shelf > button").first.click()
+        page.click(away)
+        expect(page.locator("#dice-view .tok")).to_have_count(0)
+        expect(page.locator("#dice-details .row")).to_have_count(0)
+        expect(page.locator("#dice-which input")).to_have_value("")
+        expect(page.locator("#dice-status")).to_contain_text("Send a message first")
+
+
+def test_a_hosted_answers_probabilities_are_shown(page):
+    told = [{"token": "Hi", "logprob": -0.7, "bytes": None, "top_logprobs": []}]
+    with StubServer((200, [chunk("Hi", logprobs=told), chunk(None, end="stop"), DONE])) as stub:
+        hosted(page, stub)
+        page.locator("#dice > button").click()
+        says(page, "Hello")
+        expect(page.locator("#dice-view .tok")).to_have_count(1)
+        expect(page.locator("#dice-view .tok")).to_have_attribute("title", "49.7%")
+    assert stub.asked[0]["top_logprobs"] == 8
