@@ -17,7 +17,7 @@ from models.sentiment.events import Scores as Scores
 from models.sentiment.events import SentimentEvent
 from models.settings import Settings
 from models.teach.events import Classified, FineTuned, Taught, TrainStep
-from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone, WarmingUp
+from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.words.events import WordEvent
 
 SEEN = "check its hub page; noted 2026-11-21"  # the licences below were not read off the hub itself
@@ -171,7 +171,6 @@ Event = (
     | ChatDone
     | NextToken
     | ServerModels
-    | WarmingUp
     | StepDone
     | ImagesDone
     | CellDone

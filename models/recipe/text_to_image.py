@@ -31,6 +31,11 @@ start = Image.open("start.png").convert("RGB")  # the picture that it started fr
 start = ImageOps.fit(start, ({width}, {height}), Image.Resampling.LANCZOS)
 """
 
+_OWN_SIDE = """\
+unet = pipe.components.get("unet")
+side = (unet.config.sample_size if unet else pipe.default_sample_size) * pipe.vae_scale_factor
+"""
+
 _HOSTED = """\
 import base64
 from pathlib import Path
@@ -71,7 +76,7 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
     start = ""
     if request.image is not None:
         classes.append("AutoPipelineForImage2Image")
-        start = _START.format(width=request.width, height=request.height)
+        start = _start(request)
     return _LOCAL.format(
         classes=", ".join(sorted(classes)),
         pillow="from PIL import Image, ImageOps\n" if start else "",
@@ -85,6 +90,12 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
         start=start,
         loop=_grid(request) if isinstance(request, ImageGridRequest) else _pictures(request),
     )
+
+
+def _start(request: ImageRequest | ImageGridRequest) -> str:
+    """The picture it starts from; of a model that says no size of its own, the pipeline's."""
+    start = _START.format(width=request.width or "side", height=request.height or "side")
+    return start if request.width and request.height else _OWN_SIDE + start
 
 
 def _pictures(request: ImageRequest) -> str:

@@ -4,15 +4,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class WarmingUp:
-    """The model is being compiled for a size that is new to it; later pictures do not wait."""
-
-    width: int
-    height: int
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
 class StepDone:
     """A denoising step is done.
 
