@@ -26,11 +26,15 @@ LATEX = [
 
 
 def model_picker(
-    context: Context, task: Task, elem_id: str, left_out: Set[str] = frozenset()
+    context: Context,
+    task: Task,
+    elem_id: str,
+    left_out: Set[str] = frozenset(),
+    label: Any = None,
 ) -> gr.Dropdown:
     """The choice of a model: "auto", the catalogue's but those left out, or any hub id typed in."""
     return gr.Dropdown(
-        label=t("page.model"),
+        label=label or t("page.model"),
         info=t("page.model_info"),
         choices=[
             (t("page.auto"), "auto"),

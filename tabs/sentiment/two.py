@@ -1,8 +1,10 @@
 """Two models on the same texts, side by side, and where they disagree."""
 
 import html
-from collections.abc import Generator
-from typing import Any
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, cast
 
 import gradio as gr
 
@@ -11,6 +13,7 @@ from models.choice import choose
 from models.sentiment.events import RowsScored
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
+from models.tables import write_csv
 from tabs.context import Context
 from tabs.events import follow, label_of, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, stop_button
@@ -32,8 +35,12 @@ def build(context: Context) -> None:
                     t("sentiment.two.start"), variant="primary", elem_id=f"{TAB}-start"
                 )
                 stop = stop_button(TAB)
-            first = model_picker(context, Task.SENTIMENT, f"{TAB}-first")
-            second = model_picker(context, Task.SENTIMENT, f"{TAB}-second")
+            first = model_picker(
+                context, Task.SENTIMENT, f"{TAB}-first", label=t("sentiment.two.first")
+            )
+            second = model_picker(
+                context, Task.SENTIMENT, f"{TAB}-second", label=t("sentiment.two.second")
+            )
         with gr.Column():
             result = gr.HTML(
                 both("sentiment.two.empty"),
@@ -43,20 +50,25 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-result",
             )
             status = gr.HTML(elem_id=f"{TAB}-status")
+            download = gr.DownloadButton(
+                cast(str, t("sentiment.file.download")), visible=False, elem_id=f"{TAB}-download"
+            )
     source.bind(given)
 
     def compare(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from _compare(context, values, request)
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    job = start.click(compare, [*given.inputs(), first, second], [result, status], **private)
+    job = start.click(
+        compare, [*given.inputs(), first, second], [result, status, download], **private
+    )
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
 def _compare(
     context: Context, values: tuple[Any, ...], request: gr.Request
-) -> Generator[tuple[Any, Any]]:
-    """Yield (both models' classes, status line) as rows are scored, one model after the other."""
+) -> Generator[tuple[Any, Any, Any]]:
+    """Yield (both models' classes, status line, download button) as rows are scored, one model after the other."""
     *given, first, second = values
     with told(request):
         table, column = source.table(*given)
@@ -65,16 +77,37 @@ def _compare(
         specs = [choose(Task.SENTIMENT, one, context.settings, texts[0]) for one in (first, second)]
     found = [Results(table, texts) for _ in specs]
     said = "".join(f'<p class="note">{note}</p>' for note in _notes(specs, texts))
+    yield gr.skip(), said, gr.update(visible=False)
     for spec, results in zip(specs, found, strict=True):
         for event in follow(context, spec, ask, request):
             if isinstance(event, RowsScored):
                 results.add(spec.id, range(len(texts)), event)
-                yield table_of(specs, found), gr.skip()
+                yield table_of(specs, found), gr.skip(), gr.skip()
             elif isinstance(event, Finished):
                 said += result_line(event)
-                yield table_of(specs, found), said
+                yield table_of(specs, found), said, gr.skip()
             elif wait := waiting_line(event):
-                yield gr.skip(), said + wait
+                yield gr.skip(), said + wait, gr.skip()
+    yield gr.skip(), gr.skip(), gr.update(value=saved(found), visible=True)
+
+
+def saved(found: list[Results]) -> str:
+    """Both models' results as a CSV, the input's columns first; returns its path."""
+    path = Path(tempfile.mkdtemp(prefix="genlab-")) / "sentiment-two.csv"
+    one, two = found
+    at = len(one.table.columns)
+    own = [[f"{name}_{number}" for name in r.columns()[at:]] for number, r in enumerate(found, 1)]
+    write_csv(path, [*one.table.columns, *own[0], *own[1], "agree"], _both_rows(one, two))
+    return str(path)
+
+
+def _both_rows(one: Results, two: Results) -> Iterator[list[object]]:
+    """The input's cells, what each model found, and whether they agree ("" where one found nothing)."""
+    at = len(one.table.columns)
+    for row, (left, right) in enumerate(zip(one.rows(), two.rows(), strict=True)):
+        known = one.best(row) and two.best(row)
+        agree = ("no", "yes")[_class(one, row) == _class(two, row)] if known else ""
+        yield [*left, *right[at:], agree]
 
 
 def _notes(specs: list[ModelSpec], texts: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import open_tab
 
-LONG = 90_000  # milliseconds: the first use of a model loads it
+LONG = 180_000  # milliseconds: the first use of a model loads it
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,29 @@ def test_a_file_goes_up_and_comes_down_with_its_columns(open_page, tmp_path, loc
     assert len(rows) == 5
 
 
-def test_pasted_lines_go_through_two_models(open_page):
-    page = open_page("ko-KR")
+@pytest.mark.parametrize(
+    ("locale", "second", "agreed"),
+    [("en-US", "Second model", "They agree on"), ("ko-KR", "두 번째 모델", "답이 같아요")],
+)
+def test_pasted_lines_go_through_two_models(open_page, locale, second, agreed):
+    page = open_page(locale)
     open_tab(page, "sentiment")
     page.locator("#tab-sentiment-two-button").click()
-    page.fill("#sentiment-two-lines textarea", "정말 재미있어요\n너무 지루해요")
-    page.click("#sentiment-two-second input")
+    page.fill("#sentiment-two-lines textarea", "정말 재미있어요\n=너무 지루해요")
+    page.get_by_label(second).click()
     page.get_by_role("option", name="GenLab Sentiment (English)").click()
     page.click("#sentiment-two-start")
     expect(page.locator("#sentiment-two-status")).to_contain_text("(English)", timeout=LONG)
-    expect(page.locator("#sentiment-two-result")).to_contain_text("답이 같아요", timeout=LONG)
+    expect(page.locator("#sentiment-two-result")).to_contain_text(agreed, timeout=LONG)
+    with page.expect_download(timeout=LONG) as download:
+        page.click("#sentiment-two-download")
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == ["정말 재미있어요", "'=너무 지루해요"]
+    assert [row["sentiment_1"] for row in rows] == ["positive", "negative"]
+    for row in rows:
+        assert (row["sentiment_1"] == row["sentiment_2"]) == (row["agree"] == "yes")
+    assert rows[0]["sentiment_model_2"] == "genlab/sentiment-en"
 
 
 def test_nothing_given_is_said(open_page):
