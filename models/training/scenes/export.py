@@ -55,6 +55,7 @@ def export(
         shutil.rmtree(leftover, ignore_errors=True)
     pipeline.save_pretrained(fresh)
     as_float32(fresh / "text_encoder" / "config.json")
+    forget_path(fresh / "vae" / "config.json")
     if folder.exists():
         for kept in folder.iterdir():
             if kept.is_file() and kept.name != "model_index.json":
@@ -69,6 +70,13 @@ def as_float32(config: Path) -> None:
     settings = json.loads(config.read_text())
     settings.pop("torch_dtype", None)
     settings["dtype"] = "float32"
+    config.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def forget_path(config: Path) -> None:
+    """Takes out the folder that a model was started from."""
+    settings = json.loads(config.read_text())
+    settings.pop("_name_or_path", None)
     config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
