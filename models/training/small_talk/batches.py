@@ -72,6 +72,8 @@ def vary(question: str, language: str, random: Random) -> str:
         question = " ".join(words)
     if random.random() < 0.3:
         question = question.lower()
+    if language == "ko":
+        question = vary_korean(question, random)
     if random.random() < 0.25:
         question = question.rstrip("?!. ") or question
     if random.random() < 0.1:
@@ -80,6 +82,24 @@ def vary(question: str, language: str, random: Random) -> str:
         question = opener + (question if keep else question[:1].lower() + question[1:])
     if random.random() < 0.1:
         question = question.rstrip("?!. ") + random.choice(CLOSERS[language])
+    return question
+
+
+def vary_korean(question: str, random: Random) -> str:
+    """Return the question with spaces left out here or there, or with 요 at its end taken or given."""
+    words = question.split(" ")
+    if len(words) > 1 and random.random() < 0.25:
+        if random.random() < 0.4:
+            return "".join(words)
+        at = random.randrange(1, len(words))
+        question = " ".join([*words[: at - 1], words[at - 1] + words[at], *words[at + 1 :]])
+    bare = question.rstrip("?!. ")
+    marks = question[len(bare) :]
+    if random.random() < 0.12:
+        if bare.endswith("요") and len(bare) > 3:
+            return bare[:-1] + marks
+        if bare.endswith(("어", "아", "해", "지")):
+            return bare + "요" + marks
     return question
 
 
@@ -96,7 +116,10 @@ def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], li
     for number, intent in enumerate(dialogues.intents):
         few = len(intent.trained) < 30
         for question in intent.trained:
-            for _ in range(4 if few and intent.own else 1):
+            again = (
+                2 if intent.language == "ko" else 1
+            )  # there are fewer of them, and they vary more
+            for _ in range(4 if few and intent.own else again):
                 add(intent.language, question, number, intent.answers)
         if not intent.own:  # the first ones may be pinned greetings: what people try first
             for question in intent.trained[:10]:
