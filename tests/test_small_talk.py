@@ -161,18 +161,18 @@ def new_trainer(
 
 def test_training_learns_resumes_and_ships(tiny: Tiny, tmp_path: Path) -> None:
     dialogues, tokenizer = tiny
-    whole = new_trainer(dialogues, tokenizer, steps=120)
+    whole = new_trainer(dialogues, tokenizer, steps=200)
     lines: list[str] = []
     loop.train(whole, tmp_path / "whole.pt", lines.append)
     first, last = (float(line.split("loss ")[1].split()[0]) for line in (lines[0], lines[-1]))
     assert last < first / 2
-    part = new_trainer(dialogues, tokenizer, steps=120)
+    part = new_trainer(dialogues, tokenizer, steps=200)
     stream = part.stream()
     part.network.train()
     for _ in range(15):
         part.update(next(stream))
     part.save(tmp_path / "part.pt")
-    rest = new_trainer(dialogues, tokenizer, steps=120)
+    rest = new_trainer(dialogues, tokenizer, steps=200)
     loop.train(rest, tmp_path / "part.pt", lines.append)
     assert "resumed at step 15" in lines
     for one, other in zip(whole.network.parameters(), rest.network.parameters(), strict=True):
