@@ -199,7 +199,8 @@ def taught(language: str) -> evaluation.Known:
     return evaluation.Known.of(Dialogues(intents, (), ()))
 
 
-@pytest.mark.parametrize(("language", "least_right"), [("en", 0.8), ("ko", 0.7)])
+# Ten questions are a small sample: the bounds stand well below the figures of the card.
+@pytest.mark.parametrize(("language", "least_right"), [("en", 0.7), ("ko", 0.6)])
 def test_shipped_answers_fit_question_persona_and_language(
     shipped: Shipped, language: str, least_right: float
 ) -> None:
