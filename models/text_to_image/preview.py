@@ -2,7 +2,7 @@
 
 Latents are turned into colours by a linear map instead of the decoder: a matrix product over a few
 thousand numbers. The map is fitted to the model's own autoencoder when it is loaded, by encoding
-one soft random picture and solving least squares; so it fits every model with 4-D latents.
+a few soft pictures of full colours and solving least squares; so it fits every model with 4-D latents.
 """
 
 import io
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STAGES = 7  # moments of a drawing that are always shown, however fast it is
+_PICTURES = 8  # to fit: of one alone the starter's map had a blue cast
 _EVERY = 0.12  # seconds between two previews: faster than an eye needs, rare beside the steps
 
 
@@ -40,19 +41,20 @@ class Preview:
         if vae is None or not scale or vae.config.get("latent_channels") != channels:
             return None
         chance = torch.Generator().manual_seed(0)
-        soft = F.interpolate(torch.rand(1, 3, 5, 5, generator=chance), size=16, mode="bicubic")
-        soft = soft.clamp(0, 1)
+        soft = torch.rand(_PICTURES, 3, 5, 5, generator=chance) * 2 - 0.5  # often a full colour
+        soft = F.interpolate(soft, size=16, mode="bicubic").clamp(0, 1)
         picture = F.interpolate(soft, scale_factor=scale, mode="nearest") * 2 - 1
         with torch.inference_mode():
             latents = vae.encode(picture.to(vae.device, vae.dtype)).latent_dist.mode()
         latents = (
             latents.float().cpu() - (vae.config.get("shift_factor") or 0)
         ) * vae.config.scaling_factor
-        pixels = latents[0].flatten(1).T
+        pixels = latents.permute(0, 2, 3, 1).flatten(0, 2)
         if not pixels.isfinite().all():  # a half-precision encoder can overflow
             return None
         known = torch.cat([pixels, torch.ones(len(pixels), 1)], 1)
-        return cls(torch.linalg.lstsq(known, soft[0].flatten(1).T, driver="gelsd").solution)
+        colours = soft.permute(0, 2, 3, 1).flatten(0, 2)
+        return cls(torch.linalg.lstsq(known, colours, driver="gelsd").solution)
 
     def begin(self) -> None:
         """A new drawing: its first preview is due at once."""
