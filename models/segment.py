@@ -4,8 +4,6 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 
-from models.errors import InvalidInput
-
 # Letters and digits of any script; an apostrophe inside belongs to the word (don't).
 WORD = r"\w+(?:['’]\w+)*"
 # After the closing marks of a sentence, or after a line's last letter.
@@ -20,23 +18,6 @@ def words(text: str) -> list[str]:
     word however it was typed.
     """
     return re.findall(WORD, unicodedata.normalize("NFC", text).lower())
-
-
-def decoded(content: bytes) -> str:
-    """The text of a file in UTF-8, UTF-16 (with its mark) or, as Korean files may be, CP949.
-
-    Raises:
-        InvalidInput: none of these (invalid_not_text).
-    """
-    utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp949"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise InvalidInput("invalid_not_text", field="corpus")
 
 
 def as_word(typed: str) -> str:

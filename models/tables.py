@@ -73,20 +73,23 @@ class Table:
 
 
 def read_table(path: str | Path, header: bool = True) -> Table:
-    """Read a file; its kind is told by its content, not by its name.
+    """Read a file; its kind is told by its content. Only a .txt without tabs is taken as plain lines.
 
     Args:
         path: CSV, TSV, XLSX (its first sheet) or lines of text.
-        header: whether the first row holds the names of the columns.
+        header: whether the first row holds the names of the columns; plain lines have none.
 
     Raises:
-        InvalidInput: it is no table (invalid_table), an XLSX that unpacks to too much
-            (invalid_table_bomb), or it has no row (invalid_table_empty).
+        InvalidInput: it is no table (invalid_table), no text (invalid_not_text_file), an XLSX that
+            unpacks to too much (invalid_table_bomb), or it has no row (invalid_table_empty).
     """
-    data = Path(path).read_bytes()
+    path = Path(path)
+    data = path.read_bytes()
     if data.startswith(b"PK\x03\x04"):
         return _table(_sheet(data), header)
     text = decode(data)
+    if path.suffix.lower() == ".txt" and "\t" not in text:  # a comma is part of a sentence there
+        return read_lines(text)
     return _table(_separated(text), header)
 
 
@@ -103,8 +106,15 @@ def decode(data: bytes) -> str:
     """Bytes as text, by their mark, by UTF-8, else by what is likeliest.
 
     Raises:
-        InvalidInput: it is no text (invalid_table).
+        InvalidInput: it is no text (invalid_not_text_file).
     """
+    text = _decoded(data)
+    if "\0" in text or text.count("\ufffd") > len(text) // 20:
+        raise InvalidInput("invalid_not_text_file")
+    return text
+
+
+def _decoded(data: bytes) -> str:
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8-sig"),
         (b"\xff\xfe", "utf-16"),
@@ -132,7 +142,7 @@ def _guessed(data: bytes) -> str:
         pass
     best = from_bytes(data[:SNIFFED], cp_isolation=_ENCODINGS).best()
     if best is None:
-        raise InvalidInput("invalid_table")
+        raise InvalidInput("invalid_not_text_file")
     return data.decode(best.encoding, errors="replace")
 
 
@@ -141,7 +151,6 @@ def _separated(text: str) -> Iterator[list[str] | None]:
 
     None stands for a row with a quote that nothing closes: it costs its own line, not the file.
     """
-    text = text.replace("\0", "")
     csv.field_size_limit(2**31 - 1)  # a long cell is a faulty row, not the end of the file
     delimiter = _delimiter(text)
     lines = io.StringIO(text, newline="").readlines()

@@ -61,6 +61,8 @@ def test_the_endpoints_have_their_parameters(client):
         "/explain_sentiment": ["text", "model", "label", "method"],
         "/analyze_sentiments": ["texts", "model"],
         "/compare_sentences": ["sentence_a", "sentence_b", "model"],
+        "/compare_many": ["sentences", "model"],
+        "/search_lines": ["query", "lines", "model", "k"],
         "/next_token": ["text", "model", "temperature", "top_p", "top_k", "k"],
     }
     assert required == {
@@ -70,6 +72,8 @@ def test_the_endpoints_have_their_parameters(client):
         "/explain_sentiment": ["text"],
         "/analyze_sentiments": ["texts"],
         "/compare_sentences": ["sentence_a", "sentence_b"],
+        "/compare_many": ["sentences"],
+        "/search_lines": ["query", "lines"],
         "/next_token": ["text"],
     }
 
@@ -107,6 +111,29 @@ def test_similarity_puts_a_paraphrase_above_an_unrelated_pair(client):
     assert (
         cosine("Someone plays the guitar.") > cosine("The stock market fell sharply today.") + 0.2
     )
+
+
+def test_many_sentences_have_their_cosines_and_groups(client):
+    sentences = ["A man is playing a guitar.", "Someone plays the guitar.", "Stocks fell sharply."]
+    found = client.predict(sentences, api_name="/compare_many")
+    assert [len(row) for row in found["cosines"]] == [3, 3, 3]
+    assert found["cosines"][0][1] > found["cosines"][0][2] + 0.2
+    assert found["labels"][0] == found["labels"][1] != found["labels"][2]
+    with pytest.raises(AppError, match="at least 2"):
+        client.predict(sentences[:1], api_name="/compare_many")
+
+
+def test_lines_are_searched_by_meaning(client, korean):
+    lines = ["Stocks fell sharply.", " ", "Someone plays the guitar.", "It rains."]
+    ask = ("A man is playing a guitar.", lines)
+    found = client.predict(*ask, k=2, api_name="/search_lines")
+    assert found["hits"][0]["line"] == 2
+    assert [set(hit) for hit in found["hits"]] == [{"line", "score", "text"}] * 2
+    assert found["hits"][0]["score"] > found["hits"][1]["score"]
+    with pytest.raises(AppError, match="from 1 to"):
+        client.predict(*ask, k=0, api_name="/search_lines")
+    with pytest.raises(AppError, match="찾아볼 글이 없어요"):
+        korean.predict("a", [" "], api_name="/search_lines")
 
 
 def test_image_is_its_seed(client):

@@ -10,6 +10,7 @@ from models.errors import InvalidInput, MissingKey
 from models.registry import find
 from models.requests import Word2VecRequest
 from models.sentence_similarity.events import Reference
+from models.sentence_similarity.landscape import landscape
 from models.sentence_similarity.reference import percentile, separation
 from models.settings import Settings
 from models.words.events import OtherSeed, Word2VecDone, WordsFound
@@ -107,7 +108,8 @@ def test_side_by_side_each_encoder_has_its_row_and_its_problem():
 
 def test_several_sentences_are_pairs_groups_a_map_and_a_table():
     cosines = ((1.0, 0.1, 0.2), (0.1, 1.0, 0.7), (0.2, 0.7, 1.0))
-    shown = many._shown(spec(MINILM), ("a", "b", HOSTILE), Similarities(cosines, truncated=(2,)), 2)
+    found = Similarities(cosines, truncated=(2,))
+    shown = many._shown(spec(MINILM), ("a", "b", HOSTILE), found, landscape(cosines, 2))
     assert shown.index("0.70") < shown.index("0.20") < shown.index("0.10"), "most alike first"
     assert shown.count("<td style") == 9
     assert "Group A (2)" in shown
@@ -121,7 +123,9 @@ def test_sentences_without_a_vector_stand_apart_and_many_are_a_picture():
     np.fill_diagonal(cosines, 1)
     cosines[3] = cosines[:, 3] = math.nan
     found = Similarities(tuple(map(tuple, cosines.tolist())))
-    shown = many._shown(spec(MINILM), tuple("abcdefghijklmnopqrst"), found)
+    shown = many._shown(
+        spec(MINILM), tuple("abcdefghijklmnopqrst"), found, landscape(found.cosines)
+    )
     assert "No vector" in shown
     assert shown.count("<circle") == 19
     assert "data:image/png;base64," in shown
@@ -130,7 +134,7 @@ def test_sentences_without_a_vector_stand_apart_and_many_are_a_picture():
 @pytest.mark.parametrize("cosine", [1.0, math.nan])
 def test_identical_sentences_and_unknown_ones_break_nothing(cosine):
     found = Similarities(((cosine,) * 4,) * 4)
-    assert many._shown(spec(MINILM), ("🙂",) * 4, found)
+    assert many._shown(spec(MINILM), ("🙂",) * 4, found, landscape(found.cosines))
 
 
 def test_a_persons_words_are_escaped():

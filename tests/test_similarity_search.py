@@ -1,13 +1,16 @@
 """Groups, maps, search and uploaded lines: known values, and input that is not as one would wish."""
 
+import csv
 import math
+import zipfile
 from itertools import chain
 
+import gradio as gr
 import numpy as np
 import pytest
 
 from models.base import Stop, Task
-from models.errors import InvalidInput, MissingKey, Unavailable
+from models.errors import MissingKey, Unavailable
 from models.registry import find
 from models.requests import EncodeRequest, SimilarityRequest
 from models.sentence_similarity.encoder import Encoder, batches
@@ -16,7 +19,8 @@ from models.sentence_similarity.landscape import landscape
 from models.sentence_similarity.reference import GRADES, language_of_pairs, pairs, separation
 from models.sentence_similarity.search import Index
 from models.settings import Settings
-from models.text_files import MOST_LINES, lines_of, read_text
+from models.tables import MAX_ROWS
+from tabs.sentence_similarity import many, search
 from tests.stub_server import StubServer, fault
 
 
@@ -89,7 +93,7 @@ def test_a_half_filled_index_answers_from_what_there_is_and_fills_on():
 
 
 def test_an_index_that_would_not_fit_is_refused():
-    index = Index(["a"] * MOST_LINES, "m")
+    index = Index(["a"] * MAX_ROWS, "m")
     with pytest.raises(MemoryError):
         index.add(Encoded(np.array([0]), np.ones((1, 4096), np.float32), 0))
 
@@ -145,29 +149,93 @@ def test_a_sentence_without_a_vector_has_no_cosine():
 # ---------------------------------------------------------------- uploaded lines
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp949"])
-def test_a_file_is_read_in_the_encoding_it_was_written_in(tmp_path, encoding):
-    text = "고양이가 자요.\n강아지가 뛰어요.\n"
-    data = text.encode(encoding)
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe" + data if encoding == "utf-16-le" else data)
-    assert read_text(tmp_path / "a.txt") == text
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
+@pytest.mark.parametrize("kind", ["txt", "csv"])
+def test_lines_come_from_a_file_in_any_usual_encoding(tmp_path, encoding, kind):
+    head = "" if kind == "txt" else "no,text\n"
+    rows = ["고양이가, 음, 자요.", "강아지가 뛰어요."]
+    rows = rows if kind == "txt" else [f'{i},"{row}"' for i, row in enumerate(rows)]
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes((head + "\n".join(rows)).encode(encoding))
+    taken = search._taken(str(path), "", True, None, None)
+    assert taken.lines == ("고양이가, 음, 자요.", "강아지가 뛰어요.")
+    assert taken.numbers == ((1, 2) if kind == "txt" else (2, 3))
+    assert not taken.said
 
 
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"a\0b", b"\xff\xfea"])
-def test_what_is_no_text_is_refused(tmp_path, data):
-    (tmp_path / "a.txt").write_bytes(data)
-    with pytest.raises(InvalidInput) as told:
-        read_text(tmp_path / "a.txt")
-    assert told.value.code == "invalid_not_text_file"
+def test_a_sheet_gives_the_column_that_was_chosen(tmp_path):
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in (["short", "long"], ["=cmd", "a much longer text"], ["b", "and another long text"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    path = str(tmp_path / "a.xlsx")
+    assert search._taken(path, "", True, None, None).lines[0] == "a much longer text"
+    assert search._taken(path, "", True, "short", None).lines == ("=cmd", "b")
 
 
-def test_blank_lines_go_and_too_many_or_too_long_ones_are_counted():
-    assert lines_of(" \n\na\n  b  \n").lines == ("a", "b")
-    huge = lines_of("x" * 10_000_000 + "\nb")
-    assert (len(huge.lines[0]), huge.cut) == (2000, 1)
-    assert lines_of("a\n" * (MOST_LINES + 5)).left_out == 5
-    with pytest.raises(InvalidInput):
-        lines_of(" \n \n")
+def test_ragged_rows_are_named_and_long_or_blank_cells_are_dealt_with(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,n\none,1\ntwo,2,3\n  ,4\n" + "x" * 3000 + ",5\n", encoding="utf-8")
+    taken = search._taken(str(path), "", True, "text", None)
+    assert taken.numbers == (2, 5)
+    assert len(taken.lines[1]) == search.LONGEST
+    assert ["rows 3" in said for said in taken.said] == [True, False]
+    sentences, said = many._given(str(path), "", True, "text")
+    assert sentences == ["one", "x" * 3000]
+    assert "3" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "cannot be read as text"),
+        ("a.txt", b"a\0b", "cannot be read as text"),
+        ("a.csv", b"\xff\xfea", "cannot be read as text"),
+        ("a.xlsx", b"PK\x03\x04 not a zip", "cannot be read as a table"),
+        ("a.csv", b" \n \n", "no row"),
+        ("a.csv", b"text,n\n ,1\n", "no row"),
+    ],
+)
+def test_what_holds_no_lines_is_one_clear_sentence(tmp_path, name, data, said):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(gr.Error, match=said):
+        search._taken(str(tmp_path / name), "", True, None, None)
+
+
+def test_a_sheet_that_unpacks_to_too_much_is_not_opened(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * 201_000_000)
+    with pytest.raises(gr.Error, match="unpacks to more than"):
+        search._taken(str(tmp_path / "a.xlsx"), "", True, None, None)
+
+
+def test_pasted_lines_may_be_huge_and_none_is_said():
+    taken = search._taken(None, " \n\na\n  b  \n" + "x" * 10_000_000, True, None, None)
+    assert taken.lines == ("a", "b")
+    assert "20,000" in taken.said[0]
+    with pytest.raises(gr.Error, match="nothing to read"):
+        search._taken(None, " \n \n", True, None, None)
+
+
+def test_results_are_taken_away_as_a_csv_that_computes_nothing():
+    index = Index(["=cmd|calc", "plain, text"], "m", numbers=(4, 7))
+    path = search._download(index, [(0, 0.91234), (1, -0.5)])["value"]
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["line", "cosine", "text"],
+            ["4", "0.9123", "'=cmd|calc"],
+            ["7", "-0.5000", "plain, text"],
+        ]
+    found = Similarities(((1.0, math.nan), (math.nan, 1.0)))
+    with open(
+        many._file(("=1", "b"), found, landscape(found.cosines)), encoding="utf-8-sig"
+    ) as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["number", "sentence", "group", "1", "2"]
+    assert rows[1][1] == "'=1"
+    assert rows[1][3:] == ["1.0000", ""]
 
 
 # ---------------------------------------------------------------- embeddings behind a key

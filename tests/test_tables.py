@@ -29,9 +29,17 @@ def test_western_text_is_recognised_too():
 
 @pytest.mark.parametrize("mark", [",", "\t", ";"])
 def test_delimiters_are_recognised(tmp_path, mark):
-    path = tmp_path / "file.txt"
+    path = tmp_path / "file.csv"
     path.write_text(f'a{mark}b\n"one{mark} and more"{mark}2\n', encoding="utf-8")
     assert read_table(path).rows == ((f"one{mark} and more", "2"),)
+
+
+def test_a_text_file_is_lines_unless_it_holds_tabs(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("Well, yes.\nNo, never.\n", encoding="utf-8")
+    assert read_table(path).rows == (("Well, yes.",), ("No, never.",))
+    path.write_text("id\ttext\n1\tWell, yes.\n", encoding="utf-8")
+    assert read_table(path).column("text") == ["Well, yes."]
 
 
 def test_ragged_rows_are_filled_or_named_and_the_rest_is_done(tmp_path):

@@ -15,9 +15,9 @@ from models.placement import place
 from models.recipe import recipe
 from models.registry import find
 from models.requests import SimilarityRequest, Word2VecRequest, WordsRequest
-from models.segment import decoded
 from models.settings import Settings
 from models.sources import STARTERS
+from models.tables import decode
 from models.word_vectors import TENSORS, VOCABULARY
 from models.words.events import Word2VecStep, WordsFound, WordTable
 from models.words.files import read, write
@@ -139,9 +139,9 @@ def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another
 
 def test_text_files_of_every_usual_encoding():
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp949"):
-        assert decoded("왕이 산다\nking".encode(encoding)) == "왕이 산다\nking"
+        assert decode("왕이 산다\nking".encode(encoding)) == "왕이 산다\nking"
     with pytest.raises(InvalidInput):
-        decoded(b"\x89PNG\x00\x00\xff\xff")
+        decode(b"\x89PNG\x00\x00\xff\xff")
 
 
 def test_the_english_starter_knows_common_words(cache):

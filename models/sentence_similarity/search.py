@@ -20,10 +20,18 @@ class Index:
         lines: what is searched, in the order given.
         model_id: the encoder that made the vectors; a query must come from the same.
         model_name: which model of the server, for a hosted encoder.
+        numbers: the number of each line where it came from, from 1.
     """
 
-    def __init__(self, lines: Sequence[str], model_id: str, model_name: str = "") -> None:
+    def __init__(
+        self,
+        lines: Sequence[str],
+        model_id: str,
+        model_name: str = "",
+        numbers: Sequence[int] = (),
+    ) -> None:
         self.lines = tuple(lines)
+        self.numbers = tuple(numbers or range(1, len(self.lines) + 1))
         self.model_id = model_id
         self.model_name = model_name
         self.done = np.zeros(len(self.lines), dtype=bool)
@@ -33,8 +41,8 @@ class Index:
 
     def same(self, other: "Index") -> bool:
         """Whether the other is of the same lines by the same encoder."""
-        mine = (self.model_id, self.model_name, self.lines)
-        return mine == (other.model_id, other.model_name, other.lines)
+        mine = (self.model_id, self.model_name, self.lines, self.numbers)
+        return mine == (other.model_id, other.model_name, other.lines, other.numbers)
 
     @property
     def ready(self) -> int:

@@ -1,15 +1,25 @@
-"""The tab for programs: /compare_sentences."""
+"""The tab for programs: /compare_sentences, /compare_many, /search_lines."""
 
+import math
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from models.base import Finished, Similarities
 from models.choice import reads
-from models.requests import SimilarityRequest
+from models.errors import InvalidInput
+from models.requests import EncodeRequest, SimilarityRequest
+from models.sentence_similarity.encoder import in_order
+from models.sentence_similarity.events import Encoded
+from models.sentence_similarity.landscape import landscape
 from tabs.context import Context
 from tabs.events import follow, told
 from tabs.sentence_similarity.encoders import chosen
+from tabs.sentence_similarity.maps import letter
+
+MOST_HITS = 1000
+SAMPLE = 200  # lines that "auto" looks at
 
 
 def build(context: Context) -> None:
@@ -31,6 +41,68 @@ def build(context: Context) -> None:
         return found.cosines[0][1], facts
 
     gr.api(compare_sentences, api_name="compare_sentences")
+    _many(context)
+    _search(context)
+
+
+def _many(context: Context) -> None:
+    def compare_many(
+        sentences: list[str],
+        model: str = "auto",
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> dict:  # type: ignore[type-arg]
+        """Compare 2 to 300 sentences, each with every other.
+
+        Returns:
+            {"cosines", "labels", "model", "seconds", "language_known", "truncated"}: a row of cosines a
+            sentence (None where it has no vector), and the group of each ("A" is the largest).
+        """
+        found, facts = _compared(context, sentences, model, request)
+        cosines = [[None if math.isnan(c) else c for c in row] for row in found.cosines]
+        labels = [
+            letter(group) if group >= 0 else None for group in landscape(found.cosines).groups
+        ]
+        return {"cosines": cosines, "labels": labels, **facts}
+
+    gr.api(compare_many, api_name="compare_many")
+
+
+def _search(context: Context) -> None:
+    def search_lines(
+        query: str,
+        lines: list[str],
+        model: str = "auto",
+        k: int = 10,
+        request: gr.Request = None,  # type: ignore[assignment]
+    ) -> dict:  # type: ignore[type-arg]
+        """Find the k lines nearest in meaning to a query among up to 99,999; blank ones are passed over.
+
+        Returns:
+            {"hits": [{"line", "score", "text"}], "model", "seconds", "language_known"}: nearest first,
+            `line` is the index in `lines`, `score` the cosine.
+        """
+        rows = [i for i, one in enumerate(lines) if one.strip()]
+        with told(request):
+            if not rows:
+                raise InvalidInput("invalid_no_lines")
+            if not 1 <= k <= MOST_HITS:
+                raise InvalidInput("invalid_hits", limit=MOST_HITS)
+            ask = EncodeRequest.of(sentences=[query, *(lines[i] for i in rows)])
+            spec = chosen(context, model, ask.sentences[:SAMPLE])
+        events = list(follow(context, spec, ask, request))
+        vectors = in_order([e for e in events if isinstance(e, Encoded)], len(ask.sentences))
+        cosines = vectors[1:] @ vectors[0]
+        best = [i for i in np.argsort(-cosines, kind="stable")[:k] if not np.isnan(cosines[i])]
+        return {
+            "hits": [
+                {"line": rows[i], "score": float(cosines[i]), "text": lines[rows[i]]} for i in best
+            ],
+            "model": spec.id,
+            "seconds": sum(e.seconds for e in events if isinstance(e, Finished)),
+            "language_known": reads(spec, ask.sentences[:SAMPLE]),
+        }
+
+    gr.api(search_lines, api_name="search_lines")
 
 
 def _compared(

@@ -1,5 +1,6 @@
 """Many sentences: every one with every other, in groups and on a map."""
 
+import math
 from collections.abc import Generator
 from typing import Any
 
@@ -7,16 +8,18 @@ import gradio as gr
 
 from models.base import Finished, ModelSpec, Similarities
 from models.requests import SimilarityRequest
-from models.sentence_similarity.landscape import landscape
+from models.sentence_similarity.landscape import Landscape, landscape
+from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
 from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
-from tabs.sentence_similarity.maps import overview
+from tabs.sentence_similarity.maps import letter, overview
 from tabs.sentence_similarity.show import note
 from tabs.text import both, t
 
 TAB = "many"
+Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 EXAMPLES = (
     "A man is playing a guitar.\nSomeone plays the guitar.\nA woman is cooking dinner.\n"
     "She prepares the evening meal.\nThe stock market fell sharply today.",
@@ -29,15 +32,14 @@ def build(context: Context) -> None:
     """Lay the part out and bind it to its models."""
     with gr.Row():
         with gr.Column():
-            text = gr.Textbox(
-                label=t(f"{TAB}.sentences"), lines=8, max_lines=20, elem_id=f"{TAB}-sentences"
-            )
+            gr.Markdown(t(f"{TAB}.sentences"))
+            given = source.build(TAB, lines_first=True)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [f"{sample.splitlines()[0]} …" for sample in EXAMPLES]
-            samples = [[sample] for sample in EXAMPLES]
-            examples_box(TAB, samples, [text], f"{TAB}-start", titles)
+            samples = [[sample, None] for sample in EXAMPLES]  # an example, and no file
+            examples_box(TAB, samples, [given.lines, given.file], f"{TAB}-start", titles)
             choice = picker(context, TAB)
             number = gr.Slider(
                 0,
@@ -57,51 +59,78 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-result",
             )
             status = gr.HTML(elem_id=f"{TAB}-status")
+            download = source.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
-    def compare(
-        text: str, number: int, model: str, name: str, key: str, request: gr.Request
-    ) -> Generator[tuple[Any, Any, Any]]:
-        yield from _compare(context, text, number, model, Server(name, key), request)
+    source.bind(given)
+
+    def compare(request: gr.Request, *values: Any) -> Generator[Shown]:
+        *texts, number, model, name, key = values
+        with told(request):
+            sentences, said = _given(*texts)
+        for shown in _compare(context, sentences, number, model, Server(name, key), request):
+            yield said + shown[0] if isinstance(shown[0], str) else shown[0], *shown[1:]
 
     job = start.click(
         compare,
-        [text, number, *choice],
-        [result, status, code],
+        [*given.inputs(), number, *choice],
+        [result, status, code, download],
         show_progress="hidden",
         api_visibility="private",
     )
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
-def lines_of(text: str) -> list[str]:
-    """The lines that are not blank."""
-    return [one for one in text.splitlines() if one.strip()]
+def _given(file: str | None, text: str, header: bool, column: str | None) -> tuple[list[str], str]:
+    """The sentences that are not blank, and what is to be said of the others, as HTML."""
+    table, column = source.table(file, text, header, column)
+    sentences = [cell for cell in table.column(column) if cell.strip()]
+    return sentences, "".join(map(note, source.faults(table)))
 
 
 def _compare(
-    context: Context, text: str, number: int, model: str, server: Server, request: gr.Request
-) -> Generator[tuple[Any, Any, Any]]:
-    """Yield (result, status line, recipe) as the job goes on."""
+    context: Context,
+    sentences: list[str],
+    number: int,
+    model: str,
+    server: Server,
+    request: gr.Request,
+) -> Generator[Shown]:
+    """Yield (result, status line, recipe, download) as the job goes on."""
     with told(request):
-        ask = SimilarityRequest.of(sentences=lines_of(text), **server.fields())
+        ask = SimilarityRequest.of(sentences=sentences, **server.fields())
         spec = chosen(context, model, ask.sentences)
     found = Similarities(())
     for event in follow(context, spec, ask, request):
         if isinstance(event, Similarities):
             found = event
         elif isinstance(event, Finished):
-            shown = _shown(spec, ask.sentences, found, int(number))
-            yield shown, result_line(event), python(spec, ask, event)
+            land = landscape(found.cosines, int(number))
+            shown = _shown(spec, ask.sentences, found, land)
+            download = gr.update(value=_file(ask.sentences, found, land), visible=True)
+            yield shown, result_line(event), python(spec, ask, event), download
         elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
+            yield gr.skip(), wait, gr.skip(), gr.skip()
 
 
 def _shown(
-    spec: ModelSpec, sentences: tuple[str, ...], found: Similarities, number: int = 0
+    spec: ModelSpec, sentences: tuple[str, ...], found: Similarities, land: Landscape
 ) -> str:
     """All there is to see, after what is to be said about it, as HTML."""
     notes = warnings(spec, sentences, found.truncated, found.unknown)
-    land = landscape(found.cosines, number)
     return "".join(map(note, notes)) + overview(sentences, found, land)
+
+
+def _file(sentences: tuple[str, ...], found: Similarities, land: Landscape) -> str:
+    """A CSV of each sentence, its group and its cosine with every one; returns its path."""
+    rows = [
+        (i + 1, sentence, letter(land.groups[i]), *(_cell(c) for c in found.cosines[i]))
+        for i, sentence in enumerate(sentences)
+    ]
+    numbers = [str(i + 1) for i in range(len(sentences))]
+    return source.csv_file("similarity.csv", ("number", "sentence", "group", *numbers), rows)
+
+
+def _cell(cosine: float) -> str:
+    return "" if math.isnan(cosine) else f"{cosine:.4f}"

@@ -4,8 +4,7 @@ import html
 import textwrap
 import time
 from collections.abc import Generator
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -18,7 +17,7 @@ from models.registry import find
 from models.requests import EncodeRequest, SimilarityRequest
 from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.search import Index
-from models.text_files import Lines, lines_of, read_text
+from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
 from tabs.parts import bind_stop, how_it_works, recipe_box, stop_button
@@ -30,8 +29,9 @@ TAB = "search"
 KEPT = 3600  # seconds that vectors are kept after their last change
 SAMPLE = 200  # lines that "auto" looks at
 SHOWN = 400  # characters of a line
+LONGEST = 2000  # characters of a line that are kept
 EVERY = 0.3  # seconds between two words on the progress
-Shown = tuple[Any, Any, Any]  # result, status line, recipe
+Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 
 
 def build(context: Context) -> None:
@@ -39,12 +39,7 @@ def build(context: Context) -> None:
     index = gr.State(None, time_to_live=KEPT)
     with gr.Row():
         with gr.Column():
-            text = gr.Textbox(
-                label=t(f"{TAB}.lines"), lines=6, max_lines=12, elem_id=f"{TAB}-lines"
-            )
-            file = gr.File(
-                label=t(f"{TAB}.file"), file_types=[".txt"], height=110, elem_id=f"{TAB}-file"
-            )
+            given = source.build(TAB, lines_first=True)
             with gr.Row():
                 prepare = gr.Button(t(f"{TAB}.prepare"), elem_id=f"{TAB}-prepare")
                 stop = stop_button(TAB)
@@ -61,13 +56,17 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-result",
             )
             status = gr.HTML(elem_id=f"{TAB}-status")
+            download = source.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
-    def take_in(
-        text: str, file: str, model: str, name: str, key: str, had: Any, request: gr.Request
-    ) -> Generator[tuple[Any, Any, Any]]:
-        yield from _take_in(context, text, file, model, Server(name, key), had, request)
+    source.bind(given)
+
+    def take_in(request: gr.Request, *values: Any) -> Generator[tuple[Any, Any, Any]]:
+        *texts, model, name, key, had = values
+        yield from _take_in(
+            context, _taken(*texts, request), model, Server(name, key), had, request
+        )
 
     def search(
         query: str, count: int, key: str, index: Any, request: gr.Request
@@ -76,22 +75,47 @@ def build(context: Context) -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     jobs = [
-        prepare.click(take_in, [text, file, *choice, index], [index, result, status], **quiet),
+        prepare.click(take_in, [*given.inputs(), *choice, index], [index, result, status], **quiet),
         gr.on(
             [start.click, query.submit],
             search,
             [query, count, choice.api_key, index],
-            [result, status, code],
+            [result, status, code, download],
             **quiet,
         ),
     ]
     bind_stop(stop, jobs, status, line(both(f"{TAB}.stopped")))
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The lines that can be searched, their numbers where they came from, and what is to be said."""
+
+    lines: tuple[str, ...]
+    numbers: tuple[int, ...]
+    said: tuple[str, ...]
+
+
+def _taken(
+    file: str | None, text: str, header: bool, column: str | None, request: gr.Request
+) -> Taken:
+    """The cells of the column that are not blank, without what is too long of them."""
+    with told(request):
+        table, column = source.table(file, text, header, column)
+        cells = zip(table.lines, table.column(column), strict=True)
+        kept = [(number, cell.strip()) for number, cell in cells if cell.strip()]
+        if not kept:
+            raise InvalidInput("invalid_table_empty")
+    said = source.faults(table)
+    if cut := sum(len(cell) > LONGEST for _, cell in kept):
+        said.append(both(f"{TAB}.cut", count=f"{cut:,}"))
+    lines = tuple(cell[:LONGEST] for _, cell in kept)
+    return Taken(lines, tuple(number for number, _ in kept), tuple(said))
+
+
 def _take_in(
     context: Context,
-    text: str,
-    file: str | None,
+    taken: Taken,
     model: str,
     server: Server,
     had: Index | None,
@@ -99,12 +123,11 @@ def _take_in(
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (index, result, status line); the index fills in place, so that a stop loses nothing."""
     with told(request):
-        taken = lines_of(read_text(Path(file)) if file else text or "")
         spec = chosen(context, model, taken.lines[:SAMPLE])
-        index = Index(taken.lines, spec.id, server.name or "")
+        index = Index(taken.lines, spec.id, server.name or "", taken.numbers)
         if had is not None and had.same(index):
             index = had
-        yield index, _taken(spec.label, taken), gr.skip()
+        yield index, _told_of(spec.label, taken), gr.skip()
         missing = np.flatnonzero(~index.done)
         if not len(missing):
             yield index, gr.skip(), line(both(f"{TAB}.ready", count=f"{index.ready:,}"))
@@ -132,14 +155,10 @@ def _add(index: Index, part: Encoded) -> None:
         raise OutOfMemory("out_of_memory_vectors") from None
 
 
-def _taken(encoder: str, taken: Lines) -> str:
+def _told_of(encoder: str, taken: Taken) -> str:
     """How many lines there are, and what of them was not taken."""
-    said = [both(f"{TAB}.taken", count=f"{len(taken.lines):,}", model=encoder)]
-    if taken.left_out:
-        said.append(both(f"{TAB}.left_out", count=f"{taken.left_out:,}"))
-    if taken.cut:
-        said.append(both(f"{TAB}.cut", count=f"{taken.cut:,}"))
-    return "".join(f"<p>{one}</p>" for one in said)
+    said = both(f"{TAB}.taken", count=f"{len(taken.lines):,}", model=encoder)
+    return f"<p>{said}</p>" + "".join(map(note, taken.said))
 
 
 def _progress(index: Index, share: float, seconds: float) -> str:
@@ -156,7 +175,7 @@ def _progress(index: Index, share: float, seconds: float) -> str:
 def _search(
     context: Context, query: str, count: int, key: str | None, index: Any, request: gr.Request
 ) -> Generator[Shown]:
-    """Yield (result, status line, recipe)."""
+    """Yield (result, status line, recipe, download)."""
     with told(request):
         if not isinstance(index, Index) or not index.ready:
             raise InvalidInput("invalid_no_lines")
@@ -177,9 +196,19 @@ def _search(
             shown = "".join(map(note, said)) + _hits(index, found)
         elif isinstance(event, Finished):
             among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.ready:,}")
-            yield shown, result_line(event, among), _recipe(spec, ask, event, index, found)
+            code = _recipe(spec, ask, event, index, found)
+            yield shown, result_line(event, among), code, _download(index, found)
         elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
+            yield gr.skip(), wait, gr.skip(), gr.skip()
+
+
+def _download(index: Index, found: list[tuple[int, float]]) -> Any:
+    """The results to take away, each line whole."""
+    if not found:
+        return gr.update(visible=False)
+    rows = [(index.numbers[row], f"{cosine:.4f}", index.lines[row]) for row, cosine in found]
+    path = source.csv_file("search.csv", ("line", "cosine", "text"), rows)
+    return gr.update(value=path, visible=True)
 
 
 def _recipe(
@@ -204,7 +233,7 @@ def _hits(index: Index, found: list[tuple[int, float]]) -> str:
         f'<th scope="col">{both(f"{TAB}.{name}")}</th>' for name in ("score", "row", "line")
     )
     rows = "".join(
-        f"<tr><td><strong>{number(cosine)}</strong></td><td>{row + 1:,}</td>"
+        f"<tr><td><strong>{number(cosine)}</strong></td><td>{index.numbers[row]:,}</td>"
         f"<td>{html.escape(textwrap.shorten(index.lines[row], SHOWN))}</td></tr>"
         for row, cosine in found
     )

@@ -10,8 +10,9 @@ import gradio as gr
 from models.base import Finished, Task
 from models.registry import find
 from models.requests import MAX_SEED, Word2VecRequest, drawn_seed
-from models.segment import decoded, training_sentences
+from models.segment import training_sentences
 from models.segment import words as words_of
+from models.tables import decode
 from models.words.events import Word2VecDone, Word2VecStep
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
@@ -107,7 +108,7 @@ def _file_button(corpus: gr.Textbox) -> None:
 
     def fill(path: str, request: gr.Request) -> str:
         with told(request):
-            return decoded(Path(path).read_bytes())
+            return decode(Path(path).read_bytes())
 
     button.upload(fill, button, corpus, api_visibility="private")
 

@@ -1,11 +1,9 @@
 """A file: every row's class, what they come to, and how right they are where labels are given."""
 
-import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
@@ -15,11 +13,11 @@ from models.sentiment.events import RowsScored
 from models.sentiment.measure import measure, proposed
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
-from models.tables import write_csv
+from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, stop_button
-from tabs.sentiment import show_file, source
+from tabs.sentiment import show_file
 from tabs.text import both, t
 
 TAB = "sentiment-file"
@@ -66,9 +64,7 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-mapping",
             )
             measured = gr.HTML(elem_id=f"{TAB}-measured")
-            download = gr.DownloadButton(
-                cast(str, t("sentiment.file.download")), visible=False, elem_id=f"{TAB}-download"
-            )
+            download = source.download_button(TAB)
     source.bind(given, truth)
 
     def classify(request: gr.Request, *values: Any) -> Generator[Any]:
@@ -116,7 +112,8 @@ def _finished(job: Job | None) -> tuple[Any, str, Any]:
     hidden = gr.update(visible=False)
     if job is None or not job.results.labels:
         return hidden, "", hidden
-    download = gr.update(value=_saved(job.results), visible=True)
+    saved = source.csv_file("sentiment.csv", job.results.columns(), job.results.rows())
+    download = gr.update(value=saved, visible=True)
     if job.truth is None:
         return hidden, "", download
     meant = proposed(job.truth, job.results.labels)
@@ -138,10 +135,3 @@ def _measured(job: Job | None, mapping: str) -> str:
 def _pair(text: str) -> tuple[str, str]:
     name, _, label = text.rpartition("=")
     return name.strip(), label.strip()
-
-
-def _saved(results: Results) -> str:
-    """The results as a CSV, the input's columns first; returns its path."""
-    path = Path(tempfile.mkdtemp(prefix="genlab-")) / "sentiment.csv"
-    write_csv(path, results.columns(), results.rows())
-    return str(path)

@@ -10,10 +10,10 @@ from models.sentiment.results import Results
 from tabs.events import line
 from tabs.parts import bars
 from tabs.sentiment.show import class_name, short
+from tabs.source import faults, row_numbers
 from tabs.text import both
 
 FIRST = 20  # rows that are shown
-NAMED = 20  # faulty rows that are named
 
 
 def progress(done: int, total: int, seconds: float) -> str:
@@ -62,25 +62,15 @@ def remarks(results: Results, groups: Sequence[tuple[ModelSpec, Sequence[int]]])
     foreign = sum(1 for spec, some in groups for row in some if unread(spec, results.texts[row]))
     if foreign:
         said.append(both("sentiment.file.unread", count=f"{foreign:,}"))
-    for code in ("too_many_cells", "too_long", "unclosed_quote"):
-        numbers = [fault.line for fault in results.table.faults if fault.code == code]
-        if numbers:
-            said.append(both(f"sentiment.file.{code}", rows=_numbers(numbers)))
+    said += faults(results.table)
     blank = [
         number
         for number, model in zip(results.table.lines, results.models, strict=True)
         if not model
     ]
     if blank:
-        said.append(both("sentiment.file.blank", rows=_numbers(blank)))
-    if results.table.cut:
-        said.append(both("sentiment.file.cut"))
+        said.append(both("sentiment.file.blank", rows=row_numbers(blank)))
     return "".join(f'<p class="note">{one}</p>' for one in said)
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    shown = ", ".join(str(number) for number in numbers[:NAMED])
-    return f"{shown} … ({len(numbers):,})" if len(numbers) > NAMED else shown
 
 
 def measured(found: Measured | None, labels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from models.errors import InvalidInput
 from models.tables import Table, decode, read_table
 from models.teach.requests import MAX_CLASSES, MAX_EXAMPLES
 from tabs.events import line, told
-from tabs.sentiment.source import KINDS, likely_column
+from tabs.source import KINDS, likely_column
 from tabs.text import both, t
 
 LABEL = 60  # characters of a label

@@ -14,10 +14,10 @@ from models.sentiment.events import RowsScored
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
 from models.tables import write_csv
+from tabs import source
 from tabs.context import Context
 from tabs.events import follow, label_of, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, stop_button
-from tabs.sentiment import source
 from tabs.sentiment.show import class_name, language_note, short
 from tabs.text import both, t
 
@@ -51,7 +51,7 @@ def build(context: Context) -> None:
             )
             status = gr.HTML(elem_id=f"{TAB}-status")
             download = gr.DownloadButton(
-                cast(str, t("sentiment.file.download")), visible=False, elem_id=f"{TAB}-download"
+                cast(str, t("source.download")), visible=False, elem_id=f"{TAB}-download"
             )
     source.bind(given)
 

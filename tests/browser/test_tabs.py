@@ -133,7 +133,9 @@ def test_sentences_are_compared_at_one_click(open_page, locale):
     expect(page.locator("#sentence_similarity-status")).to_contain_text(
         "all-MiniLM-L6-v2", timeout=LONG
     )
-    expect(page.locator("#sentence_similarity-result")).to_contain_text(re.compile(r"0\.[89]\d"))
+    expect(page.locator("#sentence_similarity-result")).to_contain_text(
+        re.compile(r"0\.[89]\d"), timeout=LONG
+    )
 
 
 def test_a_korean_sentence_goes_to_the_korean_model(open_page):

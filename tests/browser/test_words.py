@@ -57,7 +57,9 @@ def test_a_training_is_saved_loaded_and_asked(open_page, tmp_path):
             page.click(button)
         saved = tmp_path / f"vectors{suffix}"
         download.value.save_as(saved)
-        page.set_input_files("#word2vec-load input[type=file]", str(saved))
+        with page.expect_file_chooser() as chooser:
+            page.click("#word2vec-load")
+        chooser.value.set_files(saved)
         expect(page.locator("#word2vec-status")).to_contain_text("불러왔어요", timeout=LONG)
     page.locator("#words-source label").last.click()
     page.fill("#words-words textarea", "왕이")

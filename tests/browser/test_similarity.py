@@ -1,0 +1,78 @@
+"""The similarity tab beyond two sentences: many, and search with a file up and a CSV down."""
+
+import csv
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import open_tab
+
+LONG = 90_000  # milliseconds: the first use of a model loads it
+
+
+def rows_of(page: Page, button: str) -> list[list[str]]:
+    """The CSV behind a download button."""
+    with page.expect_download() as download:
+        page.click(button)
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize(("locale", "example"), [("en-US", 0), ("ko-KR", 1)])
+def test_many_sentences_are_grouped_and_taken_away(open_page, locale, example):
+    page = open_page(locale)
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-many-button")
+    page.locator("#many-examples button").nth(example).click()
+    expect(page.locator("#many-result svg circle").first).to_be_visible(timeout=LONG)
+    rows = rows_of(page, "#many-download")
+    assert rows[0] == ["number", "sentence", "group", "1", "2", "3", "4", "5"]
+    assert [len(row) for row in rows] == [8] * 6
+    assert float(rows[1][3]) == pytest.approx(1, abs=1e-3)
+    assert float(rows[1][4]) > float(rows[1][7]), "the paraphrase is nearer than the stock market"
+
+
+@pytest.mark.parametrize(
+    ("locale", "encoding", "query", "found"),
+    [
+        ("en-US", "utf-8", "get my money back", "I want a refund."),
+        ("ko-KR", "cp949", "강아지가 뛰어놀아요.", "개가 마당에서 뛰어요."),
+    ],
+)
+def test_a_file_is_searched_and_the_hits_are_taken_away(
+    open_page, tmp_path, locale, encoding, query, found
+):
+    path = tmp_path / "lines.csv"
+    path.write_bytes(
+        f"no,text\n1,{found}\n2,=cmd|calc\n3,The stock market fell.\n4,a,b\n".encode(encoding)
+    )
+    page = open_page(locale)
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-search-button")
+    page.set_input_files("#search-upload input[type=file]", path)
+    expect(page.locator("#search-column input")).to_have_value("text")
+    page.click("#search-prepare")
+    expect(page.locator("#search-result .note")).to_contain_text("5")  # the row with three cells
+    expect(page.locator("#search-status")).to_contain_text(
+        re.compile("ready|찾을 수"), timeout=LONG
+    )
+    page.fill("#search-query textarea", query)
+    page.click("#search-start")
+    expect(page.locator("#search-result tbody tr").first).to_contain_text(found, timeout=LONG)
+    rows = rows_of(page, "#search-download")
+    assert rows[0] == ["line", "cosine", "text"]
+    assert rows[1][0] == "2"
+    assert rows[1][2] == found
+    assert "'=cmd|calc" in {row[2] for row in rows}
+
+
+def test_a_file_that_is_none_is_said_and_nothing_is_lost(open_page, tmp_path):
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 not a zip")
+    page = open_page("ko-KR")
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-search-button")
+    page.fill("#search-lines textarea", "고양이")
+    page.set_input_files("#search-upload input[type=file]", tmp_path / "a.xlsx")
+    expect(page.locator(".toast-body")).to_contain_text("표로 읽을 수 없")
+    expect(page.locator("#search-lines textarea")).to_have_value("고양이")
