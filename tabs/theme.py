@@ -154,7 +154,7 @@ html[lang=ko] .toast-count { font-size: 1rem; }
 # into the address, because Gradio sends that along with every request. Gradio itself starts in the
 # browser's language; its own module is asked to change it, now and at the switch, in place; if that
 # module moves, a switch loads the page anew.
-HEAD = """
+_LANGUAGE = """
 <script>
 (function () {
   const known = (l) => ((l || "").toLowerCase().startsWith("ko") ? "ko" : "en");
@@ -192,7 +192,7 @@ HEAD = """
 """
 
 # What a tab does in the browser alone is in a .js beside it.
-HEAD += "".join(
+HEAD = _LANGUAGE + "".join(
     f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
     for script in sorted(Path(__file__).parent.rglob("*.js"))
 )

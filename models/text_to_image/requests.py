@@ -89,6 +89,10 @@ class ImageGridRequest(_Drawing):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
+        self._check()
+        return self
+
+    def _check(self) -> None:
         settings = max(1, len(self.guidance_scales)) * max(1, len(self.step_counts))
         if self.num_seeds > 1 and settings > 1:
             raise InvalidInput("invalid_grid")
@@ -96,7 +100,6 @@ class ImageGridRequest(_Drawing):
             raise InvalidInput("invalid_grid_cells", limit=MAX_CELLS)
         if self.steps > MAX_GRID_STEPS:
             raise InvalidInput("invalid_grid_steps", limit=MAX_GRID_STEPS)
-        return self
 
     @property
     def steps(self) -> int:
@@ -132,7 +135,8 @@ class ImageGridRequest(_Drawing):
             if not getattr(self, name) and default in own:
                 missing[name] = (own[default],)
         filled = self.model_copy(update={**missing, "seed": drawn_seed(self.seed)})
-        return filled._bounded()
+        filled._check()
+        return filled
 
     def cells(self) -> tuple[ImageRequest, ...]:
         """The request of each cell alone, row by row; the seed must be drawn."""
@@ -147,4 +151,4 @@ class ImageGridRequest(_Drawing):
                 for steps in self.step_counts or (None,)
                 for guidance in self.guidance_scales or (None,)
             ]
-        return tuple(ImageRequest.model_construct(**one) for one in alone)
+        return tuple(ImageRequest.model_construct(None, **one) for one in alone)
