@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
 from models.errors import InvalidInput
 from models.tables import Table, read_lines, read_table, write_csv
@@ -140,7 +142,11 @@ def download_button(tab: str) -> gr.DownloadButton:
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a CSV that is safe to open in a spreadsheet, in a folder of its own; returns its path."""
-    path = Path(tempfile.mkdtemp(prefix="genlab-")) / name
-    write_csv(path, columns, rows)
-    return str(path)
+    """Write a CSV that is safe to open in a spreadsheet; returns its path.
+
+    Its folder is named by a secret hash of its content and deleted with the page's cache.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_csv(path, columns, rows)
+        return save_bytes_to_cache(path.read_bytes(), name, get_upload_folder())

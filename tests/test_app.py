@@ -162,7 +162,7 @@ def test_image_takes_a_sampler_and_a_picture_to_start_from(client):
 
     plain = draw()
     start = base64.b64encode(plain).decode()
-    assert len({plain, draw(scheduler="Euler a"), draw(image=start, strength=0.5)}) == 3
+    assert len({plain, draw(scheduler="DDIM"), draw(image=start, strength=0.5)}) == 3
 
 
 def test_chat_streams_and_its_seed_says_the_same_again(client):

@@ -1,9 +1,7 @@
 """Two models on the same texts, side by side, and where they disagree."""
 
 import html
-import tempfile
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
@@ -13,12 +11,12 @@ from models.choice import choose
 from models.sentiment.events import RowsScored
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
-from models.tables import write_csv
 from tabs import source
 from tabs.context import Context
 from tabs.events import follow, label_of, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, stop_button
 from tabs.sentiment.show import class_name, language_note, short
+from tabs.source import csv_file
 from tabs.text import both, t
 
 TAB = "sentiment-two"
@@ -93,12 +91,11 @@ def _compare(
 
 def saved(found: list[Results]) -> str:
     """Both models' results as a CSV, the input's columns first; returns its path."""
-    path = Path(tempfile.mkdtemp(prefix="genlab-")) / "sentiment-two.csv"
     one, two = found
     at = len(one.table.columns)
     own = [[f"{name}_{number}" for name in r.columns()[at:]] for number, r in enumerate(found, 1)]
-    write_csv(path, [*one.table.columns, *own[0], *own[1], "agree"], _both_rows(one, two))
-    return str(path)
+    columns = [*one.table.columns, *own[0], *own[1], "agree"]
+    return csv_file("sentiment-two.csv", columns, _both_rows(one, two))
 
 
 def _both_rows(one: Results, two: Results) -> Iterator[list[object]]:

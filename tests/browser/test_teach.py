@@ -38,8 +38,11 @@ def test_a_visitor_teaches_tries_saves_and_loads(
     download.value.save_as(kept)
     assert set(load(kept.read_bytes())) == {"head.weight", "head.bias"}
     page.reload()
+    expect(page.locator("#tab-sentiment-button")).to_be_visible()
     open_teach(page)
-    page.locator("#teach-load input[type=file], input#teach-load").first.set_input_files(kept)
+    with page.expect_file_chooser() as chooser:
+        page.click("#teach-load")
+    chooser.value.set_files(kept)
     expect(page.locator("#teach-result")).to_contain_text(label)
     page.fill("#teach-try input, #teach-try textarea", sentence)
     page.click("#teach-use")
@@ -55,7 +58,7 @@ def test_fine_tuning_shows_its_loss_and_stops(open_page):
     page.click("#teach-tune")
     expect(page.locator("#teach-result .teach-table")).to_be_visible(timeout=LONG)
     expect(page.locator("#teach-loss")).to_be_visible()
-    page.fill("#teach-examples-text textarea", "\n".join(line + "!" for line in lines * 1))
+    page.fill("#teach-examples-text textarea", "\n".join(line + "!" for line in lines))
     page.click("#teach-tune")
     page.click("#teach-stop")
     expect(page.locator("#teach-status")).to_contain_text("Stopped")
