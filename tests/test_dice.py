@@ -225,7 +225,10 @@ def test_an_answer_goes_on_from_a_text(cache):
     by_text, _ = told(cache, ask(prefix="한국"))
     ids = tiny.byte_tokenizer()("한국").input_ids
     by_ids, _ = told(cache, ask(prefix_ids=ids))
-    assert tokens_of(by_text[0]) == tokens_of(by_ids[0])
+    one, other = tokens_of(by_text[0]), tokens_of(by_ids[0])
+    assert [token.id for token in one] == [token.id for token in other]
+    # What was kept of the first is read back in another order of sums.
+    assert [t.raw for t in one] == pytest.approx([t.raw for t in other], rel=1e-4)
     assert tokens_of(told(cache, ask())[0][0]) != tokens_of(by_text[0])
 
 
@@ -253,7 +256,8 @@ def test_the_next_token_of_a_text_is_exact(cache, folder, name):
     assert ids == [*tiny.byte_tokenizer()("Once upon 한").input_ids, 1, 2]
     expected = torch.softmax(logits_of(folder / name, ids)[-1].double(), -1).numpy()
     assert np.abs(chances(event.logits) - expected).max() < 1e-5
-    assert [piece.id for piece in event.likeliest] == list(np.argsort(-expected)[:20])
+    assert len(event.likeliest) == 12
+    assert [piece.id for piece in event.likeliest] == list(np.argsort(-expected)[:12])
 
 
 def test_the_next_token_of_a_message_is_what_the_chat_draws_from(cache):
