@@ -63,10 +63,9 @@ def build(context: Context) -> None:
     source.bind(given)
 
     def take_in(request: gr.Request, *values: Any) -> Generator[tuple[Any, Any, Any]]:
-        *texts, model, name, key, had = values
-        yield from _take_in(
-            context, _taken(*texts, request), model, Server(name, key), had, request
-        )
+        file, lines, header, column, model, name, key, had = values
+        taken = _taken(file, lines, header, column, request)
+        yield from _take_in(context, taken, model, Server(name, key), had, request)
 
     def search(
         query: str, count: int, key: str, index: Any, request: gr.Request
