@@ -2,8 +2,8 @@
 
 One lock guards all bookkeeping (a plain Lock inside a Condition: never held while a model loads or
 works). Each model has a slot with a queue of tickets: the gate is `spec.concurrency` at a time, in
-order of arrival. Loading happens inside the gate under one construction lock for all models, since
-from_pretrained patches globals while it runs.
+order of arrival. Loading happens inside the gate under one construction lock for all models with
+weights, since from_pretrained patches globals while it runs; hosted ones do not wait for those.
 """
 
 import gc
@@ -87,6 +87,7 @@ class ModelCache:
         self._slots: dict[Key, _Slot] = {}
         self._changed = threading.Condition(threading.Lock())
         self._construction = threading.Lock()
+        self._connecting = threading.Lock()
         self._closed = threading.Event()
         self._reaper: threading.Thread | None = None
 
@@ -144,7 +145,8 @@ class ModelCache:
             return Lease(slot.engine, slot.placement, 0.0)
         where = folder(slot.spec, self.settings, stop, notify)
         notify(Loading(slot.spec.id))
-        while not self._construction.acquire(timeout=_LOOK):
+        turn = self._connecting if slot.spec.hosted else self._construction
+        while not turn.acquire(timeout=_LOOK):
             if stop.is_set():
                 raise Stopped
         try:
@@ -165,7 +167,7 @@ class ModelCache:
             self._watch_idle()
             return Lease(engine, slot.placement, seconds)
         finally:
-            self._construction.release()
+            turn.release()
 
     # ------------------------------------------------------------ memory
 

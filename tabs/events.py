@@ -61,7 +61,11 @@ def told(request: gr.Request | None) -> Generator[None]:
 def follow(
     context: Context, spec: ModelSpec, ask: Request, request: gr.Request | None
 ) -> Generator[Event]:
-    """Run a job and yield its events; problems become gr.Error. Closing it stops the job."""
+    """Run a job and yield its events; problems become gr.Error. Closing it stops the job.
+
+    Whoever yields to the page does so at every event, if only skips: Gradio can close a generator
+    at a yield alone, and holds a lock of the whole app until it has.
+    """
     with told(request), closing(run(context.cache, spec, ask)) as events:
         yield from events
 

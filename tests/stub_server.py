@@ -52,6 +52,7 @@ class StubServer:
 
     Attributes:
         asked: the bodies of the requests so far; keys: their Authorization headers; headers: all.
+        was_asked: is set with the first request.
         left: is set when the other side has gone away while an answer was being sent.
     """
 
@@ -67,6 +68,7 @@ class StubServer:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.headers: list[dict[str, str]] = []
+        self.was_asked = threading.Event()
         self.left = threading.Event()
         stub = self
 
@@ -76,6 +78,7 @@ class StubServer:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 stub.asked.append(json.loads(body))
+                stub.was_asked.set()
                 self._note()
                 reply = stub.answers[min(len(stub.asked), len(stub.answers)) - 1]
                 self._answer(*(reply(json.loads(body)) if callable(reply) else reply))

@@ -206,6 +206,8 @@ def _drawn(
             writing = replace(writing, event=event, throw=seen)
         elif isinstance(event, Finished):
             writing = replace(writing, done=event)
+        elif waits := waiting_line(event):
+            yield gr.skip(), waits, *[gr.skip()] * 4
     yield _shown(writing, now)
 
 

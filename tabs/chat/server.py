@@ -104,6 +104,7 @@ def model_list(
     for event in follow(context, find(Task.CHAT, "openai"), ask, request):
         if isinstance(event, ServerModels):
             names = [name for name in event.names if not _OTHER.search(name)]
+        yield gr.skip(), gr.skip()
     if not names:
         yield gr.skip(), line(both("chat.models_none"))
         return

@@ -197,6 +197,8 @@ def _shown(
         )
     elif not reply.shown and (wait := waiting_line(event)):
         yield frame(status=pending(wait, bool(reply.texts[0])))
+    else:
+        yield frame()
 
 
 def _with(turns: list[dict[str, str]], reply: str) -> list[dict[str, str]]:

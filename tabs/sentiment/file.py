@@ -101,7 +101,8 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
                 yield gr.skip(), show_file.rows(results), wait, gr.skip()
             elif isinstance(event, Finished):
                 finished.append(event)
-            elif done == 0 and (wait := waiting_line(event)):
+            else:
+                wait = gr.skip() if done else waiting_line(event)
                 yield gr.skip(), gr.skip(), wait, gr.skip()
     status = "".join(result_line(one) for one in finished) + show_file.remarks(results, groups)
     yield gr.skip(), show_file.rows(results), status, gr.skip()

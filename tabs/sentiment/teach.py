@@ -166,8 +166,8 @@ def _teach(
                 "code": python(spec, ask, event.placement),
             }
             yield frame(**_shown(found, made), **told_of)
-        elif not losses and (wait := waiting_line(event)):
-            yield frame(status=wait)
+        elif wait := waiting_line(event):
+            yield frame() if losses else frame(status=wait)
 
 
 def _curve(losses: list[tuple[int, float]]) -> Any:

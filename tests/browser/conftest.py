@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop would be in the way of the other tests' own
 def browser():
     if not CHROMIUM:
         if os.environ.get("GENLAB_REQUIRE_BROWSER"):
