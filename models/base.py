@@ -139,11 +139,21 @@ class Loading:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmingUp:
+    """The model in memory is being compiled for the shape that is asked for, once."""
+
+    model_id: str
+
+
+Wait = Waiting | Downloading | Loading | WarmingUp
+
+
+@dataclass(frozen=True, slots=True)
 class Working:
-    """A heartbeat: `seconds` since the job began, `during` a wait, download or load, or None."""
+    """A heartbeat: `seconds` since the job began, `during` a wait or None."""
 
     seconds: float
-    during: Waiting | Downloading | Loading | None = None
+    during: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +173,7 @@ class Finished:
 
 
 Event = (
-    Waiting
-    | Downloading
-    | Loading
+    Wait
     | Working
     | TextDelta
     | ChatDone

@@ -13,13 +13,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 
 from models.base import (
-    Downloading,
     Event,
     Finished,
-    Loading,
     ModelSpec,
     Stop,
-    Waiting,
+    Wait,
     Working,
 )
 from models.cache import ModelCache
@@ -67,7 +65,7 @@ def together(
     """
     stop = Stop()
     events: queue.SimpleQueue[tuple[int, Event | ModelError | None]] = queue.SimpleQueue()
-    during: dict[int, Waiting | Downloading | Loading | None] = {}
+    during: dict[int, Wait | None] = {}
     started = time.perf_counter()
     for number, (spec, request) in enumerate(jobs):
         during[number] = None
@@ -83,7 +81,7 @@ def together(
             if event is None or isinstance(event, ModelError):
                 del during[number]
             else:
-                waits = isinstance(event, Waiting | Downloading | Loading)
+                waits = isinstance(event, Wait)
                 during[number] = event if waits else None
             if event is not None:
                 yield number, event

@@ -53,6 +53,9 @@ class Settings(BaseModel):
     max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", alias="GENLAB_DEVICE")
+    compile_mode: Literal["off", "default", "max-autotune-no-cudagraphs"] = Field(
+        "off", alias="GENLAB_COMPILE"
+    )
     memory_gb: float | None = Field(None, alias="GENLAB_MEMORY_GB", gt=0)
     idle_minutes: float = Field(30, alias="GENLAB_IDLE_MINUTES", ge=0)
 

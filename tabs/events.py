@@ -14,6 +14,7 @@ from models.base import (
     ModelSpec,
     Placement,
     Waiting,
+    WarmingUp,
     Working,
 )
 from models.errors import ModelError
@@ -83,6 +84,9 @@ def waiting_line(event: Event, seconds: float = 0) -> str | None:
             return line(both("wait.download", done=_size(done), total=_size(total)))
         case Loading(model_id):
             return line(both("wait.load", model=label_of(model_id), seconds=f"{seconds:.0f}"))
+        case WarmingUp(model_id):
+            seconds_said = f"{seconds:.0f}"
+            return line(both("wait.warm", model=label_of(model_id), seconds=seconds_said))
         case _:
             return None
 

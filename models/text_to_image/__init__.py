@@ -3,6 +3,7 @@
 local.py       DiffusersTextToImage: requests -> pictures, in batches where that helps
 loading.py     a folder -> a pipeline; what is wrong when it fails
 schedulers.py  names that people know -> diffusers' classes
+loop.py        Stable Diffusion's steps; unet.py, compiled.py: its UNet, fast on a CPU, on CUDA
 preview.py     the picture so far, from latents
 picture.py     a picture handed in: opened with care
 png.py         the text chunk that says how a picture was made

@@ -11,6 +11,7 @@ from typing import Any
 from models.base import ModelSpec
 from models.errors import InvalidInput, ModelError
 from models.requests import ImageRequest
+from models.text_to_image.compiled import CompiledUNet
 from models.text_to_image.loop import Loop
 from models.text_to_image.picture import fitted
 from models.text_to_image.png import encode, parameters, sampler
@@ -27,12 +28,17 @@ class Drawing:
         pipe: a text-to-image pipeline; the image-to-image one is made of the same parts.
         spec: with all defaults.
         preview: None where latents cannot be shown.
+        compile_mode: torch.compile's mode for a UNet on CUDA; "off" elsewhere.
     """
 
-    def __init__(self, pipe: Any, spec: ModelSpec, preview: Preview | None) -> None:
+    def __init__(
+        self, pipe: Any, spec: ModelSpec, preview: Preview | None, compile_mode: str = "off"
+    ) -> None:
         self._pipe, self._spec, self._preview = pipe, spec, preview
         self._on_picture: Any = None
-        self._loop = Loop(pipe) if Loop.fits(pipe) else None
+        fits = Loop.fits(pipe)
+        compiled = _compiled(pipe, spec, compile_mode) if fits and compile_mode != "off" else None
+        self._loop = Loop(pipe, compiled) if fits else None
         self.most = MOST if self._loop is not None and pipe.device.type == "cuda" else 1
 
     @property
@@ -66,6 +72,11 @@ class Drawing:
             for same in kinds.values()
             for begin in range(0, len(same), most)
         ]
+
+    def compiles(self, asked: Sequence[ImageRequest]) -> bool:
+        """Whether drawing this batch begins with compiling for its shape."""
+        own_loop = self._loop is not None and asked[0].image is None
+        return own_loop and self._loop.compiles(asked)
 
     def draw(self, asked: Sequence[ImageRequest], step: OnStep) -> list[Drawn]:
         """The pictures of one batch.
@@ -182,6 +193,14 @@ class Drawing:
             "Version": "GenLab",
         }
         return parameters(asked.prompt, asked.negative_prompt, values)
+
+
+def _compiled(pipe: Any, spec: ModelSpec, mode: str) -> CompiledUNet:
+    scale = pipe.vae_scale_factor
+    named = [tuple(map(int, size.split("x"))) for size in spec.defaults.get("sizes", ())]
+    own = (spec.defaults["width"], spec.defaults["height"])
+    sizes = {(height // scale, width // scale) for width, height in (own, *named)}
+    return CompiledUNet(pipe.unet, mode, sizes)
 
 
 def strength(asked: ImageRequest) -> float:

@@ -7,7 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
-from models.base import Event, ModelSpec, Placement, Stop
+from models.base import Event, ModelSpec, Placement, Stop, WarmingUp
 from models.errors import InvalidInput, OutOfMemory, Stopped, as_model_error
 from models.requests import ImageGridRequest, ImageRequest
 from models.settings import Settings
@@ -24,14 +24,19 @@ class DiffusersTextToImage:
     """A diffusers pipeline. Noise comes from CPU generators: a seed means one picture on every device."""
 
     def __init__(
-        self, pipe: Any, spec: ModelSpec, placement: Placement, vocabulary: Vocabulary | None
+        self,
+        pipe: Any,
+        spec: ModelSpec,
+        placement: Placement,
+        vocabulary: Vocabulary | None,
+        compile_mode: str = "off",
     ) -> None:
         self._pipe = pipe
         self._spec = replace(spec, defaults={**_own_defaults(pipe), **spec.defaults})
         self._placement = placement
         self._vocabulary = vocabulary
         self._own_scheduler = pipe.scheduler
-        self._drawing = Drawing(pipe, self._spec, Preview.fit(pipe))
+        self._drawing = Drawing(pipe, self._spec, Preview.fit(pipe), compile_mode)
 
     @classmethod
     def load(
@@ -44,7 +49,8 @@ class DiffusersTextToImage:
         """
         assert folder is not None
         pipe = load_pipeline(spec, folder, placement)
-        return cls(pipe, spec, placement, Vocabulary.read(folder))
+        mode = settings.compile_mode if placement.device == "cuda" else "off"
+        return cls(pipe, spec, placement, Vocabulary.read(folder), mode)
 
     def nbytes(self) -> int:
         """Bytes of weights held by all parts of the pipeline."""
@@ -56,6 +62,7 @@ class DiffusersTextToImage:
         """Draw the pictures of a request, or the cells of a grid.
 
         Yields:
+            WarmingUp before the first picture of a shape, where the model is compiled;
             StepDone for each step; as pictures end, ImagesDone with all that are finished, so that
             the last one holds them all. Of a grid CellDone for each cell, last GridDone.
 
@@ -122,6 +129,8 @@ class DiffusersTextToImage:
         left = list(range(len(singles)))
         while left:
             batch = [left[i] for i in self._drawing.batches([singles[k] for k in left], most)[0]]
+            if self._drawing.compiles([singles[k] for k in batch]):
+                emit(WarmingUp(self._spec.id))
             drawn = self._draw([singles[k] for k in batch], telling.stepping(batch), stop)
             if drawn is None:  # out of memory: from now on half as many together
                 most = len(batch) // 2

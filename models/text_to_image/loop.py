@@ -11,6 +11,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from models.requests import ImageRequest
+from models.text_to_image.compiled import CompiledUNet
 from models.text_to_image.preview import foreseen
 from models.text_to_image.unet import FastUNet
 
@@ -26,14 +27,26 @@ class Loop:
 
     Args:
         pipe: a StableDiffusionPipeline.
+        compiled: asked instead of the pipeline's UNet.
     """
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Any, compiled: CompiledUNet | None = None) -> None:
         self._pipe = pipe
-        self._unet = FastUNet(pipe.unet)
+        self._unet = compiled or FastUNet(pipe.unet)
+        if compiled is not None:
+            return  # minutes a shape: at its first use, where the page can say so
         side, tokens = pipe.unet.config.sample_size, pipe.tokenizer.model_max_length
         if isinstance(side, int):  # the usual one: a guided picture of its own size
             self._unet.prepare((2, pipe.unet.config.in_channels, side, side, tokens))
+
+    def compiles(self, cells: Sequence[ImageRequest]) -> bool:
+        """Whether the UNet is compiled first for these pictures together: `latents` will take minutes."""
+        if not isinstance(self._unet, CompiledUNet):
+            return False
+        scale, asked = self._pipe.vae_scale_factor, cells[0]
+        batch = len(cells) * (1 + ((asked.guidance_scale or 0) > 1))
+        height, width = (asked.height or 0) // scale, (asked.width or 0) // scale
+        return self._unet.compiles((batch, self._pipe.unet.config.in_channels, height, width))
 
     @classmethod
     def fits(cls, pipe: Any) -> bool:

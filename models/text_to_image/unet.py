@@ -2,7 +2,7 @@
 
 On a CPU a tiny UNet spends half its time outside of its arithmetic: it is traced once for each shape
 and frozen, which gives the same numbers to 1e-5. A large one is left as it is: there arithmetic
-is all. On CUDA see loading.py.
+is all. On CUDA see compiled.py.
 """
 
 from typing import TYPE_CHECKING, Any
