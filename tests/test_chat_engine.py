@@ -9,50 +9,37 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-from models import sources
-from models.base import ChatDone, Finished, ModelSpec, Placement, Task, TextDelta
-from models.cache import ModelCache
+from models.base import ChatDone, Finished, Placement, TextDelta
 from models.chat.decoding import TextOf, tokens
 from models.errors import InvalidInput
 from models.jobs import run
 from models.recipe import chat as chat_recipe
 from models.requests import ChatRequest
-from models.settings import Settings
 from tests import tiny
+from tests.chatting import own_starters, spec
 
 CPU = Placement("cpu", "float32", "no_gpu", 1)
 torch.set_num_threads(1)  # as the jobs have it: tiny models are slower, and differ in bits, on more
 
 
 @pytest.fixture(scope="module")
-def starters(tmp_path_factory):
-    """A folder of starters with tiny models in it, and where GenLab looks for them."""
-    folder = tmp_path_factory.mktemp("run") / "models" / "starter"
-    tiny.llama(folder / "llama")
-    tiny.llama(folder / "small", window=64)
-    tiny.llama(folder / "brief", ends=tuple(range(0, 256, 8)))
-    tiny.gpt2(folder / "gpt2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "STARTERS", folder)
-        yield folder
+def page(tmp_path_factory):
+    with own_starters(tmp_path_factory.mktemp("run")) as (folder, cache):
+        tiny.llama(folder / "llama")
+        tiny.llama(folder / "small", window=64)
+        tiny.llama(folder / "brief", ends=tuple(range(0, 256, 8)))
+        tiny.gpt2(folder / "gpt2")
+        yield folder, cache
 
 
-@pytest.fixture(scope="module")
-def cache(starters):
-    cache = ModelCache(Settings(GENLAB_DEVICE="cpu"))
-    yield cache
-    cache.close()
+@pytest.fixture
+def starters(page):
+    return page[0]
 
 
-def spec(name: str) -> ModelSpec:
-    return ModelSpec(
-        id=f"test/{name}",
-        task=Task.CHAT,
-        engine="models.chat:TransformersChat",
-        source=f"starter:{name}",
-        label=name,
-        cpu_threads=1,
-    )
+@pytest.fixture
+def cache(page):
+    return page[1]
 
 
 def ask(*messages: str, **options) -> ChatRequest:

@@ -11,7 +11,8 @@ from models.cache import ModelCache
 from models.errors import Damaged, InvalidInput, Refused, UntrainedHead
 from models.settings import Settings
 from tests import tiny
-from tests.test_chat_engine import CPU, answer, ask, spec
+from tests.chatting import spec
+from tests.test_chat_engine import CPU, answer, ask
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])

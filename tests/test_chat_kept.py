@@ -9,36 +9,28 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from models import sources
-from models.base import ModelSpec, Task, TextDelta
-from models.cache import ModelCache
+from models.base import Task, TextDelta
 from models.chat import kept as module
 from models.chat.kept import MOST, Kept
 from models.jobs import run
 from models.requests import ChatRequest
-from models.settings import Settings
 from tests import tiny
+from tests.chatting import own_starters, spec
 
 torch.set_num_threads(1)
-SPEC = ModelSpec(
-    id="test/llama",
-    task=Task.CHAT,
-    engine="models.chat:TransformersChat",
-    source="starter:llama",
-    label="llama",
-    cpu_threads=1,
-)
+SPEC = spec("llama")
 
 
 @pytest.fixture
 def cache(tmp_path):
-    folder = tmp_path / "models" / "starter"
-    tiny.llama(folder / "llama")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "STARTERS", folder)
-        cache = ModelCache(Settings(GENLAB_DEVICE="cpu"))
+    with own_starters(tmp_path) as (folder, cache):
+        tiny.llama(folder / "llama")
         yield cache
-        cache.close()
+
+
+def forget(cache) -> None:
+    """What is kept goes with the model; the next question loads it anew."""
+    cache.unload(Task.CHAT, SPEC.id)
 
 
 def engine(cache):
@@ -74,7 +66,7 @@ def test_a_second_turn_reads_only_what_is_new_and_says_the_same(cache):
     first = answer(cache, "Hello there, how are you?")
     turns = ("Hello there, how are you?", first, "And now?")
     warm, few = read(cache, *turns)
-    engine(cache)._kept = Kept()
+    forget(cache)
     cold, many = read(cache, *turns)
     assert warm == cold
     assert few < many - len("Hello there, how are you?")
@@ -83,13 +75,13 @@ def test_a_second_turn_reads_only_what_is_new_and_says_the_same(cache):
 def test_another_draw_or_an_edit_goes_on_from_where_it_is_the_same(cache):
     for turns, options in [(("Hello", "Hi", "one"), {}), (("Hello", "Hi", "two"), {"seed": 9})]:
         warm, _ = read(cache, *turns, **options)
-        engine(cache)._kept = Kept()
+        forget(cache)
         assert read(cache, *turns, **options)[0] == warm
 
 
 def test_what_a_stopped_answer_leaves_is_right(cache):
     whole = answer(cache, "Hello", max_new_tokens=60)
-    engine(cache)._kept = Kept()
+    forget(cache)
     request = ChatRequest.of(
         messages=[{"role": "user", "content": "Hello"}], seed=7, max_new_tokens=60
     )

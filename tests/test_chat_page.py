@@ -5,10 +5,12 @@ import pytest
 
 from models.cache import ModelCache
 from models.errors import InvalidInput
+from models.requests import ChatRequest
 from models.settings import Settings
 from tabs.chat.controls import Dials
+from tabs.chat.facts import note
 from tabs.chat.history import MOST, messages, text_of
-from tabs.chat.talk import View, again, answer, gone_on, note, undone
+from tabs.chat.talk import View, again, answer, gone_on, undone
 from tabs.context import Context
 from tabs.text import STRINGS
 from tests.stub_server import DONE, WHOLE, StubServer, chunk
@@ -83,13 +85,14 @@ def test_a_deeply_nested_content_is_refused():
 
 
 def test_notes_name_the_parameter_in_both_languages():
-    said = note("parameter_left_out:temperature")
+    ask = ChatRequest.of(messages=[turn("user", "one"), turn("user", "two")])
+    said = note("parameter_left_out:temperature", ask)
     for language in STRINGS:
         assert STRINGS[language]["fields.temperature"] in said
-    assert STRINGS["en"]["fields.num_return_sequences"] in note("parameter_ignored:n")
-    assert "3" in note("turns_left_out:3")
-    assert note("plain_continuation")
-    assert note("parameter_left_out:max_completion_tokens") == ""
+    assert STRINGS["en"]["fields.num_return_sequences"] in note("parameter_ignored:n", ask)
+    assert "one" in note("turns_left_out:1", ask)
+    assert note("plain_continuation", ask)
+    assert note("parameter_left_out:max_completion_tokens", ask) == ""
 
 
 def context(server: StubServer, **values) -> Context:

@@ -1,8 +1,8 @@
 """Parts of the chat tab that meet: hosted answers and their dice, side by side and kept conversations."""
 
 import math
+from contextlib import closing
 from dataclasses import replace
-from threading import Event
 from types import SimpleNamespace
 
 import gradio as gr
@@ -11,7 +11,6 @@ import torch
 
 from models.base import Task, TextDelta
 from models.cache import ModelCache
-from models.chat.kept import Kept
 from models.jobs import run, together
 from models.registry import find
 from models.requests import ChatRequest
@@ -25,30 +24,36 @@ from tests.stub_server import DONE, StubServer, chunk, fault
 torch.set_num_threads(1)
 VISITOR = SimpleNamespace(query_params={}, headers={})
 STARTER = find(Task.CHAT, "genlab/small-talk")
-LOGPROBS = [
-    {
-        "token": word,
-        "logprob": math.log(share),
-        "bytes": list(word.encode()),
-        "top_logprobs": [
-            {"token": word, "logprob": math.log(share), "bytes": list(word.encode())},
-            {"token": "Bye", "logprob": math.log(0.25), "bytes": list(b"Bye")},
-        ],
-    }
-    for word, share in (("Hel", 0.5), ("lo", 0.75))
-]
-TOLD = [chunk("Hel", logprobs=LOGPROBS[:1]), chunk("lo", logprobs=LOGPROBS[1:])]
+
+
+def logprob(word: str, share: float, *others: str) -> dict:
+    """A token and others of probability 1/4, as a server tells them; ⟨ed 95⟩ stands for its bytes."""
+
+    def told(text: str, share: float) -> dict:
+        data = bytes.fromhex(text[1:-1]) if text.startswith("⟨") else text.encode()
+        return {"token": text, "logprob": math.log(share), "bytes": list(data)}
+
+    top = [told(word, share), *(told(other, 0.25) for other in others)]
+    return told(word, share) | {"top_logprobs": top}
+
+
+HEL, LO = logprob("Hel", 0.5, "Bye"), logprob("lo", 0.75, "Bye", "⟨ed 95⟩", "")
+TOLD = [chunk("Hel", logprobs=[HEL]), chunk("lo", logprobs=[LO])]
 UNTOLD = [chunk("Hel"), chunk("lo")]
 END = [chunk(None, end="stop"), DONE]
 
 
+def page(url: str) -> Context:
+    limits = Settings.model_validate({"openai_base_url": url, "openai_model": "m"})
+    return Context(limits, ModelCache(limits))
+
+
 def answered(url: str, alternatives: int) -> tuple[str, dice_answers.Answers]:
     """The status line and what the dice panel remembers, after a hosted answer on the page."""
-    limits = Settings.model_validate({"openai_base_url": url, "openai_model": "m"})
     values = {"model": "openai", "api_key": "sk-a", "temperature": 1, "alternatives": alternatives}
     dials = [values.get(name) for name in Dials._fields]
     shown = talk.frame()
-    for update in talk.answer(Context(limits, ModelCache(limits)), VISITOR, [], "Hi", dials):
+    for update in talk.answer(page(url), VISITOR, [], "Hi", dials):
         shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
     view = talk.View(*shown)
     return view.status, view.newest
@@ -66,7 +71,6 @@ def test_the_dial_asks_a_server_for_its_probabilities_and_the_panel_shows_them()
     assert "75.00 %" in about
     assert "25.00 %" in about
     assert "Bye" in about
-    assert 'class="take"' not in about  # no ids: no going on from another token
 
 
 @pytest.mark.parametrize("refuses", [False, True])
@@ -85,6 +89,76 @@ def test_at_zero_no_server_is_asked_for_probabilities():
         status, _ = answered(stub.url, 0)
     assert "logprobs" not in stub.asked[0]
     assert "how likely its tokens were" not in status
+
+
+# ---------------------------------------------------------------- another token, of a server
+
+
+def went_on(url: str, newest: dice_answers.Answers, at: str, *server: str) -> list:
+    """The panel's last update after going on from another token."""
+    shown = [None] * 5
+    server = server or ("", "sk-a")
+    for update in dice_answers._branched(page(url), VISITOR, [newest], 0, at, *server):
+        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
+    return shown
+
+
+def test_a_servers_answer_goes_on_from_another_token_by_its_text():
+    more = [chunk(" now", logprobs=[logprob(" now", 0.9)]), *END]
+    with StubServer((200, TOLD + END), (200, more)) as stub:
+        _, newest = answered(stub.url, 6)
+        _, _, view, _, status = went_on(stub.url, newest, "0:1:1")
+    assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
+    assert stub.keys == ["Bearer sk-a"] * 2
+    old, new = newest.samples
+    assert (old.text, new.text) == ("Hello", "HelBye now")
+    assert [token.text for token in new.tokens] == ["Hel", "Bye", " now"]
+    assert "another token at place 2" in view
+    assert "some begin anew" in status  # not every server goes on from a text
+    assert "seed" in status
+
+
+def test_two_tokens_that_came_at_once_are_parted():
+    both = [chunk("Hello", logprobs=[HEL, LO]), *END]
+    with StubServer((200, both), (200, UNTOLD + END)) as stub:
+        _, newest = answered(stub.url, 6)
+        went_on(stub.url, newest, "0:1:1")
+    assert stub.asked[1]["messages"][-1]["content"] == "HelBye"
+
+
+def test_where_text_does_not_say_enough_no_going_on_is_offered():
+    half = [chunk("", logprobs=[logprob("⟨ed 95⟩", 0.5, "Bye")]), chunk("한")]
+    unlike = [chunk("Hel", logprobs=[logprob("Bye", 0.5, "Hel")])]
+    with StubServer((200, TOLD + END), (200, half + END), (200, unlike + END)) as stub:
+        found = [answered(stub.url, 6)[1] for _ in range(3)]
+        assert found[0].branches(0, 1) == [True, True, False, False]  # half a letter; nothing
+        assert [one.branches(0, 0) for one in found[1:]] == [[False] * 2] * 2
+        with pytest.raises(gr.Error, match="no answer to look into"):
+            went_on(stub.url, found[0], "0:1:2")
+        about = dice_answers._clicked(VISITOR, SimpleNamespace(at="0:1"), found, 0)
+        assert about.count('class="take"') == 1  # the drawn one has none
+        assert "cannot be gone on from" in about
+    assert len(stub.asked) == 3
+
+
+def test_a_key_never_goes_to_another_server_than_its_own():
+    with StubServer((200, TOLD + END)) as stub, StubServer((200, UNTOLD + END)) as other:
+        _, newest = answered(stub.url, 6)
+        with pytest.raises(gr.Error, match="another server"):
+            went_on(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
+        assert (len(stub.asked), len(other.asked)) == (1, 0)
+    assert len(newest.samples) == 1
+
+
+def test_a_branch_that_breaks_off_stays_as_far_as_it_came():
+    with StubServer((200, TOLD + END), (200, TOLD[1:])) as stub:
+        _, newest = answered(stub.url, 6)
+        updates = dice_answers._branched(page(stub.url), VISITOR, [newest], 0, "0:1:1", "", "sk-a")
+        shown: list = []
+        with pytest.raises(gr.Error, match="broke off"):
+            shown.extend(updates)
+    assert "It broke off here" in shown[-1][4]
+    assert newest.samples[1].text == "HelByelo"
 
 
 # ---------------------------------------------------------------- two at once in one model
@@ -114,18 +188,13 @@ def test_two_at_once_say_what_each_says_alone_with_nothing_kept():
         for seed in range(2)
     ]
     pairs += [(ask("Tell me a joke.", earlier, 9), ask("Tell me a joke.", earlier, 9))]
-    cache = ModelCache(Settings(GENLAB_DEVICE="cpu"))
     spec = replace(STARTER, concurrency=2)
-    with cache.lease(spec, Event(), lambda _: None) as lease:
-        engine = lease.engine
-    alone = []
-    for pair in pairs:
-        for one in pair:
-            engine._kept = Kept()
+    with closing(ModelCache(Settings(GENLAB_DEVICE="cpu"))) as cache:
+        alone = []
+        for one in (one for pair in pairs for one in pair):
             alone.append(said((0, event) for event in run(cache, spec, one))[0])
-    engine._kept = Kept()
-    at_once = [text for pair in pairs for text in said(together(cache, [(spec, p) for p in pair]))]
-    assert at_once == alone
+            cache.unload(Task.CHAT, spec.id)  # what was kept goes with it
+        for _ in range(2):  # the second time with all that was kept
+            texts = [said(together(cache, [(spec, one) for one in pair])) for pair in pairs]
+            assert [text for pair in texts for text in pair] == alone
     assert len(set(alone)) > 3
-    assert len(engine._kept) >= 2  # both gave back what they knew
-    cache.close()

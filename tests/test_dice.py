@@ -12,47 +12,35 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from models import sources
-from models.base import ChatDone, ModelSpec, NextToken, Task, TextDelta
-from models.cache import ModelCache
+from models.base import ChatDone, NextToken, TextDelta
 from models.chat.chances import chances, entropy, thrown
 from models.chat.decoding import TextOf
 from models.chat.pieces import pieces, shown
 from models.errors import InvalidInput
 from models.jobs import run
 from models.requests import ChatRequest, NextTokenRequest
-from models.settings import Settings
 from tests import tiny
+from tests.chatting import own_starters, spec
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "models" / "starter"
-    tiny.llama(folder / "llama")
-    tiny.gpt2(folder / "gpt2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "STARTERS", folder)
-        yield folder
+def page(tmp_path_factory):
+    with own_starters(tmp_path_factory.mktemp("run")) as (folder, cache):
+        tiny.llama(folder / "llama")
+        tiny.gpt2(folder / "gpt2")
+        yield folder, cache
 
 
-@pytest.fixture(scope="module")
-def cache(folder):
-    cache = ModelCache(Settings(GENLAB_DEVICE="cpu"))
-    yield cache
-    cache.close()
+@pytest.fixture
+def folder(page):
+    return page[0]
 
 
-def spec(name: str = "llama") -> ModelSpec:
-    return ModelSpec(
-        id=f"test/{name}",
-        task=Task.CHAT,
-        engine="models.chat:TransformersChat",
-        source=f"starter:{name}",
-        label=name,
-        cpu_threads=1,
-    )
+@pytest.fixture
+def cache(page):
+    return page[1]
 
 
 def ask(message: str = "Hello", **options) -> ChatRequest:

@@ -21,7 +21,7 @@ from tabs.chat import dice_answers, dice_next
 from tabs.chat.controls import Dials
 from tabs.chat.dice_record import MOST_ANSWERS, Answers, Sample, companions, remembered
 from tabs.chat.dice_view import FORK, answers_view, details, percent, strip, visible
-from tabs.chat.talk import note
+from tabs.chat.facts import note
 from tabs.context import Context
 
 STARTER = find(Task.CHAT, "genlab/small-talk")
@@ -101,12 +101,19 @@ def test_a_branch_keeps_what_was_before_and_has_the_other_token():
     assert [one.id for one in answers.samples[0].tokens] == [1, 2, 3]
 
 
+def test_another_byte_makes_another_letter():
+    pair = (token(1, "⟨ed 95⟩"), token(2, "⟨9c⟩"))
+    answers = Answers(STARTER, ask(), [Sample([TextDelta("한", 0, pair)])])
+    assert answers.branch(0, 1, Alternative("⟨9d⟩", 3)).text == "핝"
+    assert answers.branch(0, 0, Alternative("⟨ed 96⟩", 4)).text == ""  # its rest is yet to come
+
+
 # ---------------------------------------------------------------- what is shown
 
 
 def test_nothing_of_a_token_becomes_markup():
     bad = token(1, "<img src=x onerror=alert(1)>")
-    shown = answers_view(Answers(STARTER, ask(), [sample(bad)])) + details(bad, "0:0", True)
+    shown = answers_view(Answers(STARTER, ask(), [sample(bad)])) + details(bad, "0:0", [True, True])
     assert "<img" not in shown
     assert visible(" a\n") == "<i>·</i>a<i>↵</i>"
 
@@ -150,7 +157,7 @@ def test_going_on_from_another_token_shows_a_new_answer_and_keeps_the_old(contex
     answers = [answered(context, ask())]
     old = list(answers[0].samples[0].tokens)
     other = next(k for k, one in enumerate(old[0].alternatives) if one.id != old[0].id)
-    *_, last = dice_answers._branched(context, VISITOR, answers, 0, f"0:0:{other}", "")
+    *_, last = dice_answers._branched(context, VISITOR, answers, 0, f"0:0:{other}", "", "")
     first, second = last[0][0].samples
     assert first.tokens == old
     assert second.tokens[0].id == old[0].alternatives[other].id
@@ -175,7 +182,7 @@ def test_asking_again_makes_so_many_answers(context):
 def test_a_place_that_is_not_there_is_told(context, at):
     answers = [answered(context, ask())]
     with pytest.raises(gr.Error, match="no answer to look into"):
-        list(dice_answers._branched(context, VISITOR, answers, 0, at, ""))
+        list(dice_answers._branched(context, VISITOR, answers, 0, at, "", ""))
     assert len(answers[0].samples) == 1
 
 

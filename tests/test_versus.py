@@ -46,7 +46,7 @@ def last(updates) -> list:
 
 
 def ask(page: Context, a: Dials, b: Own, message: str = "Who are you?") -> list:
-    return last(answers(page, None, message, [*a, *b]))
+    return last(answers(page, None, None, message, [*a, *b]))
 
 
 def test_the_same_dials_give_the_same_answer(page):
@@ -73,16 +73,34 @@ def test_without_a_seed_both_throw_the_same_dice(page):
     assert line_a.partition("seed ")[2].split("<")[0] == line_b.partition("seed ")[2].split("<")[0]
 
 
+def shown_in_turn(page, seed: int) -> list[str]:
+    """Whose words were shown, update by update, of two long answers."""
+    hot = {"temperature": 2.0}
+    a = A._replace(max_new_tokens=200, top_p=1, seed=seed, **hot)
+    order = []
+    for _, a_says, _, b_says, *_ in answers(page, None, None, "Hello", [*a, *B._replace(**hot)]):
+        said = (("a", a_says), ("b", b_says))
+        order += [side for side, text in said if text and text != gr.skip()]
+    return order
+
+
 def test_both_answers_of_one_model_grow_at_once(page):
     ask(page, A, B)  # it is loaded now
-    order = []
-    hot = {"temperature": 2.0}
-    long = A._replace(max_new_tokens=200, top_p=1, num_return_sequences=3, **hot)
-    for _, a, _, b, *_ in answers(page, None, "Hello", [*long, *B._replace(**hot)]):
-        order += [side for side, text in (("a", a), ("b", b)) if text and text != gr.skip()]
-    assert len(order) >= 2
-    assert order != sorted(order)
-    assert order != sorted(order, reverse=True)
+    orders = [shown_in_turn(page, seed) for seed in range(6)]
+    # Were one to wait for the other, all words of one would come before the other's.
+    assert any(order not in (sorted(order), sorted(order, reverse=True)) for order in orders)
+
+
+def test_both_read_the_conversation_above(page):
+    history = [
+        {"role": "user", "content": "Hi there! How are you today?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "I am well, thank you."}]},
+    ]
+    _, a, _, b, _, code = last(answers(page, None, history, "Who are you?", [*A, *B]))
+    assert a
+    assert a == b
+    assert code.count("I am well, thank you.") == 2
+    assert "I am well" not in ask(page, A, B)[5]
 
 
 def test_one_that_fails_says_so_and_the_other_goes_on():
@@ -108,6 +126,6 @@ def test_one_that_fails_says_so_and_the_other_goes_on():
 def test_what_cannot_be_asked_is_told_before_anything_changes(page):
     for wrong in (B._replace(temperature=9), B._replace(model="no such model")):
         with pytest.raises(gr.Error):
-            next(answers(page, None, "Hi", [*A, *wrong]))
+            next(answers(page, None, None, "Hi", [*A, *wrong]))
     with pytest.raises(gr.Error, match="fill in"):
-        next(answers(page, None, " ", [*A, *B]))
+        next(answers(page, None, None, " ", [*A, *B]))

@@ -8,6 +8,7 @@ from typing import Any
 from models.chat.events import Piece
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+_BYTES = re.compile("(?:⟨[0-9a-f]{2}(?: [0-9a-f]{2})*⟩)+")
 
 
 def shown(data: bytes) -> str:
@@ -17,6 +18,20 @@ def shown(data: bytes) -> str:
         return f"⟨{found[0].encode('utf-8', 'surrogateescape').hex(' ')}⟩"
 
     return re.sub("[\udc80-\udcff]+", named, data.decode("utf-8", "surrogateescape"))
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Tokens' texts as one text: bytes that come together make their letter."""
+
+    def letters(found: re.Match[str]) -> str:
+        return shown(bytes.fromhex(found[0].replace("⟨", "").replace("⟩", "")))
+
+    return _BYTES.sub(letters, "".join(texts))
+
+
+def is_whole(text: str) -> bool:
+    """Whether there are letters only, and no bytes of one that is cut."""
+    return not _BYTES.search(text)
 
 
 def pieces(tokenizer: Any, ids: Iterable[int]) -> tuple[Piece, ...]:

@@ -57,11 +57,11 @@ def build(context: Context) -> None:
             go_on = gr.Button(t("chat.go_on"), size="sm", visible=False, elem_id="chat-continue")
             samples = gr.HTML(visible=False, elem_id="chat-samples")
             examples = gr.Column()
-            kept = shelf.Shelf()
             code = recipe_box("chat")
-            how_it_works("chat")
     with side:
         dials = controls.build(context)
+        kept = shelf.Shelf()
+        how_it_works("chat")
     with examples:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
     looks, looking = dice_answers.build(context, dials)
@@ -75,7 +75,7 @@ def build(context: Context) -> None:
     empty = {status: "", go_on: talk.HIDDEN, samples: talk.cards([]), code: ""}
     kept.bind(chatbot, dials, [*events, *looking], empty | dice_answers.empty(looks))
     dice_answers.show_newest(looks, [*events, stopped])
-    versus.build(context, dials)
+    versus.build(context, dials, chatbot)
     endpoint.build(context)
 
 

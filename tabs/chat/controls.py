@@ -55,9 +55,10 @@ def build(context: Context) -> Dials:
     model = model_picker(context, Task.CHAT, "chat-model")
     about = gr.HTML(_about(spec), elem_id="chat-about")
     hosted, server_box = server.build(context, spec)
+    temperature = _slider("temperature", (0, 2, 0.05), _own(spec, "temperature"))
     with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
         shape = (
-            _slider("temperature", (0, 2, 0.05), _own(spec, "temperature")),
+            temperature,
             _slider("top_p", (0.05, 1, 0.05), _own(spec, "top_p")),
             _slider("max_new_tokens", (1, 1024, 1), _own(spec, "max_new_tokens")),
         )

@@ -1,18 +1,19 @@
 """Token by token: for any answer of the session what else could have come, and going on from there."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import Event, TextDelta
+from models.base import ChatDone, Event, Finished, ModelSpec, TextDelta
 from models.chat.events import Token
 from models.errors import InvalidInput
-from models.requests import MAX_SEED
+from models.requests import MAX_SEED, ChatRequest
 from tabs.chat.controls import Dials
 from tabs.chat.dice_record import Answers, remembered
 from tabs.chat.dice_view import CSS, JS, answers_view, details
+from tabs.chat.facts import facts, notes
 from tabs.chat.talk import asked
 from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
@@ -80,9 +81,9 @@ def _working(
         yield from _asked_again(context, request, answers, number, n, values)
 
     def branch(
-        request: gr.Request, at: gr.EventData, answers: list[Answers], number: Any, key: Any
+        request: gr.Request, at: gr.EventData, answers: list[Answers], number: Any, *server: Any
     ) -> Any:
-        yield from _branched(context, request, answers, number, at.at, key)
+        yield from _branched(context, request, answers, number, at.at, *server)
 
     job: dict[str, Any] = {
         "outputs": [panel.answers, panel.picker, panel.view, panel.details, panel.status],
@@ -93,7 +94,7 @@ def _working(
     seen = [panel.answers, panel.picker]
     return [
         again.click(ask_again, [*seen, times, *dials], **job),
-        panel.details.select(branch, [*seen, dials.api_key], **job),
+        panel.details.select(branch, [*seen, dials.base_url, dials.api_key], **job),
     ]
 
 
@@ -142,7 +143,8 @@ def _clicked(request: gr.Request, at: gr.EventData, answers: list[Answers], numb
     with told(request):
         one = _of(answers, number)
         sample, place = _place(at.at, 2)
-        return details(_token(one, sample, place), f"{sample}:{place}", _can_branch(one, sample))
+        token = _token(one, sample, place)
+        return details(token, f"{sample}:{place}", one.branches(sample, place))
 
 
 def _place(at: Any, parts: int) -> list[int]:
@@ -158,36 +160,39 @@ def _token(answers: Answers, sample: int, place: int) -> Token:
     return answers.samples[sample].tokens[place]
 
 
-def _can_branch(answers: Answers, sample: int) -> bool:
-    """Only ids say exactly which tokens stand before."""
-    return all(token.id is not None for token in answers.samples[sample].tokens)
-
-
 def _branched(
-    context: Context, request: gr.Request, answers: list[Answers], number: Any, at: Any, key: Any
+    context: Context,
+    request: gr.Request,
+    answers: list[Answers],
+    number: Any,
+    at: Any,
+    base_url: Any,
+    key: Any,
 ) -> Generator[Any]:
     """Go on from another token: a new answer beside the old one."""
     with told(request):
         one = _of(answers, number)
         sample, place, other = _place(at, 3)
         rows = _token(one, sample, place).alternatives
-        if other >= len(rows) or not _can_branch(one, sample):
+        if other >= len(rows) or not one.branches(sample, place)[other]:
             raise InvalidInput("invalid_no_answer")
+        if key and one.spec.hosted and (base_url or "").strip() != one.ask.base_url:
+            raise InvalidInput("invalid_other_server")  # a key goes to its own server alone
         new = one.branch(sample, place, rows[other])
         ids = tuple(token.id for token in new.tokens)
         changes = {
-            "prefix_ids": ids,
+            **({"prefix": new.text} if one.spec.hosted else {"prefix_ids": ids}),
             "num_return_sequences": 1,
             "seed": min(one.ask.seed + sample, MAX_SEED),
             "api_key": key or None,
         }
-        ask = type(one.ask).of(**one.ask.model_dump() | changes)
+        ask = ChatRequest.of(**one.ask.model_dump() | changes)
 
     def take(event: Event) -> None:
         if isinstance(event, TextDelta):
             new.deltas.append(event)
 
-    yield from _growing(follow(context, one.spec, ask, request), take, answers, number)
+    yield from _growing(context, request, one.spec, ask, take, answers, number)
 
 
 def _asked_again(
@@ -208,22 +213,35 @@ def _asked_again(
     new = Answers.to(spec, ask)
     answers = remembered(answers, new)
     number = len(answers) - 1
-    yield from _growing(follow(context, spec, ask, request), new.take, answers, number)
+    yield from _growing(context, request, spec, ask, new.take, answers, number)
 
 
 def _growing(
-    events: Iterable[Event], take: Callable[[Event], None], answers: list[Answers], number: int
+    context: Context,
+    request: gr.Request,
+    spec: ModelSpec,
+    ask: ChatRequest,
+    take: Callable[[Event], None],
+    answers: list[Answers],
+    number: int,
 ) -> Generator[Any]:
-    """Show answers while they grow."""
+    """Show answers while they grow, then their facts."""
     yield _shown(answers, number, line(both("chat.thinking")))
-    shown = 0.0
-    for event in events:
-        take(event)
-        if waits := waiting_line(event):
-            yield [gr.skip()] * 4 + [waits]
-        elif time.perf_counter() - shown > _EVERY:
-            status = gr.skip() if shown else line(both("chat.writing"))
-            shown = time.perf_counter()
-            # The line is written once: an update on its way must not cover a later "Stopped".
-            yield gr.skip(), gr.skip(), answers_view(answers[number]), gr.skip(), status
-    yield _shown(answers, number)
+    shown, done, said = 0.0, None, ""
+    try:
+        for event in follow(context, spec, ask, request):
+            take(event)
+            done = event if isinstance(event, ChatDone) else done
+            if isinstance(event, Finished) and done:
+                said = facts(context.settings, ask, event, done) + notes(done, ask)
+            if waits := waiting_line(event):
+                yield [gr.skip()] * 4 + [waits]
+            elif time.perf_counter() - shown > _EVERY:
+                status = gr.skip() if shown else line(both("chat.writing"))
+                shown = time.perf_counter()
+                # The line is written once: an update on its way must not cover a later "Stopped".
+                yield gr.skip(), gr.skip(), answers_view(answers[number]), gr.skip(), status
+    except gr.Error:
+        yield _shown(answers, number, line(both("dice.cut")))
+        raise
+    yield _shown(answers, number, said)

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.base import ChatDone, Event, ModelSpec, TextDelta
 from models.chat.events import Alternative, Token
+from models.chat.pieces import is_whole, joined
 from models.requests import ChatRequest
 
 MOST_SAMPLES = 16  # of one question: the oldest branches make room
@@ -71,6 +72,23 @@ class Answers:
         elif isinstance(event, ChatDone) and event.seed is not None:
             self.ask = self.ask.model_copy(update={"seed": event.seed})
 
+    def branches(self, number: int, place: int) -> list[bool]:
+        """From which of a token's alternatives its sample can be gone on.
+
+        On this machine from all: ids say exactly which tokens stand before. A server is shown the
+        text before: so the tokens must make up the text, and the other one must be text too.
+        """
+        deltas = self.samples[number].deltas
+        which, at = _found(deltas, place)
+        texts = [token.text for token in deltas[which].tokens]
+        rows = deltas[which].tokens[at].alternatives
+        if not self.spec.hosted:
+            return [True] * len(rows)
+        told = joined(texts) == deltas[which].text
+        return [
+            told and row.text != "" and is_whole(joined([*texts[:at], row.text])) for row in rows
+        ]
+
     def branch(self, number: int, place: int, instead: Alternative) -> Sample:
         """A new sample: sample `number` up to a place, and another token there.
 
@@ -88,20 +106,29 @@ class Answers:
         return new
 
 
+def _found(deltas: list[TextDelta], place: int) -> tuple[int, int]:
+    """Which delta a token is in, and its place there."""
+    for which, delta in enumerate(deltas):
+        if place < len(delta.tokens):
+            return which, place
+        place -= len(delta.tokens)
+    raise IndexError(place)
+
+
 def _until(deltas: list[TextDelta], place: int, instead: Alternative) -> list[TextDelta]:
     """The deltas before a token's place, and the other token in one of its own."""
-    kept: list[TextDelta] = []
-    for delta in deltas:
-        if place < len(delta.tokens):
-            break
-        kept.append(delta)
-        place -= len(delta.tokens)
-    else:
-        raise IndexError(place)
-    drawn = delta.tokens[place]
-    other = replace(drawn, text=instead.text, id=instead.id, raw=instead.raw, chance=instead.chance)
-    whole = "" if "⟨" in instead.text else instead.text  # the rest of a letter comes with the next
-    return [*kept, TextDelta(whole, delta.index, (*delta.tokens[:place], other))]
+    which, at = _found(deltas, place)
+    before = deltas[which].tokens[:at]
+    other = replace(
+        deltas[which].tokens[at],
+        text=instead.text,
+        id=instead.id,
+        raw=instead.raw,
+        chance=instead.chance,
+    )
+    text = joined(token.text for token in (*before, other))
+    text = text if is_whole(text) else ""  # the rest of a letter comes with the next
+    return [*deltas[:which], TextDelta(text, deltas[which].index, (*before, other))]
 
 
 def companions(samples: Sequence[Sample]) -> list[list[int]]:

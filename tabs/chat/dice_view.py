@@ -105,13 +105,13 @@ def _token(token: Token, at: str, place: int, together: bool) -> str:
     )
 
 
-def details(token: Token, at: str, branching: bool) -> str:
+def details(token: Token, at: str, branches: Sequence[bool]) -> str:
     """All about one drawn token: how likely it and others were, as HTML.
 
     Args:
         token: the drawn one.
         at: its place, "sample:token".
-        branching: offer to go on from another one.
+        branches: from which of the alternatives the answer can be gone on.
     """
     rows = list(token.alternatives)
     if all((one.id, one.text) != (token.id, token.text) for one in rows):
@@ -119,9 +119,9 @@ def details(token: Token, at: str, branching: bool) -> str:
     bars: list[str] = []
     for number, one in enumerate(rows):
         drawn = (one.id, one.text) == (token.id, token.text)
-        instead = "" if drawn or not branching else _button(f"{at}:{number}", "dice.instead")
-        chosen = both("dice.drawn") if drawn else ""
-        bars.append(bar(one, one.raw, one.chance, chosen or instead, drawn))
+        offered = number < len(branches) and branches[number]
+        instead = _button(f"{at}:{number}", "dice.instead") if offered else both("dice.no_branch")
+        bars.append(bar(one, one.raw, one.chance, both("dice.drawn") if drawn else instead, drawn))
     facts = [f"<b>{visible(token.text)}</b>"]
     if token.entropy is not None:
         facts.append(uncertainty(token.entropy))

@@ -1,4 +1,4 @@
-"""The line of facts under an answer: tokens, speed, and what it cost."""
+"""Under an answer: tokens, speed, what it cost, and what a person should know about how it was asked."""
 
 import html
 
@@ -8,7 +8,10 @@ from models.chat.prices import price_of, read
 from models.requests import ChatRequest
 from models.settings import Settings
 from tabs.events import result_line
-from tabs.text import both
+from tabs.text import STRINGS, both
+
+_QUOTE = 60  # letters of a message that is quoted
+_OURS = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}
 
 
 def facts(settings: Settings, ask: ChatRequest, event: Finished, done: ChatDone) -> str:
@@ -17,6 +20,8 @@ def facts(settings: Settings, ask: ChatRequest, event: Finished, done: ChatDone)
     What is not known is not shown: a server may not count its tokens, a model may have no price.
     """
     more = [both("result.seed", seed=done.seed)]
+    if event.placement.device == "server" and ask.model_name:
+        more.insert(0, html.escape(ask.model_name))
     if done.completion_tokens is not None:
         counts = {"read": done.prompt_tokens, "written": done.completion_tokens}
         known = "chat.tokens" if done.prompt_tokens is not None else "chat.tokens_out"
@@ -56,3 +61,27 @@ def _cost(settings: Settings, ask: ChatRequest, done: ChatDone) -> str | None:
     dollars = price.cost(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
     shown = both("chat.cost", dollars=f"{dollars:.6f}", date=prices.date)
     return f'<span title="{html.escape(prices.source)}">{shown}</span>'
+
+
+def notes(done: ChatDone, ask: ChatRequest) -> str:
+    """All that a person should know about how the request was done, as HTML."""
+    return "".join(note(code, ask) for code in done.notes)
+
+
+def note(code: str, ask: ChatRequest) -> str:
+    """What a person should know about how the request was done, as HTML.
+
+    Args:
+        code: of [notes] in tabs/text.
+        ask: the request; of messages that were left out, the last one is quoted from it.
+    """
+    name, _, value = code.partition(":")
+    if name == "turns_left_out":
+        last = ask.messages[int(value) - 1].content
+        quote = last if len(last) <= _QUOTE else last[:_QUOTE] + "…"
+        return f'<p class="note">{both("notes.turns_left_out", value=value, last=quote)}</p>'
+    if value == "max_completion_tokens":  # it was sent under its older name: nothing was lost
+        return ""
+    field_name = f"fields.{_OURS.get(value, value)}"
+    words = {language: strings.get(field_name, value) for language, strings in STRINGS.items()}
+    return f'<p class="note">{both(f"notes.{name}", value=words)}</p>'

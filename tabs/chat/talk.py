@@ -15,15 +15,13 @@ from models.recipe.chat import python
 from models.requests import ChatRequest
 from tabs.chat.controls import Dials
 from tabs.chat.dice_record import Answers
-from tabs.chat.facts import facts
+from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages, text_of
 from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
-from tabs.text import STRINGS, both
+from tabs.text import both
 
 EVERY = 0.05  # seconds between two updates of the page
-_QUOTE = 60  # letters of a message that is quoted
-_OURS = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
@@ -191,8 +189,7 @@ def _shown(
             chatbot=_with(turns, reply.texts[0]),
             samples=cards(reply.texts),
             go_on=gr.update(visible=done.finish_reason != "stop"),
-            status=facts(context.settings, ask, event, done)
-            + "".join(note(code, ask) for code in done.notes),
+            status=facts(context.settings, ask, event, done) + notes(done, ask),
             code=python(spec, repeat, event.placement, done.notes),
         )
     elif not reply.shown and (wait := waiting_line(event)):
@@ -212,25 +209,6 @@ def cards(texts: list[str]) -> Any:
         for number, text in enumerate(texts, 1)
     )
     return gr.update(value=f'<div class="samples">{cards}</div>', visible=len(texts) > 1)
-
-
-def note(code: str, ask: ChatRequest | None = None) -> str:
-    """What a person should know about how the request was done, as HTML.
-
-    Args:
-        code: of [notes] in tabs/text.
-        ask: the request; of messages that were left out, the last one is quoted from it.
-    """
-    name, _, value = code.partition(":")
-    if name == "turns_left_out" and ask is not None:
-        last = ask.messages[int(value) - 1].content
-        quote = last if len(last) <= _QUOTE else last[:_QUOTE] + "…"
-        return f'<p class="note">{both("notes.turns_left_out_to", value=value, last=quote)}</p>'
-    if value == "max_completion_tokens":  # it was sent under its older name: nothing was lost
-        return ""
-    field_name = f"fields.{_OURS.get(value, value)}"
-    words = {language: strings.get(field_name, value) for language, strings in STRINGS.items()}
-    return f'<p class="note">{both(f"notes.{name}", value=words)}</p>'
 
 
 def again(

@@ -20,8 +20,9 @@ from models.recipe.chat import python
 from models.requests import ChatRequest, drawn_seed
 from tabs.chat import server
 from tabs.chat.controls import Dials, chosen
-from tabs.chat.facts import facts
-from tabs.chat.talk import EVERY, asked, note, pending
+from tabs.chat.facts import facts, notes
+from tabs.chat.history import messages
+from tabs.chat.talk import EVERY, asked, pending
 from tabs.context import Context
 from tabs.events import line, sentence, told, waiting_line
 from tabs.parts import LATEX, bind_stop, model_picker, recipe_box, stop_button
@@ -70,8 +71,8 @@ class _Side:
         elif isinstance(event, Finished) and self.done:
             repeat = self.ask.model_copy(update={"seed": self.done.seed, "api_key": None})
             self.code = python(self.spec, repeat, event.placement, self.done.notes)
-            notes = "".join(note(code) for code in self.done.notes)
-            self.status = facts(context.settings, self.ask, event, self.done) + notes
+            self.status = facts(context.settings, self.ask, event, self.done)
+            self.status += notes(self.done, self.ask)
         elif isinstance(event, ModelError):
             said = spans({language: sentence(event, language) for language in LANGUAGES})
             self.status = f'<p class="note" role="alert">{said}</p>'
@@ -84,8 +85,8 @@ class _Side:
         return (self.text, self.status) if fresh else (gr.skip(), gr.skip())
 
 
-def build(context: Context, dials: Dials) -> None:
-    """Lay the folded part out; A takes the dials of the chat."""
+def build(context: Context, dials: Dials, chatbot: gr.Chatbot) -> None:
+    """Lay the folded part out; A takes the dials of the chat, both its conversation if wished."""
     with gr.Accordion(t("versus.title"), open=False, elem_id="versus"):
         gr.Markdown(t("versus.info"))
         own = _own(context)
@@ -102,18 +103,21 @@ def build(context: Context, dials: Dials) -> None:
                 t("versus.start"), variant="primary", min_width=80, elem_id="versus-start"
             )
             stop = stop_button("versus")
+        along = gr.Checkbox(
+            label=t("versus.along"), info=t("versus.along_info"), value=True, elem_id="versus-along"
+        )
         status = gr.HTML(elem_id="versus-status")
         with gr.Row(elem_id="versus-answers"):
             views = [view for side in "ab" for view in _answer(side)]
         code = recipe_box("versus")
 
-    def ask(request: gr.Request, message: Any, *values: Any) -> Any:
-        yield from answers(context, request, message, values)
+    def ask(request: gr.Request, message: Any, along: Any, history: Any, *values: Any) -> Any:
+        yield from answers(context, request, history if along else None, message, values)
 
     asking = gr.on(
         [start.click, message.submit],
         ask,
-        [message, *dials, *own],
+        [message, along, chatbot, *dials, *own],
         [status, *views, code],
         trigger_mode="once",
         api_visibility="private",
@@ -171,20 +175,22 @@ def _answer(side: str) -> tuple[gr.Markdown, gr.HTML]:
 
 
 def answers(
-    context: Context, request: gr.Request, message: Any, values: Sequence[Any]
+    context: Context, request: gr.Request, history: Any, message: Any, values: Sequence[Any]
 ) -> Generator[Frame]:
     """Yield (status, text of A, its line, text of B, its line, Python of both) while they answer.
 
     Args:
         context: settings and models.
         request: whose language errors are told in.
+        history: the chatbot's value, which both have read; None for nothing.
         message: what both are asked.
         values: of Dials, then of Own.
     """
     first = Dials(*values[: len(Dials._fields)])._asdict() | {"num_return_sequences": 1}
     own = Own(*values[len(Dials._fields) :])._asdict()
     with told(request):
-        sides = [_Side(*asked(context, [], message, dict(one))) for one in (first, first | own)]
+        turns = messages(history)
+        sides = [_Side(*asked(context, turns, message, dict(one))) for one in (first, first | own)]
     if sides[0].ask.seed < 0:  # the same dice for both
         seed = drawn_seed(-1)
         for side in sides:
