@@ -1,5 +1,6 @@
 """Pretrained encoders on this machine; models/word2vec.py trains one on the spot."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 
 from models.base import ModelSpec, Placement
+from models.linear import by_onednn
 from models.pretrained import loading, token_limit, torch_dtype, weights_bytes
 from models.sentence_similarity.encoder import Encoder
 from models.settings import Settings
@@ -19,6 +21,27 @@ class _OnTorch(Encoder):
     model: Any
     tokenizer: Any
     limit: int  # tokens it takes of a sentence, special ones included
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Bring an encoder's folder into memory.
+
+        Raises:
+            Refused: pickled weights, or code of its own.
+            Damaged: a file is missing or broken.
+        """
+        assert folder is not None, "an encoder has weights"
+        with loading(spec, folder):
+            encoder = cls.opened(spec, folder, placement)
+        by_onednn(encoder.model)
+        return encoder
+
+    @classmethod
+    @abstractmethod
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """The encoder of a folder, on its device."""
 
     def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
         """Indexes of the sentences that are longer than the encoder reads."""
@@ -49,27 +72,18 @@ class SentenceTransformerSimilarity(_OnTorch):
         self.limit = model.max_seq_length or self.tokenizer.model_max_length
 
     @classmethod
-    def load(
-        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
-    ) -> Self:
-        """Bring a sentence-transformers folder into memory; a plain model gets mean pooling.
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """A sentence-transformers folder; a plain model gets mean pooling."""
+        from sentence_transformers import SentenceTransformer
 
-        Raises:
-            Refused: pickled weights, or code of its own.
-            Damaged: a file is missing or broken.
-        """
-        assert folder is not None, "an encoder has weights"
-        with loading(spec, folder):
-            from sentence_transformers import SentenceTransformer
-
-            model = SentenceTransformer(
-                str(folder),
-                device=placement.device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch_dtype(placement), "use_safetensors": True},
-            )
-            return cls(model)
+        model = SentenceTransformer(
+            str(folder),
+            device=placement.device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch_dtype(placement), "use_safetensors": True},
+        )
+        return cls(model)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """The model's own embeddings, float32, shape (sentences, dimensions)."""
@@ -95,28 +109,16 @@ class BertSimilarity(_OnTorch):
         self.limit = token_limit(model, tokenizer)
 
     @classmethod
-    def load(
-        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
-    ) -> Self:
-        """Bring a transformers encoder into memory; a missing pooler is not used and no fault.
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """A transformers encoder; a missing pooler is not used and no fault."""
+        from transformers import AutoModel, AutoTokenizer
 
-        Raises:
-            Refused: pickled weights, or code of its own.
-            Damaged: a file is missing or broken.
-        """
-        assert folder is not None, "an encoder has weights"
-        with loading(spec, folder):
-            from transformers import AutoModel, AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModel.from_pretrained(
-                folder,
-                dtype=torch_dtype(placement),
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-            pooling = spec.defaults.get("pooling", "mean")
-            return cls(model.to(placement.device), tokenizer, pooling == "cls")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModel.from_pretrained(
+            folder, dtype=torch_dtype(placement), use_safetensors=True, trust_remote_code=False
+        )
+        pooling = spec.defaults.get("pooling", "mean")
+        return cls(model.to(placement.device), tokenizer, pooling == "cls")
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """Pooled last hidden states, float32, shape (sentences, hidden size)."""

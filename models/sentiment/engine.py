@@ -8,6 +8,7 @@ import torch
 
 from models.base import ModelSpec, Placement, Stop
 from models.errors import InvalidInput
+from models.linear import by_onednn
 from models.pretrained import torch_dtype, weights_bytes
 from models.requests import Request
 from models.segment import split_pieces
@@ -55,6 +56,7 @@ class TransformersSentiment:
         """
         assert folder is not None, "a classifier has weights"
         model, tokenizer, limit = load(spec, folder, torch_dtype(placement))
+        by_onednn(model)
         return cls(model.to(placement.device), tokenizer, limit)
 
     def stream(self, request: Request, stop: Stop) -> Generator[SentimentEvent]:

@@ -4,9 +4,11 @@ import statistics
 import time
 
 import numpy as np
+from sentence_transformers import SentenceTransformer
 
 from models.base import Stop, Task
 from models.cache import ModelCache
+from models.minilm import minilm_folder
 from models.registry import find
 from models.requests import EncodeRequest
 from models.sentence_similarity.encoder import Encoder
@@ -25,6 +27,7 @@ def encode() -> None:
     words = list(dict.fromkeys(s for left, right, _ in pairs("en") for s in (left, right)))
     sentences = [" ".join(words[i : i + 1 + i % 3]) for i in range(len(words))]
     ask = EncodeRequest.of(sentences=sentences)
+    plain = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
     ratios, speeds = [], []
     with ModelCache(Settings()).lease(spec, Stop(), lambda _: None) as lease:
         for _ in range(RUNS + 1):
@@ -32,7 +35,7 @@ def encode() -> None:
             list(lease.engine.stream(ask, Stop()))
             ours = time.perf_counter() - began
             began = time.perf_counter()
-            lease.engine.model.encode(sentences, batch_size=Encoder.batch, show_progress_bar=False)
+            plain.encode(sentences, batch_size=Encoder.batch, show_progress_bar=False)
             theirs = time.perf_counter() - began
             ratios.append(theirs / ours)
             speeds.append(len(sentences) / ours)

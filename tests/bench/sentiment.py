@@ -1,88 +1,115 @@
-"""A file's rows against one pipeline call a row: `python -m tests.bench.sentiment`.
+"""A file's rows against other ways to classify them: `python -m tests.bench.sentiment`.
 
-Everything in one process and one run; each way reads the same texts, the ways take turns, and the median
-of the turns counts.
+All ways in one process and one run, on the same rows and as many cores; they take turns, and the median
+of the turns counts. The others read the models as their libraries load them.
 """
 
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import psutil
 import torch
+from sentence_transformers import SentenceTransformer
 from transformers import pipeline
 
+from models import sources
 from models.base import ModelSpec, Stop, Task
 from models.cache import ModelCache
 from models.registry import find
 from models.sentiment.batch import score_rows
+from models.sentiment.loading import load
 from models.settings import Settings
 
 WORDS = {
     "genlab/sentiment-ko": "정말 재미있고 감동적인 영화였어요 배우들 연기는 좋은데 이야기가 너무 지루해요 최악의 시간",
     "genlab/sentiment-en": "I loved every minute of this film the acting is fine but the story never comes alive",
 }
-ROWS, TURNS, BATCHES = 384, 3, (8, 16, 32, 64)
+ROWS, TURNS, BATCHES = 768, 3, (8, 32)
+ALONE = 4  # one of so many rows is enough to time a call a row
+MANY = 20_000
+Way = Callable[[Sequence[str]], Any]
 
 
-def texts_of(words: str) -> list[str]:
-    """Rows of 3 to 25 words, as reviews have."""
+def texts_of(words: str, rows: int = ROWS) -> list[str]:
+    """Rows of 2 to 40 words, most of them short, as reviews are."""
     draw = random.Random(0)
-    return [" ".join(draw.choices(words.split(), k=draw.randint(3, 25))) for _ in range(ROWS)]
+    lengths = [min(40, max(2, round(draw.lognormvariate(2.5, 0.6)))) for _ in range(rows)]
+    return [" ".join(draw.choices(words.split(), k=length)) for length in lengths]
 
 
-def rate(work: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> float:
+def rate(work: Way, texts: Sequence[str]) -> float:
     """Texts a second."""
     began = time.perf_counter()
     work(texts)
     return len(texts) / (time.perf_counter() - began)
 
 
-def ways(engine: Any) -> dict[str, Callable[[Sequence[str]], Any]]:
-    """What is compared: ours, the pipeline row by row, and its own batches of several sizes."""
-    pipe: Any = pipeline("text-classification", model=engine.model, tokenizer=engine.tokenizer)
-    made: dict[str, Callable[[Sequence[str]], Any]] = {
-        "GenLab": lambda texts: list(score_rows(engine, texts, Stop())),
-        "pipeline, a row": lambda texts: [
-            pipe(text, truncation=True) for text in texts[: ROWS // 4]
-        ],
+def others(spec: ModelSpec, folder: str) -> dict[str, Way]:
+    """A pipeline row by row, and the libraries' own batches of several sizes.
+
+    Args:
+        spec: the classifier.
+        folder: an empty one, for the files that sentence-transformers reads.
+    """
+    shipped = sources.folder(spec, Settings(), Stop(), lambda _: None)
+    assert shipped is not None, "a classifier has weights"
+    model, tokenizer, limit = load(spec, shipped, torch.float32)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    pipe: Any = pipeline("text-classification", model=model, tokenizer=tokenizer)
+    encoder = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    encoder.max_seq_length = limit
+    made: dict[str, Way] = {
+        "pipeline, a call a row": lambda texts: [pipe(text, truncation=True) for text in texts]
     }
     for size in BATCHES:
         made[f"pipeline, batches of {size}"] = lambda texts, size=size: pipe(
             list(texts), truncation=True, batch_size=size
+        )
+        made[f"sentence-transformers (no head), batches of {size}"] = lambda texts, size=size: (
+            encoder.encode(list(texts), batch_size=size, show_progress_bar=False)
         )
     return made
 
 
 def compare(cache: ModelCache, spec: ModelSpec) -> None:
     """Print texts a second of every way, and GenLab's share of the others."""
-    texts = texts_of(WORDS[spec.id])
-    with cache.lease(spec, Stop(), lambda _: None) as lease:
-        torch.set_num_threads(psutil.cpu_count(logical=False) or 1)  # as a pipeline has them
-        rates: dict[str, list[float]] = {}
+    texts, cores = texts_of(WORDS[spec.id]), psutil.cpu_count(logical=False) or 1
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        cache.lease(spec, Stop(), lambda _: None) as lease,
+    ):
+        ways: dict[str, Way] = {
+            "GenLab": lambda texts: list(score_rows(lease.engine, texts, Stop()))
+        } | others(spec, folder)
+        rates: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(TURNS + 1):
-            for name, work in ways(lease.engine).items():
-                found = rate(work, texts) / (4 if name == "pipeline, a row" else 1)
+            for name, work in ways.items():
+                torch.set_num_threads(cores)
+                found = rate(work, texts[::ALONE] if "a row" in name else texts)
                 if turn:  # the first turn warms up
-                    rates.setdefault(name, []).append(found)
+                    rates[name].append(found)
     middle = {name: statistics.median(found) for name, found in rates.items()}
-    print(spec.id)
+    best = max(found for name, found in middle.items() if name != "GenLab")
+    print(f"{spec.id}, {ROWS} rows, {cores} cores, medians of {TURNS}")
     for name, found in middle.items():
         print(f"  {name}: {found:.0f} texts/s, GenLab {middle['GenLab'] / found:.2f} times")
+    print(f"  against the best of the others: {middle['GenLab'] / best:.2f} times", flush=True)
 
 
 def memory(cache: ModelCache, spec: ModelSpec) -> None:
-    """Print what 5,000 more rows add to the memory of the process."""
-    texts = texts_of(WORDS[spec.id])
+    """Print what many more rows add to the memory of the process while they are scored."""
+    texts, process, most = texts_of(WORDS[spec.id], MANY), psutil.Process(), 0
     with cache.lease(spec, Stop(), lambda _: None) as lease:
-        list(score_rows(lease.engine, texts, Stop()))
-        before = psutil.Process().memory_info().rss
-        for _ in score_rows(lease.engine, (texts * 14)[:5000], Stop()):
-            pass
-        after = psutil.Process().memory_info().rss
-    print(f"  5,000 rows more: {(after - before) / 2**20:.0f} MiB")
+        list(score_rows(lease.engine, texts[:ROWS], Stop()))
+        before = process.memory_info().rss
+        for _ in score_rows(lease.engine, texts, Stop()):
+            most = max(most, process.memory_info().rss)
+    print(f"{spec.id}: {MANY:,} rows more, {(most - before) / 2**20:.0f} MiB more memory")
 
 
 def main() -> None:
