@@ -9,8 +9,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from models.cache import ModelCache
 
 KEPT = {"GENLAB_REQUIRE_BROWSER"}
 for name in list(os.environ):
@@ -82,3 +86,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.process.terminate()
     server.process.wait(20)
     assert "Traceback" not in server.logged(), server.logged()[-3000:]
+
+
+@pytest.fixture(scope="module")
+def cache() -> "Iterator[ModelCache]":
+    """The models of one test file; a file may have a cache of its own instead."""
+    from models.cache import ModelCache
+    from models.settings import Settings
+
+    cache = ModelCache(Settings())
+    yield cache
+    cache.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_starters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of starters with one, "tiny": tests/tiny.py's Stable Diffusion. Not to be written to."""
+    from tests import tiny
+
+    folder = tmp_path_factory.mktemp("starters")
+    tiny.stable_diffusion(folder / "tiny")
+    return folder

@@ -9,7 +9,6 @@ from PIL import Image
 from sd_parsers import ParserManager
 from sd_parsers.data import Generators
 
-from models.cache import ModelCache
 from models.errors import InvalidInput
 from models.settings import Settings
 from models.text_to_image import png
@@ -26,13 +25,6 @@ Model hash: fe4efff1e1, Model: sd-v1-4, Version: v1.4.1"""
 WEB_UI_NEWER = """한국의 성
 Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 1, Size: 640x512, \
 Model hash: fe4efff1e1, Model: sd-v1-4, Denoising strength: 0.6, Version: v1.10.1"""
-
-
-@pytest.fixture(scope="module")
-def cache():
-    cache = ModelCache(Settings())
-    yield cache
-    cache.close()
 
 
 def file(folder, text=None, chunk="parameters"):
@@ -212,6 +204,20 @@ def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
     assert not {"model", "size", "num_inference_steps", "guidance_scale"} & set(set_to)
     for named in ("steps 5000", "guidance nan", "model sd-v1-4", "size 512 × 768", "모델 sd-v1-4"):
         assert named in set_to["note"]
+
+
+def test_values_that_a_models_dials_do_not_reach_are_named(cache):
+    set_to = dials(cache, {"guidance_scale": 20.0, "num_inference_steps": 120, "seed": 1})
+    assert not {"guidance_scale", "num_inference_steps"} & set(set_to)
+    assert "guidance 20, steps 120" in set_to["note"]
+
+
+def test_a_note_without_a_start_picture_takes_the_pages_away_or_says_that_it_holds_none(cache):
+    from_noise = dials(cache, {"prompt": "x", "image": ""})
+    assert from_noise["image"] is None
+    from_picture = dials(cache, {**png.settings(WEB_UI_NEWER), "image": ""})
+    assert "image" not in from_picture
+    assert "start picture" in from_picture["note"]
 
 
 def test_markup_in_a_note_stays_text(cache):

@@ -13,40 +13,24 @@ from PIL import Image
 
 from models import sources
 from models.base import ImagesDone, StepDone, Stop
-from models.cache import ModelCache
 from models.errors import InvalidInput, ModelError, Stopped
 from models.jobs import run
 from models.recipe.text_to_image import python
 from models.requests import ImageRequest
-from models.settings import Settings
 from models.text_to_image.png import parameters, sampler
 from tests import tiny
 from tests.pictures import TINY, draw, load, opened, psnr
 
 
-@pytest.fixture(scope="module")
-def starters(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("starters")
-    tiny.stable_diffusion(folder / "tiny")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache():
-    cache = ModelCache(Settings())
-    yield cache
-    cache.close()
-
-
 @pytest.fixture(autouse=True)
-def _starters(starters, monkeypatch):
-    monkeypatch.setattr(sources, "STARTERS", starters)
+def _starters(tiny_starters, monkeypatch):
+    monkeypatch.setattr(sources, "STARTERS", tiny_starters)
 
 
 @pytest.fixture
-def copy(starters, tmp_path):
+def copy(tiny_starters, tmp_path):
     """A copy of the tiny pipeline to be spoilt."""
-    return shutil.copytree(starters / "tiny", tmp_path / "copy")
+    return shutil.copytree(tiny_starters / "tiny", tmp_path / "copy")
 
 
 # ---------------------------------------------------------------- what is drawn
@@ -112,7 +96,7 @@ def test_stages_from_noise_to_picture_are_told_however_fast_it_is(cache):
     assert first.tobytes() != opened(staged[0].preview).tobytes()
 
 
-def test_stop_ends_within_one_step(starters):
+def test_stop_ends_within_one_step(tiny_starters):
     class AtTheThirdLook(Stop):
         looks = 0
 
@@ -121,7 +105,7 @@ def test_stop_ends_within_one_step(starters):
             return self.looks >= 3
 
     seen = []
-    stream = load(starters / "tiny").stream(
+    stream = load(tiny_starters / "tiny").stream(
         ImageRequest.of(prompt="x", num_inference_steps=50), AtTheThirdLook()
     )
     with pytest.raises(Stopped):
@@ -184,9 +168,9 @@ def test_a_starter_draws_only_its_own_size(cache, size):
     assert told.value.params["own"] == 64
 
 
-def test_another_model_draws_from_half_to_twice_its_size(starters):
+def test_another_model_draws_from_half_to_twice_its_size(tiny_starters):
     spec = replace(TINY, source="hub:tests/tiny")
-    engine = load(starters / "tiny", spec)
+    engine = load(tiny_starters / "tiny", spec)
     asked = ImageRequest.of(prompt="x", width=128, height=96)
     done = list(engine.stream(asked, Stop()))[-1]
     assert opened(done.images[0]).size == (128, 96)
@@ -244,14 +228,14 @@ def test_unknown_words_are_named_and_nothing_known_is_refused(copy):
 # ---------------------------------------------------------------- the recipe
 
 
-def test_the_recipe_draws_the_same_picture(cache, starters, tmp_path):
+def test_the_recipe_draws_the_same_picture(cache, tiny_starters, tmp_path):
     asked = ImageRequest.of(
         prompt='a "red"\ncircle', negative_prompt="blue", seed=41, num_images=2
     ).filled(TINY)
     done, events = draw(cache, **asked.model_dump(exclude={"api_key"}))
     code = python(TINY, asked, events[-1].placement)
     assert "models/starter/tiny" in code
-    code = code.replace("models/starter", str(starters))
+    code = code.replace("models/starter", str(tiny_starters))
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
     for seed, png in zip(done.seeds, done.images, strict=True):
         with Image.open(tmp_path / f"picture-{seed}.png") as again:

@@ -12,21 +12,13 @@ from models.errors import Damaged, NotFound, Refused
 from models.requests import ImageRequest
 from models.settings import Settings
 from models.text_to_image.loading import load_pipeline, variant
-from tests import tiny
 from tests.pictures import CPU, TINY, draw, load
 
 
-@pytest.fixture(scope="module")
-def starters(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("starters")
-    tiny.stable_diffusion(folder / "tiny")
-    return folder
-
-
 @pytest.fixture
-def copy(starters, tmp_path):
+def copy(tiny_starters, tmp_path):
     """A copy of the tiny pipeline to be spoilt."""
-    return shutil.copytree(starters / "tiny", tmp_path / "copy")
+    return shutil.copytree(tiny_starters / "tiny", tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
@@ -62,26 +54,27 @@ def test_what_is_no_pipeline_or_only_pickled_is_refused(copy):
         load_pipeline(spec, copy, CPU)
 
 
-def test_half_precision_files_are_read_where_they_are_all_or_wanted(starters, copy):
+def test_half_precision_files_are_read_where_they_are_all_or_wanted(tiny_starters, copy):
     assert variant(copy, "float16") is None
     for weights in copy.glob("*/*.safetensors"):
         weights.rename(weights.with_suffix(".fp16.safetensors"))
     assert variant(copy, "float16") == variant(copy, "float32") == "fp16"
     asked = ImageRequest.of(prompt="x", seed=1)
     pictures = [
-        list(load(folder).stream(asked, Stop()))[-1].images for folder in (copy, starters / "tiny")
+        list(load(folder).stream(asked, Stop()))[-1].images
+        for folder in (copy, tiny_starters / "tiny")
     ]
     assert pictures[0] == pictures[1]
-    shutil.copytree(starters / "tiny", copy, dirs_exist_ok=True)
+    shutil.copytree(tiny_starters / "tiny", copy, dirs_exist_ok=True)
     assert (variant(copy, "float16"), variant(copy, "float32")) == ("fp16", None)
 
 
-def test_bytes_held_are_those_of_the_weights(starters):
+def test_bytes_held_are_those_of_the_weights(tiny_starters):
     from safetensors import safe_open
 
     stored = 0
-    for file in (starters / "tiny").rglob("*.safetensors"):
+    for file in (tiny_starters / "tiny").rglob("*.safetensors"):
         with safe_open(file, "pt") as weights:
             stored += sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118
-    held = load(starters / "tiny").nbytes()
+    held = load(tiny_starters / "tiny").nbytes()
     assert stored * 4 <= held <= stored * 4 * 1.02  # float32, with a few buffers

@@ -10,34 +10,18 @@ from PIL.PngImagePlugin import PngInfo
 
 from models import sources
 from models.base import CellDone, GridDone, StepDone, Stop
-from models.cache import ModelCache
 from models.errors import InvalidInput
 from models.jobs import run
 from models.recipe.text_to_image import python
 from models.requests import ImageGridRequest, ImageRequest
-from models.settings import Settings
 from models.text_to_image.schedulers import BOUNDED, UNBOUNDED
 from tests import tiny
 from tests.pictures import TINY, draw, load, opened, psnr
 
 
-@pytest.fixture(scope="module")
-def starters(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("starters")
-    tiny.stable_diffusion(folder / "tiny")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache():
-    cache = ModelCache(Settings())
-    yield cache
-    cache.close()
-
-
 @pytest.fixture(autouse=True)
-def _starters(starters, monkeypatch):
-    monkeypatch.setattr(sources, "STARTERS", starters)
+def _starters(tiny_starters, monkeypatch):
+    monkeypatch.setattr(sources, "STARTERS", tiny_starters)
 
 
 def file(kind="PNG", size=(90, 60), mode="RGB", **options):
@@ -169,11 +153,13 @@ def test_a_grid_has_limits(values, code):
     assert told.value.code == code
 
 
-def test_the_recipe_draws_the_grid_from_the_picture_with_the_scheduler(cache, starters, tmp_path):
+def test_the_recipe_draws_the_grid_from_the_picture_with_the_scheduler(
+    cache, tiny_starters, tmp_path
+):
     asked, events = grid(
         cache, guidance_scales=(2.0, 5.0), step_counts=(3,), scheduler="Euler", image=file()
     )
-    code = python(TINY, asked, events[-1].placement).replace("models/starter", str(starters))
+    code = python(TINY, asked, events[-1].placement).replace("models/starter", str(tiny_starters))
     (tmp_path / "start.png").write_bytes(file())
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
     whole = next(e for e in events if isinstance(e, GridDone))

@@ -75,8 +75,9 @@ class Drawing:
 
     def compiles(self, asked: Sequence[ImageRequest]) -> bool:
         """Whether drawing this batch begins with compiling for its shape."""
-        own_loop = self._loop is not None and asked[0].image is None
-        return own_loop and self._loop.compiles(asked)
+        if self._loop is None or asked[0].image is not None:
+            return False
+        return self._loop.compiles(asked)
 
     def draw(self, asked: Sequence[ImageRequest], step: OnStep) -> list[Drawn]:
         """The pictures of one batch.

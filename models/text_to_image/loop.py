@@ -32,9 +32,11 @@ class Loop:
 
     def __init__(self, pipe: Any, compiled: CompiledUNet | None = None) -> None:
         self._pipe = pipe
-        self._unet = compiled or FastUNet(pipe.unet)
-        if compiled is not None:
-            return  # minutes a shape: at its first use, where the page can say so
+        self._unet: CompiledUNet | FastUNet
+        if compiled is not None:  # minutes a shape: at its first use, where the page can say so
+            self._unet = compiled
+            return
+        self._unet = FastUNet(pipe.unet)
         side, tokens = pipe.unet.config.sample_size, pipe.tokenizer.model_max_length
         if isinstance(side, int):  # the usual one: a guided picture of its own size
             self._unet.prepare((2, pipe.unet.config.in_channels, side, side, tokens))

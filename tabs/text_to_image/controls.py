@@ -66,8 +66,8 @@ def build(
         visible=spec.hosted,
         elem_id=f"{TAB}-key",
     )
-    guidance = _slider("guidance_scale", (*_limits(spec, "guidance_scale"), 0.5), spec)
-    steps = _slider("num_inference_steps", (*_limits(spec, "num_inference_steps"), 1), spec)
+    guidance = _slider("guidance_scale", (*limits(spec, "guidance_scale"), 0.5), spec)
+    steps = _slider("num_inference_steps", (*limits(spec, "num_inference_steps"), 1), spec)
     seed, random = _seed()
     with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
         style = _dropdown("style", styles.offered(spec))
@@ -143,7 +143,7 @@ def _own(spec: ModelSpec, name: str) -> float:
     return spec.defaults.get(name, _OWN[name])
 
 
-def _limits(spec: ModelSpec, name: str) -> tuple[float, float]:
+def limits(spec: ModelSpec, name: str) -> tuple[float, float]:
     """The least and the most that a dial offers for a model."""
     return spec.defaults.get(_RANGE_NAMES[name], _RANGES[name])
 
@@ -168,7 +168,7 @@ def adapted(context: Context, spec: ModelSpec) -> dict[str, Any]:
 
 
 def _dial(spec: ModelSpec, name: str) -> Any:
-    least, most = _limits(spec, name)
+    least, most = limits(spec, name)
     fixed = least == most  # guidance was trained in
     return gr.update(
         minimum=least,

@@ -138,14 +138,17 @@ def _events(
                 page = show.forming(preview, event, ask.num_images, now - began)
                 # The line is cleared once: a step that is still on its way must not clear "Stopped".
                 yield frame(forming=page, status="") if event.step == 1 else frame(forming=page)
+            else:
+                yield frame()
         elif isinstance(event, ImagesDone):
             done = event
-            if len(done.images) < ask.num_images:
-                yield frame(gallery=_gallery(spec, done))
+            partly = len(done.images) < ask.num_images
+            yield frame(gallery=_gallery(spec, done)) if partly else frame()
         elif isinstance(event, Finished):
             yield _final(spec, ask, done, event, seen)
-        elif wait := waiting_line(event):
-            yield frame(status=wait)
+        else:
+            wait = waiting_line(event)
+            yield frame(status=wait) if wait else frame()
 
 
 def _final(

@@ -80,7 +80,7 @@ def _results(
             step, steps = event.step, event.total
         if isinstance(event, ImagesDone):
             done = event
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
             yield files, _facts(done, event)
         else:  # also while waiting: only at a yield can a caller who left be noticed

@@ -191,19 +191,22 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
     yield _frame(table=grid.table(spec, ask, cells, files), sheet=hidden, status="")
     began = time.perf_counter()
     for event in follow(context, spec, ask, request):
-        if isinstance(event, StepDone) and time.perf_counter() - shown >= _EVERY:
-            shown = time.perf_counter()
-            yield _frame(bar=show.bar(event, shown - began))
+        now = time.perf_counter()
+        if isinstance(event, StepDone) and now - shown >= _EVERY:
+            shown = now
+            yield _frame(bar=show.bar(event, now - began))
         elif isinstance(event, CellDone):
             cells[event.index] = event
             files[event.index] = _saved(event.image, f"cell-{event.index + 1}.png")
             yield _frame(table=grid.table(spec, ask, cells, files))
         elif isinstance(event, GridDone):
             end = event
+            yield _frame()
         elif isinstance(event, Finished):
             yield _final(spec, ask, end, event)
-        elif wait := waiting_line(event):
-            yield _frame(status=wait)
+        else:
+            wait = waiting_line(event)
+            yield _frame(status=wait) if wait else _frame()
 
 
 def _final(

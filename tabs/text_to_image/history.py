@@ -1,6 +1,6 @@
 """The pictures made in this browser, newest first. One click brings a picture's settings back.
 
-They are kept in the browser alone (settings and a thumbnail), so they outlive a reload of the page, and
+They are kept in the browser alone (settings, a thumbnail, the picture it began from), so they outlive a reload of the page, and
 neither the server nor another visitor has them. Adding to them and showing them is done by the browser.
 """
 
@@ -12,6 +12,7 @@ import gradio as gr
 
 from models.base import ImagesDone, ModelSpec
 from models.requests import ImageRequest
+from models.text_to_image import picture
 from models.text_to_image.png import thumbnail
 from tabs.context import Context
 from tabs.text import both, t
@@ -19,12 +20,15 @@ from tabs.text_to_image import picking
 from tabs.text_to_image.restore import Page
 
 TAB = "text_to_image"
-MOST = 24  # pictures: some 100 KB of the browser's storage
+MOST = 24  # pictures: some 100 KB of the browser's storage; those that they began from take more
+ROOM = 2_000_000  # characters in all: a browser keeps some 5,000,000 of a page
 SIDE = 96  # pixels of a thumbnail
 
 _ADD = f"""(made, kept) => {{
   const cards = made ? JSON.parse(made) : [];
-  return {{ cards: [...cards, ...kept.cards.filter((one) => !cards.includes(one))].slice(0, {MOST}) }};
+  const all = [...cards, ...kept.cards.filter((one) => !cards.includes(one))].slice(0, {MOST});
+  let room = {ROOM};
+  return {{ cards: all.filter((one) => (room -= one.length) >= 0) }};
 }}"""
 _CLEAR = "() => ({ cards: [] })"
 
@@ -53,7 +57,7 @@ def bind(event: Any, made: gr.Textbox, kept: gr.BrowserState) -> None:
 
 def cards(spec: ModelSpec, ask: ImageRequest, done: ImagesDone) -> str:
     """The pictures of a result for the history, as JSON; blanked ones are left out."""
-    made: list[str] = []
+    made, start = list[str](), _start(ask)
     for k, image in enumerate(done.images):
         if done.flagged and done.flagged[k]:
             continue
@@ -62,7 +66,20 @@ def cards(spec: ModelSpec, ask: ImageRequest, done: ImagesDone) -> str:
             "num_inference_steps": ask.num_inference_steps,
         }
         own = {**dials, "seed": done.seeds[k]} if done.seeds else {}
-        data = base64.b64encode(thumbnail(image, SIDE)).decode()
-        small = f"data:image/jpeg;base64,{data}"
-        made.append(picking.button(picking.settings(spec, ask, **own), ask.prompt, small))
+        small = _url("image/jpeg", thumbnail(image, SIDE))
+        made.append(picking.button(picking.settings(spec, ask, **own) | start, ask.prompt, small))
     return json.dumps(made, ensure_ascii=False)
+
+
+def _start(ask: ImageRequest) -> dict[str, Any]:
+    """What restores the start from a picture, or that there was none."""
+    if ask.image is None or not (ask.width and ask.height):
+        return {"image": ""}
+    return {
+        "image": _url(*picture.kept(ask.image, ask.width, ask.height)),
+        "strength": ask.strength,
+    }
+
+
+def _url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

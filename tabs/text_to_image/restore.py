@@ -1,16 +1,20 @@
 """Settings back into the dials: those a PNG carries, a result of before, or a cell of a grid."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
 from models.base import ModelSpec, Task
 from models.choice import choose
 from models.errors import InvalidInput, NotFound
 from models.requests import ImageRequest
 from models.text_to_image import png
+from models.text_to_image.picture import opened
 from models.text_to_image.schedulers import offered
 from tabs.context import Context
 from tabs.events import line
@@ -71,7 +75,7 @@ def build_drop(context: Context, page: Page) -> None:
             InvalidInput
         ) as problem:  # said in the note: an error would mark every field as wrong
             return _updates({"note": _note(both(f"errors.{problem.code}", **problem.params))})
-        return restored(context, model, found)
+        return restored(context, model, {"image": "", **found})
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     dropped = file.upload(read, [file, page.model], page.outputs, **private)
@@ -93,6 +97,8 @@ def restored(context: Context, model: str, found: Mapping[str, Any]) -> tuple[An
     kept = _possible(found, left_out)
     spec, changes = _model(context, model, found.get("model"), left_out)
     _scheduler(spec, kept, left_out)
+    _ranges(spec, kept, left_out)
+    _start(found, changes, left_out)
     if "seed" in kept:
         changes["random"] = {**changes.get("random", gr.update()), "value": False}
     for name, value in {"style": styles.NONE, **kept}.items():
@@ -156,6 +162,39 @@ def _scheduler(spec: ModelSpec, kept: dict[str, Any], left_out: list[tuple[str, 
             left_out.append(("scheduler", name))
 
 
+def _ranges(spec: ModelSpec, kept: dict[str, Any], left_out: list[tuple[str, str]]) -> None:
+    """Leave values out that the model's dials do not reach."""
+    for name in ("guidance_scale", "num_inference_steps"):
+        least, most = controls.limits(spec, name)
+        if name in kept and not least <= kept[name] <= most:
+            left_out.append((name, f"{kept.pop(name):g}"))
+
+
+def _start(
+    found: Mapping[str, Any], changes: dict[str, Any], left_out: list[tuple[str, str]]
+) -> None:
+    """The picture that was started from; "" is none, and where nothing is said the page's own stays."""
+    url = found.get("image")
+    if url is None:
+        return
+    if "strength" in found and not url:  # a PNG says that there was one, but does not hold it
+        left_out.append(("image", ""))
+        return
+    changes["image"] = gr.update(value=_file(str(url)) if url else None)
+    if url:
+        changes["fold"] = {**changes.get("fold", gr.update()), "open": True}
+
+
+def _file(url: str) -> str | None:
+    """The picture of a data URL as a file; None if there is none in it."""
+    try:
+        data = base64.b64decode(url.partition(",")[2], validate=True)
+        opened(data)
+    except (InvalidInput, ValueError):
+        return None
+    return save_bytes_to_cache(data, "start.png", get_upload_folder())
+
+
 def _size(
     size: str, spec: ModelSpec, changes: dict[str, Any], left_out: list[tuple[str, str]]
 ) -> None:
@@ -174,7 +213,7 @@ def _said(left_out: list[tuple[str, str]]) -> str:
         return line(both(f"{TAB}.restore.done"))
     what = {
         language: ", ".join(
-            f"{say(f'fields.{name}', language)} {value}" for name, value in left_out
+            f"{say(f'fields.{name}', language)} {value}".strip() for name, value in left_out
         )
         for language in LANGUAGES
     }

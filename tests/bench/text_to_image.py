@@ -1,8 +1,9 @@
-"""Pictures on this machine: `python -m tests.bench.text_to_image [--device cuda] [--profile]`.
+"""Pictures: `python -m tests.bench.text_to_image [--device cuda] [--size full|reduced|tiny] ...`.
 
-Plain diffusers and GenLab draw in turns in one run, so that a busy moment hits both; medians. On a CPU the
-subject is the starter, on CUDA Stable Diffusion v1-4's full architecture with random weights, which
-change no speed (that part has not run yet).
+Plain diffusers and GenLab draw in turns in one run, so that a busy moment hits both; medians. The subjects
+are the starter (on a CPU) and Stable Diffusion v1-4's architecture with random weights, which change no
+speed: in full on CUDA, at reduced size on a CPU. On CUDA this has not run yet; `--size tiny` runs all of
+it anywhere, which says nothing about speed.
 """
 
 import argparse
@@ -10,15 +11,18 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 import torch
 
 from models import hub, sources
-from models.base import ModelSpec, Stop, Task
+from models.base import ModelSpec, Stop, Task, WarmingUp
 from models.cache import ModelCache
 from models.jobs import run
 from models.registry import find
@@ -27,22 +31,31 @@ from models.settings import Settings
 from tests.gpu import architecture
 
 PROMPT = "a red circle on a blue background"
-WORK = (
-    82.9e12  # operations of one picture: 50 guided steps of 1.607 TFLOP, decoder and text encoder
-)
+PLAIN = "plain diffusers"
+Way = Callable[[], Any]
 
 
-def plain_pipeline(folder: Path, device: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is drawn, where, and how many operations a picture takes (0: not counted)."""
+
+    folder: Path
+    spec: ModelSpec
+    device: str
+    work: float = 0.0
+
+
+def plain_pipeline(subject: Subject) -> Any:
     """Plain diffusers, default settings: float16 on a GPU, float32 and all of torch's threads on a CPU."""
     from diffusers import StableDiffusionPipeline
 
-    options = {"dtype": torch.float16, "variant": "fp16"} if device == "cuda" else {}
-    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True, **options)
+    half = {"dtype": torch.float16, "variant": "fp16"} if subject.device == "cuda" else {}
+    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, local_files_only=True, **half)
     pipe.set_progress_bar_config(disable=True)
-    return pipe.to(device)
+    return pipe.to(subject.device)
 
 
-def timed(work: Callable[[], Any], device: str) -> tuple[float, float]:
+def timed(work: Way, device: str) -> tuple[float, float]:
     """Seconds, and seconds of all cores together."""
     began, cores = time.perf_counter(), time.process_time()
     work()
@@ -51,124 +64,198 @@ def timed(work: Callable[[], Any], device: str) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - cores
 
 
-def measure(folder: Path, spec: ModelSpec, ask: ImageRequest, device: str, runs: int) -> None:
-    """Print plain diffusers, GenLab, and GenLab without its loader or its previews."""
-    threads = torch.get_num_threads()
-    cache = ModelCache(Settings(device=device))
-    first = timed(lambda: list(run(cache, spec, ask)), device)[0]
-    with cache.lease(spec, Stop(), lambda _: None) as lease:
-        drawing = lease.engine._drawing
-    pipe = plain_pipeline(folder, device)
-    call = {"guidance_scale": ask.guidance_scale, "num_inference_steps": ask.num_inference_steps}
-    call |= {"width": ask.width, "height": ask.height, "num_images_per_prompt": ask.num_images}
-
-    def plain() -> None:
-        torch.set_num_threads(threads)
-        pipe(PROMPT, generator=torch.Generator("cpu").manual_seed(ask.seed), **call)
-
-    def bare(preview: Any) -> None:
-        torch.set_num_threads(lease.placement.threads or threads)
-        with patch.object(drawing, "_preview", preview), torch.inference_mode():
-            singles = ask.singles()
-            for batch in drawing.batches(singles):
-                drawing.draw([singles[k] for k in batch], lambda *_: None)
-
-    shown = drawing._preview
-    ways: dict[str, Callable[[], Any]] = {
-        "plain diffusers": plain,
-        "GenLab": lambda: list(run(cache, spec, ask)),
-        "GenLab without loader and events": lambda: bare(shown),
-        "... and without previews": lambda: bare(None),
-    }
+def in_turns(ways: dict[str, Way], device: str, runs: int) -> dict[str, list[tuple[float, float]]]:
+    """Each way so many times, one after another; a turn before warms up."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for turn in range(runs + 1):  # the first turn warms up
+    for turn in range(runs + 1):
         for name, way in ways.items():
             one = timed(way, device)
             if turn:
                 taken[name].append(one)
-    report(taken, ask, first)
-    cache.close()
+    return taken
 
 
-def report(taken: dict[str, list[tuple[float, float]]], ask: ImageRequest, first: float) -> None:
+class GenLab:
+    """GenLab's engine in a cache of its own: by the page's way, and without what is around it."""
+
+    def __init__(self, subject: Subject, first: ImageRequest, mode: str = "off") -> None:
+        self.subject = subject
+        self.cache = ModelCache(Settings(GENLAB_DEVICE=subject.device, GENLAB_COMPILE=mode))
+        with self.cache.lease(subject.spec, Stop(), lambda _: None) as lease:
+            self.drawing, self.threads = lease.engine._drawing, lease.placement.threads
+        began = time.perf_counter()
+        warms = any(isinstance(event, WarmingUp) for event in self.draw(first))
+        print(
+            f"GENLAB_COMPILE={mode}: load {lease.load_seconds:.1f} s, first picture after it "
+            f"{time.perf_counter() - began:.1f} s{', compiling' * warms}; {memory(subject)}"
+        )
+
+    def draw(self, ask: ImageRequest) -> list[Any]:
+        """As the page does: cache, thread, events, previews."""
+        return list(run(self.cache, self.subject.spec, ask))
+
+    def bare(self, ask: ImageRequest, previews: bool = True) -> None:
+        """The engine's loop alone, in this thread."""
+        torch.set_num_threads(self.threads or torch.get_num_threads())
+        shown = self.drawing._preview if previews else None
+        with patch.object(self.drawing, "_preview", shown), torch.inference_mode():
+            singles = ask.singles()
+            for batch in self.drawing.batches(singles):
+                self.drawing.draw([singles[k] for k in batch], lambda *_: None)
+
+
+def plainly(pipe: Any, ask: ImageRequest) -> Way:
+    """The pipeline's own call."""
+    threads = torch.get_num_threads()
+    call = {"guidance_scale": ask.guidance_scale, "num_inference_steps": ask.num_inference_steps}
+    call |= {"width": ask.width, "height": ask.height, "num_images_per_prompt": ask.num_images}
+
+    def draw() -> None:
+        torch.set_num_threads(threads)
+        pipe(PROMPT, generator=torch.Generator("cpu").manual_seed(ask.seed), **call)
+
+    return draw
+
+
+def measure(
+    subject: Subject, asks: Sequence[ImageRequest], runs: int, modes: Sequence[str], rate: float = 0
+) -> GenLab:
+    """Print plain diffusers, GenLab, and GenLab without what is around it, for each request."""
+    ours = GenLab(subject, asks[0])
+    compiled = {mode: GenLab(subject, asks[0], mode) for mode in modes}
+    pipe = plain_pipeline(subject)
+    for ask in asks:
+        print(f"asked for together: {ask.num_images}")
+        ways: dict[str, Way] = {
+            PLAIN: plainly(pipe, ask),
+            "GenLab": partial(ours.draw, ask),
+            "GenLab without loader and events": partial(ours.bare, ask),
+            "... and without previews": partial(ours.bare, ask, previews=False),
+        }
+        ways |= {f"GenLab, {mode}": partial(one.draw, ask) for mode, one in compiled.items()}
+        report(in_turns(ways, subject.device, runs), subject, ask, rate)
+        if subject.device == "cuda":
+            print(memory(subject))
+    for one in compiled.values():
+        one.cache.close()
+    return ours
+
+
+def memory(subject: Subject) -> str:
+    """The most that was taken so far, on a GPU; else what the process holds."""
+    if subject.device == "cuda":
+        return f"peak memory {torch.cuda.max_memory_allocated() / 1e9:.2f} GB"
+    return f"process memory {psutil.Process().memory_info().rss / 1e9:.2f} GB"
+
+
+def report(
+    taken: dict[str, list[tuple[float, float]]], subject: Subject, ask: ImageRequest, rate: float
+) -> None:
     """Print medians, and each way's ratio to plain diffusers turn by turn."""
-    print(f"first picture with load and warm-up: {first:.1f} s", flush=True)
     for name, times in taken.items():
         seconds = statistics.median(t[0] for t in times) / ask.num_images
         cores = statistics.median(t[1] for t in times) / ask.num_images
-        pairs = list(zip(taken["plain diffusers"], times, strict=True))
+        pairs = list(zip(next(iter(taken.values())), times, strict=True))
         faster = statistics.median(p[0] / t[0] for p, t in pairs)
         less = statistics.median(p[1] / t[1] for p, t in pairs)
         steps = (ask.num_inference_steps or 1) / seconds
+        share = f"; {subject.work / rate / seconds:.0%} of the roofline" if rate else ""
         print(
             f"{name}: {seconds:.3f} s a picture ({steps:.1f} it/s), {cores:.3f} s of cores; "
-            f"{faster:.2f} times as fast, {less:.2f} times less work (n={len(times)})",
+            f"{faster:.2f} times as fast, {less:.2f} times less work (n={len(times)}){share}",
             flush=True,
         )
 
 
-def matrix_rate(size: int = 8192) -> float:
-    """Operations a second of a float16 matrix product on this GPU."""
-    one = torch.randn(size, size, device="cuda", dtype=torch.float16)
-    times = [timed(lambda: one @ one, "cuda")[0] for _ in range(20)]
+def apart(subject: Subject, ask: ImageRequest, runs: int) -> None:
+    """Plain diffusers with one more change each time, to see which of them helps."""
+    pipes = [plain_pipeline(subject) for _ in range(3)]
+    for pipe in pipes[1:]:
+        pipe.unet.to(memory_format=torch.channels_last)
+        pipe.vae.to(memory_format=torch.channels_last)
+    pipes[2].unet.fuse_qkv_projections()
+    names = (PLAIN, "... channels_last", "... and fused projections")
+    ways = {name: plainly(pipe, ask) for name, pipe in zip(names, pipes, strict=True)}
+    report(in_turns(ways, subject.device, runs), subject, ask, 0)
+
+
+def matrix_rate(device: str, size: int) -> float:
+    """Operations a second of a matrix product, float16 on a GPU."""
+    dtype = torch.float16 if device == "cuda" else torch.float32
+    one = torch.randn(size, size, device=device, dtype=dtype)
+    times = [timed(lambda: one @ one, device)[0] for _ in range(20)]
     return 2 * size**3 / statistics.median(times)
 
 
-def on_cpu(runs: int) -> None:
-    """The starter."""
-    starter = find(Task.TEXT_TO_IMAGE, "genlab/scenes")
-    ask = ImageRequest.of(prompt=PROMPT, seed=1).filled(starter)
-    print(
-        f"starter, {ask.width} px, {ask.num_inference_steps} steps; torch's {torch.get_num_threads()} threads; load {os.getloadavg()[0]:.0f}"
-    )
-    measure(sources.STARTERS / "scenes", starter, ask, "cpu", runs)
-
-
-def on_cuda(runs: int, profile: bool) -> None:
-    """v1-4 in full: batches of 1 and 8, peak memory, share of the roofline, where the time goes."""
-    spec = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
-    print(torch.cuda.get_device_name(), "torch", torch.__version__)
-    with tempfile.TemporaryDirectory() as place:
-        folder = architecture.save(Path(place))
-        with patch.object(hub, "cached", lambda _: folder):
-            rate = matrix_rate()
-            print(
-                f"matrix product: {rate / 1e12:.0f} TFLOP/s; a picture at least {WORK / rate:.3f} s"
-            )
-            for count in (1, 8):
-                ask = ImageRequest.of(prompt=PROMPT, seed=1, num_images=count).filled(spec)
-                print(f"{count} together")
-                torch.cuda.reset_peak_memory_stats()
-                measure(folder, spec, ask, "cuda", runs)
-                print(
-                    f"peak memory, both pipelines: {torch.cuda.max_memory_allocated() / 1e9:.1f} GB"
-                )
-            if profile:
-                table(spec)
-
-
-def table(spec: ModelSpec) -> None:
-    """Where one picture's time goes, by kernel."""
-    cache = ModelCache(Settings())
+def starter(runs: int) -> None:
+    """The starter, by its own defaults."""
+    spec = find(Task.TEXT_TO_IMAGE, "genlab/scenes")
     ask = ImageRequest.of(prompt=PROMPT, seed=1).filled(spec)
-    list(run(cache, spec, ask))
+    print(f"starter, {ask.width} px, {ask.num_inference_steps} steps")
+    measure(Subject(sources.STARTERS / "scenes", spec, "cpu"), [ask], runs, ()).cache.close()
+
+
+def classic(options: argparse.Namespace) -> None:
+    """v1-4's architecture: batches, peak memory, share of the roofline, where the time goes."""
+    side = architecture.SIZES[options.size].side * 8
+    spec = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
+    own = {"width": side, "height": side, "sizes": (f"{side}x{side}",)}
+    spec = replace(spec, defaults={**spec.defaults, **own})
+    if options.device == "cuda":
+        print(torch.cuda.get_device_name())
+    work = architecture.work(options.steps, options.size)
+    rate = matrix_rate(options.device, 8192 if options.device == "cuda" else 1024)
+    print(
+        f"v1-4's architecture, {options.size}, {side} px, {options.steps} steps, "
+        f"{work / 1e12:.2f} TFLOP a picture; matrix product {rate / 1e12:.2f} TFLOP/s, "
+        f"so a picture takes at least {work / rate:.3f} s"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        folder = architecture.save(Path(place), options.device, options.size)
+        subject = Subject(folder, spec, options.device, work)
+        with patch.object(hub, "cached", lambda _: folder):
+            asked = {"prompt": PROMPT, "seed": 1, "num_inference_steps": options.steps}
+            asks = [ImageRequest.of(**asked, num_images=n).filled(spec) for n in options.batch]
+            ours = measure(subject, asks, options.runs, options.compile, rate)
+            if options.apart:
+                apart(subject, asks[0], options.runs)
+            if options.profile:
+                table(ours, asks[0])
+            ours.cache.close()
+
+
+def table(ours: GenLab, ask: ImageRequest) -> None:
+    """Where the time goes, by kernel or operation."""
     with torch.profiler.profile() as seen:
-        list(run(cache, spec, ask))
-    print(seen.key_averages().table(sort_by="cuda_time_total", row_limit=25))
-    cache.close()
+        ours.bare(ask)
+    key = f"self_{ours.subject.device}_time_total"
+    print(seen.key_averages().table(sort_by=key, row_limit=25, max_name_column_width=60))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.text_to_image")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--size", choices=tuple(architecture.SIZES), help="of v1-4's architecture")
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--profile", action="store_true", help="a table of kernels, on CUDA")
-    options = parser.parse_args()
-    if options.device == "cuda":
-        on_cuda(options.runs, options.profile)
-    else:
-        on_cpu(options.runs)
+    parser.add_argument("--steps", type=int, help="of v1-4's architecture")
+    parser.add_argument("--batch", type=int, nargs="+", help="pictures asked for together")
+    parser.add_argument(
+        "--compile", nargs="*", default=(), help="values of GENLAB_COMPILE; on CUDA alone"
+    )
+    parser.add_argument("--apart", action="store_true", help="each change to plain diffusers")
+    parser.add_argument("--profile", action="store_true", help="a table of kernels")
+    options = parser.parse_args(words)
+    on_cuda = options.device == "cuda"
+    options.size = options.size or ("full" if on_cuda else "reduced")
+    options.steps = options.steps or (50 if on_cuda else 10)
+    options.batch = options.batch or ([1, 8] if on_cuda else [1])
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f}"
+    )
+    if not on_cuda:
+        starter(options.runs)
+    classic(options)
 
 
 if __name__ == "__main__":

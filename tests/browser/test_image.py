@@ -220,7 +220,7 @@ def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
     assert (number(page, "guidance_scale"), number(page, "num_inference_steps")) == ("4", "5")
     assert not page.is_checked(f"#{TAB}-random input")
 
-    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "3, 150, 149")
+    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "3, 100, 99")
     page.click(f"#{TAB}-explore-start")
     expect(cells).to_have_count(1, timeout=WAIT)
     page.click(f"#{TAB}-explore-stop")
@@ -248,6 +248,15 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
     drawn(page)
     opened_part(page, "python")
     expect(page.locator(f"#{TAB}-recipe")).to_contain_text("AutoPipelineForImage2Image")
+
+    page.reload()  # the history keeps what was started from, and that the first had no start
+    open_tab(page, TAB)
+    opened_part(page, "history")
+    cards = page.locator(f"#{TAB}-history-view .pick")
+    cards.nth(0).click()
+    expect(page.locator(f"#{TAB}-image img")).to_be_visible()
+    cards.nth(1).click()
+    expect(page.locator(f"#{TAB}-image img")).to_have_count(0)
 
 
 def test_a_start_picture_that_cannot_be_read_is_taken_away(open_page, tmp_path):

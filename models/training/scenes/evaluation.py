@@ -16,6 +16,12 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 
+from models.base import ModelSpec, Stop, Task
+from models.placement import place
+from models.registry import find
+from models.requests import ImageRequest
+from models.settings import Settings
+from models.text_to_image.local import DiffusersTextToImage
 from models.training.scenes.captions import LANGUAGES, caption
 from models.training.scenes.drawing import draw_all
 from models.training.scenes.export import load_pipeline
@@ -115,18 +121,27 @@ def seed_figures(pipeline: StableDiffusionPipeline, seeds: int = 8) -> dict[str,
 
 
 def seconds_a_picture(folder: Path, repeats: int = 5) -> dict[str, float]:
-    """The median time of one picture at default settings, ours and plain diffusers loading."""
+    """The median time of one picture at default settings, as the page draws it and by plain diffusers."""
     plain = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     plain.set_progress_bar_config(disable=True)
-    times = {}
-    for name, pipeline in (("channels_last", load_pipeline(folder)), ("plain", plain)):
-        taken = []
-        for seed in range(repeats + 1):
+    spec, settings = find(Task.TEXT_TO_IMAGE, "genlab/scenes"), Settings(GENLAB_DEVICE="cpu")
+    engine = DiffusersTextToImage.load(spec, folder, place(spec, settings), settings)
+    ways = {
+        "page": lambda seed: list(engine.stream(_asked(spec, seed), Stop())),
+        "plain": lambda seed: generate(plain, [SHEET[0]], [seed]),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for seed in range(repeats + 1):  # in turns; the first warms up
+        for name, way in ways.items():
             begun = time.perf_counter()
-            generate(pipeline, [SHEET[0]], [seed])
-            taken.append(time.perf_counter() - begun)
-        times[name] = round(sorted(taken[1:])[repeats // 2], 3)
-    return times
+            way(seed)
+            taken[name].append(time.perf_counter() - begun)
+    return {name: round(sorted(times[1:])[repeats // 2], 3) for name, times in taken.items()}
+
+
+def _asked(spec: ModelSpec, seed: int) -> ImageRequest:
+    asked = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
+    return ImageRequest.of(prompt=SHEET[0], seed=seed, **asked).filled(spec)
 
 
 def figures(folder: Path, samples: int, curve: int) -> dict[str, Any]:

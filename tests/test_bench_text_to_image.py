@@ -1,0 +1,31 @@
+"""The image benchmark runs whole, at tiny size: what is ready for a GPU is not broken before it."""
+
+import re
+
+from tests.bench import text_to_image
+from tests.gpu import architecture
+
+
+def test_every_part_of_it_runs_without_a_gpu(capsys):
+    every = ["--compile", "default", "--apart", "--profile", "--batch", "1", "2"]
+    text_to_image.main(["--size", "tiny", "--steps", "2", "--runs", "1", *every])
+    said = capsys.readouterr().out
+    ways = re.findall(r"^(.+): [\d.]+ s a picture", said, re.M)
+    around = ["GenLab without loader and events", "... and without previews"]
+    usual = ["plain diffusers", "GenLab", *around]
+    assert ways == [
+        *usual,
+        *[*usual, "GenLab, default"] * 2,
+        *("plain diffusers", "... channels_last", "... and fused projections"),
+    ]
+    assert ("GENLAB_COMPILE=default" in said, "compiling" in said) == (
+        True,
+        False,
+    )  # never on a CPU
+    assert said.count("% of the roofline") == 10
+    assert "Self CPU time total" in said
+
+
+def test_the_work_of_a_picture_is_v1_4s():
+    assert abs(architecture.work(1) - architecture.work(0) - 1.607e12) < 1e9
+    assert abs(architecture.work(50) - 82.9e12) < 0.05e12
