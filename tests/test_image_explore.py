@@ -119,9 +119,9 @@ def test_every_models_axes_are_within_its_limits(spec):
     values = {"guidance_scales": guidances.split(", "), "step_counts": steps.split(", ")}
     asked = ImageGridRequest.of(prompt="x", **values).filled(spec)
     assert len(asked.cells()) >= 2
-    low, high = controls._limits(spec, "guidance_scale")
+    low, high = controls.limits(spec, "guidance_scale")
     assert all(low <= value <= high for value in asked.guidance_scales)
-    low, high = controls._limits(spec, "num_inference_steps")
+    low, high = controls.limits(spec, "num_inference_steps")
     assert all(low <= value <= high for value in asked.step_counts)
     assert low <= controls._own(spec, "num_inference_steps") <= high
 
