@@ -38,7 +38,7 @@ class Hardware:
 def hardware() -> Hardware:
     """Look once at what this machine has."""
     apple = platform.system() == "Darwin" and platform.machine() == "arm64"
-    return Hardware(_has_cuda(), apple, _cpu_torch(), _cores())
+    return Hardware(_has_cuda(), apple, _cpu_torch(), cores())
 
 
 def _has_cuda() -> bool:
@@ -59,7 +59,8 @@ def _cpu_torch() -> bool:
         return True
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores that this program may use."""
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # a container's share, not the whole machine
         return min(physical, len(os.sched_getaffinity(0)))

@@ -1,11 +1,15 @@
 """A Stable Diffusion UNet asked many times with the same shapes, faster than as it was loaded.
 
 On a CPU a tiny UNet spends half its time outside of its arithmetic: it is traced once for each shape
-and frozen, which gives the same numbers to 1e-5. A large one is left as it is: there arithmetic
-is all. On CUDA see compiled.py.
+and frozen, which gives the same numbers to 1e-5; and the two halves of guidance run on two cores,
+since more threads within a product of this size only wait for each other. A large one is left as it
+is: there arithmetic is all. On CUDA see compiled.py.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+
+from models.placement import cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +31,8 @@ class FastUNet:
         self._traced: dict[tuple[int, ...], Any] = {}
         size = sum(weights.numel() for weights in unet.parameters())
         self._traces = unet.device.type == "cpu" and size <= _SMALL
+        self._second = self._traces and cores() > 1
+        self._helper: ThreadPoolExecutor | None = None
 
     def prepare(self, *shapes: tuple[int, int, int, int, int]) -> None:
         """Trace these shapes now: (batch, channels, height, width, tokens)."""
@@ -52,12 +58,30 @@ class FastUNet:
             return self._unet(latents, timestep, encoder_hidden_states=text, return_dict=False)[0]
         latents = latents.contiguous(memory_format=torch.channels_last)
         timestep = timestep.to(torch.float32)  # some schedulers count in whole numbers: one trace
-        shape = (*latents.shape, text.shape[1])
+        if len(latents) != 2 or not self._second:
+            return self._trace(latents, timestep, text)(latents, timestep, text)
+        one, two = ((latents[i : i + 1], timestep, text[i : i + 1]) for i in range(2))
+        trace = self._trace(*one)
+        if self._helper is None:
+            self._helper = ThreadPoolExecutor(1, "half", torch.set_num_threads, (1,))
+        first = self._helper.submit(_without_gradients, trace, *one)
+        second = trace(*two)
+        return torch.cat([first.result(), second])
+
+    def _trace(self, *inputs: "Tensor") -> Any:
+        shape = (*inputs[0].shape, inputs[2].shape[1])
         if shape not in self._traced:
             if len(self._traced) >= _SHAPES:
                 self._traced.pop(next(iter(self._traced)))
-            self._traced[shape] = _frozen(self._unet, latents, timestep, text)
-        return self._traced[shape](latents, timestep, text)
+            self._traced[shape] = _frozen(self._unet, *inputs)
+        return self._traced[shape]
+
+
+def _without_gradients(trace: Any, *inputs: "Tensor") -> "Tensor":
+    import torch
+
+    with torch.inference_mode():  # a thread's own setting
+        return trace(*inputs)
 
 
 def _frozen(unet: Any, *example: "Tensor") -> Any:

@@ -1,0 +1,38 @@
+"""models/text_to_image/unet.py: faster than the UNet as it was loaded, and the same numbers."""
+
+import pytest
+import torch
+
+from models.base import Placement, Task
+from models.registry import find
+from models.sources import STARTERS
+from models.text_to_image import unet as module
+from models.text_to_image.loading import load_pipeline
+
+
+@pytest.fixture(scope="module")
+def unet():
+    spec, threads = find(Task.TEXT_TO_IMAGE, "genlab/scenes"), torch.get_num_threads()
+    torch.set_num_threads(1)  # as the app does for a model of this size
+    yield load_pipeline(spec, STARTERS / "scenes", Placement("cpu", "float32", "")).unet
+    torch.set_num_threads(threads)
+
+
+def asked(unet, batch: int) -> tuple[torch.Tensor, ...]:
+    chance = torch.Generator().manual_seed(batch)
+    side, tokens, wide = unet.config.sample_size, 32, unet.config.cross_attention_dim
+    latents = torch.randn(batch, unet.config.in_channels, side, side, generator=chance)
+    return latents, torch.tensor(400), torch.randn(batch, tokens, wide, generator=chance)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_it_gives_the_numbers_of_the_unet_on_one_core_and_on_two(unet, monkeypatch, cores, batch):
+    monkeypatch.setattr(module, "cores", lambda: cores)
+    fast = module.FastUNet(unet)
+    latents, now, text = asked(unet, batch)
+    with torch.inference_mode():
+        plain = unet(latents, now, encoder_hidden_states=text, return_dict=False)[0]
+        for _ in range(2):
+            assert torch.allclose(fast(latents, now, text), plain, atol=1e-4)
+        assert torch.equal(fast(latents, now, text), fast(latents, now, text))
