@@ -75,7 +75,9 @@ def _invalid(error: ValidationError) -> InvalidInput:
         return InvalidInput("invalid_too_few", field=name, limit=context.get("min_length"))
     for bound in ("ge", "le", "gt", "lt", "multiple_of"):
         if bound in context:
-            return InvalidInput(f"invalid_{bound}", field=name, limit=context[bound])
+            limit = context[bound]
+            plain = int(limit) if limit == int(limit) else limit  # 15, not 15.0
+            return InvalidInput(f"invalid_{bound}", field=name, limit=plain)
     if kind.startswith("string"):
         return InvalidInput("invalid_not_text", field=name)
     if kind.startswith(("int", "float", "finite", "decimal")):

@@ -115,7 +115,7 @@ table.picture-grid th { font-size: .8rem; font-weight: 500; text-align: center;
   padding: .1rem .7rem !important; margin: .1rem 0; cursor: pointer; font-size: .85rem !important;
   font-weight: 400 !important; box-shadow: none !important; }
 .word:hover { border-color: var(--color-accent) !important; }
-[id^=text_to_image].block:has(> .html-container > .prose:not(:has(*))) { display: none; }
+[id^=text_to_image].block:has(> .html-container > .prose:empty) { display: none; }
 .stages { display: flex; flex-wrap: wrap; gap: .25rem; border: 0; padding: 0; margin: .5rem 0; }
 .stages legend { font-weight: 600; color: var(--block-title-text-color); }
 .stages > .quiet { flex: 0 0 100%; }

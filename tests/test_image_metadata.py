@@ -209,7 +209,7 @@ def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
 def test_values_that_a_models_dials_do_not_reach_are_named(cache):
     set_to = dials(cache, {"guidance_scale": 20.0, "num_inference_steps": 120, "seed": 1})
     assert not {"guidance_scale", "num_inference_steps"} & set(set_to)
-    assert "guidance 20, steps 120" in set_to["note"]
+    assert "guidance 20, number of steps 120" in set_to["note"]
 
 
 def test_a_note_without_a_start_picture_takes_the_pages_away_or_says_that_it_holds_none(cache):

@@ -2,7 +2,9 @@ import pytest
 
 from models.errors import InvalidInput
 from models.requests import (
+    MAX_SEED,
     ChatRequest,
+    ImageGridRequest,
     ImageRequest,
     SentimentRequest,
     SimilarityRequest,
@@ -85,3 +87,19 @@ def test_a_typed_key_is_never_shown():
 def test_a_seed_is_drawn_only_when_asked():
     assert drawn_seed(7) == 7
     assert len({drawn_seed(-1) for _ in range(20)}) > 15
+
+
+def test_every_picture_of_a_request_has_a_seed_of_its_own_and_limits_are_plain_numbers():
+    assert (
+        ImageRequest.of(prompt="a", seed=MAX_SEED - 1, num_images=2).singles()[1].seed == MAX_SEED
+    )
+    for values in ({"num_images": 3}, {"num_images": 8}):
+        with pytest.raises(InvalidInput) as told:
+            ImageRequest.of(prompt="a", seed=MAX_SEED - 1, **values)
+        assert told.value.params["field"] == "seed"
+    with pytest.raises(InvalidInput) as told:
+        ImageGridRequest.of(prompt="a", seed=MAX_SEED - 1, num_seeds=3)
+    assert told.value.params == {"field": "seed", "limit": MAX_SEED - 2}
+    with pytest.raises(InvalidInput) as told:
+        ImageRequest.of(prompt="a", guidance_scale=-1.5)
+    assert str(told.value.params["limit"]) == "0"

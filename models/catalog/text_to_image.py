@@ -30,7 +30,7 @@ MODELS: tuple[ModelSpec, ...] = (
             "sizes": ("64x64",),
             "guidance_scale": 3.0,
             "num_inference_steps": 25,
-            "guidance_range": (1.0, 15.0),  # its curves end at 10, where it has long become worse
+            "guidance_range": (1, 15),  # its curves end at 10, where it has long become worse
             "steps_range": (1, 100),  # ... and at 50, where nothing has changed since 12
             "schedulers": UNBOUNDED,
         },

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from models.base import ModelSpec
 from models.errors import InvalidInput
-from models.request import Request, Seed, drawn_seed, not_blank
+from models.request import MAX_SEED, Request, Seed, drawn_seed, not_blank
 from models.text_to_image.picture import opened
 from models.text_to_image.schedulers import known
 
@@ -19,6 +19,12 @@ def _readable(picture: bytes | None) -> bytes | None:
     if picture is not None:
         opened(picture)
     return picture
+
+
+def _check_seeds(seed: int, count: int) -> None:
+    """Each picture's own seed is one that can be asked for alone."""
+    if seed > MAX_SEED - count + 1:
+        raise InvalidInput("invalid_le", field="seed", limit=MAX_SEED - count + 1)
 
 
 Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
@@ -58,6 +64,11 @@ class ImageRequest(_Drawing):
     num_inference_steps: Steps | None = None
     num_images: Annotated[int, Field(ge=1, le=8)] = 1
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        _check_seeds(self.seed, self.num_images)
+        return self
+
     def filled(self, spec: ModelSpec) -> Self:
         """The same request with the model's defaults where a value was left out, and a drawn seed."""
         names = ("guidance_scale", "num_inference_steps", "width", "height")
@@ -93,6 +104,7 @@ class ImageGridRequest(_Drawing):
         return self
 
     def _check(self) -> None:
+        _check_seeds(self.seed, self.num_seeds)
         settings = max(1, len(self.guidance_scales)) * max(1, len(self.step_counts))
         if self.num_seeds > 1 and settings > 1:
             raise InvalidInput("invalid_grid")

@@ -13,10 +13,11 @@ MILLIONS = {"unet": 859.5, "text_encoder": 123.1, "vae": 83.7, "safety_checker":
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Widths of the parts; their kinds and depths are v1-4's.
+    """Widths of the parts; their kinds are v1-4's, and but for tiny their depths.
 
     Attributes:
         side: of the latents; a picture has eight times as many pixels a side.
+        depth: layers of a block, of the text encoder, of the safety checker.
         text, vision: hidden size of the text encoder and of the safety checker.
     """
 
@@ -25,12 +26,13 @@ class Size:
     text: int
     vision: int
     side: int
+    depth: tuple[int, int, int] = (2, 12, 24)
 
 
 SIZES = {
     "full": Size((320, 640, 1280, 1280), (128, 256, 512, 512), 768, 1024, 64),
     "reduced": Size((64, 128, 256, 256), (32, 64, 128, 128), 192, 256, 32),
-    "tiny": Size((32, 32, 64, 64), (32, 32, 32, 32), 24, 32, 8),
+    "tiny": Size((32, 32, 64, 64), (32, 32, 32, 32), 24, 32, 8, (1, 2, 2)),
 }
 
 
@@ -47,7 +49,7 @@ def parts(size: str = "full") -> dict[str, Any]:
         block_out_channels=of.unet,
         down_block_types=blocks,
         up_block_types=tuple(b.replace("Down", "Up") for b in reversed(blocks)),
-        layers_per_block=2,
+        layers_per_block=of.depth[0],
         attention_head_dim=8,
         cross_attention_dim=of.text,
     )
@@ -55,14 +57,14 @@ def parts(size: str = "full") -> dict[str, Any]:
         block_out_channels=of.vae,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
+        layers_per_block=of.depth[0],
         latent_channels=4,
         sample_size=of.side * 8,
     )
     text = CLIPTextConfig(
         hidden_size=of.text,
         intermediate_size=4 * of.text,
-        num_hidden_layers=12,
+        num_hidden_layers=of.depth[1],
         num_attention_heads=12,
         max_position_embeddings=77,
         projection_dim=of.text,
@@ -70,7 +72,7 @@ def parts(size: str = "full") -> dict[str, Any]:
     vision = {
         "hidden_size": of.vision,
         "intermediate_size": 4 * of.vision,
-        "num_hidden_layers": 24,
+        "num_hidden_layers": of.depth[2],
         "num_attention_heads": 16,
         "image_size": 224,
         "patch_size": 14,
