@@ -220,12 +220,14 @@ def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
     assert (number(page, "guidance_scale"), number(page, "num_inference_steps")) == ("4", "5")
     assert not page.is_checked(f"#{TAB}-random input")
 
-    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "3, 100, 99")
+    page.fill(f"#{TAB}-explore-guidance input, #{TAB}-explore-guidance textarea", "4, 5, 6")
+    page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "3, 97, 98, 99, 100")
     page.click(f"#{TAB}-explore-start")
-    expect(cells).to_have_count(1, timeout=WAIT)
+    expect(page.locator(f"#{TAB}-explore-grid")).to_contain_text("97 steps", timeout=WAIT)
+    expect(cells).not_to_have_count(0, timeout=WAIT)
     page.click(f"#{TAB}-explore-stop")
     expect(page.locator(f"#{TAB}-explore-status")).to_contain_text("Stopped")
-    assert 1 <= cells.count() < 6
+    assert 1 <= cells.count() < 15
 
 
 def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_page):
