@@ -14,13 +14,12 @@ from tabs.chat.controls import Dials
 from tabs.chat.dice_record import Answers, remembered
 from tabs.chat.dice_view import CSS, JS, answers_view, details
 from tabs.chat.facts import facts, notes
-from tabs.chat.talk import asked
+from tabs.chat.talk import EVERY, asked
 from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
 from tabs.parts import bind_stop, stop_button
 from tabs.text import both, t
 
-_EVERY = 0.15  # seconds between two updates of the page
 _ENOUGH = 5  # alternatives, where the dial asks for none
 
 
@@ -236,7 +235,7 @@ def _growing(
                 said = facts(context.settings, ask, event, done) + notes(done, ask)
             if waits := waiting_line(event):
                 yield [gr.skip()] * 4 + [waits]
-            elif time.perf_counter() - shown > _EVERY:
+            elif time.perf_counter() - shown > EVERY:
                 status = gr.skip() if shown else line(both("chat.writing"))
                 shown = time.perf_counter()
                 # The line is written once: an update on its way must not cover a later "Stopped".

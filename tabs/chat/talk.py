@@ -21,7 +21,7 @@ from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
 from tabs.text import both
 
-EVERY = 0.05  # seconds between two updates of the page
+EVERY = 0.15  # seconds between two updates of the page: Gradio works for about 7 ms for each
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
@@ -173,21 +173,19 @@ def _shown(
     if isinstance(event, TextDelta):
         first = not reply.shown
         if reply.add(event):
-            shown = {"chatbot": _with(turns, reply.texts[0]), "samples": cards(reply.texts)}
             # The line is written once: an update on its way must not cover a later "Stopped".
             status = {"status": pending(line(both("chat.writing")), half=True)} if first else {}
-            yield frame(**shown, **status)
+            yield frame(**_words(turns, reply), **status)
     elif isinstance(event, ChatDone):
         reply.done = event
     elif isinstance(event, Working) and reply.held:  # a pause: all that has come is shown
         reply.held = False
-        yield frame(chatbot=_with(turns, reply.texts[0]), samples=cards(reply.texts))
+        yield frame(**_words(turns, reply))
     elif isinstance(event, Finished) and reply.done:
         done = reply.done
         repeat = ask.model_copy(update={"seed": done.seed, "api_key": None})
         yield frame(
-            chatbot=_with(turns, reply.texts[0]),
-            samples=cards(reply.texts),
+            **_words(turns, reply),
             go_on=gr.update(visible=done.finish_reason != "stop"),
             status=facts(context.settings, ask, event, done) + notes(done, ask),
             code=python(spec, repeat, event.placement, done.notes),
@@ -196,6 +194,12 @@ def _shown(
         yield frame(status=pending(wait, bool(reply.texts[0])))
     else:
         yield frame()
+
+
+def _words(turns: list[dict[str, str]], reply: _Answer) -> dict[str, Any]:
+    """What shows all words so far."""
+    samples = {"samples": cards(reply.texts)} if len(reply.texts) > 1 else {}
+    return {"chatbot": _with(turns, reply.texts[0]), **samples}
 
 
 def _with(turns: list[dict[str, str]], reply: str) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from models.settings import Settings
 from tabs.chat.controls import Dials
 from tabs.chat.talk import answer
 from tabs.context import Context
-from tests.bench import chat_local
+from tests.bench import chat_local, chat_page
 from tests.stub_server import DONE, StubServer, chunk
 
 TOKENS = 1000
@@ -129,6 +129,7 @@ def main() -> None:
             f"{people} at once from a server: first word {first:.2f} s, whole answer {last:.2f} s "
             f"(medians); each their own words: {own}"
         )
+    chat_page.main()
     chat_local.main()
 
 
