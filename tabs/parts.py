@@ -104,6 +104,17 @@ def examples_box(
     filled.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
 
 
+def result_box(tab: str, empty: str) -> tuple[gr.HTML, gr.HTML]:
+    """Where a result goes, and the line under it.
+
+    Args:
+        tab: prefix of the elem_ids.
+        empty: what stands there until there is a result, as HTML.
+    """
+    result = gr.HTML(empty, container=True, padding=True, min_height=120, elem_id=f"{tab}-result")
+    return result, gr.HTML(elem_id=f"{tab}-status")
+
+
 def recipe_box(tab: str) -> gr.Code:
     """The folded Python behind the result."""
     with gr.Accordion(t("page.python"), open=False, elem_id=f"{tab}-python"):

@@ -46,8 +46,9 @@ def build(tab: str, lines_first: bool = False) -> Source:
         label=t("source.or_upload" if lines else "source.upload"),
         file_types=KINDS,
         type="filepath",
-        height=130,
+        height=180,
         elem_id=f"{tab}-upload",
+        elem_classes="drop",
     )
     lines = lines or _lines(tab)
     with gr.Row():

@@ -90,6 +90,7 @@ table.plain th, table.plain td { text-align: left; padding: .3rem .4rem; vertica
   overflow-wrap: anywhere; }
 button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
 .dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }
+.drop button { padding-top: 3.25rem !important; } /* room for a label of two lines over the arrow */
 .stop-button { flex: 0 0 auto !important; min-width: 6rem !important; }
 .forming-picture { display: block; width: min(100%, 512px); aspect-ratio: 1; margin: 0 auto;
   background: var(--background-fill-secondary); border-radius: .5rem; object-fit: contain; }

@@ -16,6 +16,7 @@ from models.settings import Settings
 from models.words.events import OtherSeed, Word2VecDone, WordsFound
 from tabs.context import Context
 from tabs.sentence_similarity import encoders, many, show, verdicts, words_show, words_train
+from tabs.sentence_similarity import maps as many_maps
 from tabs.sentence_similarity.verdicts import Verdict
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -170,3 +171,19 @@ def test_what_an_encoder_is_and_its_licence_stand_under_the_choice(context):
     assert "Apache-2.0" in shown
     assert encoders.about(context, "not an id") == ""
     assert "<img" not in encoders.about(context, HOSTILE)
+
+
+def test_a_large_heatmap_has_the_nearest_of_each_sentence_as_a_table():
+    count = many_maps.IN_TABLE + 1
+    rows = [[1.0 if i == j else 0.1 for j in range(count)] for i in range(count)]
+    rows[0][3] = rows[3][0] = 0.9
+    rows[5] = [math.nan] * count
+    for row in rows:
+        row[5] = math.nan
+    found = Similarities(tuple(map(tuple, rows)))
+    sentences = [*map(str, range(count - 1)), HOSTILE]
+    shown = many_maps.heat(sentences, found, landscape(found.cosines))
+    assert '<th scope="row">1. 0</th><td>0.90</td><td>4. 3</td>' in shown
+    assert shown.count('<th scope="row">') == count - 1, "one has no vector"
+    assert 'aria-describedby="many-heat-says"' in shown
+    assert HOSTILE not in shown

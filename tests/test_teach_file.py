@@ -4,8 +4,9 @@ import pytest
 from openpyxl import Workbook
 
 from models.errors import InvalidInput
+from models.tables import read_table
 from tabs.sentiment.teach import examples_of
-from tabs.sentiment.teach_file import lines_of
+from tabs.sentiment.teach_file import _columns, has_header, lines_of
 
 SENTENCES = [
     ("불만", "택배가 아직도, 그러니까 오늘도 안 왔어요."),
@@ -49,3 +50,24 @@ def test_a_file_without_labels_is_said(tmp_path, content):
     with pytest.raises(InvalidInput) as told:
         lines_of(path)
     assert told.value.code == "teach_no_labels"
+
+
+def test_a_person_says_which_columns_and_whether_there_are_names(tmp_path):
+    path = tmp_path / "file.csv"
+    rows = ["id,title,long text,kind,mood", "1,one,a long text of many words,x,good"]
+    rows += ["2,two,another long text of words,y,bad", "3,three,and the last long text,x,good"]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    assert lines_of(path, True, "title", "mood")[0] == ["good: one", "bad: two", "good: three"]
+    assert len(lines_of(path, False, "column 2", "column 5")[0]) == 4
+    with pytest.raises(InvalidInput) as told:
+        lines_of(path, True, "title", "title")
+    assert told.value.code == "teach_one_column"
+
+
+def test_a_table_of_many_labels_is_offered_without_a_guess(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("\n".join(["text,label", *(f"text {n},{n}" for n in range(200))]), "utf-8")
+    sentences, labels = _columns(str(path), True)
+    assert (sentences["value"], labels["value"]) == ("text", None)
+    assert labels["choices"] == ["text", "label"]
+    assert has_header(read_table(path))

@@ -13,7 +13,7 @@ from models.requests import SimilarityRequest
 from models.sentence_similarity.events import Reference
 from tabs.context import Context
 from tabs.events import error, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, result_box, stop_button
 from tabs.sentence_similarity.encoders import TAB, WORD2VEC, Server, chosen, picker
 from tabs.sentence_similarity.verdicts import Verdict, one, several
 from tabs.text import both, language_of_page, t
@@ -44,14 +44,7 @@ def build(context: Context) -> None:
             choice = picker(context, TAB, also)
             also.render()
         with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
             code = recipe_box(TAB)
             how_it_works(TAB)
 
@@ -119,8 +112,8 @@ def _ask(
                 shown = _shown(verdicts, ask.sentences)
                 yield shown, result_line(event), python(verdict.spec, ask, event)
                 continue
-            elif wait := waiting_line(event):
-                yield gr.skip(), wait, gr.skip()
+            else:
+                yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()
                 continue
             yield _shown(verdicts, ask.sentences), gr.skip(), gr.skip()
 

@@ -12,7 +12,7 @@ from models.sentence_similarity.landscape import Landscape, landscape
 from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, result_box, stop_button
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.maps import letter, overview
 from tabs.sentence_similarity.show import note
@@ -51,14 +51,7 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-number",
             )
         with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
             download = source.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
@@ -103,15 +96,14 @@ def _compare(
         spec = chosen(context, model, ask.sentences)
     found = Similarities(())
     for event in follow(context, spec, ask, request):
-        if isinstance(event, Similarities):
-            found = event
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             land = landscape(found.cosines, int(number))
             shown = _shown(spec, ask.sentences, found, land)
             download = gr.update(value=_file(ask.sentences, found, land), visible=True)
             yield shown, result_line(event), python(spec, ask, event), download
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip(), gr.skip()
+        else:
+            found = event if isinstance(event, Similarities) else found
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
 def _shown(

@@ -119,9 +119,28 @@ def heat(sentences: Sequence[str], found: Similarities, land: Landscape) -> str:
     order = sorted(range(len(sentences)), key=lambda i: (land.groups[i] < 0, land.groups[i], i))
     picture = _picture(np.array(found.cosines)[np.ix_(order, order)])
     return (
-        f'<img src="{picture}" alt="cosines / 코사인" style="width:100%;max-width:36rem;'
-        'aspect-ratio:1;image-rendering:pixelated;border:1px solid var(--border-color-primary)">'
-        f'<p class="result-line">{both(f"{TAB}.heat_says")}</p>'
+        f'<img src="{picture}" alt="cosines / 코사인" aria-describedby="{TAB}-heat-says" '
+        'style="width:100%;max-width:36rem;aspect-ratio:1;image-rendering:pixelated;'
+        'border:1px solid var(--border-color-primary)">'
+        f'<p class="result-line" id="{TAB}-heat-says">{both(f"{TAB}.heat_says")}</p>'
+        f"{_nearest(sentences, np.array(found.cosines))}"
+    )
+
+
+def _nearest(sentences: Sequence[str], cosines: np.ndarray) -> str:
+    """The picture for those who do not see it: each sentence's nearest as a folded table."""
+    others = np.where(np.eye(len(sentences), dtype=bool) | np.isnan(cosines), -2, cosines)
+    rows = "".join(
+        f'<tr><th scope="row">{i + 1}. {html.escape(sentences[i])}</th><td>{number(others[i, j])}</td>'
+        f"<td>{j + 1}. {html.escape(sentences[j])}</td></tr>"
+        for i, j in enumerate(others.argmax(axis=1).tolist())
+        if others[i, j] > -2
+    )
+    names = ("sentence", "cosine", "nearest")
+    head = "".join(f'<th scope="col">{both(f"{TAB}.column.{name}")}</th>' for name in names)
+    return (
+        f"<details><summary>{both(f'{TAB}.nearest')}</summary>"
+        f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
     )
 
 

@@ -20,7 +20,7 @@ from models.sentence_similarity.search import Index
 from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, how_it_works, recipe_box, result_box, stop_button
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.show import note, number
 from tabs.text import both, t
@@ -48,14 +48,7 @@ def build(context: Context) -> None:
             count = gr.Slider(1, 100, 10, step=1, label=t(f"{TAB}.count"), elem_id=f"{TAB}-count")
             choice = picker(context, TAB)
         with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
             download = source.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
@@ -137,14 +130,16 @@ def _take_in(
         if isinstance(event, Encoded):
             with told(request):
                 _add(index, replace(event, rows=missing[event.rows]))
+            said = gr.skip()
             if time.monotonic() - shown > EVERY:
                 shown = time.monotonic()
-                yield gr.skip(), gr.skip(), _progress(index, event.share, shown - began)
+                said = _progress(index, event.share, shown - began)
+            yield gr.skip(), gr.skip(), said
         elif isinstance(event, Finished):
             ready = both(f"{TAB}.ready", count=f"{index.ready:,}")
             yield index, gr.skip(), result_line(event, ready)
-        elif wait := waiting_line(event):
-            yield gr.skip(), gr.skip(), wait
+        else:
+            yield gr.skip(), gr.skip(), waiting_line(event) or gr.skip()
 
 
 def _add(index: Index, part: Encoded) -> None:
@@ -193,12 +188,13 @@ def _search(
             if reads(spec, ask.sentences) and not reads(spec, index.lines[:SAMPLE]):
                 said.append(both(f"{TAB}.language", model=spec.label))
             shown = "".join(map(note, said)) + _hits(index, found)
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
             among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.ready:,}")
             code = _recipe(spec, ask, event, index, found)
             yield shown, result_line(event, among), code, _download(index, found)
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip(), gr.skip()
+        else:
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
 def _download(index: Index, found: list[tuple[int, float]]) -> Any:

@@ -14,7 +14,7 @@ from models.words.events import WordsFound, WordTable
 from models.words.questions import formula
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, recipe_box, result_box, stop_button
 from tabs.sentence_similarity.words_show import answer
 from tabs.text import both, t
 
@@ -53,14 +53,7 @@ def build(context: Context, own: gr.State) -> None:
             titles = [words for _, _, words in EXAMPLES]
             examples_box(TAB, EXAMPLES, [source, question, typed], f"{TAB}-start", titles)
         with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
             code = recipe_box(TAB)
 
     def ask(request: gr.Request, *values: Any) -> Generator[Any]:
@@ -114,9 +107,9 @@ def _ask(
         spec: ModelSpec = find(Task.SENTENCE_SIMILARITY, source)
     shown = ""
     for event in follow(context, spec, ask, request):
-        if isinstance(event, WordsFound):
-            shown = answer(question, typed.strip(), event)
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             yield shown, result_line(event), python(spec, ask, event)
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
+        else:
+            found = isinstance(event, WordsFound)
+            shown = answer(question, typed.strip(), event) if found else shown
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()

@@ -16,7 +16,7 @@ from models.tables import decode
 from models.words.events import Word2VecDone, Word2VecStep
 from tabs.context import Context
 from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, stop_button
+from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, result_box, stop_button
 from tabs.sentence_similarity import words_own, words_show
 from tabs.sentence_similarity.show import note, number, pair
 from tabs.text import both, t
@@ -55,14 +55,7 @@ def build(context: Context, own: gr.State) -> None:
             examples_box(TAB, EXAMPLES, filled, f"{TAB}-start", titles)
             dials = _dials()
         with gr.Column():
-            result = gr.HTML(
-                both(f"{TAB}.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
             with gr.Row():
                 files = words_own.save_buttons()
                 words_own.load_button(own, status, files)
@@ -177,11 +170,12 @@ def _train(
             yield forming, gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Word2VecDone):
             shown, table = _shown(ask, event, losses), event.table
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
             status = result_line(event, both("result.seed", seed=ask.seed))
             yield shown, status, python(spec, ask, event), table
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip(), gr.skip()
+        else:
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
 def _shown(ask: Word2VecRequest, done: Word2VecDone, losses: list[float]) -> str:

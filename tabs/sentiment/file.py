@@ -16,7 +16,7 @@ from models.sentiment.results import Results
 from tabs import source
 from tabs.context import Context
 from tabs.events import follow, line, result_line, told, waiting_line
-from tabs.parts import bind_stop, model_picker, stop_button
+from tabs.parts import bind_stop, model_picker, result_box, stop_button
 from tabs.sentiment import show_file
 from tabs.text import both, t
 
@@ -49,14 +49,7 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             model = model_picker(context, Task.SENTIMENT, f"{TAB}-model")
         with gr.Column():
-            result = gr.HTML(
-                both("sentiment.file.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
+            result, status = result_box(TAB, both("sentiment.file.empty"))
             mapping = gr.Textbox(
                 label=t("sentiment.file.mapping"),
                 info=t("sentiment.file.mapping_info"),
@@ -101,8 +94,9 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
                 yield gr.skip(), show_file.rows(results), wait, gr.skip()
             elif isinstance(event, Finished):
                 finished.append(event)
+                yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             else:
-                wait = gr.skip() if done else waiting_line(event)
+                wait = (None if done else waiting_line(event)) or gr.skip()
                 yield gr.skip(), gr.skip(), wait, gr.skip()
     status = "".join(result_line(one) for one in finished) + show_file.remarks(results, groups)
     yield gr.skip(), show_file.rows(results), status, gr.skip()

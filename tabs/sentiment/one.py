@@ -16,6 +16,7 @@ from tabs.parts import (
     how_it_works,
     model_picker,
     recipe_box,
+    result_box,
     stop_button,
 )
 from tabs.sentiment import show, why
@@ -49,14 +50,7 @@ def build(context: Context) -> None:
             examples_box("sentiment", EXAMPLES, [text], "sentiment-start")
             model = model_picker(context, Task.SENTIMENT, "sentiment-model")
         with gr.Column():
-            result = gr.HTML(
-                both("sentiment.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id="sentiment-result",
-            )
-            status = gr.HTML(elem_id="sentiment-status")
+            result, status = result_box("sentiment", both("sentiment.empty"))
             reasons = why.build()
             code = recipe_box("sentiment")
             how_it_works("sentiment")
@@ -79,19 +73,18 @@ def build(context: Context) -> None:
 
 def _analyze(
     context: Context, text: str, model: str, request: gr.Request
-) -> Generator[tuple[Any, str, Any, Any]]:
+) -> Generator[tuple[Any, Any, Any, Any]]:
     """Yield (bars, status line, recipe, classes to explain) as the job goes on."""
     with told(request):
         ask = SentimentRequest.of(text=text)
         spec = choose(Task.SENTIMENT, model, context.settings, text)
     scores = Scores(())
     for event in follow(context, spec, ask, request):
-        if isinstance(event, Scores):
-            scores = event
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             status = result_line(event, *show.notes(spec, text, scores))
             shown = show.class_bars(scores) + show.parts(ask.text, scores.pieces)
             names = why.classes([name for name, _ in scores.scores])
             yield shown, status, python(spec, ask, event), names
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip(), gr.skip()
+        else:
+            scores = event if isinstance(event, Scores) else scores
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()

@@ -156,18 +156,21 @@ def _teach(
     for event in follow(context, spec, ask, request):
         if isinstance(event, TrainStep):
             losses.append((event.step, event.loss))
-            if event.step % _EVERY == 1 or event.step == event.total:
-                yield frame(status=show.training(event), curve=_curve(losses))
+            shown = event.step % _EVERY == 1 or event.step == event.total
+            curve = {"status": show.training(event), "curve": _curve(losses)}
+            yield frame(**curve) if shown else frame()
         elif isinstance(event, Taught | FineTuned):
             found = event
+            yield frame()
         elif isinstance(event, Finished) and found:
             told_of = {
                 "status": result_line(event),
                 "code": python(spec, ask, event.placement),
             }
             yield frame(**_shown(found, made), **told_of)
-        elif wait := waiting_line(event):
-            yield frame() if losses else frame(status=wait)
+        else:
+            wait = waiting_line(event)
+            yield frame(status=wait) if wait and not losses else frame()
 
 
 def _curve(losses: list[tuple[int, float]]) -> Any:

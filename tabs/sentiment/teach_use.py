@@ -30,7 +30,7 @@ def bind_use(
 
     def classify(
         request: gr.Request, text: str, which: str, made: dict[str, bytes]
-    ) -> Generator[str]:
+    ) -> Generator[Any]:
         with told(request):
             content = made.get(which) or next(iter(made.values()), None)
             if content is None:
@@ -41,8 +41,8 @@ def bind_use(
             if isinstance(event, Classified):
                 rows = zip(event.labels, event.probabilities[0], strict=True)
                 yield bars([(show.name(label), p) for label, p in sorted(rows, key=_likeliest)])
-            elif wait := waiting_line(event):
-                yield wait
+            else:
+                yield waiting_line(event) or gr.skip()
 
     def choose(which: str, made: dict[str, bytes]) -> Any:
         return gr.update(value=saved(made[which], which)) if which in made else gr.skip()

@@ -7,7 +7,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from models.teach.specs import ENCODERS
-from tabs.parts import recipe_box
+from tabs.parts import recipe_box, result_box
 from tabs.text import both, t
 
 TAB = "teach"
@@ -59,10 +59,7 @@ def build_dials() -> list[gr.components.Component]:
 
 def build_result() -> tuple[View, tuple[Any, ...]]:
     """The right side: what was found, a sentence to try, saving and loading."""
-    result = gr.HTML(
-        both(f"{TAB}.empty"), container=True, padding=True, min_height=120, elem_id=f"{TAB}-result"
-    )
-    status = gr.HTML(elem_id=f"{TAB}-status")
+    result, status = result_box(TAB, both(f"{TAB}.empty"))
     curve = gr.LinePlot(
         x="step", y="loss", label=t(f"{TAB}.loss"), height=180, visible=False, elem_id=f"{TAB}-loss"
     )

@@ -2,25 +2,26 @@
 
 import html
 from collections.abc import Generator, Iterator
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
 from models.base import Finished, ModelSpec, Task
-from models.choice import choose
+from models.sentiment.by_model import by_model
 from models.sentiment.events import RowsScored
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
 from tabs import source
 from tabs.context import Context
 from tabs.events import follow, label_of, line, result_line, told, waiting_line
-from tabs.parts import bind_stop, model_picker, stop_button
+from tabs.parts import bind_stop, model_picker, result_box, stop_button
 from tabs.sentiment.show import class_name, language_note, short
 from tabs.source import csv_file
 from tabs.text import both, t
 
 TAB = "sentiment-two"
 SHOWN = 50  # texts
+Side = list[tuple[ModelSpec, list[int]]]  # the models of a side, each with its texts' places
 
 
 def build(context: Context) -> None:
@@ -40,17 +41,8 @@ def build(context: Context) -> None:
                 context, Task.SENTIMENT, f"{TAB}-second", label=t("sentiment.two.second")
             )
         with gr.Column():
-            result = gr.HTML(
-                both("sentiment.two.empty"),
-                container=True,
-                padding=True,
-                min_height=120,
-                elem_id=f"{TAB}-result",
-            )
-            status = gr.HTML(elem_id=f"{TAB}-status")
-            download = gr.DownloadButton(
-                cast(str, t("source.download")), visible=False, elem_id=f"{TAB}-download"
-            )
+            result, status = result_box(TAB, both("sentiment.two.empty"))
+            download = source.download_button(TAB)
     source.bind(given)
 
     def compare(request: gr.Request, *values: Any) -> Generator[Any]:
@@ -71,21 +63,22 @@ def _compare(
     with told(request):
         table, column = source.table(*given)
         texts = table.column(column)
-        ask = ManyTextsRequest.of(texts=texts)
-        specs = [choose(Task.SENTIMENT, one, context.settings, texts[0]) for one in (first, second)]
-    found = [Results(table, texts) for _ in specs]
-    said = "".join(f'<p class="note">{note}</p>' for note in _notes(specs, texts))
+        sides = [by_model(one, context.settings, texts) for one in (first, second)]
+    found = [Results(table, texts) for _ in sides]
+    said = "".join(f'<p class="note">{note}</p>' for note in _notes(sides, texts))
     yield gr.skip(), said, gr.update(visible=False)
-    for spec, results in zip(specs, found, strict=True):
-        for event in follow(context, spec, ask, request):
-            if isinstance(event, RowsScored):
-                results.add(spec.id, range(len(texts)), event)
-                yield table_of(specs, found), gr.skip(), gr.skip()
-            elif isinstance(event, Finished):
-                said += result_line(event)
-                yield table_of(specs, found), said, gr.skip()
-            elif wait := waiting_line(event):
-                yield gr.skip(), said + wait, gr.skip()
+    for side, results in zip(sides, found, strict=True):
+        for spec, rows in side:
+            ask = ManyTextsRequest.of(texts=[texts[row] for row in rows])
+            for event in follow(context, spec, ask, request):
+                if isinstance(event, RowsScored):
+                    results.add(spec.id, rows, event)
+                    yield table_of(sides, found), gr.skip(), gr.skip()
+                elif isinstance(event, Finished):
+                    said += result_line(event)
+                    yield table_of(sides, found), said, gr.skip()
+                else:
+                    yield gr.skip(), said + (waiting_line(event) or ""), gr.skip()
     yield gr.skip(), gr.skip(), gr.update(value=saved(found), visible=True)
 
 
@@ -107,17 +100,22 @@ def _both_rows(one: Results, two: Results) -> Iterator[list[object]]:
         yield [*left, *right[at:], agree]
 
 
-def _notes(specs: list[ModelSpec], texts: list[str]) -> list[str]:
-    """What a model does not read, and that the two are one."""
-    notes = [both("sentiment.two.same")] if specs[0].id == specs[1].id else []
-    for spec in specs:
-        said = next(filter(None, (language_note(spec, text) for text in texts)), "")
-        if said:
-            notes.append(f"{html.escape(spec.label)}: {said}")
+def _notes(sides: list[Side], texts: list[str]) -> list[str]:
+    """How "auto" shared the texts out, what a model does not read, and that the two are one."""
+    one, two = ([(spec.id, rows) for spec, rows in side] for side in sides)
+    notes = [both("sentiment.two.same")] if one == two else []
+    for number, side in enumerate(sides, 1):
+        if len(side) > 1:
+            split = ", ".join(f"{spec.label}: {len(rows):,}" for spec, rows in side)
+            notes.append(both("sentiment.two.routed", number=number, split=split))
+        for spec, rows in side:
+            said = next(filter(None, (language_note(spec, texts[row]) for row in rows)), "")
+            if said:
+                notes.append(f"{html.escape(spec.label)}: {said}")
     return notes
 
 
-def table_of(specs: list[ModelSpec], found: list[Results]) -> str:
+def table_of(sides: list[Side], found: list[Results]) -> str:
     """How often they agree, then the texts on which they differ most, then the others."""
     one, two = found
     both_scored = [row for row in range(len(one.texts)) if one.best(row) and two.best(row)]
@@ -132,13 +130,18 @@ def table_of(specs: list[ModelSpec], found: list[Results]) -> str:
     else:
         order, head = [*range(len(one.texts))], ""
     rows = "".join(_row(one, two, row) for row in order[:SHOWN])
-    names = "".join(f'<th scope="col">{html.escape(label_of(spec.id))}</th>' for spec in specs)
+    names = "".join(f'<th scope="col">{_name(side)}</th>' for side in sides)
     return (
         f"<p>{head}</p>"
         f'<table class="plain"><thead><tr><th scope="col">{both("sentiment.file.head_line")}</th>'
         f'<th scope="col">{both("sentiment.file.head_text")}</th>{names}</tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )
+
+
+def _name(side: Side) -> str:
+    """The models of a side; "auto" may have taken several."""
+    return " / ".join(html.escape(label_of(spec.id)) for spec, _ in side)
 
 
 def _class(results: Results, row: int) -> str:

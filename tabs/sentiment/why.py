@@ -85,17 +85,16 @@ def _explain(
         spec = choose(Task.SENTIMENT, model, context.settings, text)
     shown = ""
     for event in follow(context, spec, ask, request):
-        if isinstance(event, Attribution):
-            shown = show.words(ask.text, event)
-        elif isinstance(event, Finished):
+        if isinstance(event, Finished):
             said = show.language_note(spec, text)
             status = result_line(event, *([said] if said else []))
             yield shown, status, python(spec, ask, event)
         elif isinstance(event, Progress):
             wait = both("sentiment.why.progress", done=event.done, total=event.total)
             yield gr.skip(), line(wait), gr.skip()
-        elif wait := waiting_line(event):
-            yield gr.skip(), wait, gr.skip()
+        else:
+            shown = show.words(ask.text, event) if isinstance(event, Attribution) else shown
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()
 
 
 def classes(names: list[str]) -> Any:

@@ -76,3 +76,39 @@ def test_a_file_that_is_none_is_said_and_nothing_is_lost(open_page, tmp_path):
     page.set_input_files("#search-upload input[type=file]", tmp_path / "a.xlsx")
     expect(page.locator(".toast-body")).to_contain_text("표로 읽을 수 없")
     expect(page.locator("#search-lines textarea")).to_have_value("고양이")
+
+
+@pytest.mark.parametrize(
+    ("locale", "example", "words"), [("en-US", 0, "English"), ("ko-KR", 3, "한국어")]
+)
+def test_several_encoders_stand_side_by_side(open_page, locale, example, words):
+    page = open_page(locale)
+    open_tab(page, "sentence_similarity")
+    page.locator("#sentence_similarity-also input").click()
+    for name in (f"GenLab Words ({words}), plain average", "all-MiniLM-L6-v2, CLS"):
+        page.locator("#sentence_similarity-also input").fill(name)
+        page.get_by_role("option", name=name).click()
+    page.keyboard.press("Escape")
+    page.locator("#sentence_similarity-examples button").nth(example).click()
+    rows = page.locator("#sentence_similarity-result tbody tr")
+    expect(rows).to_have_count(3, timeout=LONG)
+    for row in range(3):  # cosine, percentile, what unrelated pairs have, how often it is right
+        expect(rows.nth(row).locator("td")).to_have_count(4)
+        expect(rows.nth(row)).to_contain_text("%", timeout=LONG)
+        expect(rows.nth(row)).not_to_contain_text("…", timeout=LONG)
+
+
+def test_a_large_heatmap_can_be_read_as_a_table(open_page):
+    page = open_page("ko-KR", width=390)
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-many-button")
+    pets = [f"고양이 {n}마리가 소파에서 자요." for n in range(2, 9)]
+    page.fill(
+        "#many-lines textarea", "\n".join([*pets, *(f"주가가 {n}% 올랐어요." for n in range(2, 9))])
+    )
+    page.click("#many-start")
+    table = page.locator("#many-result details")
+    expect(table).to_be_visible(timeout=LONG)
+    table.locator("summary").click()
+    expect(table.locator("tbody tr")).to_have_count(14)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

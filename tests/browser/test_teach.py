@@ -72,3 +72,23 @@ def test_a_line_without_a_label_costs_nothing(open_page):
     page.click("#teach-start")
     expect(page.locator(".toast-body").first).to_contain_text("2번째 줄")
     expect(page.locator("#teach-examples-text textarea")).to_have_value(text)
+
+
+def test_a_file_gives_the_columns_that_a_visitor_chooses(open_page, tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_bytes("글,종류,비고\n너무 비싸요,불만,가\n정말 좋아요,칭찬,나\n".encode("cp949"))
+    page = open_page("ko-KR", width=390)
+    open_teach(page)
+    page.fill("#teach-examples-text textarea", "문의: 언제 오나요?")
+    with page.expect_file_chooser() as chooser:
+        page.click("#teach-fill")
+    chooser.value.set_files(path)
+    expect(page.locator("#teach-fill-column input")).to_have_value("글")
+    page.locator("#teach-fill-label input").click()
+    page.get_by_role("option", name="비고").click()
+    page.click("#teach-fill-add")
+    expect(page.locator("#teach-examples-text textarea")).to_have_value(
+        "문의: 언제 오나요?\n가: 너무 비싸요\n나: 정말 좋아요"
+    )
+    expect(page.locator("#teach-filled")).to_contain_text("비고")
+    expect(page.locator("#teach-fill-add")).to_be_hidden()

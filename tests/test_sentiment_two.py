@@ -1,0 +1,58 @@
+"""Two models on the same texts: each text to the model of its language, and where they differ."""
+
+import csv
+
+import pytest
+
+from models.cache import ModelCache
+from models.settings import Settings
+from tabs.context import Context
+from tabs.sentiment import two
+
+SETTINGS = Settings(device="cpu", idle_minutes=0)
+TEXTS = "I loved every minute of this film.\n정말 재미있고 감동적인 영화였어요.\n시간이 아까운 최악의 영화."
+
+
+@pytest.fixture(scope="module")
+def context():
+    with_models = ModelCache(SETTINGS)
+    yield Context(SETTINGS, with_models)
+    with_models.close()
+
+
+def compared(context: Context, first: str, second: str, lines: str = TEXTS) -> tuple[str, str, str]:
+    """The last table, the last status line and the file that a comparison ends with."""
+    shown = ["", "", ""]
+    for update in two._compare(context, (None, lines, True, None, first, second), None):  # type: ignore[arg-type]
+        for at, value in enumerate(update):
+            if isinstance(value, str):
+                shown[at] = value
+            elif value.get("value"):
+                shown[at] = value["value"]
+    return shown[0], shown[1], shown[2]
+
+
+def test_auto_reads_each_text_with_the_model_of_its_language(context):
+    table, status, path = compared(context, "auto", "genlab/sentiment-ko")
+    assert "GenLab Sentiment (English): 1" in status
+    assert "GenLab Sentiment (한국어): 2" in status
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sentiment_model_1"] for row in rows] == [
+        "genlab/sentiment-en",
+        "genlab/sentiment-ko",
+        "genlab/sentiment-ko",
+    ]
+    assert {row["sentiment_model_2"] for row in rows} == {"genlab/sentiment-ko"}
+    assert [row["sentiment_1"] for row in rows] == ["positive", "positive", "negative"]
+    assert [row["agree"] for row in rows[1:]] == ["yes", "yes"]
+    assert "GenLab Sentiment (English) / GenLab Sentiment (한국어)" in table
+
+
+def test_the_same_model_twice_is_said(context):
+    assert "pick another one" in compared(context, "auto", "auto")[1]
+    korean = "정말 재미있어요"
+    assert "pick another one" in compared(context, "auto", "genlab/sentiment-ko", korean)[1]
+    assert (
+        "pick another one" not in compared(context, "genlab/sentiment-en", "genlab/sentiment-ko")[1]
+    )
