@@ -5,7 +5,10 @@ Nothing here needs the page's libraries: torch, transformers and diffusers are e
 
 import pytest
 
+from models import hub
+from models.cache import ModelCache
 from models.placement import hardware
+from models.settings import Settings
 
 
 def pytest_collection_modifyitems(items):
@@ -16,3 +19,25 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(600))
             if not found.cuda or found.cpu_torch:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device, or torch without CUDA"))
+
+
+@pytest.fixture(scope="session")
+def classic_folder(tmp_path_factory):
+    from tests.gpu import architecture, drawing
+
+    saved = architecture.save(tmp_path_factory.mktemp("v1-4"))
+    drawing.allocated()
+    return saved
+
+
+@pytest.fixture
+def classic(classic_folder, monkeypatch):
+    """Within it every model of the hub is v1-4's architecture."""
+    monkeypatch.setattr(hub, "cached", lambda spec: classic_folder)
+
+
+@pytest.fixture
+def cache():
+    cache = ModelCache(Settings())
+    yield cache
+    cache.close()

@@ -1,80 +1,25 @@
 """Stable Diffusion v1-4 on CUDA, through the same loader as the page: random weights, full size."""
 
-import gc
-import io
 import threading
 import time
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from models import hub, sources
-from models.base import Finished, ImagesDone, StepDone, Stop, Task
+from models import sources
+from models.base import StepDone, Stop
 from models.cache import ModelCache
 from models.errors import OutOfMemory, Stopped
 from models.jobs import run
-from models.registry import find
 from models.requests import ImageRequest
 from models.settings import Settings
 from tests import tiny
 from tests.gpu import architecture
+from tests.gpu.drawing import SLACK, SPEC, allocated, draw, engine_of
+from tests.pictures import opened, psnr
 
-SPEC = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
-SLACK = 64 * 2**20  # bytes that CUDA's libraries keep for themselves
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    saved = architecture.save(tmp_path_factory.mktemp("v1-4"))
-    allocated()
-    return saved
-
-
-@pytest.fixture(autouse=True)
-def _here(folder, monkeypatch):
-    monkeypatch.setattr(hub, "cached", lambda spec: folder)
-
-
-@pytest.fixture
-def cache():
-    cache = ModelCache(Settings())
-    yield cache
-    cache.close()
-
-
-def allocated() -> int:
-    import torch
-
-    gc.collect()
-    torch.cuda.synchronize()
-    torch.cuda.empty_cache()
-    return torch.cuda.memory_allocated()
-
-
-def draw(cache, spec=SPEC, **values):
-    asked = {"prompt": "a cat", "seed": 1, "num_inference_steps": 3, "width": 256, "height": 256}
-    events = list(run(cache, spec, ImageRequest.of(**{**asked, **values})))
-    assert isinstance(events[-1], Finished)
-    return [e for e in events if isinstance(e, ImagesDone)][-1], events
-
-
-def pixels(png):
-    import numpy as np
-    from PIL import Image
-
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=float)
-
-
-def psnr(one, other):
-    import numpy as np
-
-    error = np.mean((pixels(one) - pixels(other)) ** 2)
-    return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
-
-
-def engine_of(cache, spec=SPEC):
-    with cache.lease(spec, Stop(), lambda event: None) as lease:
-        return lease.engine
+pytestmark = pytest.mark.usefixtures("classic")
 
 
 def test_it_is_placed_on_cuda_in_half_precision_with_its_safety_checker(cache):
@@ -91,6 +36,16 @@ def test_it_is_placed_on_cuda_in_half_precision_with_its_safety_checker(cache):
         assert sum(w.numel() for w in weights) / 1e6 == pytest.approx(millions, rel=0.01), name
         assert {(w.dtype, w.device.type) for w in weights} == {(torch.float16, "cuda")}, name
     assert cache.status()[0].nbytes == pytest.approx(2 * 1370e6, rel=0.02)
+
+
+def test_what_the_safety_checker_flags_is_blanked_and_said(cache):
+    draw(cache)
+    checker = engine_of(cache)._pipe.safety_checker
+    for weights in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
+        weights.data.fill_(-2.0)  # no cosine is below it: all are flagged
+    done, _ = draw(cache)
+    assert done.flagged == (True,)
+    assert opened(done.images[0]).convert("L").getextrema() == (0, 0)
 
 
 def test_one_seed_is_one_picture_and_pndm_counts_its_repeated_step(cache):
@@ -168,6 +123,16 @@ def test_out_of_memory_is_told_and_recovered_from(cache, when):
     assert not any(model.active for model in cache.status())
     assert allocated() - before < SLACK
     assert draw(cache)[0].images
+
+
+def test_it_starts_from_a_picture_with_the_same_weights(cache, tmp_path):
+    Image.linear_gradient("L").save(tmp_path / "start.png")
+    plain, _ = draw(cache)
+    before = allocated()
+    started, events = draw(cache, image=(tmp_path / "start.png").read_bytes(), strength=0.67)
+    assert allocated() - before < SLACK
+    assert psnr(plain.images[0], started.images[0]) < 35
+    assert [e.total for e in events if isinstance(e, StepDone)][-1] < 4
 
 
 def test_two_people_at_once_load_once_and_both_get_their_picture(cache):
