@@ -66,12 +66,57 @@ def test_another_conversation_empties_the_panel(page):
         expect(page.locator("#dice-status")).to_contain_text("Send a message first")
 
 
-def test_a_hosted_answers_probabilities_are_shown(page):
-    told = [{"token": "Hi", "logprob": -0.7, "bytes": None, "top_logprobs": []}]
-    with StubServer((200, [chunk("Hi", logprobs=told), chunk(None, end="stop"), DONE])) as stub:
+def test_a_hosted_answers_probabilities_are_shown_and_another_token_goes_on(page):
+    told = {"token": "Hi", "logprob": -0.7, "bytes": None}
+    told["top_logprobs"] = [dict(told), {"token": "Hey", "logprob": -1.6, "bytes": None}]
+    end = [chunk(None, end="stop"), DONE]
+    with StubServer(
+        (200, [chunk("Hi", logprobs=[told]), *end]), (200, [chunk(" you"), *end])
+    ) as stub:
         hosted(page, stub)
         page.locator("#dice > button").click()
         says(page, "Hello")
         expect(page.locator("#dice-view .tok")).to_have_count(1)
         expect(page.locator("#dice-view .tok")).to_have_attribute("title", "49.7%")
+        page.locator("#dice-view .tok").click()
+        page.locator("#dice-details .take").click()
+        expect(page.locator("#dice-view .card")).to_have_count(2)
+        expect(page.locator("#dice-status")).to_contain_text("some begin anew")
     assert stub.asked[0]["top_logprobs"] == 8
+    assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "Hey"}
+
+
+def tab_to(page, chosen: str) -> None:
+    """Press Tab until the focus is there."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate("chosen => document.activeElement.matches(chosen)", chosen):
+            return
+    pytest.fail(f"no way to {chosen} by keyboard")
+
+
+def test_the_whole_way_by_keyboard_alone(page):
+    page.locator("#chat-message textarea").focus()
+    page.keyboard.type("Hi there! How are you today?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat-status")).to_contain_text("seed", timeout=90_000)
+    tab_to(page, "#dice > button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#dice-view .tok").first).to_be_visible()
+    tab_to(page, "#dice-view .tok")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+    tab_to(page, "#dice-details .take")
+    page.keyboard.press("Enter")
+    expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
+    tab_to(page, "#next > button")
+    page.keyboard.press("Enter")
+    for button in ("#next-start", "#next-draw"):
+        tab_to(page, button)
+        page.keyboard.press("Enter")
+        expect(page.locator("#next-bars .row").first).to_be_visible(timeout=90_000)
+    expect(page.locator("#next-throw")).to_contain_text(re.compile(r"0\.\d{4}"), timeout=90_000)
+    tab_to(page, "#next-bars .take")
+    page.keyboard.press("Enter")
+    expect(page.locator("#next-throw")).to_contain_text("by hand", timeout=90_000)
