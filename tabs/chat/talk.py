@@ -21,7 +21,7 @@ from tabs.context import Context
 from tabs.events import follow, line, told, waiting_line
 from tabs.text import both
 
-EVERY = 0.15  # seconds between two updates of the page: Gradio works for about 7 ms for each
+EVERY = 0.1  # seconds between two updates of the page: Gradio works for about 7 ms for each
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
