@@ -1,5 +1,6 @@
 """The dice behind a draw: what else could have come, and how likely it was."""
 
+import math
 from typing import Any
 
 import torch
@@ -24,11 +25,13 @@ def token(tokenizer: Any, step: Step, alternatives: int) -> Token:
         chances = torch.zeros_like(raw)
         chances[step.token] = 1.0
     top = torch.topk(raw, min(alternatives, len(raw))).indices
+    ids = [step.token, *top.tolist()]
+    likely = zip(raw[ids].tolist(), chances[ids].tolist(), strict=True)
     drawn, *others = (
-        (piece.text, piece.id, float(raw[piece.id]), float(chances[piece.id]))
-        for piece in pieces(tokenizer, [step.token, *top.tolist()])
+        (piece.text, piece.id, *two)
+        for piece, two in zip(pieces(tokenizer, ids), likely, strict=True)
     )
-    bits = -torch.special.xlogy(chances, chances).sum() / torch.log(torch.tensor(2.0))
+    bits = torch.special.entr(chances).sum() / math.log(2)
     return Token(
         *drawn,
         entropy=max(0.0, float(bits)),

@@ -41,21 +41,24 @@ def pieces(tokenizer: Any, ids: Iterable[int]) -> tuple[Piece, ...]:
         tokenizer: of transformers.
         ids: token ids.
     """
-    return tuple(Piece(_text(tokenizer, id_), id_) for id_ in ids)
+    ids = list(ids)
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    added = tokenizer.added_tokens_decoder  # made anew at each look
+    return tuple(
+        Piece((token or "") if id_ in added else _text(tokenizer, id_, token), id_)
+        for id_, token in zip(ids, tokens, strict=True)
+    )
 
 
-def _text(tokenizer: Any, id_: int) -> str:
-    token = tokenizer.convert_ids_to_tokens(id_)
+def _text(tokenizer: Any, id_: int, token: str | None) -> str:
     if token is None:  # a model's vocabulary may be padded beyond its tokenizer's
         return ""
-    if id_ in tokenizer.added_tokens_decoder:
-        return token
     if byte := _BYTE.fullmatch(token):  # of a SentencePiece vocabulary
         return shown(bytes.fromhex(byte[1]))
     if token.startswith("▁"):  # decoded alone it would lose its space
         return token.replace("▁", " ")
     text = str(tokenizer.decode([id_]))
-    if "\ufffd" in text and set(token) <= set(_alphabet()):
+    if "\ufffd" in text and _alphabet().keys() >= set(token):
         return shown(bytes(_alphabet()[letter] for letter in token))
     return text
 
