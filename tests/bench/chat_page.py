@@ -62,7 +62,7 @@ def cost(pace: float) -> list[float]:
             typed = {"chat_model": "openai", "chat_base_url": stub.url}
             with closing(ChatPage(running.url, **typed)) as page:
                 page.send("x")
-                stub.answers = [(200, told(TOKENS, pace))]
+                stub.answers[:] = [(200, told(TOKENS, pace))]
                 for _ in range(RUNS):
                     before = spent(process)
                     time.sleep(IDLE)
