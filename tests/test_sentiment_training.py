@@ -88,7 +88,7 @@ def test_adapter_of_enough_rank_keeps_the_whole_change() -> None:
     name = "bert.encoder.layer.3.output.dense"
     with torch.no_grad():
         trained.get_submodule(name).weight[0] += 0.5
-    adapter = english.as_adapter(trained, ["A good film.", "A bad film."], 2).merge_and_unload()
+    adapter = english.as_adapter(trained, ["A good film.", "A bad film."], 2.5).merge_and_unload()
     torch.testing.assert_close(
         adapter.get_submodule(name).weight, trained.get_submodule(name).weight, atol=1e-4, rtol=0
     )

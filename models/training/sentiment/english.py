@@ -2,7 +2,7 @@
 
 Every linear layer is trained whole, three times in another order, and the weights are averaged (Wortsman
 et al., Model soups, 2022). What changed is then written as two thin matrices a layer in the form of
-LoRA (Hu et al. 2022): of that rank the best for the inputs that the layer gets.
+LoRA (Hu et al. 2022): the ranks and matrices that keep most of what the change does to the answer.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ RATE = 1e-4
 OWN_TIMES = 2
 SMOOTHING = 0.03
 BATCH = 32
-RANK = 30
+RANK = 39.3  # mean over the layers
 EFFECT = 600  # sentences on which the cut is to do what the whole change does
 LONGEST = 96
 HELD_OUT = 400
 LABELS = {0: "negative", 1: "positive"}
-# Every linear layer of the six blocks; the pooler and the head are kept whole.
-LINEAR_LAYERS = r".*encoder\.layer\.\d+\..*(query|key|value|dense)"
-WHOLE = ("bert.pooler.", "classifier.")
+# Every linear layer of the six blocks and the pooler; the head is kept whole.
+LINEAR_LAYERS = r".*(encoder\.layer\.\d+\..*(query|key|value|dense)|pooler\.dense)"
+HEAD = "classifier."
 ENCODER_ID = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -55,7 +55,7 @@ def new_model() -> Any:
     )
     for name, parameter in model.named_parameters():
         linear = re.fullmatch(LINEAR_LAYERS + r"\.weight", name)
-        parameter.requires_grad_(bool(linear) or name.startswith(WHOLE))
+        parameter.requires_grad_(bool(linear) or name.startswith(HEAD))
     return model
 
 
@@ -84,71 +84,118 @@ def tokenised(sentences: list[str]) -> list[list[int]]:
     return tokenizer(sentences, truncation=True, max_length=LONGEST)["input_ids"]
 
 
-@torch.no_grad()
-def input_moments(model: Any, sentences: list[str]) -> dict[str, torch.Tensor]:
-    """Return X'X of what each linear layer gets as its input X, float64, shape (inputs, inputs)."""
-    moments: dict[str, torch.Tensor] = {}
+def moments(model: Any, sentences: list[str]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Return of each layer the mean of x x' of its inputs and of g g' of what the answer asks of its outputs.
+
+    g is the gradient of the logits' difference with respect to what the layer gives; both float64.
+    """
+    layers = {n: m for n, m in model.named_modules() if re.fullmatch(LINEAR_LAYERS, n)}
+    seen: dict[str, list[Any]] = {name: [0, 0, 0] for name in layers}
 
     def note(name: str) -> Any:
-        def add(_: Any, inputs: tuple[torch.Tensor], __: torch.Tensor) -> None:
-            rows = inputs[0].reshape(-1, inputs[0].shape[-1]).double()
-            moments[name] = moments.get(name, torch.zeros(())) + rows.T @ rows
+        def forward(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+            x = inputs[0].detach().flatten(0, -2).double()
 
-        return add
+            def backward(gradient: torch.Tensor) -> None:
+                g = gradient.flatten(0, -2).double()
+                x_, g_, n = seen[name]
+                used = g.abs().sum(1) > 0  # padding asks for nothing
+                seen[name] = [x_ + x[used].T @ x[used], g_ + g.T @ g, n + int(used.sum())]
 
-    layers = [(n, m) for n, m in model.named_modules() if re.fullmatch(LINEAR_LAYERS, n)]
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
-    predict(model, tokenised(sentences), 0, size=16)
+            output.register_hook(backward)
+
+        return forward
+
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
+    ids = tokenised(sentences)
+    for start in range(0, len(ids), 16):
+        batch, mask = padded(ids[start : start + 16], 0)
+        logits = model(batch, attention_mask=mask).logits
+        (logits[:, 1] - logits[:, 0]).sum().backward()
     for hook in hooks:
         hook.remove()
-    return moments
+    model.zero_grad()
+    return {name: (x / n, g / n) for name, (x, g, n) in seen.items()}
 
 
-def thin(change: torch.Tensor, moment: torch.Tensor, rank: int) -> tuple[torch.Tensor, ...]:
-    """Return B (out, rank) and A (rank, in) whose product does most nearly what `change` does.
+def root(moment: torch.Tensor, damping: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the symmetric root of a moment and its inverse, after adding a share of its mean."""
+    mean = moment.diagonal().mean()
+    sizes, basis = torch.linalg.eigh(moment + damping * mean * torch.eye(len(moment)).double())
+    return (basis * sizes.sqrt()) @ basis.T, (basis / sizes.sqrt()) @ basis.T
 
-    Nearly by its effect on the layer's inputs, not by its entries: the SVD of change x root(moment).
+
+def factors(
+    change: torch.Tensor, inputs: torch.Tensor, outputs: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return B (out, n), effects (n,) and A (n, in): B A is the change, its largest effects first.
+
+    An effect is what a direction of the change does to the answer, by Kronecker-factored curvature
+    (Martens and Grosse 2015): the SVD of root(outputs) x change x root(inputs).
     """
-    moment = moment / moment.diagonal().mean()
-    sizes, basis = torch.linalg.eigh(moment + 1e-3 * torch.eye(len(moment), dtype=moment.dtype))
-    root, back = (basis * sizes.sqrt()) @ basis.T, (basis / sizes.sqrt()) @ basis.T
-    left, sizes, right = torch.linalg.svd(change.double() @ root, full_matrices=False)
-    roots = sizes[:rank].sqrt()
-    return (left[:, :rank] * roots).float(), ((roots[:, None] * right[:rank]) @ back).float()
+    into, back_in = root(inputs, 1e-3)
+    out_of, back_out = root(outputs, 1e-2)
+    left, effects, right = torch.linalg.svd(out_of @ change.double() @ into, full_matrices=False)
+    roots = effects.sqrt()
+    return (
+        ((back_out @ left) * roots).float(),
+        effects,
+        (roots[:, None] * (right @ back_in)).float(),
+    )
 
 
-@torch.no_grad()
-def as_adapter(trained: Any, sentences: list[str], rank: int = RANK) -> Any:
-    """Return a peft model whose adapter is the trained model's change, cut to `rank`.
+def ranks(parts: dict[str, tuple[torch.Tensor, ...]], mean: float) -> dict[str, int]:
+    """Return a rank for each layer, together as many numbers as if all had `mean`: where it matters most."""
+    cost = {name: len(wide) + narrow.shape[1] for name, (wide, _, narrow) in parts.items()}
+    gains = [
+        (float(effect) ** 2 / cost[name], name)
+        for name, part in parts.items()
+        for effect in part[1]
+    ]
+    left, given = mean * sum(cost.values()), dict.fromkeys(parts, 1)
+    left -= sum(cost.values())
+    taken = dict.fromkeys(parts, 0)
+    for _, name in sorted(gains, reverse=True):
+        taken[name] += 1
+        if taken[name] > given[name] and left >= cost[name]:
+            given[name] += 1
+            left -= cost[name]
+    return given
+
+
+def as_adapter(trained: Any, sentences: list[str], rank: float = RANK) -> Any:
+    """Return a peft model whose adapter is the trained model's change, cut to a mean rank.
 
     Args:
         trained: The model with its whole change.
         sentences: What the cut is to keep the effect on.
-        rank: Of each layer's change.
+        rank: Mean over the layers, weighted by their size.
     """
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(
-        task_type="SEQ_CLS",
-        r=rank,
-        lora_alpha=rank,
-        target_modules=LINEAR_LAYERS,
-        modules_to_save=["pooler", "classifier"],
-    )
-    moments = input_moments(trained, sentences)
-    model = get_peft_model(new_model(), config)
-    inner = model.base_model.model
-    for name, layer in inner.named_modules():
-        if hasattr(layer, "lora_A"):
-            change = trained.get_submodule(name).weight - layer.base_layer.weight
-            wide, narrow = thin(change, moments[name], rank)
-            layer.lora_B["default"].weight.copy_(wide)
-            layer.lora_A["default"].weight.copy_(narrow)
-    for own, theirs in (
-        (inner.bert.pooler, trained.bert.pooler),
-        (inner.classifier, trained.classifier),
-    ):
-        own.modules_to_save["default"].load_state_dict(theirs.state_dict())
+    start, found = new_model(), moments(trained, sentences)
+    with torch.no_grad():
+        parts = {
+            name: factors(
+                trained.get_submodule(name).weight - start.get_submodule(name).weight, *both
+            )
+            for name, both in found.items()
+        }
+        given = ranks(parts, rank)
+        config = LoraConfig(
+            task_type="SEQ_CLS",
+            target_modules=LINEAR_LAYERS,
+            modules_to_save=["classifier"],
+            rank_pattern=given,
+            alpha_pattern=given,
+        )
+        model = get_peft_model(start, config)
+        for name, (wide, _, narrow) in parts.items():
+            layer = model.base_model.model.get_submodule(name)
+            layer.lora_B["default"].weight.copy_(wide[:, : given[name]])
+            layer.lora_A["default"].weight.copy_(narrow[: given[name]])
+        head = model.base_model.model.classifier.modules_to_save["default"]
+        head.load_state_dict(trained.classifier.state_dict())
     return model.eval()
 
 
@@ -206,5 +253,5 @@ def train(data: Path, out: Path, work: Path | None) -> None:
     model = averaged(rows, work)
     calibrated(model, kept, "whole change")
     adapter = as_adapter(model, [text for text, _ in rows[:EFFECT]])
-    save(adapter, calibrated(adapter, kept, f"change of rank {RANK}"), out)
+    save(adapter, calibrated(adapter, kept, f"change of mean rank {RANK}"), out)
     print(f"trained in {(time.monotonic() - began) / 60:.1f} minutes; written to {out}")
