@@ -1,7 +1,8 @@
 """Other ways to run all-MiniLM-L6-v2 on a CPU, for speed and for what they cost in quality.
 
-`python -m tests.bench.embedding_trial --data DIR`: int8 by torch, and ONNX Runtime in float32 and int8
-where `pip install onnxruntime onnx onnxscript` was run. Speed and Spearman x 100 on STS-B dev, in one run.
+`python -m tests.bench.embedding_trial --data DIR`: bfloat16 and int8 by torch, and ONNX Runtime in float32
+and int8 where `pip install onnxruntime onnx onnxscript` was run. Sentences per second of processor time
+on one core (a busy machine does not blur it) and Spearman x 100 on STS-B dev, in one run.
 """
 
 import argparse
@@ -31,7 +32,7 @@ States = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
 
 def torch_ways(model: torch.nn.Module) -> Iterator[tuple[str, States]]:
-    """What ships, the model as it is loaded, and its linear layers in int8."""
+    """What ships, the model as it is loaded, and its linear layers in int8 and in bfloat16."""
     shipped = copy.deepcopy(model)
     by_onednn(shipped)
     eight = torch.ao.quantization.quantize_dynamic(
@@ -40,6 +41,12 @@ def torch_ways(model: torch.nn.Module) -> Iterator[tuple[str, States]]:
     named = {"GenLab": shipped, "as transformers loads it": model, "int8 by torch": eight}
     for name, one in named.items():
         yield name, lambda inputs, one=one: one(**inputs).last_hidden_state
+
+    def half(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(**inputs).last_hidden_state.float()
+
+    yield "bfloat16 by torch", half
 
 
 def onnx_ways(model: torch.nn.Module, inputs: dict[str, Any], folder: Path) -> dict[str, States]:
@@ -58,7 +65,7 @@ def onnx_ways(model: torch.nn.Module, inputs: dict[str, Any], folder: Path) -> d
     )
     quantize_dynamic(folder / "float.onnx", folder / "int8.onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = 1
 
     def states(name: str) -> States:
         session = onnxruntime.InferenceSession(folder / name, options)
@@ -94,6 +101,7 @@ def main() -> None:
     pairs = sts_pairs(require(parser.parse_args().data, "stsb_dev"))
     sentences = list(dict.fromkeys(s for left, right, _ in pairs for s in (left, right)))
     row = {sentence: i for i, sentence in enumerate(sentences)}
+    torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     model = AutoModel.from_pretrained(minilm_folder()).eval()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,9 +115,9 @@ def main() -> None:
         some = sentences[::EVERY]
         for _ in range(RUNS):
             for name, states in ways.items():
-                began = time.perf_counter()
+                began = time.process_time()
                 encoded(states, tokenizer, some)
-                speeds[name].append(len(some) / (time.perf_counter() - began))
+                speeds[name].append(len(some) / (time.process_time() - began))
     for name, found in vectors.items():
         cosines = [float(found[row[a]] @ found[row[b]]) for a, b, _ in pairs]
         quality = 100 * float(spearmanr(cosines, [score for *_, score in pairs]).statistic)
