@@ -59,7 +59,7 @@ THEME = gr.themes.Soft(
 
 CSS = """
 html[lang=ko] .in-en, html:not([lang=ko]) .in-ko { display: none; }
-.gradio-container { max-width: 1200px !important; }
+.gradio-container { width: 100%; max-width: 1200px !important; margin-inline: auto !important; }
 #header { align-items: center; justify-content: space-between; flex-wrap: wrap; gap: .5rem 1rem; }
 #header > * { flex: 0 1 auto !important; min-width: 0 !important; width: auto; }
 #title { flex: 1 1 20rem !important; }
