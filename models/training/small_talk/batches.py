@@ -116,9 +116,8 @@ def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], li
     for number, intent in enumerate(dialogues.intents):
         few = len(intent.trained) < 30
         for question in intent.trained:
-            again = (
-                2 if intent.language == "ko" else 1
-            )  # there are fewer of them, and they vary more
+            # There are fewer Korean ones, and they vary more.
+            again = 3 if intent.language == "ko" else 1
             for _ in range(4 if few and intent.own else again):
                 add(intent.language, question, number, intent.answers)
         if not intent.own:  # the first ones may be pinned greetings: what people try first

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from models.training.small_talk import batches
@@ -19,6 +20,7 @@ from models.training.small_talk.data import PERSONAS, Dialogues
 
 SIDE_WEIGHT = 0.5  # of each side task: name the intent, and the persona, where the answer opens
 SAVE_EVERY = 100  # steps
+AVERAGE = 0.995  # of the moving average of the weights, which is what ships
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
         self.step, self.epoch, self.batch = 0, 0, 0
         self.body: Callable[..., object] = network.model
         if plan.compiled:
@@ -136,6 +139,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.average.update_parameters(self.network)
         self.step += 1
         return loss.item()
 
@@ -144,6 +148,7 @@ class Trainer:
         part = path.with_suffix(".part")
         state = {
             "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
             "heads": self.heads.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "place": (self.step, self.epoch, self.batch),
@@ -156,6 +161,7 @@ class Trainer:
         """Go on from a checkpoint."""
         state = torch.load(path, weights_only=True)
         self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
         self.heads.load_state_dict(state["heads"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.epoch, self.batch = state["place"]
