@@ -24,7 +24,7 @@ _OTHER = re.compile(
 )
 
 
-Update = tuple[Any, str]
+Update = tuple[Any, Any]
 
 
 class Server(NamedTuple):

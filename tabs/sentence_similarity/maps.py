@@ -133,7 +133,7 @@ def _nearest(sentences: Sequence[str], cosines: np.ndarray) -> str:
     rows = "".join(
         f'<tr><th scope="row">{i + 1}. {html.escape(sentences[i])}</th><td>{number(others[i, j])}</td>'
         f"<td>{j + 1}. {html.escape(sentences[j])}</td></tr>"
-        for i, j in enumerate(others.argmax(axis=1).tolist())
+        for i, j in enumerate(map(int, others.argmax(axis=1)))
         if others[i, j] > -2
     )
     names = ("sentence", "cosine", "nearest")
