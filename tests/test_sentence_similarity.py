@@ -65,6 +65,7 @@ def spec_of(name: str) -> ModelSpec:
 
 WORD2VEC = find(Task.SENTENCE_SIMILARITY, "word2vec")
 MINILM = find(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2")
+INT8 = find(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2:int8")
 
 
 def compare(cache: ModelCache, spec: ModelSpec, *sentences: str) -> Similarities:
@@ -160,10 +161,19 @@ def test_a_damaged_package_is_named(monkeypatch):
 # ---------------------------------------------------------------- recipes
 
 
+def test_int8_is_near_the_whole_encoder_in_less_memory(cache):
+    ask = SimilarityRequest.of(sentences=SENTENCES)
+    (*_, whole, _), (*_, eight, _) = (run(cache, spec, ask) for spec in (MINILM, INT8))
+    away = np.abs(np.array(whole.cosines) - np.array(eight.cosines))
+    assert 0 < away.max() < 0.1
+    size = {model.id: model.nbytes for model in cache.status()}
+    assert size[INT8.id] < 0.7 * size[MINILM.id]
+
+
 def test_recipes_give_the_same_numbers_in_another_process(cache, starters):
     pairs: list[tuple[ModelSpec, Request]] = [
         (spec, SimilarityRequest.of(sentences=SENTENCES))
-        for spec in (spec_of("encoder"), spec_of("bert"), MINILM)
+        for spec in (spec_of("encoder"), spec_of("bert"), MINILM, INT8)
     ]
     pairs.append((WORD2VEC, Word2VecRequest.of(**_EVERYTHING)))
     scripts, results = [], []
@@ -173,12 +183,12 @@ def test_recipes_give_the_same_numbers_in_another_process(cache, starters):
         scripts.append(recipe(spec, request, done.placement))
         results.append(result)
     printed = run_scripts(scripts, starters.parents[1])
-    for result, text in zip(results[:3], printed, strict=False):
+    for result, text in zip(results[:4], printed, strict=False):
         matrix = np.array(eval(text, {"tensor": lambda rows: rows}))
         assert matrix == pytest.approx(np.array(result.cosines), abs=2e-4)
-    assert _numbers(printed[3], "words") == pytest.approx([results[3].pair], abs=1e-4)
-    expected = results[3].similarities.cosines[0][1]
-    assert _numbers(printed[3], "sentences") == pytest.approx([expected], abs=1e-4)
+    assert _numbers(printed[4], "words") == pytest.approx([results[4].pair], abs=1e-4)
+    expected = results[4].similarities.cosines[0][1]
+    assert _numbers(printed[4], "sentences") == pytest.approx([expected], abs=1e-4)
 
 
 _EVERYTHING = {

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer(
     str(source), device={device!r}, model_kwargs={{"dtype": torch.{dtype}, "use_safetensors": True}}
 )
-vectors = model.encode(sentences, convert_to_tensor=True).float()
+{int8}vectors = model.encode(sentences, convert_to_tensor=True).float()
 print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
 """
 
@@ -41,6 +41,11 @@ with torch.inference_mode():
     states = model(**inputs).last_hidden_state.float()
 {pooling}
 print(torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1))
+"""
+
+_INT8 = """\
+eight = {torch.nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
+torch.ao.quantization.quantize_dynamic(model, eight, inplace=True)
 """
 
 _POOLING = {
@@ -128,6 +133,7 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         source=_source(spec),
         device=placement.device,
         dtype=placement.dtype,
+        int8=_INT8 if spec.defaults.get("int8") and placement.device == "cpu" else "",
         pooling=_POOLING[spec.defaults.get("pooling", "mean")],
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models.base import ModelSpec, Placement
-from models.linear import by_onednn
+from models.linear import by_onednn, in_int8, int8_bytes
 from models.pretrained import loading, token_limit, torch_dtype, weights_bytes
 from models.sentence_similarity.encoder import Encoder
 from models.settings import Settings
@@ -56,7 +56,7 @@ class _OnTorch(Encoder):
 
     def nbytes(self) -> int:
         """Bytes of weights held."""
-        return weights_bytes(self.model)
+        return weights_bytes(self.model) + int8_bytes(self.model)
 
 
 class SentenceTransformerSimilarity(_OnTorch):
@@ -73,7 +73,10 @@ class SentenceTransformerSimilarity(_OnTorch):
 
     @classmethod
     def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
-        """A sentence-transformers folder; a plain model gets mean pooling."""
+        """A sentence-transformers folder; a plain model gets mean pooling.
+
+        A spec with defaults={"int8": True} is computed in int8 on a CPU, and as it is on a GPU.
+        """
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(
@@ -83,6 +86,8 @@ class SentenceTransformerSimilarity(_OnTorch):
             trust_remote_code=False,
             model_kwargs={"dtype": torch_dtype(placement), "use_safetensors": True},
         )
+        if spec.defaults.get("int8") and placement.device == "cpu":
+            in_int8(model)
         return cls(model)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:

@@ -20,7 +20,7 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModel, AutoTokenizer
 
-from models.linear import by_onednn
+from models.linear import by_onednn, in_int8
 from models.minilm import minilm_folder
 from models.sentence_similarity.encoder import batches
 from models.sentence_similarity.local import mean_pooled
@@ -35,10 +35,9 @@ def torch_ways(model: torch.nn.Module) -> Iterator[tuple[str, States]]:
     """What ships, the model as it is loaded, and its linear layers in int8 and in bfloat16."""
     shipped = copy.deepcopy(model)
     by_onednn(shipped)
-    eight = torch.ao.quantization.quantize_dynamic(
-        copy.deepcopy(model), {torch.nn.Linear}, torch.qint8
-    )
-    named = {"GenLab": shipped, "as transformers loads it": model, "int8 by torch": eight}
+    eight = copy.deepcopy(model)
+    in_int8(eight)
+    named = {"GenLab": shipped, "GenLab, int8": eight, "as transformers loads it": model}
     for name, one in named.items():
         yield name, lambda inputs, one=one: one(**inputs).last_hidden_state
 
