@@ -69,7 +69,7 @@ def warm(server):
 
 
 def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
-    prompt = ["a red circle on a blue background", "", "auto", 5.0, 150, 1, 64, 64, 8, "", "", 0.6]
+    prompt = ["a red circle on a blue background", "", "auto", 5.0, 100, 1, 64, 64, 8, "", "", 0.6]
     picture = call(server, "generate_image", prompt)
     until(lambda: health(server)["active"] >= 1, 60)
     results, gaps = [], []
@@ -84,7 +84,7 @@ def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
     with watched(server, gaps):
         for p in people[:10]:
             p.start()
-        picture.close()  # leaves in the middle of 8 x 150 steps
+        picture.close()  # leaves in the middle of 8 x 100 steps
         for p in people[10:]:
             p.start()
         for p in people:
