@@ -8,7 +8,7 @@ import numpy as np
 from models.sentence_similarity.events import Encoded
 
 MOST_BYTES = 256 * 2**20  # of one person's vectors
-_CHUNK = 8192  # rows brought to float32 at a time
+_CHUNK = 1024  # rows brought to float32 at a time
 
 
 class Index:
@@ -94,5 +94,9 @@ def products(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
     import torch
 
     rows, wanted = torch.from_numpy(vectors), torch.from_numpy(query.astype(np.float32))
-    parts = [rows[i : i + _CHUNK].float() @ wanted for i in range(0, len(rows), _CHUNK)]
-    return torch.cat(parts).numpy()
+    found, wide = torch.empty(len(rows)), torch.empty(_CHUNK, rows.shape[1])
+    for i in range(0, len(rows), _CHUNK):
+        some = rows[i : i + _CHUNK]
+        # Into the same place each time: fresh memory, a page at a time, takes ten times as long.
+        torch.mv(wide[: len(some)].copy_(some), wanted, out=found[i : i + len(some)])
+    return found.numpy()
