@@ -30,6 +30,7 @@ from models.requests import ImageRequest
 from models.settings import Settings
 from tests.gpu import architecture
 
+THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
 PROMPT = "a red circle on a blue background"
 PLAIN = "plain diffusers"
 Way = Callable[[], Any]
@@ -106,12 +107,11 @@ class GenLab:
 
 def plainly(pipe: Any, ask: ImageRequest) -> Way:
     """The pipeline's own call."""
-    threads = torch.get_num_threads()
     call = {"guidance_scale": ask.guidance_scale, "num_inference_steps": ask.num_inference_steps}
     call |= {"width": ask.width, "height": ask.height, "num_images_per_prompt": ask.num_images}
 
     def draw() -> None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(THREADS)
         pipe(PROMPT, generator=torch.Generator("cpu").manual_seed(ask.seed), **call)
 
     return draw
