@@ -12,7 +12,7 @@ import gradio as gr
 import api
 from models.cache import ModelCache
 from models.settings import Settings, SettingsError, parse_credentials
-from tabs import TABS, header, models_panel
+from tabs import TABS, cancelling, header, models_panel
 from tabs.context import Context
 from tabs.text import I18N, t
 from tabs.theme import CSS, HEAD, THEME
@@ -41,7 +41,7 @@ def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker
-        "app_kwargs": {"routes": api.routes(cache)},
+        "app_kwargs": {"routes": api.routes(cache), "lifespan": cancelling.lifespan},
     }
 
 

@@ -97,6 +97,7 @@ def test_results_keep_the_tables_columns_and_mark_what_was_not_read():
     assert results.best(2) == ("positive", 0.75)
     assert results.best(0) is None
     assert results.counts() == {"positive": 1, "negative": 0}
+    assert [found.tolist() for found in results.likeliest()] == [[-1, -1, 1], [-1, -1, 0.75]]
     assert results.columns() == (
         "sentiment",
         "sentiment_",

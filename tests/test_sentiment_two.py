@@ -2,10 +2,14 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 from models.cache import ModelCache
+from models.sentiment.events import RowsScored
+from models.sentiment.results import Results
 from models.settings import Settings
+from models.tables import read_lines
 from tabs.context import Context
 from tabs.sentiment import two
 
@@ -56,3 +60,21 @@ def test_the_same_model_twice_is_said(context):
     assert (
         "pick another one" not in compared(context, "genlab/sentiment-en", "genlab/sentiment-ko")[1]
     )
+
+
+def test_texts_on_which_they_differ_come_first_the_surest_of_them_before_the_others():
+    lines = read_lines("same\nunread\nunsure\nsure")
+    one, two_ = (Results(lines, lines.column(lines.columns[0])) for _ in range(2))
+    first = np.array([[0.1, 0.9], [np.nan, np.nan], [0.6, 0.4], [0.9, 0.1]], np.float32)
+    second = np.array([[0.7, 0.3], [0.7, 0.3], [0.7, 0.3], [0.8, 0.2]], np.float32)
+    rows = range(4)
+    one.add("a", rows, RowsScored(0, ("negative", "positive"), first, (1,) * 4))
+    two_.add("b", rows, RowsScored(0, ("POSITIVE", "NEGATIVE"), second, (1,) * 4))
+    table = two.table_of([], [one, two_])
+    assert "33.3%" in table
+    assert [table.index(f"<td>{text}") for text in ("sure", "unsure", "same")] == sorted(
+        table.index(f"<td>{text}") for text in ("sure", "unsure", "same")
+    )
+    assert "<td>unread" not in table
+    assert table.count("≠") == 2
+    assert [row[-1] for row in two._both_rows(one, two_)] == ["yes", "", "no", "no"]

@@ -66,13 +66,23 @@ class Results:
         at = int(np.nanargmax(self.scores[row]))
         return self.labels[at], float(self.scores[row, at])
 
+    def likeliest(self) -> tuple[np.ndarray, np.ndarray]:
+        """What `best` says of every row at once: a page asks it again and again of 100,000 rows.
+
+        Returns:
+            (place of the likeliest class in `labels`, int64, -1 for a row that has none; its
+            probability, float32, -1 where it has none), each of shape (rows,).
+        """
+        known = np.nan_to_num(np.pad(self.scores, ((0, 0), (0, 1)), constant_values=-1), nan=-1)
+        at = known.argmax(axis=1)
+        sure = known[np.arange(len(known)), at]
+        return np.where(sure < 0, -1, at), sure
+
     def counts(self) -> dict[str, int]:
         """How many rows have each class as their likeliest, most first."""
-        found = dict.fromkeys(self.labels, 0)
-        for row in range(len(self.texts)):
-            if best := self.best(row):
-                found[best[0]] += 1
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        at, _ = self.likeliest()
+        found = np.bincount(at[at >= 0], minlength=len(self.labels)).tolist()
+        return dict(sorted(zip(self.labels, found, strict=True), key=lambda item: -item[1]))
 
     def columns(self) -> tuple[str, ...]:
         """The table's columns, then what was found."""
@@ -87,10 +97,10 @@ class Results:
 
     def rows(self) -> Iterator[list[object]]:
         """The table's rows with what was found behind their own cells."""
-        for row, cells in enumerate(self.table.rows):
-            best = self.best(row)
-            found: list[object] = ["", "", *[""] * len(self.labels), ""]
-            if best:
-                shares = [f"{share:.6f}" if share == share else "" for share in self.scores[row]]
-                found = [best[0], f"{best[1]:.6f}", *shares, self.models[row]]
-            yield [*cells, *found]
+        none: list[object] = [""] * (len(self.labels) + 3)
+        likeliest = zip(*(found.tolist() for found in self.likeliest()), strict=True)
+        scores = self.scores.tolist()
+        for row, (cells, (at, sure)) in enumerate(zip(self.table.rows, likeliest, strict=True)):
+            shares = [f"{share:.6f}" if share == share else "" for share in scores[row]]
+            found = [self.labels[at], f"{sure:.6f}", *shares, self.models[row]]
+            yield [*cells, *(none if at < 0 else found)]

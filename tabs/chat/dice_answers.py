@@ -1,6 +1,5 @@
 """Token by token: for any answer of the session what else could have come, and going on from there."""
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,9 +13,9 @@ from tabs.chat.controls import Dials
 from tabs.chat.dice_record import Answers, remembered
 from tabs.chat.dice_view import CSS, JS, answers_view, details
 from tabs.chat.facts import facts, notes
-from tabs.chat.talk import EVERY, asked
+from tabs.chat.talk import asked
 from tabs.context import Context
-from tabs.events import follow, line, told, waiting_line
+from tabs.events import Pace, follow, line, told, waiting_line
 from tabs.parts import bind_stop, stop_button
 from tabs.text import both, t
 
@@ -226,7 +225,9 @@ def _growing(
 ) -> Generator[Any]:
     """Show answers while they grow, then their facts."""
     yield _shown(answers, number, line(both("chat.thinking")))
-    shown, done, said = 0.0, None, ""
+    pace, done, said = Pace(), None, ""
+    # The line is written once: an update on its way must not cover a later "Stopped".
+    opening: Any = line(both("chat.writing"))
     try:
         for event in follow(context, spec, ask, request):
             take(event)
@@ -235,11 +236,9 @@ def _growing(
                 said = facts(context.settings, ask, event, done) + notes(done, ask)
             if waits := waiting_line(event):
                 yield [gr.skip()] * 4 + [waits]
-            elif time.perf_counter() - shown > EVERY:
-                status = gr.skip() if shown else line(both("chat.writing"))
-                shown = time.perf_counter()
-                # The line is written once: an update on its way must not cover a later "Stopped".
-                yield gr.skip(), gr.skip(), answers_view(answers[number]), gr.skip(), status
+            elif pace.due():
+                yield gr.skip(), gr.skip(), answers_view(answers[number]), gr.skip(), opening
+                opening = gr.skip()
     except gr.Error:
         yield _shown(answers, number, line(both("dice.cut")))
         raise

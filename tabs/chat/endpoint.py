@@ -12,7 +12,7 @@ from tabs.chat import dice_next
 from tabs.chat.history import messages
 from tabs.chat.talk import asked
 from tabs.context import Context
-from tabs.events import follow, told
+from tabs.events import Pace, follow, told
 
 
 def build(context: Context) -> None:
@@ -47,10 +47,12 @@ def build(context: Context) -> None:
         }
         with told(request):
             spec, ask = asked(context, messages(history), message, dials)
-        text = ""
+        text, pace = "", Pace()
         for event in follow(context, spec, ask, request):
             text += event.text if isinstance(event, TextDelta) else ""
-            yield text  # also while waiting: only at a yield can a caller who left be noticed
+            if pace.due():  # also while waiting: only at a yield can a caller who left be noticed
+                yield text
+        yield text
 
     gr.api(chat, api_name="chat")
     gr.api(_next_token(context), api_name="next_token")

@@ -1,9 +1,8 @@
 """One answer, from the person's message to the recipe behind it."""
 
 import html
-import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -18,10 +17,9 @@ from tabs.chat.dice_record import Answers
 from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages, text_of
 from tabs.context import Context
-from tabs.events import follow, line, told, waiting_line
+from tabs.events import Pace, follow, line, told, waiting_line
 from tabs.text import both
 
-EVERY = 0.1  # seconds between two updates of the page: Gradio works for about 7 ms for each
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
@@ -48,18 +46,20 @@ class _Answer:
     """What has come so far."""
 
     texts: list[str]
-    shown: float = 0.0  # when; 0 before the first words
+    pace: Pace = field(default_factory=Pace)
     held: bool = False  # there is more than is shown
     done: ChatDone | None = None
 
     def add(self, delta: TextDelta) -> bool:
         """Take a delta; whether it is time to show it (the first always is)."""
         self.texts[delta.index] += delta.text
-        now = time.perf_counter()
-        self.held = now - self.shown < EVERY
-        if not self.held:
-            self.shown = now
+        self.held = not self.pace.due()
         return not self.held
+
+    @property
+    def shown(self) -> bool:
+        """Whether there are words of it on the page."""
+        return self.pace.begun
 
 
 def answer(

@@ -4,7 +4,6 @@ A speaks as the chat above is set; B has a model, a system prompt and a temperat
 throw the same dice (seed), so that what differs comes from what was set.
 """
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,9 +21,9 @@ from tabs.chat import server
 from tabs.chat.controls import Dials, chosen
 from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages
-from tabs.chat.talk import EVERY, asked, pending
+from tabs.chat.talk import asked, pending
 from tabs.context import Context
-from tabs.events import line, sentence, told, waiting_line
+from tabs.events import Pace, line, sentence, told, waiting_line
 from tabs.parts import LATEX, bind_stop, model_picker, recipe_box, stop_button
 from tabs.text import LANGUAGES, both, spans, t
 
@@ -199,13 +198,11 @@ def answers(
         for side in sides:
             side.spec = replace(side.spec, concurrency=max(2, side.spec.concurrency))
     yield "", *("", pending(line(both("chat.thinking")))) * 2, ""
-    shown = 0.0
+    pace = Pace()
     with closing(together(context.cache, [(side.spec, side.ask) for side in sides])) as events:
         for number, event in events:
             sides[number].take(context, event)
-            now = time.perf_counter()
-            if now - shown >= EVERY or not isinstance(event, TextDelta):
-                shown = now
+            if pace.due() or not isinstance(event, TextDelta):
                 yield gr.skip(), *(part for side in sides for part in side.news()), gr.skip()
     scripts = [
         f"# {name}\n{side.code}" for name, side in zip("AB", sides, strict=True) if side.code

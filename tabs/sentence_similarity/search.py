@@ -19,7 +19,7 @@ from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.search import Index
 from tabs import source
 from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
+from tabs.events import Pace, follow, line, python, result_line, told, waiting_line
 from tabs.parts import bind_stop, how_it_works, recipe_box, result_box, stop_button
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.show import note, number
@@ -30,7 +30,6 @@ KEPT = 3600  # seconds that vectors are kept after their last change
 SAMPLE = 200  # lines that "auto" looks at
 SHOWN = 400  # characters of a line
 LONGEST = 2000  # characters of a line that are kept
-EVERY = 0.3  # seconds between two words on the progress
 Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 
 
@@ -125,16 +124,14 @@ def _take_in(
             yield index, gr.skip(), line(both(f"{TAB}.ready", count=f"{index.ready:,}"))
             return
         ask = EncodeRequest.of(sentences=[index.lines[row] for row in missing], **server.fields())
-    began = shown = time.monotonic()
+    pace, began = Pace(), time.monotonic()
     for event in follow(context, spec, ask, request):
         if isinstance(event, Encoded):
             with told(request):
                 _add(index, replace(event, rows=missing[event.rows]))
-            said = gr.skip()
-            if time.monotonic() - shown > EVERY:
-                shown = time.monotonic()
-                said = _progress(index, event.share, shown - began)
-            yield gr.skip(), gr.skip(), said
+            if pace.due():
+                said = _progress(index, event.share, time.monotonic() - began)
+                yield gr.skip(), gr.skip(), said
         elif isinstance(event, Finished):
             ready = both(f"{TAB}.ready", count=f"{index.ready:,}")
             yield index, gr.skip(), result_line(event, ready)

@@ -15,7 +15,7 @@ from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
 from tabs import source
 from tabs.context import Context
-from tabs.events import follow, line, result_line, told, waiting_line
+from tabs.events import Pace, follow, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, result_box, stop_button
 from tabs.sentiment import show_file
 from tabs.text import both, t
@@ -82,7 +82,7 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
         groups = by_model(model, context.settings, results.texts)
         job = Job(results, table.column(truth) if truth else None)
     yield job, show_file.rows(results), line(both("sentiment.file.begin")), gr.update(visible=False)
-    done, total, began = 0, len(results.texts), time.monotonic()
+    done, total, pace, began = 0, len(results.texts), Pace(), time.monotonic()
     finished: list[Finished] = []
     for spec, rows in groups:
         ask = ManyTextsRequest.of(texts=[results.texts[row] for row in rows])
@@ -90,8 +90,9 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
             if isinstance(event, RowsScored):
                 results.add(spec.id, rows, event)
                 done += len(event.scores)
-                wait = show_file.progress(done, total, time.monotonic() - began)
-                yield gr.skip(), show_file.rows(results), wait, gr.skip()
+                if pace.due():
+                    wait = show_file.progress(done, total, time.monotonic() - began)
+                    yield gr.skip(), show_file.rows(results), wait, gr.skip()
             elif isinstance(event, Finished):
                 finished.append(event)
                 yield gr.skip(), gr.skip(), gr.skip(), gr.skip()

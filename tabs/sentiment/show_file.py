@@ -28,12 +28,10 @@ def progress(done: int, total: int, seconds: float) -> str:
 
 def rows(results: Results) -> str:
     """The chart of the classes and the first rows."""
-    scored = sum(map(bool, results.models))
+    counts = results.counts()
+    scored = max(sum(counts.values()), 1)
     chart = bars(
-        [
-            (f"{class_name(label)} ({count:,})", count / scored if scored else 0.0)
-            for label, count in results.counts().items()
-        ]
+        [(f"{class_name(label)} ({count:,})", count / scored) for label, count in counts.items()]
     )
     shown = "".join(_row(results, row) for row in range(min(FIRST, len(results.texts))))
     head = "".join(

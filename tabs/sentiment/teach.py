@@ -13,7 +13,7 @@ from models.recipe.teach import python
 from models.teach.requests import FineTuneRequest, TeachRequest
 from models.teach.specs import encoder_for
 from tabs.context import Context
-from tabs.events import follow, line, result_line, told, waiting_line
+from tabs.events import Pace, follow, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, examples_box, stop_button
 from tabs.sentiment import teach_file
 from tabs.sentiment import teach_show as show
@@ -29,7 +29,6 @@ from tabs.sentiment.teach_view import (
 )
 from tabs.text import both, t
 
-_EVERY = 10  # training steps between two points of the page's curve
 _LINE = re.compile(r"\s*(?P<label>[^:：\t]{1,60}?)\s*[:：\t]\s*(?P<text>\S.*)")
 EXAMPLES = [
     """complaint: My parcel never arrived.
@@ -152,13 +151,13 @@ def _teach(
         ask = kind.of(**given)
         spec = encoder_for(ask.pairs()[0], context.settings, encoder)
     losses: list[tuple[int, float]] = []
+    pace = Pace()
     found: Taught | FineTuned | None = None
     for event in follow(context, spec, ask, request):
         if isinstance(event, TrainStep):
             losses.append((event.step, event.loss))
-            shown = event.step % _EVERY == 1 or event.step == event.total
-            curve = {"status": show.training(event), "curve": _curve(losses)}
-            yield frame(**curve) if shown else frame()
+            if pace.due() or event.step == event.total:
+                yield frame(status=show.training(event), curve=_curve(losses))
         elif isinstance(event, Taught | FineTuned):
             found = event
             yield frame()

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from models.base import Finished, ModelSpec, Task
 from models.sentiment.by_model import by_model
@@ -13,7 +14,7 @@ from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
 from tabs import source
 from tabs.context import Context
-from tabs.events import follow, label_of, line, result_line, told, waiting_line
+from tabs.events import Pace, follow, label_of, line, result_line, told, waiting_line
 from tabs.parts import bind_stop, model_picker, result_box, stop_button
 from tabs.sentiment.show import class_name, language_note, short
 from tabs.source import csv_file
@@ -64,7 +65,7 @@ def _compare(
         table, column = source.table(*given)
         texts = table.column(column)
         sides = [by_model(one, context.settings, texts) for one in (first, second)]
-    found = [Results(table, texts) for _ in sides]
+    found, pace = [Results(table, texts) for _ in sides], Pace()
     said = "".join(f'<p class="note">{note}</p>' for note in _notes(sides, texts))
     yield gr.skip(), said, gr.update(visible=False)
     for side, results in zip(sides, found, strict=True):
@@ -73,7 +74,8 @@ def _compare(
             for event in follow(context, spec, ask, request):
                 if isinstance(event, RowsScored):
                     results.add(spec.id, rows, event)
-                    yield table_of(sides, found), gr.skip(), gr.skip()
+                    if pace.due():
+                        yield table_of(sides, found), gr.skip(), gr.skip()
                 elif isinstance(event, Finished):
                     said += result_line(event)
                     yield table_of(sides, found), said, gr.skip()
@@ -94,10 +96,25 @@ def saved(found: list[Results]) -> str:
 def _both_rows(one: Results, two: Results) -> Iterator[list[object]]:
     """The input's cells, what each model found, and whether they agree ("" where one found nothing)."""
     at = len(one.table.columns)
-    for row, (left, right) in enumerate(zip(one.rows(), two.rows(), strict=True)):
-        known = one.best(row) and two.best(row)
-        agree = ("no", "yes")[_class(one, row) == _class(two, row)] if known else ""
-        yield [*left, *right[at:], agree]
+    known, differ, _ = _agreement(one, two)
+    agree = np.where(known, np.where(differ, "no", "yes"), "").tolist()
+    for left, right, same in zip(one.rows(), two.rows(), agree, strict=True):
+        yield [*left, *right[at:], same]
+
+
+def _agreement(one: Results, two: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that both have read, rows of these whose classes differ, how sure the two are together.
+
+    Classes of two models are the same where their names are, in small or capital letters.
+    """
+    names = {name.lower(): place for place, name in enumerate([*one.labels, *two.labels])}
+    (first, sure), (second, also) = one.likeliest(), two.likeliest()
+    first, second = (
+        np.array([*(names[label.lower()] for label in results.labels), -1])[at]
+        for results, at in ((one, first), (two, second))
+    )
+    known = (first >= 0) & (second >= 0)
+    return known, known & (first != second), sure + also
 
 
 def _notes(sides: list[Side], texts: list[str]) -> list[str]:
@@ -118,18 +135,17 @@ def _notes(sides: list[Side], texts: list[str]) -> list[str]:
 def table_of(sides: list[Side], found: list[Results]) -> str:
     """How often they agree, then the texts on which they differ most, then the others."""
     one, two = found
-    both_scored = [row for row in range(len(one.texts)) if one.best(row) and two.best(row)]
-    if both_scored:
-        differing = [row for row in both_scored if _class(one, row) != _class(two, row)]
-        order = [*sorted(differing, key=lambda row: -_sure(one, row) - _sure(two, row))]
-        order += [row for row in both_scored if row not in set(differing)]
-        share = 1 - len(differing) / len(both_scored)
-        head = both("sentiment.two.agree", share=f"{share:.1%}", count=f"{len(both_scored):,}") + (
-            both("sentiment.two.order") if differing else ""
-        )
+    known, differ, sure = _agreement(one, two)
+    count, apart = int(known.sum()), np.flatnonzero(differ)
+    if count:
+        surest = apart[np.argsort(-sure[apart], kind="stable")]
+        order = [*surest.tolist(), *np.flatnonzero(known & ~differ).tolist()]
+        share = f"{1 - len(apart) / count:.1%}"
+        head = both("sentiment.two.agree", share=share, count=f"{count:,}")
+        head += both("sentiment.two.order") if len(apart) else ""
     else:
         order, head = [*range(len(one.texts))], ""
-    rows = "".join(_row(one, two, row) for row in order[:SHOWN])
+    rows = "".join(_row(one, two, row, bool(differ[row])) for row in order[:SHOWN])
     names = "".join(f'<th scope="col">{_name(side)}</th>' for side in sides)
     return (
         f"<p>{head}</p>"
@@ -144,22 +160,11 @@ def _name(side: Side) -> str:
     return " / ".join(html.escape(label_of(spec.id)) for spec, _ in side)
 
 
-def _class(results: Results, row: int) -> str:
-    best = results.best(row)
-    return best[0].lower() if best else ""
-
-
-def _sure(results: Results, row: int) -> float:
-    best = results.best(row)
-    return best[1] if best else 0.0
-
-
-def _row(one: Results, two: Results, row: int) -> str:
+def _row(one: Results, two: Results, row: int, differ: bool) -> str:
     cells = ""
     for results in (one, two):
         best = results.best(row)
         cells += f"<td>{class_name(best[0])} {best[1]:.1%}</td>" if best else "<td>–</td>"
-    differ = one.best(row) and two.best(row) and _class(one, row) != _class(two, row)
     mark = " <strong>≠</strong>" if differ else ""
     text = html.escape(short(one.texts[row]))
     return f"<tr><td>{one.table.lines[row]}</td><td>{text}{mark}</td>{cells}</tr>"

@@ -13,14 +13,13 @@ from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
 from models.choice import choose
 from models.requests import ImageRequest
 from tabs.context import Context
-from tabs.events import follow, python, result_line, told, waiting_line
+from tabs.events import Pace, follow, python, result_line, told, waiting_line
 from tabs.text import t
 from tabs.text_to_image import history, show, stages, styles
 from tabs.text_to_image.controls import Dials
 
 TAB = "text_to_image"
 SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
-_EVERY = 0.1  # seconds between two updates of the page
 
 
 class Result(NamedTuple):
@@ -125,21 +124,18 @@ def _events(
     done = ImagesDone((), ())
     preview: bytes | None = None
     seen: list[StepDone] = []  # the stages of the first picture
-    began = shown = time.perf_counter()
+    pace, began = Pace(), time.perf_counter()
     for event in follow(context, spec, ask, request):
-        now = time.perf_counter()
         if isinstance(event, StepDone):
+            now = time.perf_counter()
             preview = event.preview or preview
             if event.noisy and event.first == 0 and event.at_once == 1:
                 seen.append(event)
             began = now if event.step == 1 else began
-            if now - shown >= _EVERY or event.step == 1:
-                shown = now
+            if pace.due() or event.step == 1:
                 page = show.forming(preview, event, ask.num_images, now - began)
                 # The line is cleared once: a step that is still on its way must not clear "Stopped".
                 yield frame(forming=page, status="") if event.step == 1 else frame(forming=page)
-            else:
-                yield frame()
         elif isinstance(event, ImagesDone):
             done = event
             partly = len(done.images) < ask.num_images

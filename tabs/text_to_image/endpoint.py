@@ -11,7 +11,7 @@ from models.choice import choose
 from models.errors import InvalidInput
 from models.requests import ImageRequest
 from tabs.context import Context
-from tabs.events import follow, told
+from tabs.events import Pace, follow, told
 from tabs.text_to_image.drawing import saved
 
 Files = list[dict[str, Any]]
@@ -74,17 +74,17 @@ def _decoded(image: str) -> bytes | None:
 def _results(
     context: Context, spec: ModelSpec, ask: ImageRequest, request: gr.Request
 ) -> Generator[tuple[Files, dict[str, Any]]]:
-    done, step, steps = ImagesDone((), ()), 0, 0
+    done, pace, step = ImagesDone((), ()), Pace(), {"step": 0, "steps": 0}
     for event in follow(context, spec, ask, request):
         if isinstance(event, StepDone):
-            step, steps = event.step, event.total
+            step = {"step": event.step, "steps": event.total}
         if isinstance(event, ImagesDone):
             done = event
         if isinstance(event, Finished):
             files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
             yield files, _facts(done, event)
-        else:  # also while waiting: only at a yield can a caller who left be noticed
-            yield [], {"step": step, "steps": steps}
+        elif pace.due():  # also while waiting: only at a yield can a caller who left be noticed
+            yield [], dict(step)
 
 
 def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from models.choice import choose
 from models.errors import InvalidInput, NotFound
 from models.requests import ImageGridRequest
 from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
+from tabs.events import Pace, follow, line, python, result_line, told, waiting_line
 from tabs.parts import bind_stop, stop_button
 from tabs.text import both, t
 from tabs.text_to_image import drawing, grid, picking, show
@@ -22,7 +22,6 @@ from tabs.text_to_image.restore import Page
 
 TAB = "text_to_image"
 SETTINGS, SEEDS = "settings", "seeds"
-_EVERY = 0.2  # seconds between two updates of the bar
 
 
 class View(NamedTuple):
@@ -186,15 +185,14 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
         ask = ask.filled(spec)
     cells: dict[int, CellDone] = {}
     files: dict[int, str] = {}
-    end, shown = GridDone((), ask.rows, ask.columns), 0.0
+    end, pace = GridDone((), ask.rows, ask.columns), Pace(0.2)
     hidden = gr.update(visible=False)
     yield _frame(table=grid.table(spec, ask, cells, files), sheet=hidden, status="")
     began = time.perf_counter()
     for event in follow(context, spec, ask, request):
-        now = time.perf_counter()
-        if isinstance(event, StepDone) and now - shown >= _EVERY:
-            shown = now
-            yield _frame(bar=show.bar(event, now - began))
+        if isinstance(event, StepDone):
+            if pace.due():
+                yield _frame(bar=show.bar(event, time.perf_counter() - began))
         elif isinstance(event, CellDone):
             cells[event.index] = event
             files[event.index] = _saved(event.image, f"cell-{event.index + 1}.png")

@@ -23,6 +23,8 @@ from models.registry import find
 from models.sentiment.batch import score_rows
 from models.sentiment.loading import load
 from models.settings import Settings
+from tabs.context import Context
+from tabs.sentiment.file import _classify
 
 WORDS = {
     "genlab/sentiment-ko": "정말 재미있고 감동적인 영화였어요 배우들 연기는 좋은데 이야기가 너무 지루해요 최악의 시간",
@@ -101,15 +103,21 @@ def compare(cache: ModelCache, spec: ModelSpec) -> None:
     print(f"  against the best of the others: {middle['GenLab'] / best:.2f} times", flush=True)
 
 
-def memory(cache: ModelCache, spec: ModelSpec) -> None:
-    """Print what many more rows add to the memory of the process while they are scored."""
+def many(cache: ModelCache, spec: ModelSpec) -> None:
+    """Print the memory that many rows take while they are scored, and what the page adds in time."""
     texts, process, most = texts_of(WORDS[spec.id], MANY), psutil.Process(), 0
     with cache.lease(spec, Stop(), lambda _: None) as lease:
         list(score_rows(lease.engine, texts[:ROWS], Stop()))
-        before = process.memory_info().rss
+        before, began = process.memory_info().rss, time.perf_counter()
         for _ in score_rows(lease.engine, texts, Stop()):
             most = max(most, process.memory_info().rss)
+        seconds = time.perf_counter() - began
     print(f"{spec.id}: {MANY:,} rows more, {(most - before) / 2**20:.0f} MiB more memory")
+    given = (None, "\n".join(texts), False, None, None, spec.id)  # a table, no labels, the model
+    began = time.perf_counter()
+    for _ in _classify(Context(cache.settings, cache), given, None):  # type: ignore[arg-type]
+        pass
+    print(f"  through the page: {(time.perf_counter() - began) / seconds:.2f} times the time")
 
 
 def main() -> None:
@@ -117,7 +125,7 @@ def main() -> None:
     cache = ModelCache(Settings(device="cpu"))
     for model in WORDS:
         compare(cache, find(Task.SENTIMENT, model))
-    memory(cache, find(Task.SENTIMENT, "genlab/sentiment-ko"))
+    many(cache, find(Task.SENTIMENT, "genlab/sentiment-ko"))
 
 
 if __name__ == "__main__":
