@@ -24,10 +24,15 @@ class OneDnnLinear(nn.Linear):
         return torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
 
 
+def has_onednn() -> bool:
+    """Whether torch has oneDNN for this processor, and would not ask it by itself as on ARM."""
+    # macOS has a library of its own.
+    return torch.backends.mkldnn.is_available() and platform.machine() in {"x86_64", "AMD64"}
+
+
 def by_onednn(model: nn.Module) -> None:
     """Let oneDNN compute a model's linear layers, where torch has it for this processor."""
-    # On ARM torch asks oneDNN by itself; macOS has a library of its own.
-    if not torch.backends.mkldnn.is_available() or platform.machine() not in {"x86_64", "AMD64"}:
+    if not has_onednn():
         return
     for module in model.modules():
         if type(module) is nn.Linear:

@@ -1,9 +1,8 @@
 """A Stable Diffusion UNet asked many times with the same shapes, faster than as it was loaded.
 
-On a CPU a tiny UNet spends half its time outside of its arithmetic: it is traced once for each shape
-and frozen, which gives the same numbers to 1e-5; and the two halves of guidance run on two cores,
-since more threads within a product of this size only wait for each other. A large one is left as it
-is: there arithmetic is all. On CUDA see compiled.py.
+On a CPU a tiny UNet is made into a program for each shape (traced.py), and the two halves of guidance
+run on two cores, since more threads within a product of this size only wait for each other. A large one
+is left as it is: there arithmetic is all. On CUDA see compiled.py.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SMALL = 50_000_000  # parameters: v1-4 has 860 million
-_SHAPES = 4  # traced ones kept; each holds a copy of the weights in the order of its convolutions
-_WARM = 3  # calls until the trace's own optimizer has settled: afterwards the same bits every time
+_SHAPES = 4  # programs kept; each holds a copy of the weights in the order of its convolutions
 
 
 class FastUNet:
@@ -27,12 +25,16 @@ class FastUNet:
     """
 
     def __init__(self, unet: Any) -> None:
+        from models.text_to_image import traced
+
         self._unet = unet
-        self._traced: dict[tuple[int, ...], Any] = {}
+        self._programs: dict[tuple[int, ...], Any] = {}
         size = sum(weights.numel() for weights in unet.parameters())
-        self._traces = unet.device.type == "cpu" and size <= _SMALL
+        self._traces = size <= _SMALL and traced.fits(unet)
         self._second = self._traces and cores() > 1
         self._helper: ThreadPoolExecutor | None = None
+        self._text: Tensor | None = None
+        self._given: tuple[Tensor, ...] = ()
 
     def prepare(self, *shapes: tuple[int, int, int, int, int]) -> None:
         """Trace these shapes now: (batch, channels, height, width, tokens)."""
@@ -50,7 +52,7 @@ class FastUNet:
         Args:
             latents: (batch, channels, height, width), scaled as the scheduler wants.
             timestep: one number.
-            text: (batch, tokens, features).
+            text: (batch, tokens, features); the same tensor at every step of a drawing.
         """
         import torch
 
@@ -58,48 +60,39 @@ class FastUNet:
             return self._unet(latents, timestep, encoder_hidden_states=text, return_dict=False)[0]
         latents = latents.contiguous(memory_format=torch.channels_last)
         timestep = timestep.to(torch.float32)  # some schedulers count in whole numbers: one trace
+        given = self._read(text)
         if len(latents) != 2 or not self._second:
-            return self._trace(latents, timestep, text)(latents, timestep, text)
-        one, two = ((latents[i : i + 1], timestep, text[i : i + 1]) for i in range(2))
-        trace = self._trace(*one)
+            return self._program(latents, timestep, given)(latents, timestep, *given)
+        one, two = (
+            (latents[i : i + 1], timestep, *(part[i : i + 1] for part in given)) for i in range(2)
+        )
+        program = self._program(one[0], timestep, one[2:])
         if self._helper is None:
             self._helper = ThreadPoolExecutor(1, "half", torch.set_num_threads, (1,))
-        first = self._helper.submit(_without_gradients, trace, *one)
-        second = trace(*two)
+        first = self._helper.submit(_without_gradients, program, *one)
+        second = program(*two)
         return torch.cat([first.result(), second])
 
-    def _trace(self, *inputs: "Tensor") -> Any:
-        shape = (*inputs[0].shape, inputs[2].shape[1])
-        if shape not in self._traced:
-            if len(self._traced) >= _SHAPES:
-                self._traced.pop(next(iter(self._traced)))
-            self._traced[shape] = _frozen(self._unet, *inputs)
-        return self._traced[shape]
+    def _read(self, text: "Tensor") -> "tuple[Tensor, ...]":
+        from models.text_to_image import traced
+
+        if text is not self._text:
+            self._text, self._given = text, traced.keys_and_values(self._unet, text)
+        return self._given
+
+    def _program(self, latents: "Tensor", timestep: "Tensor", given: "tuple[Tensor, ...]") -> Any:
+        from models.text_to_image import traced
+
+        shape = (*latents.shape, given[0].shape[2])
+        if shape not in self._programs:
+            if len(self._programs) >= _SHAPES:
+                self._programs.pop(next(iter(self._programs)))
+            self._programs[shape] = traced.traced(self._unet, latents, timestep, given)
+        return self._programs[shape]
 
 
-def _without_gradients(trace: Any, *inputs: "Tensor") -> "Tensor":
+def _without_gradients(program: Any, *inputs: "Tensor") -> "Tensor":
     import torch
 
     with torch.inference_mode():  # a thread's own setting
-        return trace(*inputs)
-
-
-def _frozen(unet: Any, *example: "Tensor") -> Any:
-    import warnings
-
-    import torch
-
-    class Plain(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.unet = unet
-
-        def forward(self, latents: "Tensor", timestep: "Tensor", text: "Tensor") -> "Tensor":
-            return self.unet(latents, timestep, encoder_hidden_states=text, return_dict=False)[0]
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes that are constants here: they are
-        traced = torch.jit.freeze(torch.jit.trace(Plain().eval(), example, check_trace=False))
-        for _ in range(_WARM):
-            traced(*example)
-    return traced
+        return program(*inputs)

@@ -8,6 +8,7 @@ it anywhere, which says nothing about speed.
 
 import argparse
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -66,11 +67,17 @@ def timed(work: Way, device: str) -> tuple[float, float]:
 
 
 def in_turns(ways: dict[str, Way], device: str, runs: int) -> dict[str, list[tuple[float, float]]]:
-    """Each way so many times, one after another; a turn before warms up."""
+    """Each way so many times, one after another; a turn before warms up.
+
+    In an order that changes: what ran before leaves caches and spinning threads behind.
+    """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    order, chance = list(ways), random.Random(1)
     for turn in range(runs + 1):
-        for name, way in ways.items():
-            one = timed(way, device)
+        chance.shuffle(order)
+        for name in order:
+            torch.set_num_threads(1)  # each way asks for its own
+            one = timed(ways[name], device)
             if turn:
                 taken[name].append(one)
     return taken
