@@ -27,7 +27,7 @@ EXAMPLES = (
     (ENGLISH, "odd", "guitar piano violin table"),
     (ENGLISH, "map", "mother father sister brother january june august guitar piano violin"),
     (KOREAN, "nearest", "음악"),
-    (KOREAN, "analogy", "아들 - 남자 + 여자"),
+    (KOREAN, "analogy", "아버지 - 남자 + 여자"),
     (KOREAN, "odd", "엄마 아빠 동생 노래"),
     (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 영상 여름 겨울 봄"),
 )
