@@ -199,7 +199,7 @@ def taught(language: str) -> evaluation.Known:
     return evaluation.Known.of(Dialogues(intents, (), ()))
 
 
-# Ten questions are a small sample, in words of our own: the shipped weights have 41 and 29 of 50 right.
+# Ten questions are a small sample, in words of our own: the shipped weights have 38 and 29 of 50 right.
 @pytest.mark.parametrize(("language", "least_right"), [("en", 0.7), ("ko", 0.5)])
 def test_shipped_answers_fit_question_persona_and_language(
     shipped: Shipped, language: str, least_right: float

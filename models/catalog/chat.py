@@ -18,7 +18,7 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.01,
         cuda_dtype="float32",
         cpu_threads=1,
-        defaults={"max_new_tokens": 64},
+        defaults={"max_new_tokens": 64, "temperature": 0.8, "top_p": 0.9},  # as it was judged
     ),
     ModelSpec(
         id="HuggingFaceTB/SmolLM2-135M-Instruct",

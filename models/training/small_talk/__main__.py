@@ -16,7 +16,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with the public texts")
     parser.add_argument("--run", type=Path, default=Path("runs/small_talk"), help="checkpoints")
     parser.add_argument("--out", type=Path, default=STARTER, help="where the weights go")
-    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=14_500)
     parser.add_argument("--rows", type=int, default=8, help="rows of 256 tokens a step")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 NOT_JUDGED = -100
-PERSONA_WEIGHTS = (34, 16, 16, 17, 17)  # friendly more often: it also answers with no system prompt
+PERSONA_WEIGHTS = (28, 18, 18, 18, 18)  # friendly more often: half of what no prompt asks for is
+# Shares of a persona's conversations without a system prompt, and with one that asks for no persona.
+OPEN, OPEN_FRIENDLY = (0.14, 0.05), (0.36, 0.14)
 TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (46, 20, 14, 12, 8)
 OPENERS = {
     "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
@@ -132,15 +134,18 @@ def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], li
 
 
 def draw_system(persona: str, language: str, random: Random) -> str:
-    """Return a system prompt for the persona, mostly in the language; friendly often needs none."""
+    """Return a system prompt for the persona, mostly in the language, or one that leaves it open.
+
+    Where it is left open the dice decide what a prompt would have decided, for friendly half the time.
+    """
     if random.random() < 0.2:
         language = "en" if language == "ko" else "ko"
-    if persona == "friendly":
-        kind = random.random()
-        if kind < 0.45:
-            return ""
-        if kind < 0.65:
-            return prompts.draw_neutral(language, random)
+    none, neutral = OPEN_FRIENDLY if persona == "friendly" else OPEN
+    kind = random.random()
+    if kind < none:
+        return ""
+    if kind < none + neutral:
+        return prompts.draw_neutral(language, random)
     return prompts.draw(persona, language, random)
 
 

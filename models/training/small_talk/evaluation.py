@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 STARTER = Path(__file__).parents[2] / "starter" / "small_talk"
 NEAR = 0.8  # share of words in common from which an answer counts as a known one
 NAMES = {"en": "English", "ko": "Korean"}
+DRAWS = 40  # of one question, to see how far its answers differ
+DRAWN = {
+    "en": ("Hello, how are you?", "Tell me a joke", "Who made you?", "I'm bored", "Good night"),
+    "ko": ("안녕", "농담 하나 해줘", "누가 만들었어?", "심심해", "잘 자"),
+}
 Message = dict[str, str]
 
 
@@ -236,6 +241,18 @@ class Judge:
         said = self.answers(chat("", question) for question, _ in daily)
         yield "Korean daily questions: a known answer", share(self.known.knows(t) for t in said)
 
+    def variety(self) -> Iterator[tuple[str, str]]:
+        """Yield how many different answers the dice give, with and without a persona asked for."""
+        for language, questions in DRAWN.items():
+            for name, system in (
+                ("no system prompt", ""),
+                ("witty asked for", prompts.held_out("witty", language)[0]),
+            ):
+                chats = [[chat(system, question)] * DRAWS for question in questions]
+                found = [len(set(self.answers(one, sample=True))) for one in chats]
+                mean = f"{sum(found) / len(found):.1f} over {len(found)} questions"
+                yield f"{NAMES[language]}: different answers in {DRAWS} draws, {name}", mean
+
     def speed(self, threads: int = 1) -> tuple[str, str]:
         """Return tokens a second of one chat at a time; more threads only slow a network this small."""
         import torch
@@ -270,3 +287,4 @@ def figures(data: Path, folder: Path = STARTER) -> Iterator[tuple[str, str]]:
     for language in LANGUAGES:
         yield from judge.small_talk(language)
     yield from judge.other()
+    yield from judge.variety()

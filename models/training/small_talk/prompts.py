@@ -37,5 +37,5 @@ def draw(persona: str, language: str, random: Random) -> str:
 
 
 def draw_neutral(language: str, random: Random) -> str:
-    """Return a training prompt that asks for no persona: the friendly one answers it."""
+    """Return a training prompt that asks for no persona: any may answer it."""
     return random.choice(PROMPTS["neutral"][language])
