@@ -80,7 +80,7 @@ def test_steps_are_counted_over_all_pictures_with_previews_of_the_picture_so_far
     done, events = draw(cache, num_images=2)
     steps = [e for e in events if isinstance(e, StepDone)]
     assert [(e.step, e.total) for e in steps] == [(k, 6) for k in range(1, 7)]
-    preview = opened(next(e.preview for e in steps if e.preview))
+    preview = opened(next(e.preview.jpeg for e in steps if e.preview))
     assert (preview.format, preview.size) == ("JPEG", (32, 32))
     assert [len(e.images) for e in events if isinstance(e, ImagesDone)] == [1, 2]
     assert opened(done.images[0]).size == (64, 64)
@@ -91,9 +91,9 @@ def test_stages_from_noise_to_picture_are_told_however_fast_it_is(cache):
     staged = [e for e in events if isinstance(e, StepDone) and e.noisy]
     assert [e.step for e in staged] == [1, 4, 7, 11, 14, 17, 20]
     assert all(e.preview for e in staged)
-    first, last = opened(staged[0].noisy), opened(staged[-1].noisy)
+    first, last = opened(staged[0].noisy.jpeg), opened(staged[-1].noisy.jpeg)
     assert first.size == last.size == (32, 32)
-    assert first.tobytes() != opened(staged[0].preview).tobytes()
+    assert first.tobytes() != opened(staged[0].preview.jpeg).tobytes()
 
 
 def test_stop_ends_within_one_step(tiny_starters):

@@ -121,7 +121,7 @@ def test_the_last_preview_is_what_the_decoder_gets(engine, monkeypatch, schedule
     monkeypatch.setattr(preview, "_EVERY", 0)
     shown = []
     monkeypatch.setattr(
-        preview.Preview, "jpeg", lambda self, latents: shown.append(latents.clone()) or b""
+        preview.Preview, "sketch", lambda self, latents: shown.append(latents.clone())
     )
     decoded = []
     loop = engine._drawing._loop

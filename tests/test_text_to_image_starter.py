@@ -36,7 +36,7 @@ def test_the_preview_comes_to_look_like_the_picture(monkeypatch):
     cache.close()
     png = next(e for e in events if isinstance(e, ImagesDone)).images[0]
     picture = Image.open(io.BytesIO(png)).resize((16, 16), Image.Resampling.BOX)
-    frames = [Image.open(io.BytesIO(e.preview)) for e in events if isinstance(e, StepDone)]
+    frames = [Image.open(io.BytesIO(e.preview.jpeg)) for e in events if isinstance(e, StepDone)]
     assert frames[0].size == (16, 16)
 
     def likeness(frame):
@@ -58,7 +58,7 @@ def test_the_preview_has_the_colours_of_the_picture(prompt):
     events = list(run(cache, SCENES, ask))
     cache.close()
     png = next(e for e in events if isinstance(e, ImagesDone)).images[0]
-    last = [e for e in events if isinstance(e, StepDone)][-1].preview
+    last = [e for e in events if isinstance(e, StepDone)][-1].preview.jpeg
     seen, drawn = (np.mean(Image.open(io.BytesIO(file)), axis=(0, 1)) for file in (last, png))
     cast = (seen - drawn) / 255
     assert abs(cast[2] - cast[1]) < 0.12  # no more blue in it than green

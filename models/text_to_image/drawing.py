@@ -12,6 +12,7 @@ from models.base import ModelSpec
 from models.errors import InvalidInput, ModelError
 from models.requests import ImageRequest
 from models.text_to_image.compiled import CompiledUNet
+from models.text_to_image.events import Sketch
 from models.text_to_image.loop import Loop
 from models.text_to_image.picture import fitted
 from models.text_to_image.png import encode, parameters, sampler
@@ -104,11 +105,11 @@ class Drawing:
 
     def _shown(
         self, index: int, count: int, foreseen: "Callable[[], Any]", latents: Any
-    ) -> tuple[bytes | None, bytes | None]:
+    ) -> tuple[Sketch | None, Sketch | None]:
         preview, stage = self._preview, index in stages(count)
         if preview is None or not (stage or preview.due()):
             return None, None
-        return preview.jpeg(foreseen()), preview.jpeg(noisy(latents)) if stage else None
+        return preview.sketch(foreseen()), preview.sketch(noisy(latents)) if stage else None
 
     def _piped(self, asked: ImageRequest, step: OnStep) -> tuple[Any, bool]:
         import torch

@@ -1,6 +1,24 @@
 """What happens while pictures are drawn. Plain dataclasses; models/base.py joins them to Event."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+
+
+class Sketch:
+    """What the pictures look like so far. It is painted when it is looked at, since most never are.
+
+    Args:
+        paint: makes the JPEG file.
+    """
+
+    def __init__(self, paint: Callable[[], bytes]) -> None:
+        self._paint = paint
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """A small JPEG file."""
+        return self._paint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,18 +27,18 @@ class StepDone:
 
     Attributes:
         step, total: passes over the whole request, of all its pictures or cells together.
-        preview: a small JPEG of the pictures now being drawn, as far as the model foresees them:
-            side by side if they are several.
+        preview: the pictures now being drawn, as far as the model foresees them: side by side if
+            they are several.
         noisy: the same with its noise, at a few stages only.
         first, at_once: which pictures (or cells) these are: `at_once` of them from index `first`.
     """
 
     step: int
     total: int
-    preview: bytes | None = None
+    preview: Sketch | None = None
     first: int = 0
     at_once: int = 1
-    noisy: bytes | None = None
+    noisy: Sketch | None = None
 
 
 @dataclass(frozen=True, slots=True)

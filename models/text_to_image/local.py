@@ -12,6 +12,7 @@ from models.errors import InvalidInput, OutOfMemory, Stopped, as_model_error
 from models.requests import ImageGridRequest, ImageRequest
 from models.settings import Settings
 from models.text_to_image.drawing import Drawing, passes
+from models.text_to_image.events import Sketch
 from models.text_to_image.loading import load_pipeline, native_size
 from models.text_to_image.preview import Preview
 from models.text_to_image.schedulers import made
@@ -145,7 +146,7 @@ class DiffusersTextToImage:
         """One batch; None if there was not enough memory, which is free again by then."""
         import torch
 
-        def step(number: int, preview: bytes | None, noisy: bytes | None) -> None:
+        def step(number: int, preview: Sketch | None, noisy: Sketch | None) -> None:
             if stop.is_set():
                 raise Stopped
             told(number, preview, noisy)

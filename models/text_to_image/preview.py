@@ -10,6 +10,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from models.text_to_image.events import Sketch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -64,12 +66,18 @@ class Preview:
         """Whether it is time for another one."""
         return time.perf_counter() - self._drawn >= _EVERY
 
-    def jpeg(self, latents: "Tensor") -> bytes:
-        """A JPEG, one pixel a latent, of latents (pictures, channels, height, width) in a square."""
-        from PIL import Image
+    def sketch(self, latents: "Tensor") -> Sketch:
+        """Of latents (pictures, channels, height, width) as they are now: one pixel a latent, in a square."""
+        import torch
 
         self._drawn = time.perf_counter()
-        pixels = latents.float().cpu().permute(0, 2, 3, 1)
+        kept = latents.to("cpu", torch.float32, copy=True)
+        return Sketch(lambda: self._jpeg(kept))
+
+    def _jpeg(self, latents: "Tensor") -> bytes:
+        from PIL import Image
+
+        pixels = latents.permute(0, 2, 3, 1)
         colours = (pixels @ self._matrix[:-1] + self._matrix[-1]).nan_to_num().clamp(0, 1)
         frames = (colours * 255).round().byte().numpy()
         count, height, width, _ = frames.shape

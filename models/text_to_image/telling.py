@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from models.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
+from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.thread import Emit
 
 # The pass's number from 1; if one was due, a preview; at a stage, one with its noise.
-OnStep = Callable[[int, bytes | None, bytes | None], None]
+OnStep = Callable[[int, Sketch | None, Sketch | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Telling:
         before = sum(self._passes[index] for index in self._drawn)
         total = sum(self._passes)
 
-        def step(number: int, preview: bytes | None, noisy: bytes | None) -> None:
+        def step(number: int, preview: Sketch | None, noisy: Sketch | None) -> None:
             done = min(before + number * len(indexes), total)
             self._emit(StepDone(done, total, preview, indexes[0], len(indexes), noisy))
 

@@ -12,6 +12,7 @@ from gradio.utils import get_upload_folder
 from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
 from models.choice import choose
 from models.requests import ImageRequest
+from models.text_to_image.events import Sketch
 from tabs.context import Context
 from tabs.events import Pace, follow, python, result_line, told, waiting_line
 from tabs.text import t
@@ -122,7 +123,7 @@ def _events(
     context: Context, request: gr.Request, spec: ModelSpec, ask: ImageRequest
 ) -> Generator[tuple[Any, ...]]:
     done = ImagesDone((), ())
-    preview: bytes | None = None
+    preview: Sketch | None = None
     seen: list[StepDone] = []  # the stages of the first picture
     pace, began = Pace(), time.perf_counter()
     for event in follow(context, spec, ask, request):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from models.base import GridDone, ImagesDone, StepDone
+from models.text_to_image.events import Sketch
 from tabs.events import line
 from tabs.text import both
 
@@ -17,18 +18,18 @@ def empty() -> str:
     return f"<p>{both(f'{TAB}.empty')}</p>"
 
 
-def forming(preview: bytes | None, step: StepDone | None, count: int, seconds: float) -> str:
+def forming(preview: Sketch | None, step: StepDone | None, count: int, seconds: float) -> str:
     """The newest preview over a bar with step, picture and the time that is left.
 
     Args:
-        preview: the newest JPEG.
+        preview: the newest.
         step: the newest step; None before the first.
         count: how many pictures are asked for.
         seconds: since the first step began.
     """
     picture = '<div class="forming-picture"></div>'
     if preview:
-        data = base64.b64encode(preview).decode()
+        data = base64.b64encode(preview.jpeg).decode()
         picture = f'<img class="forming-picture" alt="" src="data:image/jpeg;base64,{data}">'
     if step is None:
         return picture

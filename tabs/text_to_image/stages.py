@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 
 from models.base import StepDone
+from models.text_to_image.events import Sketch
 from tabs.text import both
 
 TAB = "text_to_image"
@@ -39,5 +40,6 @@ def _stage(one: StepDone) -> str:
     )
 
 
-def _url(jpeg: bytes | None) -> str:
-    return f"url(data:image/jpeg;base64,{base64.b64encode(jpeg or b'').decode()})"
+def _url(sketch: Sketch | None) -> str:
+    jpeg = sketch.jpeg if sketch else b""
+    return f"url(data:image/jpeg;base64,{base64.b64encode(jpeg).decode()})"

@@ -12,49 +12,22 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
-import psutil
 import torch
 
 from models import hub, sources
-from models.base import ModelSpec, Stop, Task, WarmingUp
-from models.cache import ModelCache
-from models.jobs import run
+from models.base import Task
 from models.registry import find
 from models.requests import ImageRequest
-from models.settings import Settings
+from tests.bench.drawing import PROMPT, GenLab, Subject, Way, memory, plain_pipeline, plainly
 from tests.gpu import architecture
 
-THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
-PROMPT = "a red circle on a blue background"
 PLAIN = "plain diffusers"
-Way = Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is drawn, where, and how many operations a picture takes (0: not counted)."""
-
-    folder: Path
-    spec: ModelSpec
-    device: str
-    work: float = 0.0
-
-
-def plain_pipeline(subject: Subject) -> Any:
-    """Plain diffusers, default settings: float16 on a GPU, float32 and all of torch's threads on a CPU."""
-    from diffusers import StableDiffusionPipeline
-
-    half = {"dtype": torch.float16, "variant": "fp16"} if subject.device == "cuda" else {}
-    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, local_files_only=True, **half)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe.to(subject.device)
 
 
 def timed(work: Way, device: str) -> tuple[float, float]:
@@ -83,47 +56,6 @@ def in_turns(ways: dict[str, Way], device: str, runs: int) -> dict[str, list[tup
     return taken
 
 
-class GenLab:
-    """GenLab's engine in a cache of its own: by the page's way, and without what is around it."""
-
-    def __init__(self, subject: Subject, first: ImageRequest, mode: str = "off") -> None:
-        self.subject = subject
-        self.cache = ModelCache(Settings(GENLAB_DEVICE=subject.device, GENLAB_COMPILE=mode))
-        with self.cache.lease(subject.spec, Stop(), lambda _: None) as lease:
-            self.drawing, self.threads = lease.engine._drawing, lease.placement.threads
-        began = time.perf_counter()
-        warms = any(isinstance(event, WarmingUp) for event in self.draw(first))
-        print(
-            f"GENLAB_COMPILE={mode}: load {lease.load_seconds:.1f} s, first picture after it "
-            f"{time.perf_counter() - began:.1f} s{', compiling' * warms}; {memory(subject)}"
-        )
-
-    def draw(self, ask: ImageRequest) -> list[Any]:
-        """As the page does: cache, thread, events, previews."""
-        return list(run(self.cache, self.subject.spec, ask))
-
-    def bare(self, ask: ImageRequest, previews: bool = True) -> None:
-        """The engine's loop alone, in this thread."""
-        torch.set_num_threads(self.threads or torch.get_num_threads())
-        shown = self.drawing._preview if previews else None
-        with patch.object(self.drawing, "_preview", shown), torch.inference_mode():
-            singles = ask.singles()
-            for batch in self.drawing.batches(singles):
-                self.drawing.draw([singles[k] for k in batch], lambda *_: None)
-
-
-def plainly(pipe: Any, ask: ImageRequest) -> Way:
-    """The pipeline's own call."""
-    call = {"guidance_scale": ask.guidance_scale, "num_inference_steps": ask.num_inference_steps}
-    call |= {"width": ask.width, "height": ask.height, "num_images_per_prompt": ask.num_images}
-
-    def draw() -> None:
-        torch.set_num_threads(THREADS)
-        pipe(PROMPT, generator=torch.Generator("cpu").manual_seed(ask.seed), **call)
-
-    return draw
-
-
 def measure(
     subject: Subject, asks: Sequence[ImageRequest], runs: int, modes: Sequence[str], rate: float = 0
 ) -> GenLab:
@@ -146,13 +78,6 @@ def measure(
     for one in compiled.values():
         one.cache.close()
     return ours
-
-
-def memory(subject: Subject) -> str:
-    """The most that was taken so far, on a GPU; else what the process holds."""
-    if subject.device == "cuda":
-        return f"peak memory {torch.cuda.max_memory_allocated() / 1e9:.2f} GB"
-    return f"process memory {psutil.Process().memory_info().rss / 1e9:.2f} GB"
 
 
 def report(
@@ -199,7 +124,23 @@ def starter(runs: int) -> None:
     spec = find(Task.TEXT_TO_IMAGE, "genlab/scenes")
     ask = ImageRequest.of(prompt=PROMPT, seed=1).filled(spec)
     print(f"starter, {ask.width} px, {ask.num_inference_steps} steps")
-    measure(Subject(sources.STARTERS / "scenes", spec, "cpu"), [ask], runs, ()).cache.close()
+    ours = measure(Subject(sources.STARTERS / "scenes", spec, "cpu"), [ask], runs, ())
+    around(ours, ask, 4 * runs)
+    ours.cache.close()
+
+
+def around(ours: GenLab, ask: ImageRequest, runs: int) -> None:
+    """Print what previews, and then loader and events, add to a drawing, without others beside it."""
+    ways: dict[str, Way] = {
+        "without previews": partial(ours.bare, ask, previews=False),
+        "with previews": partial(ours.bare, ask),
+        "with loader and events too": partial(ours.draw, ask),
+    }
+    taken = in_turns(ways, ours.subject.device, runs)
+    alone = taken.pop("without previews")
+    for name, times in taken.items():
+        more = statistics.median(t[0] / a[0] for t, a in zip(times, alone, strict=True)) - 1
+        print(f"{name}: {more:.1%} more time than without previews (n={runs})", flush=True)
 
 
 def classic(options: argparse.Namespace) -> None:

@@ -1,0 +1,115 @@
+"""The ways of drawing that the image bench compares: plain diffusers, and GenLab with and without what is around it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+import torch
+
+from models.base import ModelSpec, StepDone, Stop, WarmingUp
+from models.cache import ModelCache
+from models.jobs import run
+from models.requests import ImageRequest
+from models.settings import Settings
+from models.text_to_image.events import Sketch
+
+THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
+PROMPT = "a red circle on a blue background"
+Way = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is drawn, where, and how many operations a picture takes (0: not counted)."""
+
+    folder: Path
+    spec: ModelSpec
+    device: str
+    work: float = 0.0
+
+
+def plain_pipeline(subject: Subject) -> Any:
+    """Plain diffusers, default settings: float16 on a GPU, float32 and all of torch's threads on a CPU."""
+    from diffusers import StableDiffusionPipeline
+
+    half = {"dtype": torch.float16, "variant": "fp16"} if subject.device == "cuda" else {}
+    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, local_files_only=True, **half)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(subject.device)
+
+
+class Page:
+    """Looks at previews as the page does: each tenth of a second, and at all stages in the end."""
+
+    def __init__(self) -> None:
+        self._looked, self._stages = 0.0, list[Sketch]()
+
+    def see(self, _: int, preview: Sketch | None, noisy: Sketch | None) -> None:
+        """A step is done."""
+        if preview and time.perf_counter() - self._looked >= 0.1:
+            self._looked = time.perf_counter()
+            _ = preview.jpeg
+        self._stages += [one for one in (preview, noisy) if one and noisy]
+
+    def end(self) -> None:
+        """The drawing is."""
+        _ = [one.jpeg for one in self._stages]
+
+
+class GenLab:
+    """GenLab's engine in a cache of its own: by the page's way, and without what is around it."""
+
+    def __init__(self, subject: Subject, first: ImageRequest, mode: str = "off") -> None:
+        self.subject = subject
+        self.cache = ModelCache(Settings(GENLAB_DEVICE=subject.device, GENLAB_COMPILE=mode))
+        with self.cache.lease(subject.spec, Stop(), lambda _: None) as lease:
+            self.drawing, self.threads = lease.engine._drawing, lease.placement.threads
+        began = time.perf_counter()
+        warms = any(isinstance(event, WarmingUp) for event in self.draw(first))
+        print(
+            f"GENLAB_COMPILE={mode}: load {lease.load_seconds:.1f} s, first picture after it "
+            f"{time.perf_counter() - began:.1f} s{', compiling' * warms}; {memory(subject)}"
+        )
+
+    def draw(self, ask: ImageRequest) -> list[Any]:
+        """As the page does: cache, thread, events, previews."""
+        page, events = Page(), list[Any]()
+        for event in run(self.cache, self.subject.spec, ask):
+            events.append(event)
+            if isinstance(event, StepDone):
+                page.see(event.step, event.preview, event.noisy)
+        page.end()
+        return events
+
+    def bare(self, ask: ImageRequest, previews: bool = True) -> None:
+        """The engine's loop alone, in this thread."""
+        torch.set_num_threads(self.threads or THREADS)
+        shown, page = self.drawing._preview if previews else None, Page()
+        with patch.object(self.drawing, "_preview", shown), torch.inference_mode():
+            singles = ask.singles()
+            for batch in self.drawing.batches(singles):
+                self.drawing.draw([singles[k] for k in batch], page.see)
+            page.end()
+
+
+def plainly(pipe: Any, ask: ImageRequest) -> Way:
+    """The pipeline's own call."""
+    call = {"guidance_scale": ask.guidance_scale, "num_inference_steps": ask.num_inference_steps}
+    call |= {"width": ask.width, "height": ask.height, "num_images_per_prompt": ask.num_images}
+
+    def draw() -> None:
+        torch.set_num_threads(THREADS)
+        pipe(PROMPT, generator=torch.Generator("cpu").manual_seed(ask.seed), **call)
+
+    return draw
+
+
+def memory(subject: Subject) -> str:
+    """The most that was taken so far, on a GPU; else what the process holds."""
+    if subject.device == "cuda":
+        return f"peak memory {torch.cuda.max_memory_allocated() / 1e9:.2f} GB"
+    return f"process memory {psutil.Process().memory_info().rss / 1e9:.2f} GB"
