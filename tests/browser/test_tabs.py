@@ -99,6 +99,8 @@ def test_stop_ends_a_drawing_keeps_what_there_is_and_the_next_one_works(open_pag
     page = open_page("ko-KR")
     open_tab(page, "text_to_image")
     page.fill("#text_to_image-prompt textarea", "파란 배경에 큰 빨간 원")
+    page.locator("#text_to_image-advanced button").first.click()
+    page.locator("#text_to_image-num_images input[type=number]").fill("4")  # longer than a click
     page.locator("#text_to_image-num_inference_steps input[type=number]").fill("100")
     page.locator("#text_to_image-num_inference_steps input[type=number]").press("Tab")
     page.click("#text_to_image-start")
