@@ -67,6 +67,6 @@ def test_a_model_that_cannot_be_used_has_its_problem_in_its_row(tmp_path, monkey
     engine = "models.sentiment:TransformersSentiment"
     spec = ModelSpec("scores", Task.SENTIMENT, engine, "starter:scores", "scores")
     cache = ModelCache(Settings(device="cpu", idle_minutes=0))
-    sets = {"SST-2": lambda spec: hub_evaluation.accuracy(cache, spec, [("fine", 1.0)])}
-    assert next(hub_evaluation.rows([spec], sets)).startswith("| scores | refused_regression |")
+    figures = [lambda: hub_evaluation.accuracy(cache, spec, [("fine", 1.0)])]
+    assert hub_evaluation.row(spec, figures).startswith("| scores | refused_regression |")
     cache.close()

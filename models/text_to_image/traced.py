@@ -1,6 +1,6 @@
 """A small UNet as one program for one shape, made of the parts that a core computes fastest.
 
-It gives the UNet's numbers to 1e-5. What it does differently: the text's keys and values, which are the
+It gives the UNet's numbers but for their rounding. What it does differently: the text's keys and values, which are the
 same at every step, come from outside, computed once; and oneDNN computes the larger convolutions, its
 weights packed before: for a single picture torch itself asks it only above 20,480 numbers, and takes
 twice as long by unfolding (_slow_conv2d).

@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,44 +68,52 @@ def installed(task: Task) -> list[ModelSpec]:
     return [s for s in models_of(task) if not s.hosted and s.source != "none:" and is_here(s)]
 
 
-def rows(
-    specs: Sequence[ModelSpec], sets: dict[str, Callable[[ModelSpec], float]]
+def table(
+    what: str,
+    task: Task,
+    measure: Callable[[ModelCache, ModelSpec, Any], float],
+    cache: ModelCache,
+    sets: dict[str, Sequence[Any]],
 ) -> Iterator[str]:
-    """A line of the table for each model, with the seconds that it took."""
-    for spec in specs:
-        cells: list[str] = []
-        began = time.monotonic()
-        for figure in sets.values():
-            try:
-                cells.append(f"{figure(spec):.1f}".replace("nan", "–"))
-            except ModelError as problem:
-                cells.append(problem.code)
-        yield f"| {spec.id} | {' | '.join(cells)} | {time.monotonic() - began:.0f} |"
+    """The lines of a table: a model each, what it scores on each set, the seconds that it took.
+
+    Args:
+        what: the models are.
+        task: whose installed models are measured.
+        measure: gives the figure of a model on a set.
+        cache: to use the models with.
+        sets: their rows, by name.
+    """
+    heads = [f"{name} (n={len(rows)})" for name, rows in sets.items()]
+    yield f"| {what} | {' | '.join(heads)} | seconds |"
+    yield f"|---|{'---|' * len(heads)}---|"
+    for spec in installed(task):
+        yield row(spec, [partial(measure, cache, spec, rows) for rows in sets.values()])
+
+
+def row(spec: ModelSpec, figures: Sequence[Callable[[], float]]) -> str:
+    """A model's line; where it cannot be used, its problem's code."""
+    cells: list[str] = []
+    began = time.monotonic()
+    for figure in figures:
+        try:
+            cells.append(f"{figure():.1f}".replace("nan", "–"))
+        except ModelError as problem:
+            cells.append(problem.code)
+    return f"| {spec.id} | {' | '.join(cells)} | {time.monotonic() - began:.0f} |"
 
 
 def encoders(cache: ModelCache, data: Path, few: slice) -> Iterator[str]:
     """The lines of the encoders' table."""
-    stsb = sts_pairs(require(data, "stsb_dev"))[few]
-    korsts = sts_pairs(require(data, "korsts_dev"))[few]
-    yield f"| encoder | STS-B dev (n={len(stsb)}) | KorSTS dev (n={len(korsts)}) | seconds |"
-    yield "|---|---|---|---|"
-    sets: dict[str, Callable[[ModelSpec], float]] = {
-        "STS-B": lambda spec: spearman(cache, spec, stsb),
-        "KorSTS": lambda spec: spearman(cache, spec, korsts),
-    }
-    yield from rows(installed(Task.SENTENCE_SIMILARITY), sets)
+    names = {"STS-B dev": "stsb_dev", "KorSTS dev": "korsts_dev"}
+    sets = {name: sts_pairs(require(data, file))[few] for name, file in names.items()}
+    return table("encoder", Task.SENTENCE_SIMILARITY, spearman, cache, sets)
 
 
 def classifiers(cache: ModelCache, data: Path, few: slice) -> Iterator[str]:
     """The lines of the classifiers' table."""
-    sst2, films = sst2_dev(data)[few], nsmc(data, "dev")[few]
-    yield f"| classifier | SST-2 dev (n={len(sst2)}) | NSMC dev (n={len(films)}) | seconds |"
-    yield "|---|---|---|---|"
-    sets: dict[str, Callable[[ModelSpec], float]] = {
-        "SST-2": lambda spec: accuracy(cache, spec, sst2),
-        "NSMC": lambda spec: accuracy(cache, spec, films),
-    }
-    yield from rows(installed(Task.SENTIMENT), sets)
+    sets = {"SST-2 dev": sst2_dev(data)[few], "NSMC dev": nsmc(data, "dev")[few]}
+    return table("classifier", Task.SENTIMENT, accuracy, cache, sets)
 
 
 TABLES = {"encoders": encoders, "classifiers": classifiers}
