@@ -4,7 +4,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from models.cache import ModelCache
+from models.runtime.cache import ModelCache
 
 
 def routes(cache: ModelCache) -> list[BaseRoute]:

@@ -10,12 +10,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import api
-from models.cache import ModelCache
+from models.runtime.cache import ModelCache
 from models.settings import Settings, SettingsError, parse_credentials
-from tabs import TABS, cancelling, header, models_panel
-from tabs.context import Context
-from tabs.text import I18N, t
-from tabs.theme import CSS, HEAD, THEME
+from tabs import TABS
+from tabs.shared import gradio_patches as cancelling
+from tabs.shared import header, models_panel
+from tabs.shared.context import Context
+from tabs.shared.strings import I18N, t
+from tabs.shared.theme import CSS, HEAD, THEME
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

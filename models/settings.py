@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from models.chat import prices
+from models.servers import prices
 
 OPENAI = "https://api.openai.com/v1"
 ROOT = Path(__file__).resolve().parent.parent

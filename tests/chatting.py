@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from models import sources
-from models.base import ModelSpec, Task
-from models.cache import ModelCache
+from models.contract import ModelSpec
+from models.runtime.cache import ModelCache
 from models.settings import Settings
+from models.weights import sources
 
 
 def spec(name: str = "llama") -> ModelSpec:
     """A chat model in a folder of that name among the starters."""
     return ModelSpec(
         id=f"test/{name}",
-        task=Task.CHAT,
-        engine="models.chat:TransformersChat",
+        task="chat",
+        engine="models.chat.transformers_engine:TransformersChat",
         source=f"starter:{name}",
         label=name,
         cpu_threads=1,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from models.cache import ModelCache
+    from models.runtime.cache import ModelCache
 
 KEPT = {"GENLAB_REQUIRE_BROWSER"}
 for name in list(os.environ):
@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def cache() -> "Iterator[ModelCache]":
     """The models of one test file; a file may have a cache of its own instead."""
-    from models.cache import ModelCache
+    from models.runtime.cache import ModelCache
     from models.settings import Settings
 
     cache = ModelCache(Settings())

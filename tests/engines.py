@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Self
 
-from models.base import ModelSpec, Placement, Scores, Stop, Task
+from models.contract import ModelSpec, Placement, Stop
 from models.errors import Unavailable
-from models.requests import SentimentRequest
+from models.sentiment.events import Scores
+from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
 
 
@@ -82,7 +83,7 @@ def spec(name: str, engine: str = "Steps", **fields) -> ModelSpec:
     """A spec of one of these engines; "none:" needs no folder."""
     return ModelSpec(
         id=name,
-        task=Task.SENTIMENT,
+        task="sentiment",
         engine=f"tests.engines:{engine}",
         source="none:",
         label=name,

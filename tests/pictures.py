@@ -5,17 +5,18 @@ import io
 import numpy as np
 from PIL import Image
 
-from models.base import Finished, ImagesDone, ModelSpec, Placement, Task
-from models.jobs import run
-from models.requests import ImageRequest
+from models.contract import Finished, ModelSpec, Placement
+from models.runtime.jobs import run
 from models.settings import Settings
-from models.text_to_image import DiffusersTextToImage
+from models.text_to_image.diffusers_engine import DiffusersTextToImage
+from models.text_to_image.events import ImagesDone
+from models.text_to_image.requests import ImageRequest
 
 CPU = Placement("cpu", "float32", "no_gpu", 1)
 TINY = ModelSpec(
     id="tests/tiny",
-    task=Task.TEXT_TO_IMAGE,
-    engine="models.text_to_image:DiffusersTextToImage",
+    task="text-to-image",
+    engine="models.text_to_image.diffusers_engine:DiffusersTextToImage",
     source="starter:tiny",
     label="Tiny",
     cpu_threads=1,

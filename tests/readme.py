@@ -2,17 +2,11 @@
 
 import re
 
-from models.base import ModelSpec
-from models.catalog import CATALOG
+from models.contract import ModelSpec
 from models.settings import ROOT
+from models.tasks import CATALOG, task_of
 
 MARKS = ("<!-- models -->", "<!-- /models -->")
-TASKS = {
-    "chat": "Chat",
-    "text-to-image": "Text to image",
-    "sentiment": "Sentiment",
-    "sentence-similarity": "Sentence similarity",
-}
 
 
 def needs(spec: ModelSpec) -> str:
@@ -30,7 +24,7 @@ def table() -> str:
     for spec in CATALOG:
         size = f"{spec.size_gb:g} GB" if spec.size_gb else "–"
         rows.append(
-            f"| {TASKS[spec.task]} | {spec.label} | {needs(spec)} | {size} | {spec.licence} |"
+            f"| {task_of(spec).label} | {spec.label} | {needs(spec)} | {size} | {spec.licence} |"
         )
     return "\n".join(rows)
 

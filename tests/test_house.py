@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from models.base import Task
-from models.catalog import CATALOG
 from models.settings import ROOT
-from tabs.text import FOLDER, LANGUAGES, STRINGS, read
+from models.tasks import CATALOG, TASKS
+from tabs.shared.strings import FOLDER, LANGUAGES, STRINGS, read
 
 HEAVY = {
     "torch",
@@ -145,8 +144,8 @@ def test_the_catalogue_is_whole():
         assert set(spec.note) == set(LANGUAGES), spec.id
         assert spec.licence, spec.id
         assert spec.size_gb is not None, spec.id
-    for task in Task:
-        offline = [s for s in CATALOG if s.task == task and s.starter]
+    for task in TASKS:
+        offline = [s for s in task.models if s.starter]
         assert offline, f"{task} has nothing that works without a network"
 
 

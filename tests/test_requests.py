@@ -1,16 +1,12 @@
 import pytest
 
+from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
-from models.requests import (
-    MAX_SEED,
-    ChatRequest,
-    ImageGridRequest,
-    ImageRequest,
-    SentimentRequest,
-    SimilarityRequest,
-    Word2VecRequest,
-    drawn_seed,
-)
+from models.fields import MAX_SEED, draw_seed
+from models.sentence_similarity.requests import SimilarityRequest
+from models.sentiment.requests import SentimentRequest
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.word_vectors.requests import Word2VecRequest
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -85,8 +81,8 @@ def test_a_typed_key_is_never_shown():
 
 
 def test_a_seed_is_drawn_only_when_asked():
-    assert drawn_seed(7) == 7
-    assert len({drawn_seed(-1) for _ in range(20)}) > 15
+    assert draw_seed(7) == 7
+    assert len({draw_seed(-1) for _ in range(20)}) > 15
 
 
 def test_every_picture_of_a_request_has_a_seed_of_its_own_and_limits_are_plain_numbers():

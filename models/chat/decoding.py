@@ -12,7 +12,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from models.chat.kept import Kept
+from models.chat.kv_cache import Kept
 
 _BROKEN = "\ufffd"  # what a decoder writes for bytes that are not a letter yet
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.contract import Event
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -44,7 +46,7 @@ class Token(Alternative):
 
 
 @dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(Event):
     """More text of sample `index`.
 
     Attributes:
@@ -59,7 +61,7 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatDone:
+class ChatDone(Event):
     """The answer is whole.
 
     Attributes:
@@ -81,14 +83,14 @@ class ChatDone:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerModels:
+class ServerModels(Event):
     """The names of a server's models, in order; empty where it gives a list without any."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NextToken:
+class NextToken(Event):
     """What the model says about the one token that comes next.
 
     Attributes:

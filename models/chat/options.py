@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from models.requests import ChatRequest
+from models.chat.requests import ChatRequest
 
 
 def generation(request: ChatRequest, room: int) -> dict[str, Any]:

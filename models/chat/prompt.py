@@ -8,8 +8,8 @@ import torch
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from models.chat.requests import ChatRequest, NextTokenRequest
 from models.errors import InvalidInput
-from models.requests import ChatRequest, NextTokenRequest
 
 
 @dataclass(frozen=True, slots=True)

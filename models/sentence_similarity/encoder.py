@@ -6,10 +6,10 @@ from typing import Self
 
 import numpy as np
 
-from models.base import Stop
-from models.requests import EncodeRequest, SimilarityRequest
+from models.contract import Stop
 from models.sentence_similarity.events import Encoded, Reference, Similarities
 from models.sentence_similarity.reference import graded, language_of_pairs, pairs
+from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 
 WINDOW = 4096  # sentences that are batched by their length, so that little is padding
 
@@ -17,7 +17,7 @@ WINDOW = 4096  # sentences that are batched by their length, so that little is p
 class Encoder(ABC):
     """An engine whose answer rests on one vector a sentence.
 
-    A new kind of encoder brings `load`, `vectors` and `nbytes` (models.base.Engine), and
+    A new kind of encoder brings `load`, `vectors` and `nbytes` (models.contract.Engine), and
     `truncated` or `unknown` where it does not see all of a sentence.
     """
 

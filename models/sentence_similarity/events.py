@@ -1,13 +1,15 @@
-"""What the encoders of sentences yield; models/base.py counts these among its events."""
+"""What the encoders of sentences yield."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.contract import Event
+
 
 @dataclass(frozen=True, slots=True)
-class Similarities:
+class Similarities(Event):
     """Cosines of every sentence with every other (n x n, -1 to 1, NaN where there is no vector).
 
     Attributes:
@@ -34,7 +36,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class Encoded(Event):
     """The vectors of some sentences of an EncodeRequest.
 
     Attributes:
@@ -48,6 +50,3 @@ class Encoded:
     vectors: np.ndarray
     share: float
     truncated: int = 0
-
-
-SimilarityEvent = Similarities | Reference | Encoded

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from models.choice import language_of
 from models.sentence_similarity.events import Reference
+from models.text.language import language_of
 
 GRADES = ("none", "some", "close", "same")  # in reference.txt from the fourth sentence up
 APART = (7, 18, 31)  # unrelated: the first sentence of a block with that of a block so far away

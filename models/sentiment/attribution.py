@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from models.base import Stop
+from models.contract import Stop
 from models.errors import InvalidInput, Refused, Stopped
 from models.sentiment.batch import scored_batches
 from models.sentiment.events import Attribution, Progress, Word
 from models.sentiment.requests import GOOD_ERROR, STEPS, TOKENS_AT_ONCE, AttributionRequest
 
 if TYPE_CHECKING:
-    from models.sentiment.engine import TransformersSentiment
+    from models.sentiment.transformers_engine import TransformersSentiment
 
 
 @dataclass(slots=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from models.base import Stop
+from models.contract import Stop
 from models.errors import Stopped
 from models.sentiment.events import RowsScored
 
 if TYPE_CHECKING:
-    from models.sentiment.engine import TransformersSentiment
+    from models.sentiment.transformers_engine import TransformersSentiment
 
 WINDOW = 512  # texts that are sorted by length together; what a stop can lose
 ROWS = 32  # texts of a batch at most

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from models.base import ModelSpec, Task
-from models.choice import choose, language_of
+from models.contract import ModelSpec
+from models.select import select
 from models.settings import Settings
+from models.tasks import SENTIMENT
+from models.text.language import language_of
 
 
 def by_model(
@@ -16,12 +18,12 @@ def by_model(
         NotFound: no such model.
     """
     if model_id != "auto":
-        return [(choose(Task.SENTIMENT, model_id, settings), [*range(len(texts))])]
+        return [(select(SENTIMENT, model_id, settings), [*range(len(texts))])]
     rows: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
         rows.setdefault(language_of(text), []).append(index)
     groups: dict[str, tuple[ModelSpec, list[int]]] = {}
     for indexes in rows.values():
-        spec = choose(Task.SENTIMENT, "auto", settings, texts[indexes[0]])
+        spec = select(SENTIMENT, "auto", settings, texts[indexes[0]])
         groups.setdefault(spec.id, (spec, []))[1].extend(indexes)
     return [*groups.values()]

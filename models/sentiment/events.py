@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from models.contract import Event
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -21,7 +23,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Event):
     """Probability of each class, highest first, for the whole text.
 
     Attributes:
@@ -40,7 +42,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Event):
     """So much of the work is done."""
 
     done: int
@@ -64,7 +66,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(Event):
     """Which words did it, for one class.
 
     Attributes:
@@ -90,7 +92,7 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsScored:
+class RowsScored(Event):
     """Some of many texts are scored.
 
     Attributes:

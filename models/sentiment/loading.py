@@ -8,10 +8,10 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from models.base import ModelSpec
+from models.contract import ModelSpec
 from models.errors import Refused, UntrainedHead
-from models.minilm import minilm_folder
-from models.pretrained import loading, token_limit
+from models.torch_tools.loading import loading, token_limit
+from models.weights.minilm import minilm_folder
 
 ADAPTER = "adapter_config.json"
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # the one encoder that adapters here sit on

@@ -1,16 +1,23 @@
-"""What a classifier can be asked beside the plain SentimentRequest."""
+"""Requests to a classifier: one text, many, and which words of one decided."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from models.requests import MAX_TEXT, Request, SentimentRequest
+from models.contract import Request
+from models.fields import MAX_TEXT, Text
 
 MAX_ROWS = 100_000
 STEPS = (32, 64, 128, 256, 512)  # points of the integral: more as long as the error is too large
 GOOD_ERROR = 0.005  # half a point of probability
 TOKENS_AT_ONCE = 2048  # in one forward and backward pass: bounds the memory
 Row = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+
+
+class SentimentRequest(Request):
+    """A text to classify."""
+
+    text: Text
 
 
 class AttributionRequest(SentimentRequest):

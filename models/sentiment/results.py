@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.sentiment.events import RowsScored
-from models.tables import Table
+from models.text.tables import Table
 
 
 @dataclass(slots=True)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from models.contract import Event
+
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class Taught(Event):
     """A classifier of the encoder's vectors as they are.
 
     Attributes:
@@ -31,7 +33,7 @@ class Taught:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainStep:
+class TrainStep(Event):
     """Step `step` of `total` of a training is done, at this loss."""
 
     step: int
@@ -40,7 +42,7 @@ class TrainStep:
 
 
 @dataclass(frozen=True, slots=True)
-class FineTuned:
+class FineTuned(Event):
     """A fine-tuned encoder beside a head alone, both taught on the same part of the sentences.
 
     Attributes:
@@ -62,7 +64,7 @@ class FineTuned:
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
+class Classified(Event):
     """Probabilities of each class, one row a text; `labels` names the columns."""
 
     labels: tuple[str, ...]

@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from models.base import Stop
+from models.contract import Stop
 from models.errors import InvalidInput
 from models.teach.events import FineTuned, TrainStep
 from models.teach.file import Classifier
@@ -19,7 +19,7 @@ from models.teach.header import Adapter
 from models.teach.requests import BATCH, HELD_OUT, TARGETS, FineTuneRequest
 
 if TYPE_CHECKING:
-    from models.teach.encoder import TeachableEncoder
+    from models.teach.engine import TeachableEncoder
 
 SURE = 40  # held-out sentences below which a difference of a few is luck
 

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from models.request import Request, Seed, not_blank
+from models.contract import Request
+from models.fields import Seed, not_blank
 
 MAX_EXAMPLES = 2000
 MAX_CLASSES = 20

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
-from models.base import ModelSpec
+from models.contract import ModelSpec
 from models.errors import InvalidInput, ModelError
-from models.requests import ImageRequest
 from models.text_to_image.compiled import CompiledUNet
 from models.text_to_image.events import Sketch
 from models.text_to_image.loop import Loop
 from models.text_to_image.picture import fitted
 from models.text_to_image.png import encode, parameters, sampler
 from models.text_to_image.preview import Course, Preview, noisy, stages
+from models.text_to_image.requests import ImageRequest
 from models.text_to_image.telling import Drawn, OnStep
 
 MOST = 8  # pictures drawn together, at 512 x 512

@@ -1,8 +1,10 @@
-"""What happens while pictures are drawn. Plain dataclasses; models/base.py joins them to Event."""
+"""What happens while pictures are drawn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+
+from models.contract import Event
 
 
 class Sketch:
@@ -22,7 +24,7 @@ class Sketch:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
+class StepDone(Event):
     """A denoising step is done.
 
     Attributes:
@@ -42,7 +44,7 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagesDone:
+class ImagesDone(Event):
     """The PNG files finished so far, one a seed; the last of these events holds all.
 
     Attributes:
@@ -63,7 +65,7 @@ class ImagesDone:
 
 
 @dataclass(frozen=True, slots=True)
-class CellDone:
+class CellDone(Event):
     """One cell of a grid is finished. Cells may come out of order.
 
     Attributes:
@@ -84,7 +86,7 @@ class CellDone:
 
 
 @dataclass(frozen=True, slots=True)
-class GridDone:
+class GridDone(Event):
     """The grid is whole: its cells by index. cut, unknown and batch are as in ImagesDone."""
 
     cells: tuple[CellDone, ...]

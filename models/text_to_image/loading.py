@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.base import ModelSpec, Placement
+from models.contract import ModelSpec, Placement
 from models.errors import Damaged, NotFound, OutOfMemory, Refused, as_model_error
-from models.sources import damaged_starter
+from models.weights.sources import damaged_starter
 
 INDEX = "model_index.json"
 

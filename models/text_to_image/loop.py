@@ -10,9 +10,9 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from models.requests import ImageRequest
 from models.text_to_image.compiled import CompiledUNet
 from models.text_to_image.preview import foreseen
+from models.text_to_image.requests import ImageRequest
 from models.text_to_image.unet import FastUNet
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from models.base import ModelSpec
+from models.contract import ModelSpec, Request
 from models.errors import InvalidInput
-from models.request import MAX_SEED, Request, Seed, drawn_seed, not_blank
+from models.fields import MAX_SEED, Seed, draw_seed, not_blank
 from models.text_to_image.picture import opened
 from models.text_to_image.schedulers import known
 
@@ -75,7 +75,7 @@ class ImageRequest(_Drawing):
         missing = {
             n: spec.defaults[n] for n in names if getattr(self, n) is None and n in spec.defaults
         }
-        return self.model_copy(update={**missing, "seed": drawn_seed(self.seed)})
+        return self.model_copy(update={**missing, "seed": draw_seed(self.seed)})
 
     def singles(self) -> tuple["ImageRequest", ...]:
         """The request of each picture alone; the seed must be drawn."""
@@ -146,7 +146,7 @@ class ImageGridRequest(_Drawing):
         ):
             if not getattr(self, name) and default in own:
                 missing[name] = (own[default],)
-        filled = self.model_copy(update={**missing, "seed": drawn_seed(self.seed)})
+        filled = self.model_copy(update={**missing, "seed": draw_seed(self.seed)})
         filled._check()
         return filled
 

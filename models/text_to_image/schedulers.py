@@ -6,7 +6,7 @@ noise to picture is exchanged. A flow-matching model (SD3, FLUX, Z-Image) has on
 
 from typing import Any
 
-from models.base import ModelSpec
+from models.contract import ModelSpec
 from models.errors import InvalidInput
 
 _DPM = "DPMSolverMultistepScheduler"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from models.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.thread import Emit
 
 # The pass's number from 1; if one was due, a preview; at a stage, one with its noise.

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 
-from models.base import Event, Stop
+from models.contract import Event, Stop
 from models.errors import as_model_error
 
 Emit = Callable[[Event], None]

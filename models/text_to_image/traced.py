@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.linear import has_onednn
+from models.torch_tools.linear import has_onednn
 
 _LEAST = 1_000_000  # operations of a convolution from which oneDNN is the faster one
 _WARM = 3  # calls until the trace's own optimizer has settled: afterwards the same bits every time

@@ -8,7 +8,7 @@ is left as it is: there arithmetic is all. On CUDA see compiled.py.
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from models.placement import cores
+from models.runtime.placement import cores
 
 if TYPE_CHECKING:
     from torch import Tensor

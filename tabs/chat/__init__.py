@@ -15,11 +15,14 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.chat import controls, dice_answers, dice_next, endpoint, shelf, talk, versus
-from tabs.context import Context
-from tabs.events import line
-from tabs.parts import LATEX, examples_box, how_it_works, recipe_box, stop_button
-from tabs.text import both, t
+from tabs.chat import answer as talk
+from tabs.chat import controls, endpoint, shelf, versus
+from tabs.chat.token_odds import answers as dice_answers
+from tabs.chat.token_odds import next_token as dice_next
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import LATEX, examples_box, how_it_works, recipe_box, stop_button
 
 # A message and the system prompt it is shown with.
 EXAMPLES = [

@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import ModelSpec, Task
-from models.choice import choose
+from models.chat.requests import ChatRequest
+from models.contract import ModelSpec
 from models.errors import NotFound
-from models.requests import ChatRequest
+from models.select import select
+from models.tasks import CHAT
 from tabs.chat import server
-from tabs.context import Context
-from tabs.events import line
-from tabs.parts import model_picker
-from tabs.text import language_of_page, say, spans, t
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import language_of_page, say, spans, t
+from tabs.shared.widgets import model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
 
@@ -37,7 +38,7 @@ class Dials(NamedTuple):
 
 def build(context: Context) -> Dials:
     """Lay the controls out; they follow the chosen model."""
-    spec = context.preferred(Task.CHAT)
+    spec = context.preferred(CHAT)
     persona = gr.Dropdown(
         label=t("chat.persona"),
         info=t("chat.persona_info"),
@@ -52,7 +53,7 @@ def build(context: Context) -> Dials:
         max_lines=6,
         elem_id="chat-system",
     )
-    model = model_picker(context, Task.CHAT, "chat-model")
+    model = model_picker(context, CHAT, "chat-model")
     about = gr.HTML(_about(spec), elem_id="chat-about")
     hosted, server_box = server.build(context, spec)
     temperature = _slider("temperature", (0, 2, 0.05), _own(spec, "temperature"))
@@ -121,7 +122,7 @@ def _dials_of(context: Context, model: str) -> tuple[Any, ...]:
 def chosen(context: Context, model: str) -> ModelSpec | None:
     """The spec of what was picked or typed, None where it is no model's name."""
     try:
-        return choose(Task.CHAT, model, context.settings)
+        return select(CHAT, model, context.settings)
     except NotFound:
         return None
 

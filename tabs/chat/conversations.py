@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from models.errors import InvalidInput
-from models.requests import MAX_SEED, MAX_TEXT
+from models.fields import MAX_SEED, MAX_TEXT
 from tabs.chat.history import MOST
 
 FORMAT = "genlab-conversations"

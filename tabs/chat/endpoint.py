@@ -5,14 +5,14 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import NextToken, TextDelta
-from models.chat.chances import chances
-from models.requests import Shape
-from tabs.chat import dice_next
+from models.chat.distribution import chances
+from models.chat.events import NextToken, TextDelta
+from models.chat.requests import Shape
+from tabs.chat.answer import asked
 from tabs.chat.history import messages
-from tabs.chat.talk import asked
-from tabs.context import Context
-from tabs.events import Pace, follow, told
+from tabs.chat.token_odds import next_token as dice_next
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, told
 
 
 def build(context: Context) -> None:

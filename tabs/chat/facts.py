@@ -2,13 +2,13 @@
 
 import html
 
-from models.base import Finished
 from models.chat.events import ChatDone
-from models.chat.prices import price_of, read
-from models.requests import ChatRequest
+from models.chat.requests import ChatRequest
+from models.contract import Finished
+from models.servers.prices import price_of, read
 from models.settings import Settings
-from tabs.events import result_line
-from tabs.text import STRINGS, both
+from tabs.shared.events import result_line
+from tabs.shared.strings import STRINGS, both
 
 _QUOTE = 60  # letters of a message that is quoted
 _OURS = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import ModelSpec, Task
 from models.chat.events import ServerModels
-from models.chat.prices import price_of, read
-from models.registry import find
-from models.requests import ServerModelsRequest
-from tabs.context import Context
-from tabs.events import follow, line, told
-from tabs.text import both, t
+from models.chat.requests import ServerModelsRequest
+from models.contract import ModelSpec
+from models.select import find
+from models.servers.prices import price_of, read
+from models.tasks import CHAT
+from tabs.shared.context import Context
+from tabs.shared.events import follow, line, told
+from tabs.shared.strings import both, t
 
 # In the lists of servers that have more than chat models.
 _OTHER = re.compile(
@@ -101,7 +102,7 @@ def model_list(
     with told(request):
         ask = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
     yield gr.skip(), line(both("chat.models_asking"))
-    for event in follow(context, find(Task.CHAT, "openai"), ask, request):
+    for event in follow(context, find(CHAT, "openai"), ask, request):
         if isinstance(event, ServerModels):
             names = [name for name in event.names if not _OTHER.search(name)]
         yield gr.skip(), gr.skip()

@@ -12,8 +12,8 @@ import gradio as gr
 from tabs.chat.controls import Dials
 from tabs.chat.conversations import MAX_BYTES, Conversation, Kept, read
 from tabs.chat.history import messages
-from tabs.events import told
-from tabs.text import LANGUAGES, both, say, t
+from tabs.shared.events import told
+from tabs.shared.strings import LANGUAGES, both, say, t
 
 NAMES = tuple(name for name in Kept.model_fields if name in Dials._fields)  # that are kept
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

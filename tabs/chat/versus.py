@@ -11,21 +11,23 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import Event, Finished, ModelSpec, Task
 from models.chat.events import ChatDone, TextDelta
+from models.chat.recipe import python
+from models.chat.requests import ChatRequest
+from models.contract import Event, Finished, ModelSpec
 from models.errors import ModelError
-from models.jobs import together
-from models.recipe.chat import python
-from models.requests import ChatRequest, drawn_seed
+from models.fields import draw_seed
+from models.runtime.jobs import together
+from models.tasks import CHAT
 from tabs.chat import server
+from tabs.chat.answer import asked, pending
 from tabs.chat.controls import Dials, chosen
 from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages
-from tabs.chat.talk import asked, pending
-from tabs.context import Context
-from tabs.events import Pace, line, sentence, told, waiting_line
-from tabs.parts import LATEX, bind_stop, model_picker, recipe_box, stop_button
-from tabs.text import LANGUAGES, both, spans, t
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, line, sentence, told, waiting_line
+from tabs.shared.strings import LANGUAGES, both, spans, t
+from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
 
 Frame = tuple[Any, ...]
 
@@ -130,9 +132,9 @@ def build(context: Context, dials: Dials, chatbot: gr.Chatbot) -> None:
 def _own(context: Context) -> Own:
     with gr.Row():
         with gr.Column(min_width=280):
-            model = model_picker(context, Task.CHAT, "versus-model")
+            model = model_picker(context, CHAT, "versus-model")
             model.label = t("versus.model")
-            hosted, box = server.build(context, context.preferred(Task.CHAT), "versus")
+            hosted, box = server.build(context, context.preferred(CHAT), "versus")
         with gr.Column(min_width=280):
             system_prompt = gr.Textbox(
                 label=t("versus.system_prompt"),
@@ -191,7 +193,7 @@ def answers(
         turns = messages(history)
         sides = [_Side(*asked(context, turns, message, dict(one))) for one in (first, first | own)]
     if sides[0].ask.seed < 0:  # the same dice for both
-        seed = drawn_seed(-1)
+        seed = draw_seed(-1)
         for side in sides:
             side.ask = side.ask.model_copy(update={"seed": seed})
     if sides[0].spec == sides[1].spec:  # both are in it at once

@@ -13,9 +13,9 @@ endpoint.py  the tab for programs
 
 import gradio as gr
 
-from tabs.context import Context
-from tabs.parts import inner_tab
 from tabs.sentence_similarity import compare, endpoint, many, search, words
+from tabs.shared.context import Context
+from tabs.shared.widgets import inner_tab
 
 PARTS = {"two": compare.build, "many": many.build, "search": search.build, "words": words.build}
 

@@ -6,17 +6,25 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, Similarities, Task
+from models.contract import Finished
 from models.errors import ModelError
-from models.jobs import run
-from models.requests import SimilarityRequest
-from models.sentence_similarity.events import Reference
-from tabs.context import Context
-from tabs.events import error, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, result_box, stop_button
+from models.runtime.jobs import run
+from models.sentence_similarity.events import Reference, Similarities
+from models.sentence_similarity.requests import SimilarityRequest
+from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import TAB, WORD2VEC, Server, chosen, picker
 from tabs.sentence_similarity.verdicts import Verdict, one, several
-from tabs.text import both, language_of_page, t
+from tabs.shared.context import Context
+from tabs.shared.events import error, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, language_of_page, t
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    how_it_works,
+    recipe_box,
+    result_box,
+    stop_button,
+)
 
 # A paraphrase, another matter, one word in two senses.
 EXAMPLES = [
@@ -69,7 +77,7 @@ def _also(context: Context) -> gr.Dropdown:
     return gr.Dropdown(
         label=t(f"{TAB}.also"),
         info=t(f"{TAB}.also_info"),
-        choices=[c for c in context.offered(Task.SENTENCE_SIMILARITY) if c[1] != WORD2VEC],
+        choices=[c for c in context.offered(SENTENCE_SIMILARITY) if c[1] != WORD2VEC],
         value=[],
         multiselect=True,
         render=False,

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import ModelSpec, Task
-from models.choice import choose_encoder, reads
+from models.contract import ModelSpec
 from models.errors import InvalidInput, NotFound
-from models.registry import models_of
-from tabs.context import Context
-from tabs.events import line
-from tabs.parts import model_picker
-from tabs.text import both, spans, t
+from models.select import reads, select_encoder
+from models.tasks import SENTENCE_SIMILARITY
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import both, spans, t
+from tabs.shared.widgets import model_picker
 
 TAB = "sentence_similarity"
 WORD2VEC = "word2vec"
@@ -47,7 +47,7 @@ def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> Ch
         prefix: of the elem_ids.
         also: a choice of more encoders, which may want the key too.
     """
-    model = model_picker(context, Task.SENTENCE_SIMILARITY, f"{prefix}-model", {WORD2VEC})
+    model = model_picker(context, SENTENCE_SIMILARITY, f"{prefix}-model", {WORD2VEC})
     told_of = gr.HTML(about(context, "auto"), elem_id=f"{prefix}-about")
     model_name = gr.Textbox(
         label=t(f"{TAB}.model_name"),
@@ -80,7 +80,7 @@ def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> Ch
 
 
 def _any_hosted(models: Sequence[str]) -> bool:
-    return any(s.hosted and s.id in models for s in models_of(Task.SENTENCE_SIMILARITY))
+    return any(s.hosted and s.id in models for s in SENTENCE_SIMILARITY.models)
 
 
 def chosen(context: Context, model: str, sentences: Sequence[str]) -> ModelSpec:
@@ -92,13 +92,13 @@ def chosen(context: Context, model: str, sentences: Sequence[str]) -> ModelSpec:
     """
     if model == WORD2VEC:
         raise InvalidInput("invalid_word2vec")
-    return choose_encoder(model, context.settings, sentences)
+    return select_encoder(model, context.settings, sentences)
 
 
 def about(context: Context, model: str) -> str:
     """What an encoder is, and its licence, as HTML."""
     try:
-        spec = choose_encoder(model, context.settings, ())
+        spec = select_encoder(model, context.settings, ())
     except NotFound:
         return ""
     what = spans({language: html.escape(text) for language, text in spec.note.items()})

@@ -6,17 +6,17 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from models.base import Finished, Similarities
-from models.choice import reads
+from models.contract import Finished
 from models.errors import InvalidInput
-from models.requests import EncodeRequest, SimilarityRequest
+from models.select import reads
 from models.sentence_similarity.encoder import in_order
-from models.sentence_similarity.events import Encoded
+from models.sentence_similarity.events import Encoded, Similarities
 from models.sentence_similarity.landscape import landscape
-from tabs.context import Context
-from tabs.events import follow, told
+from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from tabs.sentence_similarity.encoders import chosen
 from tabs.sentence_similarity.maps import letter
+from tabs.shared.context import Context
+from tabs.shared.events import follow, told
 
 MOST_HITS = 1000
 SAMPLE = 200  # lines that "auto" looks at

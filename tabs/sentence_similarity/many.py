@@ -6,17 +6,25 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ModelSpec, Similarities
-from models.requests import SimilarityRequest
+from models.contract import Finished, ModelSpec
+from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.landscape import Landscape, landscape
-from tabs import source
-from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, examples_box, how_it_works, recipe_box, result_box, stop_button
+from models.sentence_similarity.requests import SimilarityRequest
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.maps import letter, overview
 from tabs.sentence_similarity.show import note
-from tabs.text import both, t
+from tabs.shared import table_input as source
+from tabs.shared.context import Context
+from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    how_it_works,
+    recipe_box,
+    result_box,
+    stop_button,
+)
 
 TAB = "many"
 Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.base import Similarities
+from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.landscape import Landscape
 from tabs.sentence_similarity.show import matrix, number
-from tabs.text import both
+from tabs.shared.strings import both
 
 TAB = "many"
 PAIRS = 5  # most alike pairs that are named

@@ -10,20 +10,20 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from models.base import Finished, ModelSpec, Task
-from models.choice import reads
+from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, OutOfMemory
-from models.registry import find
-from models.requests import EncodeRequest, SimilarityRequest
+from models.select import find, reads
 from models.sentence_similarity.events import Encoded
+from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.sentence_similarity.search import Index
-from tabs import source
-from tabs.context import Context
-from tabs.events import Pace, follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, how_it_works, recipe_box, result_box, stop_button
+from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.show import note, number
-from tabs.text import both, t
+from tabs.shared import table_input as source
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, how_it_works, recipe_box, result_box, stop_button
 
 TAB = "search"
 KEPT = 3600  # seconds that vectors are kept after their last change
@@ -172,7 +172,7 @@ def _search(
             raise InvalidInput("invalid_no_lines")
         server = Server(index.model_name, key)
         ask = EncodeRequest.of(sentences=[query], **server.fields())
-        spec = find(Task.SENTENCE_SIMILARITY, index.model_id)
+        spec = find(SENTENCE_SIMILARITY, index.model_id)
     shown, seconds, found = "", 0.0, list[tuple[int, float]]()
     for event in follow(context, spec, ask, request):
         if isinstance(event, Encoded):

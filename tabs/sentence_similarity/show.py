@@ -4,8 +4,8 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-from models.base import Similarities
-from tabs.text import both
+from models.sentence_similarity.events import Similarities
+from tabs.shared.strings import both
 
 NEIGHBOURS = 5
 STRONGEST = 45  # per cent of the accent behind a cosine of 1: text on it keeps its contrast

@@ -5,10 +5,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.base import ModelSpec, Similarities
-from models.choice import reads
+from models.contract import ModelSpec
 from models.errors import ModelError
-from models.sentence_similarity.events import Reference
+from models.select import reads
+from models.sentence_similarity.events import Reference, Similarities
 from models.sentence_similarity.reference import (
     GRADES,
     middle,
@@ -16,10 +16,10 @@ from models.sentence_similarity.reference import (
     percentile,
     separation,
 )
-from tabs.events import line, problem_line
 from tabs.sentence_similarity.encoders import TAB, warnings
 from tabs.sentence_similarity.show import note, number, pair
-from tabs.text import both
+from tabs.shared.events import line, problem_line
+from tabs.shared.strings import both
 
 TRUSTED = 0.9  # an encoder that tells meanings apart so often may be given a reading
 HIGH = 0.4  # a cosine that unrelated pairs should not have

@@ -12,9 +12,10 @@ endpoint.py    the tab for programs
 
 import gradio as gr
 
-from tabs.context import Context
-from tabs.parts import inner_tab
-from tabs.sentiment import endpoint, file, one, teach, two
+from tabs.sentiment import endpoint, file, one, two
+from tabs.sentiment.teach import training as teach
+from tabs.shared.context import Context
+from tabs.shared.widgets import inner_tab
 
 PARTS = {"one": one.build, "file": file.build, "two": two.build, "teach": teach.build}
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, Scores, Task
-from models.choice import choose, unread
-from models.requests import SentimentRequest
+from models.contract import Finished
+from models.select import select
 from models.sentiment.by_model import by_model
-from models.sentiment.events import Attribution, RowsScored
-from models.sentiment.requests import AttributionRequest, ManyTextsRequest
-from tabs.context import Context
-from tabs.events import follow, told
+from models.sentiment.events import Attribution, RowsScored, Scores
+from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
+from models.tasks import SENTIMENT
+from models.text.language import unread
+from tabs.shared.context import Context
+from tabs.shared.events import follow, told
 
 
 def build(context: Context) -> None:
@@ -33,7 +34,7 @@ def _one(context: Context) -> None:
         """
         with told(request):
             ask = SentimentRequest.of(text=text)
-            spec = choose(Task.SENTIMENT, model, context.settings, ask.text)
+            spec = select(SENTIMENT, model, context.settings, ask.text)
         result: dict[str, Any] = {}
         for event in follow(context, spec, ask, request):
             if isinstance(event, Scores):
@@ -64,7 +65,7 @@ def _why(context: Context) -> None:
         """
         with told(request):
             ask = AttributionRequest.of(text=text, label=label, method=method)
-            spec = choose(Task.SENTIMENT, model, context.settings, ask.text)
+            spec = select(SENTIMENT, model, context.settings, ask.text)
         result: dict[str, Any] = {}
         for event in follow(context, spec, ask, request):
             if isinstance(event, Attribution):

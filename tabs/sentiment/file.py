@@ -7,18 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, Task
+from models.contract import Finished
 from models.sentiment.by_model import by_model
 from models.sentiment.events import RowsScored
 from models.sentiment.measure import measure, proposed
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
-from tabs import source
-from tabs.context import Context
-from tabs.events import Pace, follow, line, result_line, told, waiting_line
-from tabs.parts import bind_stop, model_picker, result_box, stop_button
+from models.tasks import SENTIMENT
 from tabs.sentiment import show_file
-from tabs.text import both, t
+from tabs.shared import table_input as source
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, line, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
 
 TAB = "sentiment-file"
 LABELS = 50  # of a file that a mapping is proposed for
@@ -47,7 +48,7 @@ def build(context: Context) -> None:
                     t("sentiment.file.start"), variant="primary", elem_id=f"{TAB}-start"
                 )
                 stop = stop_button(TAB)
-            model = model_picker(context, Task.SENTIMENT, f"{TAB}-model")
+            model = model_picker(context, SENTIMENT, f"{TAB}-model")
         with gr.Column():
             result, status = result_box(TAB, both("sentiment.file.empty"))
             mapping = gr.Textbox(

@@ -5,12 +5,16 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, Scores, Task
-from models.choice import choose
-from models.requests import SentimentRequest
-from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import (
+from models.contract import Finished
+from models.select import select
+from models.sentiment.events import Scores
+from models.sentiment.requests import SentimentRequest
+from models.tasks import SENTIMENT
+from tabs.sentiment import show, why
+from tabs.shared.context import Context
+from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
@@ -19,8 +23,6 @@ from tabs.parts import (
     result_box,
     stop_button,
 )
-from tabs.sentiment import show, why
-from tabs.text import both, t
 
 EXAMPLES = [
     ["I loved every minute of this film."],
@@ -48,7 +50,7 @@ def build(context: Context) -> None:
                 )
                 stop = stop_button("sentiment")
             examples_box("sentiment", EXAMPLES, [text], "sentiment-start")
-            model = model_picker(context, Task.SENTIMENT, "sentiment-model")
+            model = model_picker(context, SENTIMENT, "sentiment-model")
         with gr.Column():
             result, status = result_box("sentiment", both("sentiment.empty"))
             reasons = why.build()
@@ -77,7 +79,7 @@ def _analyze(
     """Yield (bars, status line, recipe, classes to explain) as the job goes on."""
     with told(request):
         ask = SentimentRequest.of(text=text)
-        spec = choose(Task.SENTIMENT, model, context.settings, text)
+        spec = select(SENTIMENT, model, context.settings, text)
     scores = Scores(())
     for event in follow(context, spec, ask, request):
         if isinstance(event, Finished):

@@ -3,11 +3,11 @@
 import html
 import re
 
-from models.base import ModelSpec
-from models.choice import language_of, unread
+from models.contract import ModelSpec
 from models.sentiment.events import Attribution, Part, Scores, Word
-from tabs.parts import bars
-from tabs.text import STRINGS, both
+from models.text.language import language_of, unread
+from tabs.shared.strings import STRINGS, both
+from tabs.shared.widgets import bars
 
 STRONGEST = 45  # per cent of colour behind the strongest word: text on it keeps its contrast
 SHOWN_FROM = 0.005  # half a point of probability; less gets neither sign nor colour

@@ -3,15 +3,15 @@
 import html
 from collections.abc import Sequence
 
-from models.base import ModelSpec
-from models.choice import unread
+from models.contract import ModelSpec
 from models.sentiment.measure import Measured
 from models.sentiment.results import Results
-from tabs.events import line
-from tabs.parts import bars
+from models.text.language import unread
 from tabs.sentiment.show import class_name, short
-from tabs.source import faults, row_numbers
-from tabs.text import both
+from tabs.shared.events import line
+from tabs.shared.strings import both
+from tabs.shared.table_input import faults, row_numbers
+from tabs.shared.widgets import bars
 
 FIRST = 20  # rows that are shown
 

@@ -7,18 +7,19 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from models.base import Finished, ModelSpec, Task
+from models.contract import Finished, ModelSpec
 from models.sentiment.by_model import by_model
 from models.sentiment.events import RowsScored
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Results
-from tabs import source
-from tabs.context import Context
-from tabs.events import Pace, follow, label_of, line, result_line, told, waiting_line
-from tabs.parts import bind_stop, model_picker, result_box, stop_button
+from models.tasks import SENTIMENT
 from tabs.sentiment.show import class_name, language_note, short
-from tabs.source import csv_file
-from tabs.text import both, t
+from tabs.shared import table_input as source
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, label_of, line, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.table_input import csv_file
+from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
 
 TAB = "sentiment-two"
 SHOWN = 50  # texts
@@ -35,11 +36,9 @@ def build(context: Context) -> None:
                     t("sentiment.two.start"), variant="primary", elem_id=f"{TAB}-start"
                 )
                 stop = stop_button(TAB)
-            first = model_picker(
-                context, Task.SENTIMENT, f"{TAB}-first", label=t("sentiment.two.first")
-            )
+            first = model_picker(context, SENTIMENT, f"{TAB}-first", label=t("sentiment.two.first"))
             second = model_picker(
-                context, Task.SENTIMENT, f"{TAB}-second", label=t("sentiment.two.second")
+                context, SENTIMENT, f"{TAB}-second", label=t("sentiment.two.second")
             )
         with gr.Column():
             result, status = result_box(TAB, both("sentiment.two.empty"))

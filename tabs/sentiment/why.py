@@ -6,15 +6,16 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, Task
-from models.choice import choose
+from models.contract import Finished
+from models.select import select
 from models.sentiment.events import Attribution, Progress
 from models.sentiment.requests import AttributionRequest
-from tabs.context import Context
-from tabs.events import follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, stop_button
+from models.tasks import SENTIMENT
 from tabs.sentiment import show
-from tabs.text import both, t
+from tabs.shared.context import Context
+from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, stop_button
 
 TAB = "sentiment-why"
 METHODS = ("gradients", "leave_out")
@@ -82,7 +83,7 @@ def _explain(
     """Yield (marked words, status line, recipe) as the job goes on."""
     with told(request):
         ask = AttributionRequest.of(text=text, label=label or "", method=method)
-        spec = choose(Task.SENTIMENT, model, context.settings, text)
+        spec = select(SENTIMENT, model, context.settings, text)
     shown = ""
     for event in follow(context, spec, ask, request):
         if isinstance(event, Finished):

@@ -14,11 +14,18 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Task
-from tabs.context import Context
-from tabs.events import line
-from tabs.parts import bind_stop, examples_box, how_it_works, model_picker, recipe_box, stop_button
-from tabs.text import both, t
+from models.tasks import TEXT_TO_IMAGE
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    how_it_works,
+    model_picker,
+    recipe_box,
+    stop_button,
+)
 from tabs.text_to_image import controls, drawing, endpoint, explore, history, restore, words
 
 TAB = "text_to_image"
@@ -52,8 +59,8 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
-            known = words.build(prompt, context.preferred(Task.TEXT_TO_IMAGE).starter)
-            model = model_picker(context, Task.TEXT_TO_IMAGE, f"{TAB}-model")
+            known = words.build(prompt, context.preferred(TEXT_TO_IMAGE).starter)
+            model = model_picker(context, TEXT_TO_IMAGE, f"{TAB}-model")
             about, dials, fold = controls.build(context, model, known)
             page = restore.Page(prompt, model, about, known, fold, note, dials)
             restore.build_drop(context, page)

@@ -5,16 +5,16 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.base import ModelSpec, Task
-from models.choice import choose
+from models.contract import ModelSpec
 from models.errors import NotFound
-from models.placement import place
-from models.registry import find
-from models.sources import is_here
+from models.runtime.placement import place
+from models.select import find, select
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.schedulers import offered
-from tabs.context import Context
-from tabs.events import line
-from tabs.text import both, spans, t
+from models.weights.sources import is_here
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import both, spans, t
 from tabs.text_to_image import start, styles
 
 TAB = "text_to_image"
@@ -51,12 +51,12 @@ def build(
     Returns:
         The line on what the model is, the dials, and the fold with the picture to start from.
     """
-    spec = context.preferred(Task.TEXT_TO_IMAGE)
+    spec = context.preferred(TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
     classic = gr.Button(
         t(f"{TAB}.use_classic"),
         size="sm",
-        visible=_runs(context, find(Task.TEXT_TO_IMAGE, CLASSIC)) and spec.id != CLASSIC,
+        visible=_runs(context, find(TEXT_TO_IMAGE, CLASSIC)) and spec.id != CLASSIC,
         elem_id=f"{TAB}-classic",
     )
     api_key = gr.Textbox(
@@ -97,7 +97,7 @@ def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: lis
 
     def follow(chosen: str) -> tuple[Any, ...]:
         try:
-            changes = adapted(context, choose(Task.TEXT_TO_IMAGE, chosen, context.settings))
+            changes = adapted(context, select(TEXT_TO_IMAGE, chosen, context.settings))
         except NotFound:
             changes = {}
         return (chosen, *(changes.get(name, gr.skip()) for name in FOLLOWING))
@@ -202,7 +202,7 @@ def _about(context: Context, spec: ModelSpec) -> str:
     size = f"{spec.size_gb:g} GB" if spec.size_gb else ""
     parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
     text = line(" · ".join(filter(None, parts)))
-    classic = find(Task.TEXT_TO_IMAGE, CLASSIC)
+    classic = find(TEXT_TO_IMAGE, CLASSIC)
     if spec.starter and not _runs(context, classic):
         text += line(both(f"{TAB}.classic_wants", model=classic.label))
     return text

@@ -9,13 +9,14 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
-from models.choice import choose
-from models.requests import ImageRequest
-from models.text_to_image.events import Sketch
-from tabs.context import Context
-from tabs.events import Pace, follow, python, result_line, told, waiting_line
-from tabs.text import t
+from models.contract import Finished, ModelSpec
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.events import ImagesDone, Sketch, StepDone
+from models.text_to_image.requests import ImageRequest
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, python, result_line, told, waiting_line
+from tabs.shared.strings import t
 from tabs.text_to_image import history, show, stages, styles
 from tabs.text_to_image.controls import Dials
 
@@ -76,7 +77,7 @@ def draw(
     """Yield updates of `FIELDS` while the pictures form, and at last the pictures."""
     with told(request):
         ask = asked(prompt, values)
-        spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
+        spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
         ask = ask.filled(spec)
         if spec.hosted:
             ask = ask.model_copy(update={"model_name": context.settings.openai_image_model})

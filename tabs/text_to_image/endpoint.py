@@ -6,12 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import Finished, ImagesDone, ModelSpec, StepDone, Task
-from models.choice import choose
+from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput
-from models.requests import ImageRequest
-from tabs.context import Context
-from tabs.events import Pace, follow, told
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.events import ImagesDone, StepDone
+from models.text_to_image.requests import ImageRequest
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, told
 from tabs.text_to_image.drawing import saved
 
 Files = list[dict[str, Any]]
@@ -57,7 +59,7 @@ def build(context: Context) -> None:
                 image=_decoded(image),
                 strength=strength,
             )
-            spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
+            spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
             ask = ask.filled(spec)
         yield from _results(context, spec, ask, request)
 

@@ -9,14 +9,16 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from models.base import CellDone, Finished, GridDone, ModelSpec, StepDone, Task
-from models.choice import choose
+from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, NotFound
-from models.requests import ImageGridRequest
-from tabs.context import Context
-from tabs.events import Pace, follow, line, python, result_line, told, waiting_line
-from tabs.parts import bind_stop, stop_button
-from tabs.text import both, t
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.events import CellDone, GridDone, StepDone
+from models.text_to_image.requests import ImageGridRequest
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, stop_button
 from tabs.text_to_image import drawing, grid, picking, show
 from tabs.text_to_image.restore import Page
 
@@ -46,7 +48,7 @@ def build(context: Context, page: Page, code: gr.Code) -> None:
     """Lay it out and bind it."""
     with gr.Accordion(t(f"{TAB}.explore.title"), open=False, elem_id=f"{TAB}-explore"):
         gr.HTML(f'<p class="quiet">{both(f"{TAB}.explore.info")}</p>')
-        axes = _build_axes(context.preferred(Task.TEXT_TO_IMAGE))
+        axes = _build_axes(context.preferred(TEXT_TO_IMAGE))
         with gr.Row():
             start = gr.Button(
                 t(f"{TAB}.explore.start"), variant="primary", elem_id=f"{TAB}-explore-start"
@@ -138,7 +140,7 @@ def defaults(spec: ModelSpec) -> tuple[str, str]:
 
 def _adapted(context: Context, model: str) -> tuple[Any, Any]:
     try:
-        return defaults(choose(Task.TEXT_TO_IMAGE, model, context.settings))
+        return defaults(select(TEXT_TO_IMAGE, model, context.settings))
     except NotFound:
         return gr.skip(), gr.skip()
 
@@ -181,7 +183,7 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
     """
     with told(request):
         ask, model = _asked(values)
-        spec = choose(Task.TEXT_TO_IMAGE, model, context.settings, ask.prompt)
+        spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
         ask = ask.filled(spec)
     cells: dict[int, CellDone] = {}
     files: dict[int, str] = {}

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from models.base import CellDone, ModelSpec
-from models.requests import ImageGridRequest
+from models.contract import ModelSpec
+from models.text_to_image.events import CellDone
+from models.text_to_image.requests import ImageGridRequest
 from models.text_to_image.sheet import sheet
-from tabs.text import both
+from tabs.shared.strings import both
 from tabs.text_to_image import picking
 
 TAB = "text_to_image"

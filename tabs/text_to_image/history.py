@@ -10,12 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import ImagesDone, ModelSpec
-from models.requests import ImageRequest
+from models.contract import ModelSpec
 from models.text_to_image import picture
+from models.text_to_image.events import ImagesDone
 from models.text_to_image.png import thumbnail
-from tabs.context import Context
-from tabs.text import both, t
+from models.text_to_image.requests import ImageRequest
+from tabs.shared.context import Context
+from tabs.shared.strings import both, t
 from tabs.text_to_image import picking
 from tabs.text_to_image.restore import Page
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from models.base import ModelSpec
-from models.requests import ImageGridRequest, ImageRequest
-from tabs.context import Context
+from models.contract import ModelSpec
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from tabs.shared.context import Context
 from tabs.text_to_image.restore import TO_THE_PROMPT, Page, restored
 
 # In an HTML component: a click on an element with data-pick is the event "select" with that as its data.

@@ -9,16 +9,17 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from models.base import ModelSpec, Task
-from models.choice import choose
+from models.contract import ModelSpec
 from models.errors import InvalidInput, NotFound
-from models.requests import ImageRequest
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image import png
 from models.text_to_image.picture import opened
+from models.text_to_image.requests import ImageRequest
 from models.text_to_image.schedulers import offered
-from tabs.context import Context
-from tabs.events import line
-from tabs.text import LANGUAGES, both, say, t
+from tabs.shared.context import Context
+from tabs.shared.events import line
+from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.text_to_image import controls, styles
 
 TAB = "text_to_image"
@@ -136,7 +137,7 @@ def _model(
     context: Context, now: str, wanted: Any, left_out: list[tuple[str, str]]
 ) -> tuple[ModelSpec, dict[str, Any]]:
     """The model the settings are for, and what a change of the model changes."""
-    current = _chosen(context, now) or context.preferred(Task.TEXT_TO_IMAGE)
+    current = _chosen(context, now) or context.preferred(TEXT_TO_IMAGE)
     spec = _chosen(context, wanted) if wanted else current
     if spec is None:
         left_out.append(("model", str(wanted)[:80]))
@@ -147,7 +148,7 @@ def _model(
 
 def _chosen(context: Context, model: Any) -> ModelSpec | None:
     try:
-        return choose(Task.TEXT_TO_IMAGE, str(model), context.settings)
+        return select(TEXT_TO_IMAGE, str(model), context.settings)
     except NotFound:
         return None
 

@@ -5,10 +5,9 @@ import html
 import math
 from collections.abc import Sequence
 
-from models.base import GridDone, ImagesDone, StepDone
-from models.text_to_image.events import Sketch
-from tabs.events import line
-from tabs.text import both
+from models.text_to_image.events import GridDone, ImagesDone, Sketch, StepDone
+from tabs.shared.events import line
+from tabs.shared.strings import both
 
 TAB = "text_to_image"
 

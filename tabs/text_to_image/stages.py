@@ -3,9 +3,8 @@
 import base64
 from collections.abc import Sequence
 
-from models.base import StepDone
-from models.text_to_image.events import Sketch
-from tabs.text import both
+from models.text_to_image.events import Sketch, StepDone
+from tabs.shared.strings import both
 
 TAB = "text_to_image"
 

@@ -8,7 +8,7 @@ from gradio.data_classes import ImageData
 
 from models.errors import InvalidInput
 from models.text_to_image.picture import opened
-from tabs.text import both, t
+from tabs.shared.strings import both, t
 
 TAB = "text_to_image"
 

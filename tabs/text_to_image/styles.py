@@ -4,9 +4,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from models.base import ModelSpec
-from models.choice import language_of
-from tabs.text import t
+from models.contract import ModelSpec
+from models.text.language import language_of
+from tabs.shared.strings import t
 
 NONE = ""
 STYLES: dict[str, dict[str, Any]] = tomllib.loads(

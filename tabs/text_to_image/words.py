@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.text import LANGUAGES, STRINGS, both, spans, t
+from tabs.shared.strings import LANGUAGES, STRINGS, both, spans, t
 from tabs.text_to_image import picking
 
 TAB = "text_to_image"

@@ -10,15 +10,17 @@ from typing import Any, cast
 import gradio as gr
 import openai
 
-from models.base import Finished, TextDelta
-from models.cache import ModelCache
-from models.jobs import run
-from models.registry import find
-from models.requests import ChatRequest
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
+from models.contract import Finished
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.select import find
 from models.settings import Settings
+from models.tasks import CHAT
+from tabs.chat.answer import answer
 from tabs.chat.controls import Dials
-from tabs.chat.talk import answer
-from tabs.context import Context
+from tabs.shared.context import Context
 from tests.bench import chat_local, chat_page
 from tests.stub_server import DONE, StubServer, chunk
 
@@ -96,7 +98,7 @@ def crowd(people: int) -> tuple[float, float, bool]:
     def person(name: str, cache: ModelCache) -> None:
         turns = [{"role": "user", "content": name}]
         request = ChatRequest.of(messages=turns, model_name="m")
-        for event in run(cache, find("chat", "openai"), request):
+        for event in run(cache, find(CHAT, "openai"), request):
             if isinstance(event, TextDelta):
                 heard[name] = heard.get(name, "") + event.text
             if isinstance(event, Finished):

@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from models import sources
-from models.base import Placement, Stop, Task, TextDelta
-from models.chat.kept import Kept
-from models.chat.local import TransformersChat
+from models.chat.events import TextDelta
+from models.chat.kv_cache import Kept
 from models.chat.options import generation
 from models.chat.prompt import prompt
-from models.registry import find
-from models.requests import ChatRequest
+from models.chat.requests import ChatRequest
+from models.chat.transformers_engine import TransformersChat
+from models.contract import Placement, Stop
+from models.select import find
 from models.settings import Settings
+from models.tasks import CHAT
+from models.weights import sources
 from tests import tiny
 
 RUNS = 7
@@ -33,7 +35,7 @@ def asked(*messages: str, **options: Any) -> ChatRequest:
 
 def starter() -> TransformersChat:
     """The starter, on one thread as the page has it."""
-    spec = find(Task.CHAT, "genlab/small-talk")
+    spec = find(CHAT, "genlab/small-talk")
     return TransformersChat.load(spec, sources.STARTERS / spec.name, CPU, Settings())
 
 

@@ -10,12 +10,12 @@ from unittest.mock import patch
 import psutil
 import torch
 
-from models.base import ModelSpec, StepDone, Stop, WarmingUp
-from models.cache import ModelCache
-from models.jobs import run
-from models.requests import ImageRequest
+from models.contract import ModelSpec, Stop, WarmingUp
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
 from models.settings import Settings
-from models.text_to_image.events import Sketch
+from models.text_to_image.events import Sketch, StepDone
+from models.text_to_image.requests import ImageRequest
 
 THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
 PROMPT = "a red circle on a blue background"

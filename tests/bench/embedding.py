@@ -6,16 +6,17 @@ import time
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from models.base import Stop, Task
-from models.cache import ModelCache
-from models.minilm import minilm_folder
-from models.registry import find
-from models.requests import EncodeRequest
+from models.contract import Stop
+from models.runtime.cache import ModelCache
+from models.select import find
 from models.sentence_similarity.encoder import Encoder
 from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.reference import pairs
+from models.sentence_similarity.requests import EncodeRequest
 from models.sentence_similarity.search import Index
 from models.settings import Settings
+from models.tasks import SENTENCE_SIMILARITY
+from models.weights.minilm import minilm_folder
 
 RUNS = 3
 LINES = 100_000
@@ -23,7 +24,7 @@ LINES = 100_000
 
 def encode() -> None:
     """Alternate the two on the same sentences and batch, so that a busy moment hits both."""
-    spec = find(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2")
+    spec = find(SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2")
     words = list(dict.fromkeys(s for left, right, _ in pairs("en") for s in (left, right)))
     sentences = [" ".join(words[i : i + 1 + i % 3]) for i in range(len(words))]
     ask = EncodeRequest.of(sentences=sentences)

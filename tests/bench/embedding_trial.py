@@ -20,12 +20,12 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModel, AutoTokenizer
 
-from models.linear import by_onednn, in_int8
-from models.minilm import minilm_folder
 from models.sentence_similarity.encoder import batches
-from models.sentence_similarity.local import mean_pooled
-from models.training.corpora import require
-from models.training.word_vectors.evaluation import sts_pairs
+from models.sentence_similarity.transformers_engine import mean_pooled
+from models.torch_tools.linear import by_onednn, in_int8
+from models.weights.minilm import minilm_folder
+from training.corpora import require
+from training.word_vectors.evaluation import sts_pairs
 
 RUNS, EVERY, BATCH, LIMIT = 3, 4, 32, 256
 States = Callable[[dict[str, torch.Tensor]], torch.Tensor]

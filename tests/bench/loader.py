@@ -5,17 +5,22 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from models.base import Event, ModelSpec, StepDone, Task, TextDelta
-from models.cache import ModelCache
-from models.jobs import run
-from models.registry import find
-from models.requests import ChatRequest, ImageRequest, Request, SentimentRequest
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
+from models.contract import Event, ModelSpec, Request
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.select import find
+from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
+from models.tasks import CHAT, SENTIMENT, TEXT_TO_IMAGE
+from models.text_to_image.events import StepDone
+from models.text_to_image.requests import ImageRequest
 
 
 def overhead(cache: ModelCache, runs: int = 200) -> list[float]:
     """Milliseconds of a call to a loaded model beyond the engine's own time."""
-    spec = find(Task.SENTIMENT, "genlab/sentiment-ko")
+    spec = find(SENTIMENT, "genlab/sentiment-ko")
     ask = SentimentRequest.of(text="좋아요")
     list(run(cache, spec, ask))
     beyond: list[float] = []
@@ -69,8 +74,8 @@ def main() -> None:
         seed=1,
     )
     for name, spec, ask, kind, seen in [
-        ("token", find(Task.CHAT, "genlab/small-talk"), chat, TextDelta, 6),
-        ("step", find(Task.TEXT_TO_IMAGE, "genlab/scenes"), image, StepDone, 41),
+        ("token", find(CHAT, "genlab/small-talk"), chat, TextDelta, 6),
+        ("step", find(TEXT_TO_IMAGE, "genlab/scenes"), image, StepDone, 41),
     ]:
         step, wait = stop(cache, spec, ask, lambda event, kind=kind: isinstance(event, kind), seen)
         print(

@@ -16,15 +16,16 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import pipeline
 
-from models import sources
-from models.base import ModelSpec, Stop, Task
-from models.cache import ModelCache
-from models.registry import find
+from models.contract import ModelSpec, Stop
+from models.runtime.cache import ModelCache
+from models.select import find
 from models.sentiment.batch import score_rows
 from models.sentiment.loading import load
 from models.settings import Settings
-from tabs.context import Context
+from models.tasks import SENTIMENT
+from models.weights import sources
 from tabs.sentiment.file import _classify
+from tabs.shared.context import Context
 
 WORDS = {
     "genlab/sentiment-ko": "정말 재미있고 감동적인 영화였어요 배우들 연기는 좋은데 이야기가 너무 지루해요 최악의 시간",
@@ -124,8 +125,8 @@ def main() -> None:
     """Compare on both starters."""
     cache = ModelCache(Settings(device="cpu"))
     for model in WORDS:
-        compare(cache, find(Task.SENTIMENT, model))
-    many(cache, find(Task.SENTIMENT, "genlab/sentiment-ko"))
+        compare(cache, find(SENTIMENT, model))
+    many(cache, find(SENTIMENT, "genlab/sentiment-ko"))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,19 @@ from tests.conftest import ROOT
 RUN = """
 import time
 began = time.perf_counter()
-from models.base import Scores, Similarities, Task, TextDelta, ImagesDone
-from models.cache import ModelCache
-from models.jobs import run
-from models.registry import find
-from models.requests import *
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.select import find
+from models.sentence_similarity.events import Similarities
+from models.sentence_similarity.requests import SimilarityRequest
+from models.sentiment.events import Scores
+from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
+from models.tasks import *
+from models.text_to_image.events import ImagesDone
+from models.text_to_image.requests import ImageRequest
 settings = Settings()
 task, model, ask, kind = {case}
 seconds = 0.0
@@ -23,11 +30,11 @@ for event in run(ModelCache(settings), find(task, model), ask):
 print(f"{{seconds:.1f}}")
 """
 CASES = {
-    "sentiment, English": '(Task.SENTIMENT, "genlab/sentiment-en", SentimentRequest.of(text="good"), Scores)',
-    "sentiment, Korean": '(Task.SENTIMENT, "genlab/sentiment-ko", SentimentRequest.of(text="좋아요"), Scores)',
-    "similarity": '(Task.SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2", SimilarityRequest.of(sentences=["a cat", "a dog"]), Similarities)',
-    "chat, first words": '(Task.CHAT, "genlab/small-talk", ChatRequest.of(messages=[{"role": "user", "content": "Hello"}], seed=1), TextDelta)',
-    "image, default steps": '(Task.TEXT_TO_IMAGE, "genlab/scenes", ImageRequest.of(prompt="a red circle on a blue background", seed=1), ImagesDone)',
+    "sentiment, English": '(SENTIMENT, "genlab/sentiment-en", SentimentRequest.of(text="good"), Scores)',
+    "sentiment, Korean": '(SENTIMENT, "genlab/sentiment-ko", SentimentRequest.of(text="좋아요"), Scores)',
+    "similarity": '(SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2", SimilarityRequest.of(sentences=["a cat", "a dog"]), Similarities)',
+    "chat, first words": '(CHAT, "genlab/small-talk", ChatRequest.of(messages=[{"role": "user", "content": "Hello"}], seed=1), TextDelta)',
+    "image, default steps": '(TEXT_TO_IMAGE, "genlab/scenes", ImageRequest.of(prompt="a red circle on a blue background", seed=1), ImagesDone)',
 }
 
 

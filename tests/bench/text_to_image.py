@@ -20,10 +20,10 @@ from unittest.mock import patch
 
 import torch
 
-from models import hub, sources
-from models.base import Task
-from models.registry import find
-from models.requests import ImageRequest
+from models.select import find
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.requests import ImageRequest
+from models.weights import hub, sources
 from tests.bench.drawing import PROMPT, GenLab, Subject, Way, memory, plain_pipeline, plainly
 from tests.gpu import architecture
 
@@ -121,7 +121,7 @@ def matrix_rate(device: str, size: int) -> float:
 
 def starter(runs: int) -> None:
     """The starter, by its own defaults."""
-    spec = find(Task.TEXT_TO_IMAGE, "genlab/scenes")
+    spec = find(TEXT_TO_IMAGE, "genlab/scenes")
     ask = ImageRequest.of(prompt=PROMPT, seed=1).filled(spec)
     print(f"starter, {ask.width} px, {ask.num_inference_steps} steps")
     ours = measure(Subject(sources.STARTERS / "scenes", spec, "cpu"), [ask], runs, ())
@@ -146,7 +146,7 @@ def around(ours: GenLab, ask: ImageRequest, runs: int) -> None:
 def classic(options: argparse.Namespace) -> None:
     """v1-4's architecture: batches, peak memory, share of the roofline, where the time goes."""
     side = architecture.SIZES[options.size].side * 8
-    spec = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
+    spec = find(TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
     own = {"width": side, "height": side, "sizes": (f"{side}x{side}",)}
     spec = replace(spec, defaults={**spec.defaults, **own})
     if options.device == "cuda":

@@ -35,7 +35,7 @@ def unfold(page: Page) -> None:
     expect(page.locator("#chat-name input")).to_be_visible()
 
 
-def choose(page: Page, name: str) -> None:
+def select(page: Page, name: str) -> None:
     page.click("#chat-chooser input")
     page.get_by_role("option", name=name).click()
 
@@ -59,7 +59,7 @@ def test_conversations_are_named_switched_renamed_and_deleted(page):
     answered(page)
     keeps(page, "What is your name?", "Hello there!")
     page.fill("#chat-system textarea", "Changed.")
-    choose(page, "Hello there!")
+    select(page, "Hello there!")
     expect(page.locator("#chat-bot .user.message")).to_have_text(
         "Hello there!\nand more", use_inner_text=True
     )
@@ -104,7 +104,7 @@ def test_opening_another_one_ends_the_answer_on_its_way(page):
     page.keyboard.press("Tab")
     says(page, "A long one")
     expect(page.locator("#chat-status")).to_contain_text("Writing", timeout=90_000)
-    choose(page, "Hello there!")
+    select(page, "Hello there!")
     expect(page.locator("#chat-bot .user.message")).to_have_text("Hello there!")
     page.wait_for_timeout(1500)
     assert turns(page, "user") == ["Hello there!"]
@@ -120,7 +120,7 @@ def test_two_pages_at_once_lose_nothing(page):
     other.goto(page.url)
     expect(other.locator("#chat-bot .message")).to_have_count(0)
     unfold(other)
-    choose(other, "Hello there!")
+    select(other, "Hello there!")
     expect(other.locator("#chat-bot .user.message")).to_have_text("Hello there!")
     says(other, "From the other page")
     answered(other, 2)

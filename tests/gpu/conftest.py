@@ -5,10 +5,10 @@ Nothing here needs the page's libraries: torch, transformers and diffusers are e
 
 import pytest
 
-from models import hub
-from models.cache import ModelCache
-from models.placement import hardware
+from models.runtime.cache import ModelCache
+from models.runtime.placement import hardware
 from models.settings import Settings
+from models.weights import hub
 
 
 def pytest_collection_modifyitems(items):

@@ -2,12 +2,14 @@
 
 import gc
 
-from models.base import Finished, ImagesDone, ModelSpec, Stop, Task
-from models.jobs import run
-from models.registry import find
-from models.requests import ImageRequest
+from models.contract import Finished, ModelSpec, Stop
+from models.runtime.jobs import run
+from models.select import find
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.events import ImagesDone
+from models.text_to_image.requests import ImageRequest
 
-SPEC = find(Task.TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
+SPEC = find(TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
 SLACK = 64 * 2**20  # bytes that CUDA's libraries keep for themselves
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from models.base import StepDone, WarmingUp
-from models.cache import ModelCache
-from models.jobs import run
-from models.requests import ImageRequest
+from models.contract import WarmingUp
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
 from models.settings import Settings
+from models.text_to_image.events import StepDone
+from models.text_to_image.requests import ImageRequest
 from tests.gpu.drawing import SLACK, SPEC, allocated, draw, engine_of
 from tests.pictures import psnr
 

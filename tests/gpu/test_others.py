@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from models import sources
-from models.base import ChatDone, Finished, ModelSpec, Scores, Similarities, Task, TextDelta
-from models.cache import ModelCache
-from models.jobs import run
-from models.requests import ChatRequest, SentimentRequest, SimilarityRequest
+from models.chat.events import ChatDone, TextDelta
+from models.chat.requests import ChatRequest
+from models.contract import Finished, ModelSpec
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.sentence_similarity.events import Similarities
+from models.sentence_similarity.requests import SimilarityRequest
+from models.sentiment.events import Scores
+from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
+from models.weights import sources
 from tests import tiny
 from tests.gpu.drawing import SLACK, SPEC, allocated, draw
 
@@ -19,21 +24,23 @@ CUDA, CPU = "cuda", "cpu"
 SENTENCES = ("the cat was bad", "a dog", "the king rules the land")
 
 
-def spec(task: Task, engine: str, dtype: str = "float32") -> ModelSpec:
+def spec(task: str, engine: str, dtype: str = "float32") -> ModelSpec:
     """A tiny model among the starters, in the folder of its task's name."""
-    source = f"starter:{task.value}"
-    return ModelSpec(f"tests/{task}", task, engine, source, task.value, cuda_dtype=dtype)
+    source = f"starter:{task}"
+    return ModelSpec(f"tests/{task}", task, engine, source, task, cuda_dtype=dtype)
 
 
-CHAT = spec(Task.CHAT, "models.chat:TransformersChat")
-SENTIMENT = spec(Task.SENTIMENT, "models.sentiment:TransformersSentiment")
-SIMILARITY = spec(Task.SENTENCE_SIMILARITY, "models.sentence_similarity:BertSimilarity")
+CHAT = spec("chat", "models.chat.transformers_engine:TransformersChat")
+SENTIMENT = spec("sentiment", "models.sentiment.transformers_engine:TransformersSentiment")
+SIMILARITY = spec(
+    "sentence-similarity", "models.sentence_similarity.transformers_engine:BertSimilarity"
+)
 REQUESTS = {
-    Task.CHAT: ChatRequest.of(
+    "chat": ChatRequest.of(
         messages=[{"role": "user", "content": "hello"}], temperature=0, max_new_tokens=24, seed=1
     ),
-    Task.SENTIMENT: SentimentRequest.of(text="a very good film"),
-    Task.SENTENCE_SIMILARITY: SimilarityRequest.of(sentences=SENTENCES),
+    "sentiment": SentimentRequest.of(text="a very good film"),
+    "sentence-similarity": SimilarityRequest.of(sentences=SENTENCES),
 }
 
 
@@ -87,7 +94,7 @@ def test_an_encoder_gives_the_same_cosines():
         assert one == pytest.approx(other, abs=1e-4)
 
 
-@pytest.mark.parametrize("model", [CHAT, SENTIMENT, SIMILARITY], ids=lambda m: m.task.value)
+@pytest.mark.parametrize("model", [CHAT, SENTIMENT, SIMILARITY], ids=lambda m: m.task)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_each_runs_in_the_dtype_it_wants_and_gives_its_memory_back(cache, model, dtype):
     before = allocated()

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from models import sources
-from models.base import StepDone, Stop
-from models.cache import ModelCache
+from models.contract import Stop
 from models.errors import OutOfMemory, Stopped
-from models.jobs import run
-from models.requests import ImageRequest
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
 from models.settings import Settings
+from models.text_to_image.events import StepDone
+from models.text_to_image.requests import ImageRequest
+from models.weights import sources
 from tests import tiny
 from tests.gpu import architecture
 from tests.gpu.drawing import SLACK, SPEC, allocated, draw, engine_of

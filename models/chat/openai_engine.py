@@ -1,0 +1,107 @@
+"""Chat with a model behind OpenAI's API, or behind any server that speaks it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Self
+
+from models.chat.events import ChatDone, ServerModels, TextDelta
+from models.chat.openai_errors import problem
+from models.chat.openai_request import opened
+from models.chat.openai_stream import Answer
+from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
+from models.contract import ModelSpec, Placement, Stop
+from models.errors import Refused, Unavailable
+from models.servers.openai_client import async_client
+from models.settings import Settings
+
+_LOOK = 0.05  # seconds between two looks at the stop flag while the server is silent
+_LIST_TIMEOUT = 10.0  # seconds for the list of models
+_MOST_NAMES = 1000
+Events = AsyncGenerator[TextDelta | ChatDone | ServerModels]
+
+
+class OpenAIChat:
+    """Chat Completions, streamed. Holds no key: each request brings its own or uses the settings'."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Nothing is loaded; the server is first asked with the first request."""
+        return cls(settings)
+
+    def stream(
+        self, request: ChatRequest | ServerModelsRequest | NextTokenRequest, stop: Stop
+    ) -> Generator[TextDelta | ChatDone | ServerModels]:
+        """Yield the answer as it comes, or the server's list of models.
+
+        Once stop is set the connection is closed within 0.1 s.
+
+        Raises:
+            ModelError: what the server or the connection said, each fault with its own code; what
+                was yielded before stays true.
+        """
+        match request:
+            case ServerModelsRequest():
+                events = self._models(request)
+            case ChatRequest():
+                events = self._events(request)
+            case _:  # the logits of a next token: no server gives those
+                raise Refused("refused_next_token")
+        with asyncio.Runner() as runner:  # a loop of this job's own
+            try:
+                while (event := runner.run(_next(events, stop))) is not None:
+                    yield event
+            finally:
+                runner.run(events.aclose())
+
+    async def _events(self, request: ChatRequest) -> Events:
+        settings = self._settings
+        model = request.model_name or settings.openai_model
+        server = settings.server_name(request.base_url)
+        newer = server.endswith((".openai.com", ".azure.com"))
+        answer = Answer(request)
+        try:
+            async with async_client(settings, request.api_key, request.base_url) as client:
+                stream, asked = await opened(client, model, answer.request, newer)
+                async with stream:
+                    if "html" in stream.response.headers.get("content-type", ""):
+                        raise Unavailable("unavailable_html")
+                    async for chunk in stream:
+                        for delta in answer.read(chunk):
+                            yield delta
+                        if answer.full:
+                            break
+            yield answer.done(asked)
+        except Exception as error:
+            raise problem(error, model, begun=answer.begun) from None
+
+    async def _models(self, request: ServerModelsRequest) -> Events:
+        try:
+            async with async_client(self._settings, request.api_key, request.base_url) as client:
+                found = await client.models.list(timeout=_LIST_TIMEOUT)
+            names = sorted({str(model.id) for model in found.data[:_MOST_NAMES]})
+        except (AttributeError, TypeError):  # no list at all
+            raise Unavailable("unavailable_no_list") from None
+        except Exception as error:
+            raise problem(error, "", begun=False) from None
+        yield ServerModels(tuple(name for name in names if 0 < len(name) <= 200))
+
+    def nbytes(self) -> int:
+        """No weights here."""
+        return 0
+
+
+async def _next(events: Events, stop: Stop) -> TextDelta | ChatDone | ServerModels | None:
+    step = asyncio.ensure_future(anext(events, None))
+    while not step.done():
+        await asyncio.wait({step}, timeout=_LOOK)
+        if stop.is_set() and not step.done():
+            step.cancel()
+            await asyncio.wait({step})
+            return None
+    return step.result()

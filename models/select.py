@@ -1,0 +1,98 @@
+"""Find a model: in the catalogue, on the hub by an id typed in, or by "auto".
+
+"auto" is the best model that is here, free, and reads the text's language.
+"""
+
+import re
+from collections.abc import Sequence
+
+from models.contract import ModelSpec
+from models.errors import NotFound
+from models.runtime.placement import place
+from models.settings import Settings
+from models.tasks import SENTENCE_SIMILARITY, Task
+from models.text.language import language_of
+from models.weights.sources import is_here
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+def find(task: Task, model_id: str) -> ModelSpec:
+    """The spec of a catalogue id, or one made for a hub id typed in.
+
+    Args:
+        task: what it is for.
+        model_id: a catalogue id or "organisation/name". Never a path: only the catalogue may name
+            files of this machine.
+
+    Raises:
+        NotFound: neither.
+    """
+    model_id = str(model_id).strip()
+    for spec in task.models:
+        if spec.id == model_id:
+            return spec
+    own = ".." in model_id or model_id.startswith("genlab/")
+    if task.hub_engine and _HUB_ID.fullmatch(model_id) and not own:
+        return ModelSpec(
+            id=model_id,
+            task=task.id,
+            engine=task.hub_engine,
+            source=f"hub:{model_id}",
+            label=model_id,
+            wants_gpu=task.wants_gpu,
+        )
+    raise NotFound(model=model_id[:100])
+
+
+def select(task: Task, model_id: str, settings: Settings, text: str = "") -> ModelSpec:
+    """The spec for a model id; "auto" picks one that is on this machine.
+
+    Args:
+        task: what for.
+        model_id: "auto", a catalogue id or a hub id.
+        settings: decides what may be used.
+        text: for "auto": its language decides, where the task's models differ by language.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return find(task, model_id)
+    return preferred(task, settings, language_of(text))
+
+
+def select_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) -> ModelSpec:
+    """The encoder to compare sentences with; "auto" takes the first that is here and reads them all.
+
+    Where none does (Korean beside English without a multilingual encoder), the language of most of
+    the text decides, and `reads` says that it is not enough.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return find(SENTENCE_SIMILARITY, model_id)
+    for spec in SENTENCE_SIMILARITY.models:
+        free = not spec.hosted and spec.source != "none:"
+        if free and reads(spec, sentences) and is_here(spec):
+            return spec
+    return preferred(SENTENCE_SIMILARITY, settings, language_of(" ".join(sentences)))
+
+
+def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
+    """Whether a model knows the language of every sentence."""
+    return spec.languages == ("*",) or all(language_of(s) in spec.languages for s in sentences)
+
+
+def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
+    """The model offered first: here, free of charge, quick on this machine, of the language.
+
+    A big model that is here and has its GPU comes before the starter; a hosted or absent one never.
+    """
+    here = [s for s in task.models if not s.hosted and s.source != "none:" and is_here(s)]
+    fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
+    fits = [s for s in fits if not s.last] or fits
+    on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
+    starters = [s for s in fits if s.starter]
+    return (on_gpu or starters or fits or list(task.models))[0]

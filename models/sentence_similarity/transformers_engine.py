@@ -1,0 +1,154 @@
+"""Pretrained encoders on this machine; models/word2vec.py trains one on the spot."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from models.contract import ModelSpec, Placement
+from models.sentence_similarity.encoder import Encoder
+from models.settings import Settings
+from models.torch_tools.linear import by_onednn, in_int8, int8_bytes
+from models.torch_tools.loading import loading, token_limit, torch_dtype, weights_bytes
+
+
+class _OnTorch(Encoder):
+    """An encoder with a tokenizer and a limit of tokens."""
+
+    model: Any
+    tokenizer: Any
+    limit: int  # tokens it takes of a sentence, special ones included
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Bring an encoder's folder into memory.
+
+        Raises:
+            Refused: pickled weights, or code of its own.
+            Damaged: a file is missing or broken.
+        """
+        assert folder is not None, "an encoder has weights"
+        with loading(spec, folder):
+            encoder = cls.opened(spec, folder, placement)
+        by_onednn(encoder.model)
+        return encoder
+
+    @classmethod
+    @abstractmethod
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """The encoder of a folder, on its device."""
+
+    def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
+        """Indexes of the sentences that are longer than the encoder reads."""
+        # A token has a letter at least, so that only the long ones need counting.
+        long = [i for i, sentence in enumerate(sentences) if len(sentence) > self.limit - 2]
+        if not long:
+            return ()
+        ids = self.tokenizer([sentences[i] for i in long], truncation=False, verbose=False)
+        return tuple(
+            i for i, tokens in zip(long, ids["input_ids"], strict=True) if len(tokens) > self.limit
+        )
+
+    def nbytes(self) -> int:
+        """Bytes of weights held."""
+        return weights_bytes(self.model) + int8_bytes(self.model)
+
+
+class SentenceTransformerSimilarity(_OnTorch):
+    """An encoder trained so that sentences of one meaning get vectors at a small angle.
+
+    Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.tokenizer = model.tokenizer
+        self.limit = model.max_seq_length or self.tokenizer.model_max_length
+
+    @classmethod
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """A sentence-transformers folder; a plain model gets mean pooling.
+
+        A spec with defaults={"int8": True} is computed in int8 on a CPU, and as it is on a GPU.
+        """
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(
+            str(folder),
+            device=placement.device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch_dtype(placement), "use_safetensors": True},
+        )
+        if spec.defaults.get("int8") and placement.device == "cpu":
+            in_int8(model)
+        return cls(model)
+
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """The model's own embeddings, float32, shape (sentences, dimensions)."""
+        with torch.inference_mode():
+            found = self.model.encode(
+                list(sentences), convert_to_tensor=True, show_progress_bar=False
+            )
+        return found.float().cpu().numpy()
+
+
+class BertSimilarity(_OnTorch):
+    """The mean of a BERT's last hidden states under the attention mask, or its first, [CLS].
+
+    A spec chooses with defaults={"pooling": "cls"}. BERT never learned to compare sentences: its vectors point into a narrow cone, so that any two
+    sentences have a high cosine (Ethayarajh, EMNLP 2019).
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, cls: bool = False) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.cls = cls
+        self.limit = token_limit(model, tokenizer)
+
+    @classmethod
+    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+        """A transformers encoder; a missing pooler is not used and no fault."""
+        from transformers import AutoModel, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModel.from_pretrained(
+            folder, dtype=torch_dtype(placement), use_safetensors=True, trust_remote_code=False
+        )
+        pooling = spec.defaults.get("pooling", "mean")
+        return cls(model.to(placement.device), tokenizer, pooling == "cls")
+
+    def vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """Pooled last hidden states, float32, shape (sentences, hidden size)."""
+        inputs = self.tokenizer(
+            list(sentences),
+            padding=True,
+            truncation=True,
+            max_length=self.limit,
+            return_tensors="pt",
+        ).to(self.model.device)
+        with torch.inference_mode():
+            states = self.model(**inputs).last_hidden_state.float()
+        pooled = states[:, 0] if self.cls else mean_pooled(states, inputs["attention_mask"])
+        return pooled.cpu().numpy()
+
+
+def mean_pooled(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean over the tokens that are there: without the mask, padding would count as words.
+
+    Args:
+        states: shape (sentences, tokens, hidden size).
+        mask: 1 for a token and 0 for padding, shape (sentences, tokens).
+
+    Returns:
+        Shape (sentences, hidden size).
+    """
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -1,0 +1,66 @@
+"""Sentiment models."""
+
+from models.contract import LICENCE_SOURCE, ModelSpec
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        id="genlab/sentiment-en",
+        task="sentiment",
+        engine="models.sentiment.transformers_engine:TransformersSentiment",
+        source="starter:sentiment_en",
+        label="GenLab Sentiment (English)",
+        note={
+            "en": "An adapter on MiniLM that ships with GenLab, trained on film-review sentences.",
+            "ko": "영화평 문장으로 학습한 MiniLM 어댑터예요. GenLab에 들어 있어요.",
+        },
+        languages=("en",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.09,
+        cuda_dtype="float32",
+        cpu_threads=1,
+    ),
+    ModelSpec(
+        id="genlab/sentiment-ko",
+        task="sentiment",
+        engine="models.sentiment.transformers_engine:TransformersSentiment",
+        source="starter:sentiment_ko",
+        label="GenLab Sentiment (한국어)",
+        note={
+            "en": "A small Korean model that ships with GenLab, trained on film reviews (NSMC).",
+            "ko": "네이버 영화평(NSMC)으로 학습한 작은 한국어 모델이에요. GenLab에 들어 있어요.",
+        },
+        languages=("ko",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.01,
+        cuda_dtype="float32",
+        cpu_threads=1,
+    ),
+    ModelSpec(
+        id="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        task="sentiment",
+        engine="models.sentiment.transformers_engine:TransformersSentiment",
+        source="hub:distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        label="DistilBERT SST-2",
+        note={
+            "en": "The usual English sentiment model of the transformers pipeline.",
+            "ko": "transformers 파이프라인이 기본으로 쓰는 영어 감정 분석 모델이에요.",
+        },
+        languages=("en",),
+        licence=f"Apache-2.0 ({LICENCE_SOURCE})",
+        size_gb=0.27,
+    ),
+    ModelSpec(
+        id="FacebookAI/roberta-base",
+        task="sentiment",
+        engine="models.sentiment.transformers_engine:TransformersSentiment",
+        source="hub:FacebookAI/roberta-base",
+        label="RoBERTa base (untrained head)",
+        note={
+            "en": "A lesson: its sentiment layer was never trained, so GenLab refuses and says why.",
+            "ko": "배움을 위한 예예요. 분류층이 학습되지 않아서 GenLab이 거절하고 이유를 알려 줘요.",
+        },
+        languages=("en",),
+        licence=f"MIT ({LICENCE_SOURCE})",
+        size_gb=0.5,
+    ),
+)

@@ -1,0 +1,151 @@
+"""The OpenAI client for chat and images, and its errors in GenLab's own kinds.
+
+Serves OpenAI and every server that speaks its API (OPENAI_BASE_URL).
+"""
+
+import json
+import ssl
+from functools import cache
+from typing import Any
+
+import httpx2
+import openai
+from pydantic import SecretStr
+
+from models import errors
+from models.errors import (
+    InvalidInput,
+    MissingKey,
+    ModelError,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    Unavailable,
+    WrongKey,
+)
+from models.servers.public_only import OutwardTransport
+from models.settings import OPENAI, Settings
+
+_CONNECT = 10.0  # seconds to reach the server at all
+# OPENAI_ORG_ID and OPENAI_PROJECT_ID of the environment belong to the host's own key alone.
+_NOT_THE_HOSTS = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+_CONTENT = {"content_policy_violation", "moderation_blocked", "content_filter"}
+
+
+def client(settings: Settings, api_key: SecretStr | None) -> openai.OpenAI:
+    """A client for one request: close it, or use it in a `with`.
+
+    Args:
+        settings: the server, its time-out, and its own key where visitors may spend that.
+        api_key: what the person typed; comes before the server's own.
+
+    Raises:
+        MissingKey: there is neither.
+        WrongKey: it has letters that no key has.
+    """
+    return openai.OpenAI(**_options(settings, api_key, ""))
+
+
+def async_client(
+    settings: Settings, api_key: SecretStr | None, base_url: str = ""
+) -> openai.AsyncOpenAI:
+    """The same, whose requests can be cancelled while the server is silent.
+
+    Args:
+        settings: as for `client`.
+        api_key: as for `client`.
+        base_url: a server that the person named. It is never sent the host's key; on a public page
+            it must not be inside the host's network, or its use raises Refused.
+    """
+    options = _options(settings, api_key, base_url)
+    outward = base_url and not settings.may_reach_inside
+    if outward:
+        http = openai.DefaultAsyncHttpxClient(transport=OutwardTransport(certificates()))
+    else:
+        http = openai.DefaultAsyncHttpxClient(verify=certificates())
+    return openai.AsyncOpenAI(**options, http_client=http)
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Whom to trust, read from the disk once: a client of its own for each request would each time."""
+    return httpx2.create_ssl_context()
+
+
+def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> dict[str, Any]:
+    return {
+        "api_key": _key(settings, api_key, base_url),
+        "base_url": base_url or settings.openai_base_url or OPENAI,
+        "timeout": httpx2.Timeout(settings.openai_timeout, connect=_CONNECT),
+        "max_retries": 1,
+        "default_headers": _NOT_THE_HOSTS if base_url or _typed(api_key) else None,
+    }
+
+
+def _typed(api_key: SecretStr | None) -> str:
+    return api_key.get_secret_value().strip() if api_key else ""
+
+
+def _key(settings: Settings, typed: SecretStr | None, base_url: str) -> str:
+    key = _typed(typed)
+    hosts = settings.openai_api_key if settings.may_use_server_key and not base_url else None
+    if not key and hosts:
+        key = hosts.get_secret_value().strip()
+    if not key and _keyless(settings, base_url):
+        return "none-needed"  # the client wants one; a local server does not look at it
+    if not key:
+        raise MissingKey
+    if not all("!" <= letter <= "~" for letter in key):  # it travels in a header: plain ASCII
+        raise WrongKey("wrong_key_letters")
+    return key
+
+
+def _keyless(settings: Settings, base_url: str) -> bool:
+    """Whether the server may be one that asks for no key."""
+    if settings.server_name(base_url).endswith("openai.com"):
+        return False
+    hosts_own = settings.openai_api_key is None and (
+        not settings.public or settings.public_server_key
+    )
+    return bool(base_url) or hosts_own
+
+
+def as_model_error(error: BaseException, model: str = "") -> ModelError:
+    """What a failed request means. Raise it `from None`: the original's text may quote the request.
+
+    Args:
+        error: what the openai package, or the connection under it, raised.
+        model: the model that was asked for, to be named where it does not exist.
+    """
+    match error:
+        case openai.APITimeoutError() | httpx2.TimeoutException():
+            return Unavailable("unavailable_timeout")
+        case openai.APIConnectionError() | httpx2.TransportError() | openai.InternalServerError():
+            return Unavailable("unavailable_server")
+        case openai.AuthenticationError():
+            return WrongKey()
+        case openai.PermissionDeniedError():
+            return Refused("refused_by_server")
+        case openai.NotFoundError():
+            return NotFound(model=model)
+        case openai.RateLimitError():
+            out_of_credit = "insufficient_quota" in {error.code, error.type}
+            return QuotaExceeded() if out_of_credit else RateLimited()
+        case openai.APIStatusError() if error.code in _CONTENT:
+            return Refused("refused_content")
+        case openai.APIStatusError() if error.code == "context_length_exceeded":
+            return InvalidInput("invalid_too_long_for_model")
+        case openai.APIStatusError():
+            return InvalidInput("invalid_for_server", status=error.status_code)
+        case openai.OpenAIError() | json.JSONDecodeError():
+            return Unavailable("unavailable_server")
+        case _:
+            return errors.as_model_error(error)
+
+
+def unsupported_parameter(error: BaseException) -> str | None:
+    """The parameter that a server turned down, so that the request can be tried without it."""
+    if isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
+        return error.param or None
+    return None

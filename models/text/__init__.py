@@ -1,0 +1,1 @@
+"""Text, whatever it is for: its language, its words and sentences, tables of it."""

@@ -1,0 +1,1 @@
+"""What engines on torch share: loading with clear errors, faster linear layers."""

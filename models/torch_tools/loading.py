@@ -1,0 +1,102 @@
+"""What the engines on transformers share: loading without code or pickles, and clear errors."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+
+from models.contract import ModelSpec, Placement
+from models.errors import Damaged, ModelError, NotFound, Refused
+from models.weights.sources import damaged_starter
+
+LONGEST_WINDOW = 4096  # tokens looked at together, however much more a model says it takes
+USUAL_LIMIT = 512  # of a model that does not say how much it takes
+
+
+@contextmanager
+def loading(spec: ModelSpec, folder: Path, *needs: str) -> Iterator[None]:
+    """Say in a ModelError what went wrong inside the with block.
+
+    Args:
+        spec: the model being loaded.
+        folder: where its files are.
+        *needs: files that must be there, or a starter is damaged.
+
+    Raises:
+        Damaged: a file is missing or cannot be read.
+        Refused: it wants to run code of its own (refused_code), or has pickled weights only
+            (refused_pickle).
+        NotFound: the folder holds no model for this task (not_found_task).
+    """
+    transformers.logging.set_verbosity_error()  # the engines say themselves what is missing
+    transformers.logging.disable_progress_bar()
+    missing = [name for name in needs if not (folder / name).is_file()]
+    if missing and spec.starter:
+        raise damaged_starter(spec.name, missing[0])
+    if not list(folder.glob("*.safetensors")):
+        raise Refused("refused_pickle", model=spec.label)
+    try:
+        with warnings.catch_warnings():  # of the libraries among themselves
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    except (ModelError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        broken = _broken_file(folder)
+        if broken and spec.starter:
+            raise damaged_starter(spec.name, broken) from error
+        if broken:
+            raise Damaged("damaged_download", model=spec.label, file=broken) from error
+        if "trust_remote_code" in str(error):
+            raise Refused("refused_code", model=spec.label) from error
+        if "Unrecognized" in str(error):  # a configuration of no text model, or of another kind
+            raise NotFound("not_found_task", model=spec.label) from error
+        raise
+
+
+def _broken_file(folder: Path) -> str | None:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return path.name
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as weights:
+                weights.keys()
+        except (SafetensorError, OSError):
+            return path.name
+    return None
+
+
+def torch_dtype(placement: Placement) -> torch.dtype:
+    """The torch dtype of a placement."""
+    return getattr(torch, placement.dtype)
+
+
+def token_limit(model: Any, tokenizer: Any) -> int:
+    """How many tokens, special ones included, the model takes at once.
+
+    The smallest of what the tokenizer says, what the configuration says, and the size of the table
+    of positions (RoBERTa's first rows, up to the padding's, are not for positions).
+    """
+    limits = [tokenizer.model_max_length, LONGEST_WINDOW]
+    stated = getattr(model.config, "max_position_embeddings", None)
+    limits.append(stated if stated and stated > 0 else USUAL_LIMIT)
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - unused)
+    return min(limits)
+
+
+def weights_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a model's weights and buffers."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

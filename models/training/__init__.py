@@ -1,1 +1,0 @@
-"""Scripts that rebuild the shipped starters: `python -m models.training.NAME`."""

@@ -1,1 +1,0 @@
-"""Train word vectors: `python -m models.training.word_vectors en|ko --data DIR`."""

@@ -1,0 +1,1 @@
+"""Where weights come from: what ships, what a package brings, the hub; which files; hashes."""

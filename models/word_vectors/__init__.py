@@ -1,0 +1,1 @@
+"""Vectors of words: the starters' and a person's own, and what can be asked of them."""

@@ -1,0 +1,103 @@
+"""What word vectors yield."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.contract import Event
+from models.sentence_similarity.events import Similarities
+
+Neighbours = Mapping[str, tuple[tuple[str, float], ...]]  # word -> its nearest (word, cosine)
+Places = tuple[tuple[str, float, float], ...]  # (word, x, y) on a map
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordTable:
+    """Vectors that belong to one person; held in their session, never in an engine.
+
+    Attributes:
+        words: most frequent first.
+        vectors: float32, shape (words, dimensions).
+    """
+
+    words: tuple[str, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Word2VecStep(Event):
+    """An epoch of a training is done.
+
+    Attributes:
+        loss: gensim's training loss of this epoch, summed over the text.
+        places: where the words of the map are by now.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    places: Places = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSeed:
+    """The same training from another random start: what differs is chance.
+
+    Attributes:
+        pair, neighbours: as in Word2VecDone.
+    """
+
+    seed: int
+    pair: float | None
+    neighbours: Neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Word2VecDone(Event):
+    """What a freshly trained Word2Vec says.
+
+    Attributes:
+        vocabulary: words it knows, most frequent first.
+        pair: cosine of word_a and word_b, None where one was blank or unknown.
+        neighbours: of word_a and word_b.
+        before: the same, of the random vectors that the training began with.
+        similarities: of `sentences`, by mean vectors; None where there were fewer than two.
+        unknown: words of the pair and the sentences that it never saw.
+        other_seed: the same from another seed, where there was too little text.
+        places: the map at the end.
+        table: the vectors themselves.
+    """
+
+    vocabulary: tuple[str, ...]
+    pair: float | None
+    neighbours: Neighbours
+    similarities: Similarities | None
+    unknown: tuple[str, ...]
+    before: Neighbours = field(default_factory=dict[str, tuple[tuple[str, float], ...]])
+    other_seed: OtherSeed | None = None
+    places: Places = ()
+    table: WordTable | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WordsFound(Event):
+    """The answer to a question about words.
+
+    Attributes:
+        nearest: (word, cosine), nearest first: of the word, or of the analogy's point.
+        odd: the word that fits the others least, "" where that was not asked.
+        fits: (word, cosine with the mean of all), for the odd one out.
+        places: the map.
+        unknown: words without a vector, each once.
+        pieces: words read as pieces of them -> the pieces.
+    """
+
+    nearest: tuple[tuple[str, float], ...] = ()
+    odd: str = ""
+    fits: tuple[tuple[str, float], ...] = ()
+    places: Places = ()
+    unknown: tuple[str, ...] = ()
+    pieces: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

@@ -1,0 +1,116 @@
+"""Ask word vectors: nearest words, analogies, the odd one out, a map of chosen words."""
+
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from models.contract import Finished, ModelSpec
+from models.errors import InvalidInput
+from models.select import find
+from models.tasks import SENTENCE_SIMILARITY
+from models.text.segmentation import words as words_of
+from models.word_vectors.events import WordsFound, WordTable
+from models.word_vectors.questions import formula
+from models.word_vectors.requests import WordsRequest
+from tabs.sentence_similarity.words.view import answer
+from tabs.shared.context import Context
+from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, examples_box, recipe_box, result_box, stop_button
+
+TAB = "words"
+ENGLISH, KOREAN, OWN = "genlab/words-en", "genlab/words-ko", "word2vec"
+QUESTIONS = ("nearest", "analogy", "odd", "map")
+EXAMPLES = (
+    (ENGLISH, "nearest", "coffee"),
+    (ENGLISH, "analogy", "father - man + woman"),
+    (ENGLISH, "odd", "guitar piano violin table"),
+    (ENGLISH, "map", "mother father sister brother january june august guitar piano violin"),
+    (KOREAN, "nearest", "음악"),
+    (KOREAN, "analogy", "아버지 - 남자 + 여자"),
+    (KOREAN, "odd", "엄마 아빠 동생 노래"),
+    (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 영상 여름 겨울 봄"),
+)
+
+
+def build(context: Context, own: gr.State) -> None:
+    """Lay the questions out and bind them; `own` holds a WordTable or None."""
+    with gr.Row():
+        with gr.Column():
+            source = _radio("source", (ENGLISH, KOREAN, OWN))
+            question = _radio("question", QUESTIONS)
+            typed = gr.Textbox(
+                EXAMPLES[0][2],
+                label=t(f"{TAB}.words"),
+                info=t(f"{TAB}.words_info"),
+                lines=1,
+                max_lines=4,
+                elem_id=f"{TAB}-words",
+            )
+            with gr.Row():
+                start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+                stop = stop_button(TAB)
+            titles = [words for _, _, words in EXAMPLES]
+            examples_box(TAB, EXAMPLES, [source, question, typed], f"{TAB}-start", titles)
+        with gr.Column():
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            code = recipe_box(TAB)
+
+    def ask(request: gr.Request, *values: Any) -> Generator[Any]:
+        yield from _ask(context, values, request)
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    job = gr.on(
+        [start.click, typed.submit],
+        ask,
+        [source, question, typed, own],
+        [result, status, code],
+        show_progress="hidden",
+        **private,
+    )
+    bind_stop(stop, [job], status, line(both("page.stopped")))
+
+
+def _radio(name: str, values: tuple[str, ...]) -> gr.Radio:
+    """A choice whose labels are the strings words.NAME_VALUE (an id's last part)."""
+    return gr.Radio(
+        [
+            (t(f"{TAB}.{name}_{value.rpartition('/')[2].replace('-', '_')}"), value)
+            for value in values
+        ],
+        value=values[0],
+        label=t(f"{TAB}.{name}"),
+        elem_id=f"{TAB}-{name}",
+    )
+
+
+def _request(question: str, typed: str, table: WordTable | None) -> WordsRequest:
+    """The question as it was typed: a sum for an analogy, else words with anything between them."""
+    plus, minus = formula(typed) if question == "analogy" else (words_of(typed), [])
+    return WordsRequest.of(
+        question=question,
+        words=[word for part in plus for word in words_of(part)],
+        minus=[word for part in minus for word in words_of(part)],
+        table=table,
+    )
+
+
+def _ask(
+    context: Context, values: tuple[Any, ...], request: gr.Request
+) -> Generator[tuple[Any, Any, Any]]:
+    """Yield (result, status line, recipe) as the job goes on."""
+    source, question, typed, own = values
+    with told(request):
+        if source == OWN and own is None:
+            raise InvalidInput("invalid_word2vec")
+        ask = _request(question, typed, own if source == OWN else None)
+        spec: ModelSpec = find(SENTENCE_SIMILARITY, source)
+    shown = ""
+    for event in follow(context, spec, ask, request):
+        if isinstance(event, Finished):
+            yield shown, result_line(event), python(spec, ask, event)
+        else:
+            found = isinstance(event, WordsFound)
+            shown = answer(question, typed.strip(), event) if found else shown
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()

@@ -1,0 +1,54 @@
+"""What every tab is built with."""
+
+from dataclasses import dataclass, field
+
+import gradio as gr
+
+from models.contract import ModelSpec
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import warm
+from models.runtime.placement import Hardware, hardware
+from models.select import preferred
+from models.settings import Settings
+from models.tasks import CHAT, Task
+from models.weights.sources import is_here
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The app's settings and models.
+
+    Attributes:
+        settings: read once at start.
+        cache: all loaded models, shared by everybody.
+        inner_tabs: the tabs inside a task's tab, for the language switch (tabs.parts.inner_tab).
+    """
+
+    settings: Settings
+    cache: ModelCache
+    inner_tabs: dict[str, gr.Tab] = field(default_factory=dict[str, gr.Tab])
+
+    @property
+    def machine(self) -> Hardware:
+        """What this machine has."""
+        return hardware()
+
+    def warm_once(self) -> None:
+        """Once the first visitor has the page, load the first tab's starter in the background."""
+        if not self.cache.status():
+            warm(self.cache, self.preferred(CHAT))
+
+    def offered(self, task: Task) -> list[tuple[str, str]]:
+        """(label, id) of a task's models for a Dropdown; "*" marks those that are to be downloaded."""
+        return [(self._label(spec), spec.id) for spec in task.models]
+
+    def preferred(self, task: Task, language: str = "en") -> ModelSpec:
+        """The model selected when the page opens."""
+        return preferred(task, self.settings, language)
+
+    def _label(self, spec: ModelSpec) -> str:
+        if spec.hosted:
+            return f"{spec.label} · API"
+        if is_here(spec):
+            return spec.label
+        return f"{spec.label} · ↓ {spec.size_gb:g} GB" if spec.size_gb else spec.label

@@ -1,0 +1,151 @@
+"""The one bridge between models and the page: events -> HTML lines, ModelError -> gr.Error."""
+
+import html
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+
+import gradio as gr
+
+from models.contract import (
+    Downloading,
+    Event,
+    Finished,
+    Loading,
+    ModelSpec,
+    Placement,
+    Request,
+    Waiting,
+    WarmingUp,
+    Working,
+)
+from models.errors import ModelError
+from models.runtime.jobs import run
+from models.tasks import CATALOG, recipe
+from tabs.shared.context import Context
+from tabs.shared.strings import LANGUAGES, STRINGS, both, language_of_page, say, spans
+
+
+def sentence(problem: ModelError, language: str) -> str:
+    """What happened and what to do, in one sentence of a language, as HTML."""
+    key = f"errors.{problem.code}"
+    params = {
+        k: v if isinstance(v, int | float) else html.escape(str(v))
+        for k, v in problem.params.items()
+    }
+    if "field" in params:
+        name = f"fields.{params['field']}"
+        params["field"] = STRINGS[language].get(name, params["field"])
+    return say(key if key in STRINGS[language] else "errors.failed", language, **params)
+
+
+def error(problem: ModelError, language: str) -> gr.Error:
+    """The one sentence for a problem, in the visitor's language."""
+    said = sentence(problem, language)
+    return gr.Error(said, title=say("errors.title", language), print_exception=False)
+
+
+def problem_line(problem: ModelError) -> str:
+    """The one sentence for a problem as HTML in both languages, where the rest of a result stays."""
+    return spans({language: sentence(problem, language) for language in LANGUAGES})
+
+
+@contextmanager
+def told(request: gr.Request | None) -> Generator[None]:
+    """Within it a ModelError becomes a gr.Error in the visitor's language."""
+    try:
+        yield
+    except ModelError as problem:
+        raise error(problem, language_of_page(request)) from None
+
+
+def follow(
+    context: Context, spec: ModelSpec, ask: Request, request: gr.Request | None
+) -> Generator[Event]:
+    """Run a job and yield its events; problems become gr.Error. Closing it stops the job.
+
+    Gradio can close a generator at a yield alone, and holds a lock of the whole app until it has: so
+    whoever yields to the page does so at least each half second, at every Working, if only skips.
+    But each yield costs it some 7 ms: what comes often is shown when a Pace says so.
+    """
+    with told(request), closing(run(context.cache, spec, ask)) as events:
+        yield from events
+
+
+class Pace:
+    """When the page is due another update by events that come often."""
+
+    def __init__(self, seconds: float = 0.1) -> None:
+        """At most one update in so many seconds."""
+        self._seconds = seconds
+        self._last: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was an update."""
+        return self._last is not None
+
+    def due(self) -> bool:
+        """Whether it is time for an update, which then counts as made; the first always is."""
+        now = time.perf_counter()
+        if self._last is not None and now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def waiting_line(event: Event, seconds: float = 0) -> str | None:
+    """One line of HTML on what is being waited for; None for events that bring a result."""
+    match event:
+        case Working(seconds, during) if during is not None:
+            return waiting_line(during, seconds)
+        case Working(seconds):
+            return line(both("wait.work", seconds=f"{seconds:.0f}"))
+        case Waiting(position):
+            return line(both("wait.queue", position=position))
+        case Downloading(done, total):
+            return line(both("wait.download", done=_size(done), total=_size(total)))
+        case Loading(model_id):
+            return line(both("wait.load", model=label_of(model_id), seconds=f"{seconds:.0f}"))
+        case WarmingUp(model_id):
+            seconds_said = f"{seconds:.0f}"
+            return line(both("wait.warm", model=label_of(model_id), seconds=seconds_said))
+        case _:
+            return None
+
+
+def result_line(done: Finished, *more: str) -> str:
+    """Model, device, time (and load time if it was loaded for this); `more` is HTML already."""
+    parts = [html.escape(label_of(done.model_id)), device(done.placement)]
+    parts.append(both("result.seconds", seconds=f"{done.seconds:.2f}"))
+    if done.load_seconds:
+        parts.append(both("result.loaded", seconds=f"{done.load_seconds:.1f}"))
+    return line(" · ".join([*parts, *more]))
+
+
+def device(placement: Placement) -> str:
+    """Device and dtype, with the reason as a tooltip, as HTML."""
+    what = " ".join(filter(None, (placement.device.upper(), placement.dtype)))
+    if placement.device == "server":
+        return both("reasons.hosted")
+    why = " / ".join(html.escape(say(f"reasons.{placement.reason}", lang)) for lang in LANGUAGES)
+    return f'<span title="{why}">{html.escape(what)}</span>'
+
+
+def line(content: str) -> str:
+    """A line under a result."""
+    return f'<p class="result-line" role="status">{content}</p>'
+
+
+def label_of(model_id: str) -> str:
+    """A model's name on the page; a typed hub id is its own."""
+    return next((spec.label for spec in CATALOG if spec.id == model_id), model_id)
+
+
+def python(spec: ModelSpec, ask: Request, done: Finished) -> str:
+    """The standalone Python behind a result."""
+    return recipe(spec, ask, done.placement)
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 1e9:.2f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.0f} MB"

@@ -1,0 +1,153 @@
+"""Where many texts come from (a file or pasted lines, and a column), and the CSV one takes away."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from models.errors import InvalidInput
+from models.text.tables import Table, read_lines, read_table, write_csv
+from tabs.shared.events import told
+from tabs.shared.strings import both, t
+
+KINDS = [".csv", ".tsv", ".txt", ".xlsx"]
+GUESSED_FROM = 200  # rows
+NAMED = 20  # faulty rows that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The components, in the order in which handlers take them."""
+
+    file: gr.File
+    lines: gr.Textbox
+    header: gr.Checkbox
+    column: gr.Dropdown
+
+    def inputs(self) -> list[Any]:
+        """What `table` takes."""
+        return [self.file, self.lines, self.header, self.column]
+
+
+def build(tab: str, lines_first: bool = False) -> Source:
+    """Lay the inputs out; a file's columns are offered as soon as it is there.
+
+    Args:
+        tab: prefix of the elem_ids.
+        lines_first: put the box for lines above the file.
+    """
+    lines = _lines(tab, lines_first) if lines_first else None
+    file = gr.File(
+        label=t("source.or_upload" if lines else "source.upload"),
+        file_types=KINDS,
+        type="filepath",
+        height=180,
+        elem_id=f"{tab}-upload",
+        elem_classes="drop",
+    )
+    lines = lines or _lines(tab)
+    with gr.Row():
+        column = gr.Dropdown([], label=t("source.column"), visible=False, elem_id=f"{tab}-column")
+    header = gr.Checkbox(True, label=t("source.header"), visible=False, elem_id=f"{tab}-header")
+    return Source(file, lines, header, column)
+
+
+def _lines(tab: str, first: bool = False) -> gr.Textbox:
+    return gr.Textbox(
+        label=t("source.first_lines" if first else "source.lines"),
+        placeholder=t("source.placeholder"),
+        lines=6 if first else 4,
+        max_lines=12,
+        elem_id=f"{tab}-lines",
+    )
+
+
+def bind(source: Source, truth: gr.Dropdown | None = None) -> None:
+    """Offer a file's columns once it is there; `truth` is a second choice, of the labels' column."""
+    chosen = [source.column, source.header, *([truth] if truth else [])]
+
+    def offer(path: str | None, header: bool, request: gr.Request) -> Any:
+        if not path:
+            hidden = gr.update(visible=False)
+            return (
+                gr.update(choices=[], value=None, visible=False),
+                *[hidden] * (len(chosen) - 1),
+            )
+        with told(request):
+            table = read_table(path, header)
+        columns = [(name, name) for name in table.columns]
+        text = gr.update(choices=columns, value=likely_column(table), visible=True)
+        labels = gr.update(choices=[(t("source.none"), ""), *columns], value="", visible=True)
+        plain = len(columns) == 1 and path.lower().endswith(".txt")  # lines have no names
+        return (text, gr.update(visible=not plain), *([labels] if truth else []))
+
+    for trigger in (source.file.change, source.header.input):
+        trigger(
+            offer,
+            [source.file, source.header],
+            chosen,
+            api_visibility="private",
+            show_progress="hidden",
+        )
+
+
+def likely_column(table: Table) -> str:
+    """The column with the longest cells: most likely the texts."""
+    rows = table.rows[:GUESSED_FROM]
+    lengths = [sum(len(row[i]) for row in rows) for i in range(len(table.columns))]
+    return table.columns[lengths.index(max(lengths))]
+
+
+def table(path: str | None, lines: str, header: bool, column: str | None) -> tuple[Table, str]:
+    """What was given, a file before lines, and the name of the column with the texts.
+
+    Raises:
+        InvalidInput: neither, or no table.
+    """
+    if path:
+        read = read_table(path, header)
+        return read, column if column in read.columns else likely_column(read)
+    if not (lines or "").strip():
+        raise InvalidInput("invalid_no_texts")
+    read = read_lines(lines)
+    return read, read.columns[0]
+
+
+def faults(table: Table) -> list[str]:
+    """What was left out of a table, rows by their number, as HTML."""
+    said: list[str] = []
+    for code in ("too_many_cells", "too_long", "unclosed_quote"):
+        numbers = [fault.line for fault in table.faults if fault.code == code]
+        if numbers:
+            said.append(both(f"source.{code}", rows=row_numbers(numbers)))
+    if table.cut:
+        said.append(both("source.cut"))
+    return said
+
+
+def row_numbers(numbers: Sequence[int]) -> str:
+    """The first few of them, and how many there are."""
+    shown = ", ".join(str(number) for number in numbers[:NAMED])
+    return f"{shown} … ({len(numbers):,})" if len(numbers) > NAMED else shown
+
+
+def download_button(tab: str) -> gr.DownloadButton:
+    """The button that gives the results as a CSV; hidden until there are some."""
+    label = cast(str, t("source.download"))
+    return gr.DownloadButton(label, visible=False, size="sm", elem_id=f"{tab}-download")
+
+
+def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write a CSV that is safe to open in a spreadsheet; returns its path.
+
+    Its folder is named by a secret hash of its content and deleted with the page's cache.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_csv(path, columns, rows)
+        return save_bytes_to_cache(path.read_bytes(), name, get_upload_folder())

@@ -1,0 +1,140 @@
+"""Pieces that every tab has, in the same words and places."""
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+import gradio as gr
+
+from models.tasks import Task
+from tabs.shared.context import Context
+from tabs.shared.strings import t
+
+
+def inner_tab(context: Context, name: str) -> gr.Tab:
+    """A tab inside a task's tab: `with` it. Its label is the string "{name}.tab"; the id has no dot."""
+    tab = gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name.replace('.', '-')}")
+    context.inner_tabs[name] = tab
+    return tab
+
+
+# Only the unmistakable marks: "$5 and $6" is money.
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+
+
+def model_picker(
+    context: Context,
+    task: Task,
+    elem_id: str,
+    left_out: Set[str] = frozenset(),
+    label: Any = None,
+) -> gr.Dropdown:
+    """The choice of a model: "auto", the catalogue's but those left out, or any hub id typed in."""
+    return gr.Dropdown(
+        label=label or t("page.model"),
+        info=t("page.model_info"),
+        choices=[
+            (t("page.auto"), "auto"),
+            *(c for c in context.offered(task) if c[1] not in left_out),
+        ],
+        value="auto",
+        allow_custom_value=True,
+        elem_id=elem_id,
+    )
+
+
+def stop_button(tab: str) -> gr.Button:
+    """The button that ends the work, not just its display."""
+    return gr.Button(t("page.stop"), elem_id=f"{tab}-stop", elem_classes="stop-button")
+
+
+def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str) -> Any:
+    """Let a stop button end events and then say so in the status line.
+
+    First the end, then the words: sent along with the end they could be lost with its stream.
+
+    Args:
+        stop: the button.
+        events: what it cancels, as their binding returned them.
+        status: where it is said.
+        said: HTML.
+
+    Returns:
+        What more can be done after it (`.then`).
+    """
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    ended = stop.click(None, cancels=list(events), **private)
+    return ended.then(lambda: said, None, status, **private)
+
+
+def examples_box(
+    tab: str,
+    samples: Sequence[Sequence[Any]],
+    inputs: Sequence[gr.components.Component],
+    start: str,
+    titles: Sequence[str] | None = None,
+) -> None:
+    """Examples, of which a click fills the inputs and presses the start button.
+
+    Pressing the button (not running its handler a second way) keeps one run at a time on the page.
+
+    Args:
+        tab: the tab's name.
+        samples: values of the inputs, a sequence an example.
+        inputs: what they are filled into.
+        start: elem_id of the start button.
+        titles: what is shown of each example; by default its first value.
+    """
+    box = gr.Dataset(
+        label=t("page.examples"),
+        components=[gr.Textbox(visible=False)],
+        samples=[[title] for title in titles or [str(sample[0]) for sample in samples]],
+        type="index",
+        elem_id=f"{tab}-examples",
+    )
+
+    def fill(index: int) -> Any:
+        sample = samples[index]
+        return tuple(sample) if len(inputs) > 1 else sample[0]
+
+    filled = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")
+    filled.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
+
+
+def result_box(tab: str, empty: str) -> tuple[gr.HTML, gr.HTML]:
+    """Where a result goes, and the line under it.
+
+    Args:
+        tab: prefix of the elem_ids.
+        empty: what stands there until there is a result, as HTML.
+    """
+    result = gr.HTML(empty, container=True, padding=True, min_height=120, elem_id=f"{tab}-result")
+    return result, gr.HTML(elem_id=f"{tab}-status")
+
+
+def recipe_box(tab: str) -> gr.Code:
+    """The folded Python behind the result."""
+    with gr.Accordion(t("page.python"), open=False, elem_id=f"{tab}-python"):
+        return gr.Code(language="python", label=t("page.python_info"), elem_id=f"{tab}-recipe")
+
+
+def how_it_works(tab: str) -> None:
+    """The folded few sentences on the principle at work."""
+    with gr.Accordion(t("page.how"), open=False, elem_id=f"{tab}-how"):
+        gr.Markdown(t(f"{tab}.how"))
+
+
+def bars(rows: list[tuple[str, float]]) -> str:
+    """Probabilities as a bar each, as HTML.
+
+    Args:
+        rows: (name, already HTML; probability, 0 to 1).
+    """
+    return "".join(
+        f'<div class="bar"><span>{name}</span><span>{p:.1%}</span>'
+        f'<div style="width:{100 * p:.1f}%"></div></div>'
+        for name, p in rows
+    )

@@ -1,0 +1,207 @@
+"""What stands between the chat page or a program and the model: turns, notes, words."""
+
+import gradio as gr
+import pytest
+
+from models.chat.requests import ChatRequest
+from models.errors import InvalidInput
+from models.runtime.cache import ModelCache
+from models.settings import Settings
+from tabs.chat.answer import View, again, answer, gone_on, undone
+from tabs.chat.controls import Dials
+from tabs.chat.facts import note
+from tabs.chat.history import MOST, messages, text_of
+from tabs.shared.context import Context
+from tabs.shared.strings import STRINGS
+from tests.stub_server import DONE, WHOLE, StubServer, chunk
+
+_SET = {
+    "system_prompt": "Be kind.",
+    "model": "openai",
+    "model_name": "",
+    "base_url": "",
+    "api_key": "sk-own",
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "max_new_tokens": 20,
+    "seed": 3,
+    "num_return_sequences": 1,
+}
+DIALS = [_SET.get(name) for name in Dials._fields]  # the others are the model's own
+
+
+def turn(role: str, content) -> dict:
+    return {"role": role, "content": content}
+
+
+def test_turns_of_the_page_and_of_programs_are_the_same():
+    blocks = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    page = [turn("user", blocks) | {"metadata": None, "options": None}, turn("assistant", "Hi")]
+    assert messages(page) == [turn("user", "Hello"), turn("assistant", "Hi")]
+    assert messages(None) == messages([]) == []
+
+
+def test_a_question_that_was_stopped_before_its_answer_is_left_out():
+    unanswered = [turn("user", "one"), turn("assistant", "")]
+    whole = [turn("user", "two"), turn("assistant", "2")]
+    assert messages([*unanswered, *whole]) == whole
+    assert messages([*whole, *unanswered]) == whole
+    assert messages([*whole, turn("user", "three")]) == whole
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        "text",
+        {"role": "user"},
+        [["a", "b"]],
+        [turn("system", "x")],
+        [turn("user", 7)],
+        [turn("user", {"path": "/etc/passwd"})],
+        [turn("user", [{"type": "file", "file": {"path": "x"}}])],
+        [{"role": ["user"], "content": "x"}],
+        [None],
+    ],
+)
+def test_what_is_no_conversation_is_refused(history):
+    with pytest.raises(InvalidInput) as refused:
+        messages(history)
+    assert refused.value.code == "invalid_history"
+
+
+def test_too_many_turns_are_refused_with_the_limit():
+    pairs = [turn("user", "a"), turn("assistant", "b")] * MOST
+    with pytest.raises(InvalidInput) as refused:
+        messages(pairs)
+    assert refused.value.params == {"limit": MOST + 1}
+
+
+def test_a_deeply_nested_content_is_refused():
+    content = "x"
+    for _ in range(5000):
+        content = [content]
+    with pytest.raises(InvalidInput):
+        text_of(content)
+
+
+def test_notes_name_the_parameter_in_both_languages():
+    ask = ChatRequest.of(messages=[turn("user", "one"), turn("user", "two")])
+    said = note("parameter_left_out:temperature", ask)
+    for language in STRINGS:
+        assert STRINGS[language]["fields.temperature"] in said
+    assert STRINGS["en"]["fields.num_return_sequences"] in note("parameter_ignored:n", ask)
+    assert "one" in note("turns_left_out:1", ask)
+    assert note("plain_continuation", ask)
+    assert note("parameter_left_out:max_completion_tokens", ask) == ""
+
+
+def context(server: StubServer, **values) -> Context:
+    limits = Settings.model_validate({"openai_base_url": server.url} | values)
+    return Context(limits, ModelCache(limits))
+
+
+def shown(updates, told: dict | None = None) -> dict:
+    """The view after all updates; kept in `told` even when an error follows."""
+    view = {} if told is None else told
+    for update in updates:
+        named = dict(zip(View._fields, update, strict=True))
+        view |= {k: v for k, v in named.items() if v != gr.skip()}
+    return view
+
+
+def test_an_answer_fills_the_view():
+    with StubServer((200, WHOLE)) as server:
+        view = shown(answer(context(server, openai_model="m"), None, [], "Hi", DIALS))
+    assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert view["message"] == ""
+    assert "seed 3" in view["status"]
+    assert 'model="m"' in view["code"].replace("'", '"')
+    assert "sk-own" not in str(view)
+    assert server.asked[0]["model"] == "m"
+
+
+def test_the_half_answer_stays_and_is_marked_when_the_server_breaks_off():
+    view: dict = {}
+    with (
+        StubServer((200, [chunk("Hel"), chunk("lo")])) as server,
+        pytest.raises(gr.Error, match="broke off"),
+    ):
+        shown(answer(context(server), None, [], "Hi", DIALS), view)
+    assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert STRINGS["en"]["chat.cut"] in view["status"]
+
+
+def test_a_question_without_an_answer_stays_and_can_be_asked_again():
+    view: dict = {}
+    with StubServer((401, {"error": {"code": "invalid_api_key"}}), (200, WHOLE)) as server:
+        page = context(server)
+        with pytest.raises(gr.Error, match="key"):
+            shown(answer(page, None, [], "Hi", DIALS), view)
+        assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "")]
+        assert STRINGS["en"]["chat.unanswered"] in view["status"]
+        repeated = shown(again(page, None, view["chatbot"], 0, None, DIALS))
+    assert repeated["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert "message" not in repeated
+
+
+def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
+    earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
+    with StubServer((200, WHOLE)) as server:
+        edited = shown(again(context(server), None, earlier, 2, "e", DIALS))
+    assert edited["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
+    assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
+    back = shown([undone(None, earlier, 2)])
+    assert (back["chatbot"], back["message"]) == (earlier[:2], "c")
+
+
+def test_a_retry_that_fails_leaves_everything_as_it_was():
+    earlier = [turn("user", "a"), turn("assistant", "b")]
+    view: dict = {}
+    with StubServer((500, {})) as server, pytest.raises(gr.Error):
+        shown(again(context(server), None, earlier, 1, None, DIALS), view)
+    assert "chatbot" not in view
+    assert "message" not in view
+    assert STRINGS["en"]["chat.as_it_was"] in view["status"]
+
+
+def test_an_edit_that_fails_costs_neither_the_old_turns_nor_the_new_words():
+    earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
+    view: dict = {}
+    with StubServer((500, {})) as server, pytest.raises(gr.Error):
+        shown(again(context(server), None, earlier, 0, "new", DIALS), view)
+    assert view["chatbot"] == [*earlier, turn("user", "new"), turn("assistant", "")]
+
+
+def test_an_answer_is_gone_on_with_from_where_it_ended():
+    earlier = [
+        turn("user", "a"),
+        turn("assistant", "b"),
+        turn("user", "c"),
+        turn("assistant", "He"),
+    ]
+    rest = (chunk("ll"), chunk("o"), chunk(None, end="stop"), DONE)
+    with StubServer((200, rest)) as server:
+        view = shown(gone_on(context(server), None, earlier, DIALS))
+    assert view["chatbot"] == [*earlier[:3], turn("assistant", "Hello")]
+    assert server.asked[0]["messages"][-1] == turn("assistant", "He")
+    with pytest.raises(gr.Error, match="conversation"):
+        shown(gone_on(context(server), None, [], DIALS))
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([], "x" * 1_000_000),
+        ([], "\ud800"),
+        ([turn("user", "x" * 10_000_000), turn("assistant", "b")], "Hi"),
+        ([turn("user", "x" * 30_000), turn("assistant", "b")] * 200, "Hi"),
+        ([turn("user", "x"), turn("assistant", "b")] * 100_000, "Hi"),
+        ([], ["Hi"]),
+    ],
+    ids=["1 MB", "half a letter", "10 MB turn", "12 MB", "200,000 turns", "a list"],
+)
+def test_what_is_too_big_is_refused_before_anything_changes(history, message):
+    with StubServer((200, WHOLE)) as server, pytest.raises(gr.Error) as refused:
+        next(answer(context(server), None, history, message, DIALS))
+    assert str(refused.value.message).endswith(".")
+    assert not server.asked

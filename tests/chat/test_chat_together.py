@@ -1,0 +1,202 @@
+"""Parts of the chat tab that meet: hosted answers and their dice, side by side and kept conversations."""
+
+import math
+from contextlib import closing
+from dataclasses import replace
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+import torch
+
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run, together
+from models.select import find
+from models.settings import Settings
+from models.tasks import CHAT
+from tabs.chat import answer as talk
+from tabs.chat.controls import Dials
+from tabs.chat.token_odds import answers as dice_answers
+from tabs.chat.token_odds.view import answers_view
+from tabs.shared.context import Context
+from tests.stub_server import DONE, StubServer, chunk, fault
+
+torch.set_num_threads(1)
+VISITOR = SimpleNamespace(query_params={}, headers={})
+STARTER = find(CHAT, "genlab/small-talk")
+
+
+def logprob(word: str, share: float, *others: str) -> dict:
+    """A token and others of probability 1/4, as a server tells them; ⟨ed 95⟩ stands for its bytes."""
+
+    def told(text: str, share: float) -> dict:
+        data = bytes.fromhex(text[1:-1]) if text.startswith("⟨") else text.encode()
+        return {"token": text, "logprob": math.log(share), "bytes": list(data)}
+
+    top = [told(word, share), *(told(other, 0.25) for other in others)]
+    return told(word, share) | {"top_logprobs": top}
+
+
+HEL, LO = logprob("Hel", 0.5, "Bye"), logprob("lo", 0.75, "Bye", "⟨ed 95⟩", "")
+TOLD = [chunk("Hel", logprobs=[HEL]), chunk("lo", logprobs=[LO])]
+UNTOLD = [chunk("Hel"), chunk("lo")]
+END = [chunk(None, end="stop"), DONE]
+
+
+def page(url: str) -> Context:
+    limits = Settings.model_validate({"openai_base_url": url, "openai_model": "m"})
+    return Context(limits, ModelCache(limits))
+
+
+def answered(url: str, alternatives: int) -> tuple[str, dice_answers.Answers]:
+    """The status line and what the dice panel remembers, after a hosted answer on the page."""
+    values = {"model": "openai", "api_key": "sk-a", "temperature": 1, "alternatives": alternatives}
+    dials = [values.get(name) for name in Dials._fields]
+    shown = talk.frame()
+    for update in talk.answer(page(url), VISITOR, [], "Hi", dials):
+        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
+    view = talk.View(*shown)
+    return view.status, view.newest
+
+
+def test_the_dial_asks_a_server_for_its_probabilities_and_the_panel_shows_them():
+    with StubServer((200, TOLD + END)) as stub:
+        status, newest = answered(stub.url, 6)
+    assert (stub.asked[0]["logprobs"], stub.asked[0]["top_logprobs"]) == (True, 6)
+    assert "how likely its tokens were" not in status
+    view = answers_view(newest)
+    assert view.count('class="tok') == 2
+    assert "50.0%" in view
+    about = dice_answers._clicked(VISITOR, SimpleNamespace(at="0:1"), [newest], 0)
+    assert "75.00 %" in about
+    assert "25.00 %" in about
+    assert "Bye" in about
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_server_without_probabilities_is_told_of(refuses):
+    no = (400, fault("unsupported_parameter", "logprobs is not supported", "logprobs"))
+    with StubServer(*([no] if refuses else []), (200, UNTOLD + END)) as stub:
+        status, newest = answered(stub.url, 6)
+    assert "logprobs" in stub.asked[0]
+    assert ("logprobs" in stub.asked[-1]) is not refuses
+    assert "how likely its tokens were" in status
+    assert "no probabilities" in answers_view(newest)
+
+
+def test_at_zero_no_server_is_asked_for_probabilities():
+    with StubServer((200, UNTOLD + END)) as stub:
+        status, _ = answered(stub.url, 0)
+    assert "logprobs" not in stub.asked[0]
+    assert "how likely its tokens were" not in status
+
+
+# ---------------------------------------------------------------- another token, of a server
+
+
+def went_on(url: str, newest: dice_answers.Answers, at: str, *server: str) -> list:
+    """The panel's last update after going on from another token."""
+    shown = [None] * 5
+    server = server or ("", "sk-a")
+    for update in dice_answers._branched(page(url), VISITOR, [newest], 0, at, *server):
+        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
+    return shown
+
+
+def test_a_servers_answer_goes_on_from_another_token_by_its_text():
+    more = [chunk(" now", logprobs=[logprob(" now", 0.9)]), *END]
+    with StubServer((200, TOLD + END), (200, more)) as stub:
+        _, newest = answered(stub.url, 6)
+        _, _, view, _, status = went_on(stub.url, newest, "0:1:1")
+    assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
+    assert stub.keys == ["Bearer sk-a"] * 2
+    old, new = newest.samples
+    assert (old.text, new.text) == ("Hello", "HelBye now")
+    assert [token.text for token in new.tokens] == ["Hel", "Bye", " now"]
+    assert "another token at place 2" in view
+    assert "some begin anew" in status  # not every server goes on from a text
+    assert "seed" in status
+
+
+def test_two_tokens_that_came_at_once_are_parted():
+    both = [chunk("Hello", logprobs=[HEL, LO]), *END]
+    with StubServer((200, both), (200, UNTOLD + END)) as stub:
+        _, newest = answered(stub.url, 6)
+        went_on(stub.url, newest, "0:1:1")
+    assert stub.asked[1]["messages"][-1]["content"] == "HelBye"
+
+
+def test_where_text_does_not_say_enough_no_going_on_is_offered():
+    half = [chunk("", logprobs=[logprob("⟨ed 95⟩", 0.5, "Bye")]), chunk("한")]
+    unlike = [chunk("Hel", logprobs=[logprob("Bye", 0.5, "Hel")])]
+    with StubServer((200, TOLD + END), (200, half + END), (200, unlike + END)) as stub:
+        found = [answered(stub.url, 6)[1] for _ in range(3)]
+        assert found[0].branches(0, 1) == [True, True, False, False]  # half a letter; nothing
+        assert [one.branches(0, 0) for one in found[1:]] == [[False] * 2] * 2
+        with pytest.raises(gr.Error, match="no answer to look into"):
+            went_on(stub.url, found[0], "0:1:2")
+        about = dice_answers._clicked(VISITOR, SimpleNamespace(at="0:1"), found, 0)
+        assert about.count('class="take"') == 1  # the drawn one has none
+        assert "cannot be gone on from" in about
+    assert len(stub.asked) == 3
+
+
+def test_a_key_never_goes_to_another_server_than_its_own():
+    with StubServer((200, TOLD + END)) as stub, StubServer((200, UNTOLD + END)) as other:
+        _, newest = answered(stub.url, 6)
+        with pytest.raises(gr.Error, match="another server"):
+            went_on(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
+        assert (len(stub.asked), len(other.asked)) == (1, 0)
+    assert len(newest.samples) == 1
+
+
+def test_a_branch_that_breaks_off_stays_as_far_as_it_came():
+    with StubServer((200, TOLD + END), (200, TOLD[1:])) as stub:
+        _, newest = answered(stub.url, 6)
+        updates = dice_answers._branched(page(stub.url), VISITOR, [newest], 0, "0:1:1", "", "sk-a")
+        shown: list = []
+        with pytest.raises(gr.Error, match="broke off"):
+            shown.extend(updates)
+    assert "It broke off here" in shown[-1][4]
+    assert newest.samples[1].text == "HelByelo"
+
+
+# ---------------------------------------------------------------- two at once in one model
+
+
+def ask(text: str, earlier: tuple[str, ...], seed: int) -> ChatRequest:
+    turns = [
+        {"role": ("user", "assistant")[k % 2], "content": said}
+        for k, said in enumerate((*earlier, text))
+    ]
+    return ChatRequest.of(messages=turns, seed=seed, temperature=1.2, max_new_tokens=16)
+
+
+def said(events) -> list[str]:
+    """The text of each of two jobs."""
+    texts = ["", ""]
+    for number, event in events:
+        assert not isinstance(event, Exception), event
+        texts[number] += event.text if isinstance(event, TextDelta) else ""
+    return texts
+
+
+def test_two_at_once_say_what_each_says_alone_with_nothing_kept():
+    earlier = ("Hi there! How are you today?", "I am well, thank you.")
+    pairs = [
+        (ask("What is your name?", earlier, seed), ask("I had a bad day.", earlier, seed))
+        for seed in range(2)
+    ]
+    pairs += [(ask("Tell me a joke.", earlier, 9), ask("Tell me a joke.", earlier, 9))]
+    spec = replace(STARTER, concurrency=2)
+    with closing(ModelCache(Settings(GENLAB_DEVICE="cpu"))) as cache:
+        alone = []
+        for one in (one for pair in pairs for one in pair):
+            alone.append(said((0, event) for event in run(cache, spec, one))[0])
+            cache.unload("chat", spec.id)  # what was kept goes with it
+        for _ in range(2):  # the second time with all that was kept
+            texts = [said(together(cache, [(spec, one) for one in pair])) for pair in pairs]
+            assert [text for pair in texts for text in pair] == alone
+    assert len(set(alone)) > 3

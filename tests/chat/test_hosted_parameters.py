@@ -1,0 +1,156 @@
+"""What a server refuses or takes no notice of is left out once, and told."""
+
+import asyncio
+
+import pytest
+
+from models.chat.openai_request import opened
+from models.chat.recipe import python
+from models.contract import Placement
+from models.errors import InvalidInput
+from models.servers.openai_client import async_client
+from tests.chat.test_chat_openai import SPEC, answer, ask, settings
+from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault
+
+UNSURE = "seed_unsure"
+OLDER = "parameter_left_out:max_completion_tokens"  # silent on the page: the limit was sent
+
+
+def notes(done) -> set[str]:
+    return set(done.notes) - {UNSURE, OLDER}
+
+
+def test_the_request_carries_what_the_person_chose():
+    with StubServer((200, WHOLE)) as server:
+        _, done = answer(
+            settings(server.url),
+            ask(system_prompt="Be kind.", temperature=0.3, top_p=0.5, max_new_tokens=9, top_k=4),
+        )
+    (sent,) = server.asked
+    assert sent["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hello"},
+    ]
+    shape = {"temperature": 0.3, "top_p": 0.5, "top_k": 4, "max_tokens": 9, "seed": 7}
+    assert shape == {name: sent[name] for name in shape}
+    assert not {"n", "logprobs", "max_completion_tokens"} & set(sent)
+    assert sent["model"] == "gpt-4o"
+    assert set(done.notes) == {UNSURE, OLDER}
+
+
+def test_a_drawn_seed_promises_nothing_and_says_nothing():
+    with StubServer((200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask(seed=-1))
+    assert server.asked[0]["seed"] == done.seed >= 0
+    assert UNSURE not in done.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("temperature", {}),
+        ("top_p", {}),
+        ("seed", {}),
+        ("top_k", {"top_k": 3}),
+        ("n", {"num_return_sequences": 2}),
+        ("top_logprobs", {"alternatives": 5}),
+    ],
+)
+@pytest.mark.parametrize("way", ["param", "message", "detail"])
+def test_each_refused_parameter_is_left_out_once_and_told(name, options, way):
+    refusal = {
+        "param": (400, fault("unsupported_value", param=name)),
+        "message": (400, fault(None, f"Unsupported: '{name}' is\nnot supported")),
+        "detail": (422, {"detail": f"Unexpected fields in the request: {{'{name}'}}"}),
+    }[way]
+    with StubServer(refusal, (200, WHOLE)) as server:
+        (text,), done = answer(settings(server.url), ask(**options))
+    assert text == "Hello"
+    first, second = server.asked
+    assert set(first) - set(second) == {name}
+    assert f"parameter_left_out:{name}" in done.notes
+
+
+def test_two_refused_parameters_are_both_left_out():
+    no_heat = (400, fault("unsupported_value", param="temperature"))
+    no_seed = (422, {"detail": "Unexpected fields in the request: {'seed'}"})
+    with StubServer(no_heat, no_seed, (200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask())
+    assert notes(done) == {"parameter_left_out:temperature", "parameter_left_out:seed"}
+    assert len(server.asked) == 3
+
+
+def test_a_refusal_for_ever_ends_in_an_error():
+    with (
+        StubServer((400, fault("unsupported_value", param="temperature"))) as server,
+        pytest.raises(InvalidInput),
+    ):
+        answer(settings(server.url), ask())
+    assert len(server.asked) == 2
+
+
+def test_a_server_that_wants_the_newer_name_of_the_limit_gets_it():
+    refusal = (400, fault("unsupported_parameter", param="max_tokens"))
+    with StubServer(refusal, (200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask(max_new_tokens=9))
+    assert server.asked[1]["max_completion_tokens"] == 9
+    assert "max_tokens" not in server.asked[1]
+    assert notes(done) == set()
+
+
+def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older():
+    refusal = (400, fault("unsupported_parameter", param="max_completion_tokens"))
+
+    async def asked(server):
+        async with async_client(settings(server.url), ask().api_key) as client:
+            stream, how = await opened(client, "m", ask(max_new_tokens=9), newer=True)
+            await stream.close()
+            return how
+
+    with StubServer(refusal, (200, WHOLE)) as server:
+        how = asyncio.run(asked(server))
+    assert [set(s) & {"max_tokens", "max_completion_tokens"} for s in server.asked] == [
+        {"max_completion_tokens"},
+        {"max_tokens"},
+    ]
+    assert how.notes() == [OLDER]
+
+
+def test_a_model_without_a_system_role_gets_the_prompt_in_front():
+    refusal = (400, fault("unsupported_value", "no", param="messages[0].role"))
+    with StubServer(refusal, (200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask(system_prompt="Be kind."))
+    assert server.asked[1]["messages"] == [{"role": "user", "content": "Be kind.\n\nHello"}]
+    assert "system_as_user" in done.notes
+    script = python(SPEC, ask(system_prompt="Be kind."), Placement("server", "", ""), done.notes)
+    assert "'system'" not in script
+    assert "Be kind.\\n\\nHello" in script
+
+
+def test_a_conversation_over_the_window_leaves_the_oldest_out_and_says_how_many():
+    turns = [
+        {"role": role, "content": f"{role} {k}"} for k in range(4) for role in ("user", "assistant")
+    ]
+    request = ask().model_copy(
+        update={
+            "messages": type(ask()).of(messages=[*turns, {"role": "user", "content": "x"}]).messages
+        }
+    )
+    with StubServer((400, fault("context_length_exceeded")), (200, WHOLE)) as server:
+        _, done = answer(settings(server.url), request)
+    left_out = 9 - len(server.asked[1]["messages"])
+    assert left_out > 0
+    assert server.asked[1]["messages"][0]["role"] == "user"
+    assert f"turns_left_out:{left_out}" in done.notes
+
+
+def test_samples_come_side_by_side_and_a_server_that_gives_one_is_told():
+    both = (chunk("a", 0), chunk("b", 1), chunk(None, 0, "stop"), chunk(None, 1, "length"), DONE)
+    with StubServer((200, both)) as server:
+        found, done = answer(settings(server.url), ask(num_return_sequences=2))
+    assert found == ["a", "b"]
+    assert done.finish_reason == "length"
+    assert server.asked[0]["n"] == 2
+    with StubServer((200, WHOLE)) as server:
+        _, done = answer(settings(server.url), ask(num_return_sequences=2))
+    assert notes(done) == {"parameter_ignored:n"}

@@ -1,0 +1,74 @@
+"""models/text_to_image/unet.py: faster than the UNet as it was loaded, and the same numbers."""
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from models.contract import Placement
+from models.select import find
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image import traced
+from models.text_to_image import unet as module
+from models.text_to_image.loading import load_pipeline
+from models.weights.sources import STARTERS
+
+
+@pytest.fixture(scope="module")
+def unet():
+    spec, threads = find(TEXT_TO_IMAGE, "genlab/scenes"), torch.get_num_threads()
+    torch.set_num_threads(1)  # as the app does for a model of this size
+    yield load_pipeline(spec, STARTERS / "scenes", Placement("cpu", "float32", "")).unet
+    torch.set_num_threads(threads)
+
+
+def asked(unet, batch: int) -> tuple[torch.Tensor, ...]:
+    chance = torch.Generator().manual_seed(batch)
+    side, tokens, wide = unet.config.sample_size, 32, unet.config.cross_attention_dim
+    latents = torch.randn(batch, unet.config.in_channels, side, side, generator=chance)
+    return latents, torch.tensor(400), torch.randn(batch, tokens, wide, generator=chance)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_it_gives_the_numbers_of_the_unet_on_one_core_and_on_two(unet, monkeypatch, cores, batch):
+    monkeypatch.setattr(module, "cores", lambda: cores)
+    fast = module.FastUNet(unet)
+    latents, now, text = asked(unet, batch)
+    with torch.inference_mode():
+        plain = unet(latents, now, encoder_hidden_states=text, return_dict=False)[0]
+        for _ in range(2):
+            assert torch.allclose(fast(latents, now, text), plain, atol=1e-4)
+        assert torch.equal(fast(latents, now, text), fast(latents, now, text))
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+def test_another_text_is_read_anew_with_and_without_onednn(unet, monkeypatch, onednn):
+    monkeypatch.setattr(traced, "has_onednn", lambda: onednn)
+    fast = module.FastUNet(unet)
+    latents, now, text = asked(unet, 2)
+    with torch.inference_mode():
+        for said in (text, text.flip(1), text):
+            plain = unet(latents, now, encoder_hidden_states=said, return_dict=False)[0]
+            assert torch.allclose(fast(latents, now, said), plain, atol=1e-4)
+
+
+def test_the_unet_itself_stays_as_it_was(unet):
+    kept = {name: type(one) for name, one in unet.named_modules()}
+    latents, now, text = asked(unet, 1)
+    with torch.inference_mode():
+        module.FastUNet(unet)(latents, now, text)
+    assert {name: type(one) for name, one in unet.named_modules()} == kept
+    assert not any("_Given" in str(one) for one in unet.attn_processors.values())
+
+
+def test_one_of_another_kind_is_asked_as_it_is(unet):
+    assert traced.fits(unet)
+    other: Any = UNet2DConditionModel.from_config(dict(unet.config), only_cross_attention=True)
+    other.eval()
+    assert not traced.fits(other)
+    latents, now, text = asked(unet, 1)
+    with torch.inference_mode():
+        plain = other(latents, now, encoder_hidden_states=text, return_dict=False)[0]
+        assert torch.equal(module.FastUNet(other)(latents, now, text), plain)

@@ -1,0 +1,235 @@
+"""The chat starter: its template, its data split, a tiny training that resumes, and the shipped weights."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from training.small_talk import batches, evaluation, loop, model, prompts
+from training.small_talk.data import PERSONAS, Dialogues, Intent, is_held_out, plain, split
+
+Tiny = tuple[Dialogues, PreTrainedTokenizerFast]
+Shipped = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+# Our own wording, checked against the training data: none of these stands there.
+QUESTIONS = {
+    "en": [
+        ("Hello, how are you this fine day?", "How'd you sleep last night?"),
+        ("So are you actually some kind of robot?", "Are you fake?"),
+        ("Would you please tell me a nice joke?", "I would love to hear a joke"),
+        ("I'm really hungry right now", "I require sustenance"),
+        ("I am so very tired this evening", "I'm exhausted"),
+        ("Would you like to marry me?", "I think we should elope"),
+        ("I feel really lonely these days", "I wish I had a friend"),
+        ("Alright, I have to go now, bye", "I'm gonna skedaddle"),
+        ("Could you sing a little song for me?", "Can you sing me a song?"),
+        ("Thanks a million for your help", "That's very kind"),
+    ],
+    "ko": [
+        ("안녕하세요, 반갑습니다", "아 어찌지내요"),
+        ("혹시 당신은 로봇인가요?", "너 로봇이니 실제 사람이니?"),
+        ("재미있는 농담 하나만 해 주세요", "개그는 제 기분을 좋게해요"),
+        ("지금 너무 배고파요", "영양소가 필요해요"),
+        ("오늘 너무너무 피곤해요", "저는 잠좀 자야할 것 같아요"),
+        ("저랑 결혼해 주실래요?", "당신을 제 배우자로 맞이하고 싶어요"),
+        ("요즘 너무 외로워요", "저는 외로워요"),
+        ("저를 위해 노래 한 곡 불러 주세요", "무언가 노래해줘"),
+        ("오늘 도와줘서 정말 고마워요", "고마워요"),
+        ("너는 도대체 몇 살이니?", "너 어리니?"),
+    ],
+}
+
+
+def tiny_dialogues() -> Dialogues:
+    answers = {
+        "hello": dict(
+            zip(PERSONAS, ("Hi!", "Hello.", "Hey.", "Hello there!", "Yay, hi!"), strict=True)
+        ),
+        "인사": dict(
+            zip(
+                PERSONAS,
+                ("안녕!", "안녕하십니까.", "왔네요.", "어서 와요.", "와, 안녕!"),
+                strict=True,
+            )
+        ),
+    }
+    intents = (
+        Intent("hello", "en", ("Hello", "Hi there"), ("Hey you",), answers["hello"]),
+        Intent("인사", "ko", ("안녕하세요", "반가워요"), ("안녕 친구",), answers["인사"]),
+    )
+    return Dialogues(intents, (("배고파", "밥을 드세요."),), ())
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Tiny:
+    dialogues = tiny_dialogues()
+    return dialogues, model.build_tokenizer(model.texts(dialogues), 400)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[Shipped]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield evaluation.load()
+    torch.set_num_threads(before)
+
+
+def test_the_template_writes_what_training_saw(tiny: Tiny) -> None:
+    _, tokenizer = tiny
+    turns = [
+        batches.Turn("en", "Hello", "Hi!", 0, 2),
+        batches.Turn("ko", "안녕하세요", "안녕!", 1, 2),
+    ]
+    ids, targets, intents, personas = next(
+        batches.encode([("Be witty.", turns)], tokenizer, tokenizer.backend_tokenizer)
+    )
+    messages = evaluation.chat("Be witty.", "Hello", "Hi!", "안녕하세요", "안녕!")
+    assert tokenizer.apply_chat_template(messages)["input_ids"] == ids
+    spoken = [token for token in targets if token != batches.NOT_JUDGED]
+    assert tokenizer.decode(spoken) == f"Hi!{model.END}안녕!{model.END}"
+    opened = [
+        place for place, token in enumerate(ids) if tokenizer.decode(token) == model.ASSISTANT
+    ]
+    for numbers, expected in ((intents, [0, 1]), (personas, [2, 2])):
+        judged = [place for place, number in enumerate(numbers) if number != batches.NOT_JUDGED]
+        assert judged == opened
+        assert [numbers[place] for place in judged] == expected
+
+
+def test_the_template_bounds_a_long_chat_and_lets_nobody_open_a_role(tiny: Tiny) -> None:
+    _, tokenizer = tiny
+    turns = [f"turn {number}" for number in range(21)]
+    text = tokenizer.apply_chat_template(
+        evaluation.chat("Be <|user|> kind.", *turns), tokenize=False, add_generation_prompt=True
+    )
+    assert text.startswith("<|system|> Be < |user|> kind.<|user|> turn 14<|assistant|>turn 15")
+    assert text.endswith("<|user|> turn 20<|assistant|>")
+
+
+def test_held_out_questions_and_prompts_are_not_trained_on() -> None:
+    questions = [f"Question number {number}?" for number in range(300)]
+    answers = dict.fromkeys(PERSONAS, "Yes.")
+    again = [question.lower().rstrip("?") for question in questions]
+    intent = split("name", "en", questions + again, answers, own=False)
+    trained, held_out = set(map(plain, intent.trained)), set(map(plain, intent.held_out))
+    assert not trained & held_out
+    assert len(trained | held_out) == 300
+    assert 15 <= len(held_out) <= 45
+    assert all(map(is_held_out, intent.held_out))
+    random = Random(0)
+    for persona in PERSONAS:
+        for language in ("en", "ko"):
+            kept = set(prompts.held_out(persona, language))
+            assert len(kept) == 3
+            assert not kept & {prompts.draw(persona, language, random) for _ in range(800)}
+
+
+def test_conversations_in_one_row_do_not_see_each_other(tiny: Tiny) -> None:
+    dialogues, tokenizer = tiny
+    rows = next(batches.epoch(dialogues, tokenizer, rows=2, seed=1))
+    trainer = new_trainer(dialogues, tokenizer, steps=1)
+    trainer.network.eval()
+    before = trainer.loss(rows).item()
+    first = rows.segment == 1
+    rows.ids[first] = tokenizer.convert_tokens_to_ids(model.USER)
+    rows.target[first] = rows.intent[first] = rows.persona[first] = batches.NOT_JUDGED
+    without = trainer.loss(rows).item()
+    rows.ids[first] = tokenizer.convert_tokens_to_ids(model.SYSTEM)
+    assert trainer.loss(rows).item() == pytest.approx(without, rel=1e-6)
+    assert without != pytest.approx(before, rel=1e-6)
+
+
+def new_trainer(
+    dialogues: Dialogues, tokenizer: PreTrainedTokenizerFast, steps: int
+) -> loop.Trainer:
+    torch.manual_seed(3)
+    network = model.build_network(tokenizer, width=64, layers=1)
+    return loop.Trainer(
+        network, tokenizer, dialogues, loop.Plan(steps, rows=1, bpe_dropout=0.0, compiled=False)
+    )
+
+
+def test_training_learns_resumes_and_ships(tiny: Tiny, tmp_path: Path) -> None:
+    dialogues, tokenizer = tiny
+    whole = new_trainer(dialogues, tokenizer, steps=200)
+    lines: list[str] = []
+    loop.train(whole, tmp_path / "whole.pt", lines.append)
+    first, last = (float(line.split("loss ")[1].split()[0]) for line in (lines[0], lines[-1]))
+    assert last < first / 2
+    part = new_trainer(dialogues, tokenizer, steps=200)
+    stream = part.stream()
+    part.network.train()
+    for _ in range(15):
+        part.update(next(stream))
+    part.save(tmp_path / "part.pt")
+    rest = new_trainer(dialogues, tokenizer, steps=200)
+    loop.train(rest, tmp_path / "part.pt", lines.append)
+    assert "resumed at step 15" in lines
+    for one, other in zip(whole.network.parameters(), rest.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    model.export(rest.network, tokenizer, dialogues, tmp_path / "shipped")
+    network, words = evaluation.load(tmp_path / "shipped")
+    said = evaluation.answers(network, words, [evaluation.chat("", "Hello")])
+    assert said[0] in set(tiny_dialogues().intents[0].answers.values())
+
+
+def test_absent_data_is_named_with_its_public_source(tmp_path: Path) -> None:
+    from training.small_talk import data
+
+    with pytest.raises(SystemExit, match=r"https://github\.com/microsoft/botframework-cli.*sha256"):
+        data.load(tmp_path)
+
+
+def taught(language: str) -> evaluation.Known:
+    """What the starter says, as its folder lists it."""
+    known = json.loads((evaluation.STARTER / "answers.json").read_text(encoding="utf-8"))
+    intents = tuple(
+        Intent(name, language, (), (), answers) for name, answers in known[language].items()
+    )
+    return evaluation.Known.of(Dialogues(intents, (), ()))
+
+
+# Ten questions are a small sample, in words of our own: the shipped weights have 38 and 29 of 50 right.
+@pytest.mark.parametrize(("language", "least_right"), [("en", 0.7), ("ko", 0.5)])
+def test_shipped_answers_fit_question_persona_and_language(
+    shipped: Shipped, language: str, least_right: float
+) -> None:
+    known = taught(language)
+    asked = [
+        (
+            question,
+            intent,
+            persona,
+            evaluation.chat(prompts.held_out(persona, language)[0], question),
+        )
+        for question, intent in QUESTIONS[language]
+        for persona in PERSONAS
+    ]
+    said = evaluation.answers(*shipped, [messages for *_, messages in asked])
+    meanings = [known.meaning(answer) for answer in said]
+    right = sum(
+        intent in {name for name, _ in meaning}
+        for (_, intent, *_), meaning in zip(asked, meanings, strict=True)
+    )
+    styled = sum(
+        persona in {who for _, who in meaning}
+        for (_, _, persona, _), meaning in zip(asked, meanings, strict=True)
+    )
+    assert right >= least_right * len(asked), list(zip(asked, said, strict=True))
+    assert styled >= 0.85 * len(asked), list(zip(asked, said, strict=True))
+    assert all(evaluation.in_language(answer, language) for answer in said), said
+
+
+def test_shipped_starter_greets_and_is_small(shipped: Shipped) -> None:
+    network, tokenizer = shipped
+    chats = [evaluation.chat("", "Hello, how are you?"), evaluation.chat("", "안녕하세요")]
+    english, korean = evaluation.answers(network, tokenizer, chats)
+    assert len(english) > 3
+    assert evaluation.in_language(english, "en")
+    assert evaluation.in_language(korean, "ko")
+    sizes = {path.name: path.stat().st_size for path in evaluation.STARTER.iterdir()}
+    assert max(sizes.values()) < 10e6
+    assert "README.md" in sizes

@@ -1,0 +1,243 @@
+"""Questions to word vectors, a person's own vectors as files, the starters as an engine."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.contract import Stop
+from models.errors import Damaged, InvalidInput
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.runtime.placement import place
+from models.select import find, select
+from models.sentence_similarity.events import Similarities
+from models.sentence_similarity.requests import SimilarityRequest
+from models.settings import Settings
+from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.text.tables import decode
+from models.weights import sources
+from models.weights.sources import STARTERS
+from models.word_vectors.events import Word2VecStep, WordsFound, WordTable
+from models.word_vectors.files import read, write
+from models.word_vectors.questions import formula, places
+from models.word_vectors.requests import Word2VecRequest, WordsRequest
+from models.word_vectors.vectors import TENSORS, VOCABULARY
+
+SETTINGS = Settings(device="cpu", idle_minutes=0)
+ENGLISH = find(SENTENCE_SIMILARITY, "genlab/words-en")
+KOREAN = find(SENTENCE_SIMILARITY, "genlab/words-ko")
+OWN = find(SENTENCE_SIMILARITY, "word2vec")
+# On a plane: king and queen differ as man and woman do; the others lie elsewhere.
+TABLE = WordTable(
+    ("man", "woman", "king", "queen", "stone"),
+    np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1], [-1, -1, -1]], dtype=np.float32),
+)
+
+
+@pytest.fixture(scope="module")
+def cache():
+    with_models = ModelCache(SETTINGS)
+    yield with_models
+    with_models.close()
+
+
+def ask(cache: ModelCache, spec=OWN, table: WordTable | None = TABLE, **values) -> WordsFound:
+    request = WordsRequest.of(table=table if spec is OWN else None, **values)
+    return next(e for e in run(cache, spec, request) if isinstance(e, WordsFound))
+
+
+def test_known_values(cache):
+    near = ask(cache, question="nearest", words=["man"]).nearest
+    assert near[0] == ("king", pytest.approx(1 / math.sqrt(2)))
+    sum_of = ask(cache, question="analogy", words=["King", "woman"], minus=["man"]).nearest
+    assert sum_of[0][0] == "queen"
+    odd = ask(cache, question="odd", words=["man", "king", "stone", "queen"])
+    assert (odd.odd, odd.fits[-1][0]) == ("stone", "stone")
+
+
+def test_unknown_words_are_named_and_too_few_known_are_refused(cache):
+    found = ask(cache, question="map", words=["man", "king", "unicorn"])
+    assert found.unknown == ("unicorn",)
+    assert [word for word, _, _ in found.places] == ["man", "king"]
+    for values in (
+        {"question": "nearest", "words": ["unicorn"]},
+        {"question": "analogy", "words": ["king", "unicorn"], "minus": ["man"]},
+        {"question": "odd", "words": ["man", "king", "unicorn"]},
+    ):
+        with pytest.raises(InvalidInput) as told:
+            ask(cache, **values)
+        assert told.value.code == "invalid_no_vector"
+        assert "unicorn" in told.value.params["words"]
+
+
+def test_a_map_keeps_distances_and_follows_an_earlier_one():
+    words = {"a": np.array([1.0, 0, 0]), "b": np.array([0, 1.0, 0]), "c": np.array([0, 0, 1.0])}
+    first = places(words)
+    points = np.array([[x, y] for _, x, y in first])
+    gaps = [np.linalg.norm(points[i] - points[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert gaps == pytest.approx([math.sqrt(2)] * 3)
+    turned = tuple((word, -y, x) for word, x, y in first)
+    after = places(words, like=turned)
+    assert [v for p in after for v in p[1:]] == pytest.approx([v for p in turned for v in p[1:]])
+    assert places({"a": words["a"]}) == (("a", 0.0, 0.0),)
+
+
+def test_sums_as_people_type_them():
+    assert formula("king - man + woman") == (["king", "woman"], ["man"])
+    assert formula("왕−남자+여자") == (["왕", "여자"], ["남자"])
+    assert formula("") == ([], [])
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine.safetensors"])
+def test_own_vectors_are_saved_and_loaded(tmp_path, name):
+    write(TABLE, tmp_path / name)
+    again = read(tmp_path / name)
+    assert again.words == TABLE.words
+    np.testing.assert_allclose(again.vectors, TABLE.vectors)
+    assert b"\x80\x04" not in (tmp_path / name).read_bytes()[:2], "a pickle begins so"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.txt", b"not vectors at all", "invalid_vectors_file"),
+        ("a.txt", b"2 2\nking 1 2\n", "invalid_vectors_file"),
+        ("a.txt", b"1 1\nking nan\n", "invalid_vectors_file"),
+        ("a.txt", b"999999999 300\nking 1\n", "invalid_vectors_size"),
+        ("a.txt", b"\xff\xfe\x00\x01", "invalid_vectors_file"),
+        ("a.safetensors", b"broken", "invalid_vectors_file"),
+        ("a.kv", b"\x80\x04pickle", "invalid_vectors_file"),
+    ],
+)
+def test_files_that_are_none_are_refused(tmp_path, name, content, code):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput) as told:
+        read(tmp_path / name)
+    assert told.value.code == code
+
+
+def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another_seed(cache):
+    corpus = "the king rules the land\nthe queen rules the land\n"
+    request = Word2VecRequest.of(
+        corpus=corpus, word_a="king", word_b="queen", words=["king", "land", "zebra"], epochs=200
+    )
+    *events, done, _ = [e for e in run(cache, OWN, request) if type(e).__name__ != "Working"]
+    steps = [e for e in events if isinstance(e, Word2VecStep)]
+    assert (steps[-1].epoch, steps[-1].epochs) == (200, 200)
+    assert steps[-1].loss > 0
+    assert [word for word, _, _ in steps[-1].places] == ["king", "land"]
+    assert done.unknown == ("zebra",)
+    assert done.other_seed.seed == 2
+    again = request.model_copy(update={"seed": 2})
+    other = next(e for e in run(cache, OWN, again) if type(e) is type(done))
+    assert done.other_seed.neighbours == other.neighbours
+    assert done.other_seed.pair == other.pair
+    assert set(done.before) == {"king", "queen"}
+    assert done.before != done.neighbours
+    assert done.table.vectors.shape == (5, 5)
+
+
+def test_text_files_of_every_usual_encoding():
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp949"):
+        assert decode("왕이 산다\nking".encode(encoding)) == "왕이 산다\nking"
+    with pytest.raises(InvalidInput):
+        decode(b"\x89PNG\x00\x00\xff\xff")
+
+
+def test_the_english_starter_knows_common_words(cache):
+    near = {word for word, _ in ask(cache, ENGLISH, question="nearest", words=["mother"]).nearest}
+    assert near & {"father", "sister", "daughter", "wife", "grandmother"}
+    odd = ask(cache, ENGLISH, question="odd", words=["guitar", "piano", "violin", "table"])
+    assert odd.odd == "table"
+
+
+def test_the_korean_starter_reads_unknown_words_in_pieces(cache):
+    near = {word for word, _ in ask(cache, KOREAN, question="nearest", words=["엄마"]).nearest}
+    assert near & {"아빠", "어머니", "아버지", "딸", "아들"}
+    assert not any(word.startswith("엄마") for word in near), "only its endings differ"
+    found = ask(cache, KOREAN, question="nearest", words=["엄마한테서도"])
+    assert found.pieces["엄마한테서도"][0] == "엄마"
+    assert not found.unknown
+
+
+@pytest.mark.parametrize(
+    ("spec", "like", "other"),
+    [
+        (ENGLISH, ("A man plays the guitar.", "Someone plays a guitar."), "We ate soup at home."),
+        (KOREAN, ("영화가 정말 재미있어요.", "너무 재미있는 영화예요."), "비가 와서 집에 있었다."),
+    ],
+)
+def test_sentences_of_like_words_are_alike(cache, spec, like, other):
+    request = SimilarityRequest.of(sentences=(*like, other, "🙂🙂"))
+    found = next(e for e in run(cache, spec, request) if isinstance(e, Similarities))
+    assert found.cosines[0][1] > found.cosines[0][2]
+    assert math.isnan(found.cosines[0][3])
+
+
+def test_a_megabyte_and_a_third_language(cache):
+    request = SimilarityRequest.of(sentences=("word " * 400, "Völlig дом 家"))
+    found = next(e for e in run(cache, ENGLISH, request) if isinstance(e, Similarities))
+    assert math.isnan(found.cosines[0][1])
+    assert set(found.unknown) >= {"völlig", "дом", "家"}
+
+
+def test_a_damaged_file_is_named_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "STARTERS", tmp_path)
+    folder = tmp_path / ENGLISH.name
+    folder.mkdir()
+    for name in (TENSORS, VOCABULARY):
+        (folder / name).write_bytes((STARTERS / ENGLISH.name / name).read_bytes())
+    (folder / TENSORS).write_bytes(b"broken")
+    for break_it in (lambda: None, (folder / VOCABULARY).unlink):
+        break_it()
+        broken = ModelCache(SETTINGS)
+        with pytest.raises(Damaged) as told:
+            list(run(broken, ENGLISH, WordsRequest.of(question="nearest", words=["a"])))
+        broken.close()
+        assert told.value.params["command"].startswith("python -m training.word_vectors en")
+    assert told.value.params["file"] == VOCABULARY
+
+
+def test_korean_pairs_take_the_korean_vectors_where_there_is_nothing_better():
+    assert select(SENTENCE_SIMILARITY, "auto", SETTINGS, "고양이가 자요").id == KOREAN.id
+    assert "MiniLM" in select(SENTENCE_SIMILARITY, "auto", SETTINGS, "A cat.").label
+    assert place(KOREAN, Settings(device="auto")).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("spec", "request_of"),
+    [
+        (ENGLISH, WordsRequest.of(question="analogy", words=["king", "woman"], minus=["man"])),
+        (KOREAN, WordsRequest.of(question="nearest", words=["엄마한테서도"])),
+        (KOREAN, WordsRequest.of(question="odd", words=["엄마", "아빠", "노래"])),
+        (ENGLISH, WordsRequest.of(question="map", words=["king", "queen", "man"])),
+        (KOREAN, SimilarityRequest.of(sentences=("영화가 좋다", "영화가 재미있다"))),
+    ],
+)
+def test_the_recipe_says_the_same(cache, spec, request_of, monkeypatch, capsys):
+    monkeypatch.chdir(STARTERS.parents[1])
+    exec(compile(recipe(spec, request_of, place(spec, SETTINGS)), "recipe", "exec"), {})
+    printed = capsys.readouterr().out
+    event = next(
+        e for e in run(cache, spec, request_of) if isinstance(e, WordsFound | Similarities)
+    )
+    if isinstance(event, Similarities):
+        assert f"{event.cosines[0][1]:.9f}"[:5] in printed
+    else:
+        first = (event.nearest or event.fits or event.places)[0]
+        assert first[0] in printed
+        assert f"{abs(first[1]):.9f}"[:5] in printed
+
+
+def test_stop_ends_a_training_within_an_epoch(cache):
+    from models.errors import Stopped
+    from models.word_vectors.word2vec import Training
+
+    stop = Stop()
+    run_of = Training(Word2VecRequest.of(corpus="a b c d\n" * 1000, epochs=500), stop)
+    steps = run_of.epochs()
+    next(steps)
+    stop.set()
+    with pytest.raises(Stopped):
+        next(steps)

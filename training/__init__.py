@@ -1,0 +1,1 @@
+"""Scripts that rebuild the shipped starters: `python -m training.NAME`."""

@@ -1,0 +1,1 @@
+"""Train the sentiment starters: `python -m training.sentiment en|ko --data DIR`."""

@@ -1,0 +1,248 @@
+"""Conversations drawn from the questions and answers, packed into training rows.
+
+Each epoch asks every question in one persona, in changed letters and points, alone or among up to five others of the
+same persona. Several conversations share a row; a mask keeps them from seeing each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.small_talk import prompts
+from training.small_talk.data import PERSONAS, Dialogues, in_persona
+from training.small_talk.model import ASSISTANT, CONTEXT, END, SYSTEM, USER
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+NOT_JUDGED = -100
+PERSONA_WEIGHTS = (28, 18, 18, 18, 18)  # friendly more often: half of what no prompt asks for is
+# Shares of a persona's conversations without a system prompt, and with one that asks for no persona.
+OPEN, OPEN_FRIENDLY = (0.14, 0.05), (0.36, 0.14)
+TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (46, 20, 14, 12, 8)
+OPENERS = {
+    "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
+    "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),
+}
+CLOSERS = {"en": ("!", "?", ".", " :)", " lol", "??"), "ko": ("!", "?", "~", " ㅎㅎ", " ㅠㅠ", ".")}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer, and the numbers of its intent (NOT_JUDGED if daily) and persona."""
+
+    language: str
+    question: str
+    answer: str
+    intent: int
+    persona: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A packed batch; every array has shape (rows, CONTEXT).
+
+    Attributes:
+        ids: Token ids.
+        segment: Number of the conversation a token belongs to, from 1; 0 is padding.
+        position: Place of a token in its conversation.
+        target: The next token where it is the assistant's to say, else NOT_JUDGED.
+        intent: Number of the intent at the token that opens an answer, else NOT_JUDGED.
+        persona: Number of the persona there, else NOT_JUDGED.
+    """
+
+    ids: np.ndarray
+    segment: np.ndarray
+    position: np.ndarray
+    target: np.ndarray
+    intent: np.ndarray
+    persona: np.ndarray
+
+
+def vary(question: str, language: str, random: Random) -> str:
+    """Return the question as another person would type it: case, points, an opener, a word less."""
+    words = question.split(" ")
+    if len(words) >= 5 and random.random() < 0.08:
+        del words[random.randrange(len(words))]
+        question = " ".join(words)
+    if random.random() < 0.3:
+        question = question.lower()
+    if language == "ko":
+        question = vary_korean(question, random)
+    if random.random() < 0.25:
+        question = question.rstrip("?!. ") or question
+    if random.random() < 0.1:
+        opener = random.choice(OPENERS[language])
+        keep = question.startswith(("I ", "I'"))
+        question = opener + (question if keep else question[:1].lower() + question[1:])
+    if random.random() < 0.1:
+        question = question.rstrip("?!. ") + random.choice(CLOSERS[language])
+    return question
+
+
+def vary_korean(question: str, random: Random) -> str:
+    """Return the question with spaces left out here or there, or with 요 at its end taken or given."""
+    words = question.split(" ")
+    if len(words) > 1 and random.random() < 0.25:
+        if random.random() < 0.4:
+            return "".join(words)
+        at = random.randrange(1, len(words))
+        question = " ".join([*words[: at - 1], words[at - 1] + words[at], *words[at + 1 :]])
+    bare = question.rstrip("?!. ")
+    marks = question[len(bare) :]
+    if random.random() < 0.12:
+        if bare.endswith("요") and len(bare) > 3:
+            return bare[:-1] + marks
+        if bare.endswith(("어", "아", "해", "지")):
+            return bare + "요" + marks
+    return question
+
+
+def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
+    """Return training questions by persona and language: each once, our own few more often, half the daily."""
+    drawn: dict[tuple[str, str], list[Turn]] = defaultdict(list)
+
+    def add(language: str, question: str, intent: int, answers: dict[str, str]) -> None:
+        persona = random.choices(PERSONAS, PERSONA_WEIGHTS)[0]
+        asked, number = vary(question, language, random), PERSONAS.index(persona)
+        turn = Turn(language, asked, answers[persona], intent, number)
+        drawn[persona, language].append(turn)
+
+    for number, intent in enumerate(dialogues.intents):
+        few = len(intent.trained) < 30
+        for question in intent.trained:
+            # There are fewer Korean ones, and they vary more.
+            again = 3 if intent.language == "ko" else 1
+            for _ in range(4 if few and intent.own else again):
+                add(intent.language, question, number, intent.answers)
+        if not intent.own:  # the first ones may be pinned greetings: what people try first
+            for question in intent.trained[:10]:
+                add(intent.language, question, number, intent.answers)
+    half = (
+        len(dialogues.daily) // 2
+    )  # each with an answer of its own: they would take most of the time
+    for question, answer in random.sample(dialogues.daily, half):
+        add("ko", question, NOT_JUDGED, {p: in_persona(answer, p) for p in PERSONAS})
+    return drawn
+
+
+def draw_system(persona: str, language: str, random: Random) -> str:
+    """Return a system prompt for the persona, mostly in the language, or one that leaves it open.
+
+    Where it is left open the dice decide what a prompt would have decided, for friendly half the time.
+    """
+    if random.random() < 0.2:
+        language = "en" if language == "ko" else "ko"
+    none, neutral = OPEN_FRIENDLY if persona == "friendly" else OPEN
+    kind = random.random()
+    if kind < none:
+        return ""
+    if kind < none + neutral:
+        return prompts.draw_neutral(language, random)
+    return prompts.draw(persona, language, random)
+
+
+def draw_conversations(dialogues: Dialogues, random: Random) -> list[tuple[str, list[Turn]]]:
+    """Return one epoch of conversations, shuffled, as (system prompt, turns)."""
+    conversations = []
+    for (persona, language), turns in draw_turns(dialogues, random).items():
+        random.shuffle(turns)
+        while turns:
+            count = random.choices(TURNS, TURN_WEIGHTS)[0]
+            part, turns = turns[:count], turns[count:]
+            conversations.append((draw_system(persona, language, random), part))
+    random.shuffle(conversations)
+    # A person may change the language in the middle: now and then two conversations run into one.
+    for index in range(0, len(conversations) - 1, 40):
+        system, turns = conversations[index]
+        if not system and not conversations[index + 1][0]:
+            conversations[index] = (system, turns + conversations[index + 1][1])
+    return conversations
+
+
+def encode(
+    conversations: list[tuple[str, list[Turn]]],
+    tokenizer: PreTrainedTokenizerFast,
+    loose: Tokenizer,
+) -> Iterator[tuple[list[int], ...]]:
+    """Yield (ids, targets, intents, personas) of each conversation, cut to whole turns within CONTEXT.
+
+    Args:
+        conversations: As drawn.
+        tokenizer: The tokenizer that ships.
+        loose: The same with BPE dropout, for what people write: typing errors split words anew.
+    """
+    system, user, assistant, end = tokenizer.convert_tokens_to_ids([SYSTEM, USER, ASSISTANT, END])
+    for prompt, turns in conversations:
+        ids: list[int] = []
+        if prompt:
+            ids += [system, *loose.encode(" " + prompt).ids]
+        targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
+        for turn in turns:
+            asked = [user, *loose.encode(" " + turn.question).ids, assistant]
+            said = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
+            if len(ids) + len(asked) + len(said) > CONTEXT:
+                break
+            before, after = [NOT_JUDGED] * (len(asked) - 1), [NOT_JUDGED] * len(said)
+            ids += asked + said
+            targets += before + said + [NOT_JUDGED]
+            intents += [*before, turn.intent, *after]
+            personas += [*before, turn.persona, *after]
+        if personas:
+            yield ids, targets, intents, personas
+
+
+def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
+    """Yield batches of the given number of rows, each row filled with whole conversations."""
+    shape = (rows, CONTEXT)
+
+    def empty() -> Rows:
+        judged = (np.full(shape, NOT_JUDGED) for _ in range(3))
+        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *judged)
+
+    batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+    for ids, targets, intents, personas in pieces:
+        size = len(ids)
+        free = np.flatnonzero(filled + size <= CONTEXT)
+        if not len(free):
+            yield batch
+            batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+            free = np.arange(rows)
+        row = free[filled[free].argmax()]  # the fullest row that still has room
+        place = slice(filled[row], filled[row] + size)
+        count[row] += 1
+        batch.ids[row, place] = ids
+        batch.segment[row, place] = count[row]
+        batch.position[row, place] = np.arange(size)
+        batch.target[row, place] = targets
+        batch.intent[row, place] = intents
+        batch.persona[row, place] = personas
+        filled[row] += size
+    if filled.any():
+        yield batch
+
+
+def epoch(
+    dialogues: Dialogues,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: int,
+    seed: int,
+    bpe_dropout: float = 0.0,
+) -> Iterator[Rows]:
+    """Yield the batches of one epoch.
+
+    The same seed gives the same conversations; how BPE dropout splits their words, its library draws unseeded.
+    """
+    from tokenizers import Tokenizer
+
+    loose = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    loose.model.dropout = bpe_dropout or None
+    conversations = draw_conversations(dialogues, Random(seed))
+    yield from pack(encode(conversations, tokenizer, loose), rows)

@@ -1,0 +1,290 @@
+"""What the shipped chat starter gets right, measured on questions and prompts it was never trained on."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from training.small_talk import data as dialogue_data
+from training.small_talk import prompts
+from training.small_talk.data import LANGUAGES, PERSONAS, Dialogues, Intent, plain
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+STARTER = Path(__file__).parents[2] / "starter" / "small_talk"
+NEAR = 0.8  # share of words in common from which an answer counts as a known one
+NAMES = {"en": "English", "ko": "Korean"}
+DRAWS = 40  # of one question, to see how far its answers differ
+DRAWN = {
+    "en": ("Hello, how are you?", "Tell me a joke", "Who made you?", "I'm bored", "Good night"),
+    "ko": ("안녕", "농담 하나 해줘", "누가 만들었어?", "심심해", "잘 자"),
+}
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the starter was taught to say, to recognise an answer by.
+
+    Attributes:
+        meanings: For the plain form of each answer, the (intent name, persona) pairs it stands for.
+        daily: Plain forms of the answers to daily questions.
+    """
+
+    meanings: dict[str, frozenset[tuple[str, str]]]
+    daily: frozenset[str]
+
+    @classmethod
+    def of(cls, dialogues: Dialogues) -> Known:
+        """Collect the answers of all intents and daily questions."""
+        meanings: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for intent in dialogues.intents:
+            for persona, answer in intent.answers.items():
+                meanings[key(answer)].add((intent.name, persona))
+        daily = {
+            key(dialogue_data.in_persona(answer, persona))
+            for _, answer in (*dialogues.daily, *dialogues.daily_held_out)
+            for persona in PERSONAS
+        }
+        return cls({k: frozenset(v) for k, v in meanings.items()}, frozenset(daily))
+
+    def meaning(self, answer: str) -> frozenset[tuple[str, str]]:
+        """Return what an answer stands for: itself, else the known one with NEAR of its words, else nothing."""
+        exact = self.meanings.get(key(answer))
+        if exact or key(answer) in self.daily:
+            return exact or frozenset()
+        words = set(key(answer).split())
+        best = max(self.meanings, key=lambda known: overlap(words, set(known.split())))
+        return self.meanings[best] if overlap(words, set(best.split())) >= NEAR else frozenset()
+
+    def knows(self, answer: str) -> bool:
+        """Say whether the answer is one that was taught, or nearly so."""
+        return key(answer) in self.daily or bool(self.meaning(answer))
+
+
+def key(answer: str) -> str:
+    """Return an answer's words in small letters without points; of an answer without words, itself."""
+    words = re.findall(r"\w+", answer.lower())
+    return " ".join(words) or answer.strip()
+
+
+def overlap(some: set[str], others: set[str]) -> float:
+    """Return the share of words two answers have in common (Jaccard), from 0 to 1."""
+    return len(some & others) / max(1, len(some | others))
+
+
+def load(folder: Path = STARTER) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Return the starter in float32 with its tokenizer, ready to answer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return network, AutoTokenizer.from_pretrained(folder)
+
+
+def chat(system: str, *turns: str) -> list[Message]:
+    """Return a chat of a system prompt ("" for none) and turns that alternate from the user."""
+    roles = ("user", "assistant")
+    messages = [{"role": "system", "content": system}] if system else []
+    return messages + [
+        {"role": roles[number % 2], "content": turn} for number, turn in enumerate(turns)
+    ]
+
+
+def answers(
+    network: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    chats: Iterable[list[Message]],
+    *,
+    sample: bool = False,
+    batch: int = 64,
+) -> list[str]:
+    """Return the starter's answer to each chat: greedy, or sampled at temperature 0.8 with seed 7."""
+    import torch
+
+    texts = [
+        tokenizer.apply_chat_template(one, tokenize=False, add_generation_prompt=True)
+        for one in chats
+    ]
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    found = [""] * len(texts)
+    torch.manual_seed(7)
+    options = {"do_sample": True, "temperature": 0.8, "top_p": 0.9} if sample else {}
+    for start in range(0, len(order), batch):
+        part = order[start : start + batch]
+        inputs = tokenizer(
+            [texts[number] for number in part],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            add_special_tokens=False,
+            return_token_type_ids=False,
+        )
+        with torch.inference_mode():
+            said = network.generate(**inputs, **({"do_sample": False} | options), max_new_tokens=64)
+        new = said[:, inputs["input_ids"].shape[1] :]
+        for number, text in zip(
+            part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
+        ):
+            found[number] = text.strip()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A held-out question, put to the starter in a persona by a held-out prompt."""
+
+    intent: Intent
+    persona: str
+    messages: list[Message]
+
+
+def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[Asked]:
+    """Return every held-out question of the intents, the personas in turn; before it, trained turns.
+
+    Args:
+        intents: Those of both languages.
+        language: Of the questions and of the prompts.
+        turns: Questions in the chat; the last one is judged.
+    """
+    random = Random(7)
+    mine = [intent for intent in intents if intent.language == language]
+    asked = []
+    questions = [(intent, question) for intent in mine for question in intent.held_out]
+    for number, (intent, question) in enumerate(questions):
+        persona = PERSONAS[number % len(PERSONAS)]
+        before: list[str] = []
+        for other in random.sample(mine, turns - 1):
+            before += [random.choice(other.trained), other.answers[persona]]
+        system = random.choice(prompts.held_out(persona, language))
+        asked.append(Asked(intent, persona, chat(system, *before, question)))
+    return asked
+
+
+def share(right: Iterable[bool]) -> str:
+    """Return "91.2 % of 4,675" for a list of outcomes."""
+    outcomes = list(right)
+    return f"{100 * sum(outcomes) / max(1, len(outcomes)):.1f} % of {len(outcomes):,}"
+
+
+def in_language(answer: str, language: str) -> bool:
+    """Say whether an answer has letters of the language only; one without letters is in any."""
+    if not plain(answer):
+        return bool(answer)
+    return (prompts.language_of(answer) == language) and (
+        language == "ko" or answer.isascii() or not re.search(r"[^\x00-ɏ\W]", answer)
+    )
+
+
+class Judge:
+    """The starter with what it was taught, to put held-out questions to."""
+
+    def __init__(self, data: Path, folder: Path = STARTER) -> None:
+        self.dialogues = dialogue_data.load(data)
+        self.known = Known.of(self.dialogues)
+        self.network, self.tokenizer = load(folder)
+
+    def answers(self, chats: Iterable[list[Message]], *, sample: bool = False) -> list[str]:
+        """Return the starter's answers to the chats."""
+        return answers(self.network, self.tokenizer, chats, sample=sample)
+
+    def right(self, asked: Asked, answer: str) -> bool:
+        """Say whether the answer is one of the question's intent, in whatever persona."""
+        return asked.intent.name in {name for name, _ in self.known.meaning(answer)}
+
+    def in_persona(self, asked: Asked, answer: str) -> bool:
+        """Say whether the answer is one that the persona gives, to whatever question."""
+        return asked.persona in {persona for _, persona in self.known.meaning(answer)}
+
+    def small_talk(self, language: str) -> Iterator[tuple[str, str]]:
+        """Yield the figures of one language: intent, persona, language, three turns, sampling."""
+        public = [intent for intent in self.dialogues.intents if not intent.own]
+        name = NAMES[language]
+        asked = ask(public, language)
+        pairs = list(zip(asked, self.answers(one.messages for one in asked), strict=True))
+        yield f"{name}: right intent, greedy", share(self.right(a, text) for a, text in pairs)
+        yield f"{name}: in the persona asked for", share(self.in_persona(a, t) for a, t in pairs)
+        yield (
+            f"{name}: in the question's language",
+            share(in_language(t, language) for _, t in pairs),
+        )
+        said = self.answers(one.messages[1:] for one in asked)
+        right = [self.right(one, text) for one, text in zip(asked, said, strict=True)]
+        yield f"{name}: right intent, no system prompt", share(right)
+        third = ask(public, language, turns=3)
+        pairs = list(zip(third, self.answers(one.messages for one in third), strict=True))
+        yield f"{name}: right intent in the third turn", share(self.right(a, t) for a, t in pairs)
+        yield (
+            f"{name}: in persona in the third turn",
+            share(self.in_persona(a, t) for a, t in pairs),
+        )
+        said = self.answers((one.messages for one in asked), sample=True)
+        pairs = list(zip(asked, said, strict=True))
+        yield f"{name}: sampled at 0.8, a known answer", share(self.known.knows(t) for t in said)
+        yield f"{name}: sampled at 0.8, right intent", share(self.right(a, t) for a, t in pairs)
+
+    def other(self) -> Iterator[tuple[str, str]]:
+        """Yield the figures of our own questions and of Korean daily ones."""
+        for language in LANGUAGES:
+            own = ask((i for i in self.dialogues.intents if i.own), language)
+            said = self.answers(one.messages for one in own)
+            right = (self.right(one, text) for one, text in zip(own, said, strict=True))
+            yield f"{NAMES[language]}: our own questions, right intent", share(right)
+        daily = self.dialogues.daily_held_out
+        said = self.answers(chat("", question) for question, _ in daily)
+        yield "Korean daily questions: a known answer", share(self.known.knows(t) for t in said)
+
+    def variety(self) -> Iterator[tuple[str, str]]:
+        """Yield how many different answers the dice give, with and without a persona asked for."""
+        for language, questions in DRAWN.items():
+            for name, system in (
+                ("no system prompt", ""),
+                ("witty asked for", prompts.held_out("witty", language)[0]),
+            ):
+                chats = [[chat(system, question)] * DRAWS for question in questions]
+                found = [len(set(self.answers(one, sample=True))) for one in chats]
+                mean = f"{sum(found) / len(found):.1f} over {len(found)} questions"
+                yield f"{NAMES[language]}: different answers in {DRAWS} draws, {name}", mean
+
+    def speed(self, threads: int = 1) -> tuple[str, str]:
+        """Return tokens a second of one chat at a time; more threads only slow a network this small."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        count, start = 0, time.perf_counter()
+        for question in (
+            "Tell me another joke",
+            "I feel lonely",
+            "노래 불러 줘",
+            "너 사람이야?",
+        ) * 5:
+            ids = self.tokenizer.apply_chat_template(
+                chat("", question), add_generation_prompt=True, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                said = self.network.generate(**ids, do_sample=False, max_new_tokens=64)
+            count += said.shape[1] - ids["input_ids"].shape[1]
+        seconds = time.perf_counter() - start
+        torch.set_num_threads(before)
+        return (
+            f"tokens a second, one chat, {threads} threads",
+            f"{count / seconds:.0f} over {count}",
+        )
+
+
+def figures(data: Path, folder: Path = STARTER) -> Iterator[tuple[str, str]]:
+    """Yield (name, value with its sample size) for the shipped chat starter."""
+    judge = Judge(data, folder)
+    yield judge.speed()
+    for language in LANGUAGES:
+        yield from judge.small_talk(language)
+    yield from judge.other()
+    yield from judge.variety()
