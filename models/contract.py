@@ -24,6 +24,16 @@ LICENCE_SOURCE = "check its hub page; noted 2026-11-21"  # where the catalogue's
 
 
 @dataclass(frozen=True, slots=True)
+class Dials:
+    """The values that a model's controls start with on the page; each task derives its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What an engine must know to run a model, such as a pooling; each engine derives its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One entry of the catalogue: all that a new model needs. A typed hub id becomes one too.
 
@@ -44,7 +54,9 @@ class ModelSpec:
         wants_gpu: too slow on a CPU to be offered first there.
         gated: its licence is to be accepted on the hub before it can be fetched.
         last: "auto" takes it only where nothing else here reads the language.
-        defaults: starting values of its own for the tab's controls.
+        dials: what the tab's controls start with; None: the tab's own values.
+        options: what its engine must know to run it; None where there is nothing to know.
+        defaults: the untyped form of both, which they replace.
     """
 
     id: str
@@ -62,6 +74,8 @@ class ModelSpec:
     wants_gpu: bool = False
     gated: bool = False
     last: bool = False
+    dials: Dials | None = None
+    options: EngineOptions | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
