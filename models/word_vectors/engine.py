@@ -58,7 +58,7 @@ class WordVectorSimilarity(Encoder):
         """Compare or encode sentences as every encoder does, or answer a question about words.
 
         Raises:
-            InvalidInput: see models.words.questions.answer.
+            InvalidInput: see models.word_vectors.questions.answer.
         """
         if isinstance(request, WordsRequest):
             yield answer(self.words, request)

@@ -74,7 +74,7 @@ _MULTI_LABEL = {"problem_type": "multi_label_classification"}
 @pytest.fixture
 def cache(starters, monkeypatch):
     monkeypatch.setattr(sources, "STARTERS", starters)
-    monkeypatch.setattr("models.recipe.sentiment.STARTERS", starters)
+    monkeypatch.setattr("models.sentiment.recipe.STARTERS", starters)
     with_models = ModelCache(Settings(device="cpu", idle_minutes=0))
     yield with_models
     with_models.close()

@@ -59,7 +59,7 @@ def shipped():
 
 def spec_of(name: str, **fields) -> ModelSpec:
     engine = "models.sentiment.transformers_engine:TransformersSentiment"
-    return ModelSpec(name, SENTIMENT, engine, f"starter:{name}", name, cpu_threads=1, **fields)
+    return ModelSpec(name, "sentiment", engine, f"starter:{name}", name, cpu_threads=1, **fields)
 
 
 def explain(cache: ModelCache, spec: ModelSpec, text: str, **asked) -> Attribution:

@@ -104,7 +104,7 @@ def test_columns_are_named_once(tmp_path):
 
 
 def test_more_rows_than_allowed_are_cut_and_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.tables.MAX_ROWS", 5)
+    monkeypatch.setattr("models.text.tables.MAX_ROWS", 5)
     table = read_lines("\n".join("abcdefgh"))
     assert (len(table.rows), table.cut) == (5, True)
 

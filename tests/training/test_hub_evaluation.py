@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_used_has_its_problem_in_its_row(tmp_path, monkey
     monkeypatch.setattr(sources, "STARTERS", tmp_path)
     tiny.classifier(tmp_path / "scores", ("score",))
     engine = "models.sentiment.transformers_engine:TransformersSentiment"
-    spec = ModelSpec("scores", SENTIMENT, engine, "starter:scores", "scores")
+    spec = ModelSpec("scores", "sentiment", engine, "starter:scores", "scores")
     cache = ModelCache(Settings(device="cpu", idle_minutes=0))
     figures = [lambda: hub_evaluation.accuracy(cache, spec, [("fine", 1.0)])]
     assert hub_evaluation.row(spec, figures).startswith("| scores | refused_regression |")
