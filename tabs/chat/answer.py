@@ -19,7 +19,7 @@ from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages, text_of
 from tabs.chat.token_odds.record import Answers
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, show_errors, waiting_line
 from tabs.shared.strings import both
 
 HIDDEN = gr.update(visible=False)
@@ -79,7 +79,7 @@ def answer(
 
     Args:
         context: settings and models.
-        request: whose language errors are told in.
+        request: the visitor, in whose language errors are shown.
         history: the chatbot's value before the message.
         message: what the person wrote.
         values: of the dials, in the order of Dials.
@@ -87,7 +87,7 @@ def answer(
         before: the chatbot's value to come back to where no answer comes; None for a new message.
         repeated: the message is in it already, and all stays as it is until new words come.
     """
-    with told(request):
+    with show_errors(request):
         dials = Dials(*values)._asdict()
         if prefix:
             dials |= {"prefix": prefix, "num_return_sequences": 1}
@@ -229,13 +229,13 @@ def again(
 
     Args:
         context: settings and models.
-        request: whose language errors are told in.
+        request: the visitor, in whose language errors are shown.
         history: the chatbot's value.
         index: of the message in it.
         edited: its new text; None takes the old one.
         values: of the dials.
     """
-    with told(request):
+    with show_errors(request):
         earlier, message = _parted(history, index)
         message = message if edited is None else text_of(edited)
     yield from answer(
@@ -247,7 +247,7 @@ def gone_on(
     context: Context, request: gr.Request, history: Any, values: Sequence[Any]
 ) -> Generator[Frame]:
     """Go on from where the last answer ended."""
-    with told(request):
+    with show_errors(request):
         earlier, message = _parted(history, len(history) - 1 if history else None)
         prefix = text_of(history[-1]["content"])
     yield from answer(
@@ -257,7 +257,7 @@ def gone_on(
 
 def undone(request: gr.Request, history: Any, index: Any) -> Frame:
     """The view without the last exchange, its message back in the box to be changed."""
-    with told(request):
+    with show_errors(request):
         before, message = _parted(history, index)
     return frame(
         chatbot=before, message=message, status="", samples=cards([]), code="", go_on=HIDDEN

@@ -12,7 +12,7 @@ from tabs.chat.answer import asked
 from tabs.chat.history import messages
 from tabs.chat.token_odds import next_token as dice_next
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, told
+from tabs.shared.events import Pace, follow, show_errors
 
 
 def build(context: Context) -> None:
@@ -45,7 +45,7 @@ def build(context: Context) -> None:
             "max_new_tokens": max_new_tokens,
             "seed": seed,
         }
-        with told(request):
+        with show_errors(request):
             spec, ask = asked(context, messages(history), message, dials)
         text, pace = "", Pace()
         for event in follow(context, spec, ask, request):
@@ -74,7 +74,7 @@ def _next_token(context: Context) -> Callable[..., Any]:
             The `k` likeliest tokens, the likeliest first: {"token", "id", "raw", "chance"}, its
             probability before and after temperature, top_p and top_k (0 sets no limit).
         """
-        with told(request):
+        with show_errors(request):
             shape = Shape.of(temperature=temperature, top_p=top_p, top_k=top_k)
             spec, ask = dice_next.asked(context, model, {"text": text, "likeliest": k})
         rows: list[dict[str, Any]] = []

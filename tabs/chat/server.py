@@ -16,7 +16,7 @@ from models.select import find
 from models.servers.prices import price_of, read
 from models.tasks import CHAT
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, told
+from tabs.shared.events import follow, line, show_errors
 from tabs.shared.strings import both, t
 
 # In the lists of servers that have more than chat models.
@@ -93,13 +93,13 @@ def model_list(
 
     Args:
         context: settings and models.
-        request: whose language errors are told in.
+        request: the visitor, in whose language errors are shown.
         base_url: as typed.
         api_key: as typed.
         chosen: the model's name so far; it stays where the server may know it.
     """
     names: list[str] = []
-    with told(request):
+    with show_errors(request):
         ask = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
     yield gr.skip(), line(both("chat.models_asking"))
     for event in follow(context, find(CHAT, "openai"), ask, request):

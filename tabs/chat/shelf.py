@@ -12,7 +12,7 @@ import gradio as gr
 from tabs.chat.controls import Dials
 from tabs.chat.conversations import MAX_BYTES, Conversation, Kept, read
 from tabs.chat.history import messages
-from tabs.shared.events import told
+from tabs.shared.events import show_errors
 from tabs.shared.strings import LANGUAGES, both, say, t
 
 NAMES = tuple(name for name in Kept.model_fields if name in Dials._fields)  # that are kept
@@ -153,7 +153,7 @@ def _words(key: str) -> dict[str, str]:
 
 
 def _markdown(request: gr.Request, name: str, history: Any, *values: Any) -> str:
-    with told(request):
+    with show_errors(request):
         dials = dict(zip(NAMES, values, strict=True))
         return Conversation.of(name, dials, messages(history)).markdown()
 
@@ -162,5 +162,5 @@ def _checked(request: gr.Request, text: Any) -> list[dict[str, Any]]:
     """The conversations of a file that was picked; none where the choice was called off."""
     if text == "":
         return []
-    with told(request):
+    with show_errors(request):
         return [found.model_dump(exclude_none=True) for found in read(text)]

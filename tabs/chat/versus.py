@@ -25,7 +25,7 @@ from tabs.chat.controls import Dials, chosen
 from tabs.chat.facts import facts, notes
 from tabs.chat.history import messages
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, line, sentence, told, waiting_line
+from tabs.shared.events import Pace, line, sentence, show_errors, waiting_line
 from tabs.shared.strings import LANGUAGES, both, spans, t
 from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
 
@@ -182,14 +182,14 @@ def answers(
 
     Args:
         context: settings and models.
-        request: whose language errors are told in.
+        request: the visitor, in whose language errors are shown.
         history: the chatbot's value, which both have read; None for nothing.
         message: what both are asked.
         values: of Dials, then of Own.
     """
     first = Dials(*values[: len(Dials._fields)])._asdict() | {"num_return_sequences": 1}
     own = Own(*values[len(Dials._fields) :])._asdict()
-    with told(request):
+    with show_errors(request):
         turns = messages(history)
         sides = [_Side(*asked(context, turns, message, dict(one))) for one in (first, first | own)]
     if sides[0].ask.seed < 0:  # the same dice for both

@@ -15,7 +15,7 @@ from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import TAB, WORD2VEC, Server, chosen, picker
 from tabs.sentence_similarity.verdicts import Verdict, one, several
 from tabs.shared.context import Context
-from tabs.shared.events import error, line, python, result_line, told, waiting_line
+from tabs.shared.events import error, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -93,7 +93,7 @@ def _compare(
     request: gr.Request,
 ) -> Generator[Shown]:
     """Ask each encoder in turn; a problem of one of several stands in its row, the others go on."""
-    with told(request):
+    with show_errors(request):
         ask = SimilarityRequest.of(sentences=sentences, reference=True, **server.fields())
         specs = {spec.id: spec for spec in (chosen(context, m, sentences) for m in models)}
     verdicts = [Verdict(spec) for spec in specs.values()]

@@ -16,7 +16,7 @@ from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from tabs.sentence_similarity.encoders import chosen
 from tabs.sentence_similarity.maps import letter
 from tabs.shared.context import Context
-from tabs.shared.events import follow, told
+from tabs.shared.events import follow, show_errors
 
 MOST_HITS = 1000
 SAMPLE = 200  # lines that "auto" looks at
@@ -82,7 +82,7 @@ def _search(context: Context) -> None:
             `line` is the index in `lines`, `score` the cosine.
         """
         rows = [i for i, one in enumerate(lines) if one.strip()]
-        with told(request):
+        with show_errors(request):
             if not rows:
                 raise InvalidInput("invalid_no_lines")
             if not 1 <= k <= MOST_HITS:
@@ -108,7 +108,7 @@ def _search(context: Context) -> None:
 def _compared(
     context: Context, sentences: list[str], model: str, request: gr.Request
 ) -> tuple[Similarities, dict[str, Any]]:
-    with told(request):
+    with show_errors(request):
         ask = SimilarityRequest.of(sentences=sentences)
         spec = chosen(context, model, ask.sentences)
     found, seconds = Similarities(()), 0.0

@@ -15,7 +15,7 @@ from tabs.sentence_similarity.maps import letter, overview
 from tabs.sentence_similarity.show import note
 from tabs.shared import table_input as source
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -68,7 +68,7 @@ def build(context: Context) -> None:
 
     def compare(request: gr.Request, *values: Any) -> Generator[Shown]:
         *texts, number, model, name, key = values
-        with told(request):
+        with show_errors(request):
             sentences, said = _given(*texts)
         for shown in _compare(context, sentences, number, model, Server(name, key), request):
             yield said + shown[0] if isinstance(shown[0], str) else shown[0], *shown[1:]
@@ -99,7 +99,7 @@ def _compare(
     request: gr.Request,
 ) -> Generator[Shown]:
     """Yield (result, status line, recipe, download) as the job goes on."""
-    with told(request):
+    with show_errors(request):
         ask = SimilarityRequest.of(sentences=sentences, **server.fields())
         spec = chosen(context, model, ask.sentences)
     found = Similarities(())

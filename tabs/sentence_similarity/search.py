@@ -21,7 +21,7 @@ from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
 from tabs.sentence_similarity.show import note, number
 from tabs.shared import table_input as source
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, how_it_works, recipe_box, result_box, stop_button
 
@@ -91,7 +91,7 @@ def _taken(
     file: str | None, text: str, header: bool, column: str | None, request: gr.Request
 ) -> Taken:
     """The cells of the column that are not blank, without what is too long of them."""
-    with told(request):
+    with show_errors(request):
         table, column = source.table(file, text, header, column)
         cells = zip(table.lines, table.column(column), strict=True)
         kept = [(number, cell.strip()) for number, cell in cells if cell.strip()]
@@ -113,7 +113,7 @@ def _take_in(
     request: gr.Request,
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (index, result, status line); the index fills in place, so that a stop loses nothing."""
-    with told(request):
+    with show_errors(request):
         spec = chosen(context, model, taken.lines[:SAMPLE])
         index = Index(taken.lines, spec.id, server.name or "", taken.numbers)
         if had is not None and had.same(index):
@@ -127,7 +127,7 @@ def _take_in(
     pace, began = Pace(), time.monotonic()
     for event in follow(context, spec, ask, request):
         if isinstance(event, Encoded):
-            with told(request):
+            with show_errors(request):
                 _add(index, replace(event, rows=missing[event.rows]))
             if pace.due():
                 said = _progress(index, event.share, time.monotonic() - began)
@@ -167,7 +167,7 @@ def _search(
     context: Context, query: str, count: int, key: str | None, index: Any, request: gr.Request
 ) -> Generator[Shown]:
     """Yield (result, status line, recipe, download)."""
-    with told(request):
+    with show_errors(request):
         if not isinstance(index, Index) or not index.ready:
             raise InvalidInput("invalid_no_lines")
         server = Server(index.model_name, key)

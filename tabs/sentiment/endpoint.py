@@ -13,7 +13,7 @@ from models.sentiment.requests import AttributionRequest, ManyTextsRequest, Sent
 from models.tasks import SENTIMENT
 from models.text.language import unread
 from tabs.shared.context import Context
-from tabs.shared.events import follow, told
+from tabs.shared.events import follow, show_errors
 
 
 def build(context: Context) -> None:
@@ -32,7 +32,7 @@ def _one(context: Context) -> None:
             {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts", "unread"}:
             `unread` is the language ("ko", "en") in the text that the model does not read, or "".
         """
-        with told(request):
+        with show_errors(request):
             ask = SentimentRequest.of(text=text)
             spec = select(SENTIMENT, model, context.settings, ask.text)
         result: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def _why(context: Context) -> None:
             {"label", "score", "baseline", "error", "rest", "steps", "method", "model", "seconds", "words":
             [{"word", "begin", "end", "value", "tokens": [[token, id]]}]}
         """
-        with told(request):
+        with show_errors(request):
             ask = AttributionRequest.of(text=text, label=label, method=method)
             spec = select(SENTIMENT, model, context.settings, ask.text)
         result: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def _many(context: Context) -> None:
             {"rows": [{"label", "confidence", "scores": {label: probability}, "model"}, ...]}, a row a
             text in their order; an empty one for a text without a letter.
         """
-        with told(request):
+        with show_errors(request):
             groups = by_model(model, context.settings, ManyTextsRequest.of(texts=texts).texts)
         rows: list[dict[str, Any]] = [{} for _ in texts]
         for spec, indexes in groups:

@@ -17,7 +17,7 @@ from models.tasks import SENTIMENT
 from tabs.sentiment import show_file
 from tabs.shared import table_input as source
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
 
@@ -77,7 +77,7 @@ def build(context: Context) -> None:
 def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) -> Generator[Any]:
     """Yield (job, table, status line, download button) as rows are scored."""
     *given, truth, model = values
-    with told(request):
+    with show_errors(request):
         table, column = source.table(*given)
         results = Results(table, table.column(column))
         groups = by_model(model, context.settings, results.texts)

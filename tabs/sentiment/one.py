@@ -12,7 +12,7 @@ from models.sentiment.requests import SentimentRequest
 from models.tasks import SENTIMENT
 from tabs.sentiment import show, why
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -77,7 +77,7 @@ def _analyze(
     context: Context, text: str, model: str, request: gr.Request
 ) -> Generator[tuple[Any, Any, Any, Any]]:
     """Yield (bars, status line, recipe, classes to explain) as the job goes on."""
-    with told(request):
+    with show_errors(request):
         ask = SentimentRequest.of(text=text)
         spec = select(SENTIMENT, model, context.settings, text)
     scores = Scores(())

@@ -16,7 +16,7 @@ from models.tasks import SENTIMENT
 from tabs.sentiment.show import class_name, language_note, short
 from tabs.shared import table_input as source
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, label_of, line, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, label_of, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.table_input import csv_file
 from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
@@ -60,7 +60,7 @@ def _compare(
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (both models' classes, status line, download button) as rows are scored, one model after the other."""
     *given, first, second = values
-    with told(request):
+    with show_errors(request):
         table, column = source.table(*given)
         texts = table.column(column)
         sides = [by_model(one, context.settings, texts) for one in (first, second)]

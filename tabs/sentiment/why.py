@@ -13,7 +13,7 @@ from models.sentiment.requests import AttributionRequest
 from models.tasks import SENTIMENT
 from tabs.sentiment import show
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, stop_button
 
@@ -81,7 +81,7 @@ def _explain(
     context: Context, text: str, model: str, label: str, method: str, request: gr.Request
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (marked words, status line, recipe) as the job goes on."""
-    with told(request):
+    with show_errors(request):
         ask = AttributionRequest.of(text=text, label=label or "", method=method)
         spec = select(SENTIMENT, model, context.settings, text)
     shown = ""

@@ -51,7 +51,7 @@ def problem_line(problem: ModelError) -> str:
 
 
 @contextmanager
-def told(request: gr.Request | None) -> Generator[None]:
+def show_errors(request: gr.Request | None) -> Generator[None]:
     """Within it a ModelError becomes a gr.Error in the visitor's language."""
     try:
         yield
@@ -68,7 +68,7 @@ def follow(
     whoever yields to the page does so at least each half second, at every Working, if only skips.
     But each yield costs it some 7 ms: what comes often is shown when a Pace says so.
     """
-    with told(request), closing(run(context.cache, spec, ask)) as events:
+    with show_errors(request), closing(run(context.cache, spec, ask)) as events:
         yield from events
 
 

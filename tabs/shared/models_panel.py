@@ -10,7 +10,7 @@ from models.runtime.cache import LoadedModel
 from models.tasks import CATALOG
 from models.weights.sources import is_here
 from tabs.shared.context import Context
-from tabs.shared.events import device, told
+from tabs.shared.events import device, show_errors
 from tabs.shared.strings import both, spans, t
 
 _EVERY = 2.0  # seconds between looks while the panel is open
@@ -39,7 +39,7 @@ def build(context: Context, opener: gr.Button) -> None:
     def drop(key: str | None, request: gr.Request) -> tuple[str, gr.Dropdown]:
         task, _, model_id = (key or "").partition("|")
         if model_id and not context.settings.public:
-            with told(request):
+            with show_errors(request):
                 context.cache.unload(task, model_id)
         return look()
 

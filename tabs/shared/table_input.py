@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder
 
 from models.errors import InvalidInput
 from models.text.tables import Table, read_lines, read_table, write_csv
-from tabs.shared.events import told
+from tabs.shared.events import show_errors
 from tabs.shared.strings import both, t
 
 KINDS = [".csv", ".tsv", ".txt", ".xlsx"]
@@ -78,7 +78,7 @@ def bind(source: Source, truth: gr.Dropdown | None = None) -> None:
                 gr.update(choices=[], value=None, visible=False),
                 *[hidden] * (len(chosen) - 1),
             )
-        with told(request):
+        with show_errors(request):
             table = read_table(path, header)
         columns = [(name, name) for name in table.columns]
         text = gr.update(choices=columns, value=likely_column(table), visible=True)

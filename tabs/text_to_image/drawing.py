@@ -15,7 +15,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, python, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import t
 from tabs.text_to_image import history, show, stages, styles
 from tabs.text_to_image.controls import Dials
@@ -75,7 +75,7 @@ def draw(
     context: Context, request: gr.Request, prompt: str, model: str, *values: Any
 ) -> Generator[tuple[Any, ...]]:
     """Yield updates of `FIELDS` while the pictures form, and at last the pictures."""
-    with told(request):
+    with show_errors(request):
         ask = asked(prompt, values)
         spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
         ask = ask.filled(spec)

@@ -13,7 +13,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import ImagesDone, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, told
+from tabs.shared.events import Pace, follow, show_errors
 from tabs.text_to_image.drawing import saved
 
 Files = list[dict[str, Any]]
@@ -45,7 +45,7 @@ def build(context: Context) -> None:
             While waiting and drawing no files and {"step", "steps"}; last the PNG files and {"seeds", "model",
             "seconds", "flagged", "cut", "unknown", "batch"}. A file that the safety checker blanked is left out.
         """
-        with told(request):
+        with show_errors(request):
             ask = ImageRequest.of(
                 prompt=prompt,
                 negative_prompt=negative_prompt,

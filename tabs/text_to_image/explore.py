@@ -16,7 +16,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import CellDone, GridDone, StepDone
 from models.text_to_image.requests import ImageGridRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, stop_button
 from tabs.text_to_image import drawing, grid, picking, show
@@ -181,7 +181,7 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
         request: whose.
         values: of Axes, then prompt, model and dials.
     """
-    with told(request):
+    with show_errors(request):
         ask, model = _asked(values)
         spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
         ask = ask.filled(spec)

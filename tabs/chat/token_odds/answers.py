@@ -16,7 +16,7 @@ from tabs.chat.facts import facts, notes
 from tabs.chat.token_odds.record import Answers, remembered
 from tabs.chat.token_odds.view import CSS, JS, answers_view, details
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, stop_button
 
@@ -133,13 +133,13 @@ def _of(answers: list[Answers], number: Any) -> Answers:
 
 
 def _picked(request: gr.Request, answers: list[Answers], number: Any) -> tuple[str, str]:
-    with told(request):
+    with show_errors(request):
         return answers_view(_of(answers, number)), ""
 
 
 def _clicked(request: gr.Request, at: gr.EventData, answers: list[Answers], number: Any) -> str:
     """What there is to say about the token at "sample:token"."""
-    with told(request):
+    with show_errors(request):
         one = _of(answers, number)
         sample, place = _place(at.at, 2)
         token = _token(one, sample, place)
@@ -169,7 +169,7 @@ def _branched(
     key: Any,
 ) -> Generator[Any]:
     """Go on from another token: a new answer beside the old one."""
-    with told(request):
+    with show_errors(request):
         one = _of(answers, number)
         sample, place, other = _place(at, 3)
         rows = _token(one, sample, place).alternatives
@@ -203,7 +203,7 @@ def _asked_again(
     values: Sequence[Any],
 ) -> Generator[Any]:
     """The same question so many times, with the dials as they stand now."""
-    with told(request):
+    with show_errors(request):
         one = _of(answers, number)
         earlier = [turn.model_dump() for turn in one.ask.messages[:-1]]
         dials = Dials(*values)._asdict() | {"num_return_sequences": times}

@@ -18,7 +18,7 @@ from models.tasks import CHAT
 from tabs.chat.controls import Dials
 from tabs.chat.token_odds.view import CSS, JS, next_bars, read_tokens, strip, uncertainty
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, result_line, told, waiting_line
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import recipe_box
 
@@ -136,7 +136,7 @@ def _handlers(context: Context) -> tuple[Callable[..., Any], ...]:
     def started(
         request: gr.Request, text: Any, chat: bool, model: Any, system: Any, *now: Any
     ) -> Any:
-        with told(request):
+        with show_errors(request):
             values = {"text": text, "as_message": chat, "system_prompt": system}
             new = Writing(*asked(context, model, values))
         yield from _predicted(context, request, new, now)
@@ -148,7 +148,7 @@ def _handlers(context: Context) -> tuple[Callable[..., Any], ...]:
         yield from _drawn(context, request, writing, at.at, now)
 
     def undone(request: gr.Request, writing: Writing | None, *now: Any) -> Any:
-        with told(request):
+        with show_errors(request):
             if writing is None or not writing.ask.ids:
                 raise InvalidInput("invalid_nothing_drawn")
             ask = writing.ask.model_copy(update={"ids": writing.ask.ids[:-1]})
@@ -190,7 +190,7 @@ def _drawn(
     context: Context, request: gr.Request, writing: Writing | None, at: Any, now: tuple[Any, ...]
 ) -> Generator[Any]:
     """Throw the dice, or take a token by hand, and ask the model what comes after it."""
-    with told(request):
+    with show_errors(request):
         if writing is None or writing.event is None:
             raise InvalidInput("invalid_no_prediction")
         if writing.over:

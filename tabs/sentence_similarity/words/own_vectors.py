@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from models.word_vectors.events import WordTable
 from models.word_vectors.files import SUFFIXES, read, write
-from tabs.shared.events import line, told
+from tabs.shared.events import line, show_errors
 from tabs.shared.strings import both, t
 
 TAB = "word2vec"
@@ -64,7 +64,7 @@ def load_button(own: gr.State, status: gr.HTML, files: Sequence[gr.DownloadButto
     )
 
     def load(path: str, request: gr.Request) -> tuple[WordTable, str]:
-        with told(request):
+        with show_errors(request):
             table = read(Path(path))
         words, size = table.vectors.shape
         return table, line(both(f"{TAB}.loaded", words=f"{words:,}", size=size))

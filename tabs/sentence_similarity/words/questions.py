@@ -15,7 +15,7 @@ from models.word_vectors.questions import formula
 from models.word_vectors.requests import WordsRequest
 from tabs.sentence_similarity.words.view import answer
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, examples_box, recipe_box, result_box, stop_button
 
@@ -101,7 +101,7 @@ def _ask(
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (result, status line, recipe) as the job goes on."""
     source, question, typed, own = values
-    with told(request):
+    with show_errors(request):
         if source == OWN and own is None:
             raise InvalidInput("invalid_word2vec")
         ask = _request(question, typed, own if source == OWN else None)

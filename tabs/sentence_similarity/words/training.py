@@ -20,7 +20,7 @@ from tabs.sentence_similarity.show import note, number, pair
 from tabs.sentence_similarity.words import own_vectors as words_own
 from tabs.sentence_similarity.words import view as words_show
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, told, waiting_line
+from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -110,7 +110,7 @@ def _file_button(corpus: gr.Textbox) -> None:
     )
 
     def fill(path: str, request: gr.Request) -> str:
-        with told(request):
+        with show_errors(request):
             return decode(Path(path).read_bytes())
 
     button.upload(fill, button, corpus, api_visibility="private")
@@ -161,7 +161,7 @@ def _train(
     """Yield (result, status line, recipe, the vectors) as the job goes on."""
     corpus, word_a, word_b, first, second, *dials = values
     *numbers, mapped = dials
-    with told(request):
+    with show_errors(request):
         ask = Word2VecRequest.of(
             corpus=corpus,
             word_a=word_a,

@@ -8,7 +8,7 @@ import gradio as gr
 from models.errors import InvalidInput
 from models.teach.requests import MAX_CLASSES, MAX_EXAMPLES
 from models.text.tables import Table, decode, read_table
-from tabs.shared.events import line, told
+from tabs.shared.events import line, show_errors
 from tabs.shared.strings import both, t
 from tabs.shared.table_input import KINDS, likely_column
 
@@ -32,7 +32,7 @@ def build(text: gr.Textbox, tab: str) -> None:
 
     def offer(request: gr.Request, path: str, written: str) -> tuple[Any, ...]:
         """Take lines in at once; of a table offer the columns, the likely ones chosen."""
-        with told(request):
+        with show_errors(request):
             if _is_lines(path):
                 lines, note = lines_of(path)
                 shown = _behind(written, lines), line(note), gr.update(visible=False)
@@ -41,11 +41,11 @@ def build(text: gr.Textbox, tab: str) -> None:
             return gr.skip(), "", gr.update(visible=True), *_columns(path, named), named
 
     def renamed(request: gr.Request, path: str, named: bool) -> tuple[Any, Any]:
-        with told(request):
+        with show_errors(request):
             return _columns(path, named)
 
     def fill(request: gr.Request, path: str, written: str, *chosen: Any) -> tuple[Any, ...]:
-        with told(request):
+        with show_errors(request):
             lines, note = lines_of(path, *chosen)
         return _behind(written, lines), line(note), gr.update(visible=False)
 

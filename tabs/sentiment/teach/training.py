@@ -18,7 +18,7 @@ from tabs.sentiment.teach import result_html as show
 from tabs.sentiment.teach.use import bind_use
 from tabs.sentiment.teach.view import HEAD, TAB, TUNED, build_dials, build_result, frame, saved
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, result_line, told, waiting_line
+from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, examples_box, stop_button
 
@@ -137,7 +137,7 @@ def _teach(
     made: dict[str, bytes],
 ) -> Generator[tuple[Any, ...]]:
     """Yield updates of the view while a head is taught or an encoder fine-tuned."""
-    with told(request):
+    with show_errors(request):
         given: dict[str, Any] = {"examples": examples_of(text), "seed": seed or 0}
         if kind is FineTuneRequest:
             given |= {"epochs": epochs, "rank": rank}

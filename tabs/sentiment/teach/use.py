@@ -14,7 +14,7 @@ from models.teach.select import encoder_of
 from tabs.sentiment.teach import result_html as show
 from tabs.sentiment.teach.view import HEAD, View, frame, saved
 from tabs.shared.context import Context
-from tabs.shared.events import follow, told, waiting_line
+from tabs.shared.events import follow, show_errors, waiting_line
 from tabs.shared.widgets import bars
 
 
@@ -31,7 +31,7 @@ def bind_use(
     def classify(
         request: gr.Request, text: str, which: str, made: dict[str, bytes]
     ) -> Generator[Any]:
-        with told(request):
+        with show_errors(request):
             content = made.get(which) or next(iter(made.values()), None)
             if content is None:
                 raise InvalidInput("teach_nothing")
@@ -56,7 +56,7 @@ def bind_use(
 
 def _loaded(request: gr.Request, path: str) -> tuple[Any, ...]:
     """The view with a saved classifier in it."""
-    with told(request):
+    with show_errors(request):
         content = Path(path).read_bytes()
         spec = encoder_of(content)
         labels = header(content).labels
