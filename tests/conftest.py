@@ -46,8 +46,10 @@ class Server:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
-def start_server(folder: Path, *flags: str, port: int = 0, **environment: str) -> Server:
-    """Start demo.py in a process of its own, on a port of its own, and wait until it answers."""
+def start_server(
+    folder: Path, *flags: str, port: int = 0, root: Path = ROOT, **environment: str
+) -> Server:
+    """Start the demo.py of `root` in a process and on a port of its own, and wait for its answer."""
     port = port or free_port()
     log = folder / "server.log"
     cache = folder / "gradio"
@@ -60,7 +62,7 @@ def start_server(folder: Path, *flags: str, port: int = 0, **environment: str) -
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "demo.py", "--port", str(port), *flags],
-            cwd=ROOT,
+            cwd=root,
             env=env,
             stdout=out,
             stderr=subprocess.STDOUT,
