@@ -13,8 +13,7 @@ import api
 from models.runtime.cache import ModelCache
 from models.settings import Settings, SettingsError, parse_credentials
 from tabs import TABS
-from tabs.shared import gradio_patches as cancelling
-from tabs.shared import header, models_panel
+from tabs.shared import gradio_patches, header, models_panel
 from tabs.shared.context import Context
 from tabs.shared.strings import I18N, t
 from tabs.shared.theme import CSS, HEAD, THEME
@@ -43,7 +42,7 @@ def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker
-        "app_kwargs": {"routes": api.routes(cache), "lifespan": cancelling.lifespan},
+        "app_kwargs": {"routes": api.routes(cache), "lifespan": gradio_patches.lifespan},
     }
 
 

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -21,6 +22,7 @@ from tabs.chat.token_odds.record import Answers
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, line, show_errors, waiting_line
 from tabs.shared.strings import both
+from tabs.shared.widgets import updates
 
 HIDDEN = gr.update(visible=False)
 Frame = tuple[Any, ...]
@@ -38,9 +40,7 @@ class View(NamedTuple):
     newest: gr.State  # what the dice panel remembers of the answer
 
 
-def frame(**changes: Any) -> Frame:
-    """An update of the view: the parts that are named, the others as they are."""
-    return tuple(changes.get(name, gr.skip()) for name in View._fields)
+frame = partial(updates, View._fields)  # of the parts that are named, the others as they are
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """The left side: which model, as whom it speaks, and the dials of the draw."""
 
-import html
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,9 +11,8 @@ from models.select import select
 from models.tasks import CHAT
 from tabs.chat import server
 from tabs.shared.context import Context
-from tabs.shared.events import line
-from tabs.shared.strings import language_of_page, say, spans, t
-from tabs.shared.widgets import model_picker
+from tabs.shared.strings import language_of_page, say, t
+from tabs.shared.widgets import model_line, model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
 
@@ -54,7 +52,7 @@ def build(context: Context) -> Dials:
         elem_id="chat-system",
     )
     model = model_picker(context, CHAT, "chat-model")
-    about = gr.HTML(_about(spec), elem_id="chat-about")
+    about = gr.HTML(model_line(spec), elem_id="chat-about")
     hosted, server_box = server.build(context, spec)
     temperature = _slider("temperature", (0, 2, 0.05), _own(spec, "temperature"))
     with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
@@ -109,7 +107,7 @@ def _shown_of(context: Context, model: str) -> tuple[Any, ...]:
     spec = chosen(context, model)
     if spec is None:
         return gr.skip(), gr.skip()
-    return _about(spec), gr.update(visible=spec.hosted)
+    return model_line(spec), gr.update(visible=spec.hosted)
 
 
 def _dials_of(context: Context, model: str) -> tuple[Any, ...]:
@@ -125,11 +123,3 @@ def chosen(context: Context, model: str) -> ModelSpec | None:
         return select(CHAT, model, context.settings)
     except NotFound:
         return None
-
-
-def _about(spec: ModelSpec) -> str:
-    """What the model is, under which licence, and how big it is."""
-    note = spans({language: html.escape(text) for language, text in spec.note.items()})
-    size = f"{spec.size_gb:g} GB" if spec.size_gb else ""
-    parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
-    return line(" · ".join(filter(None, parts)))

@@ -1,6 +1,5 @@
 """Which encoder, whether it reads the sentences, and what there is to say about it."""
 
-import html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +10,8 @@ from models.errors import InvalidInput, NotFound
 from models.select import reads, select_encoder
 from models.tasks import SENTENCE_SIMILARITY
 from tabs.shared.context import Context
-from tabs.shared.events import line
-from tabs.shared.strings import both, spans, t
-from tabs.shared.widgets import model_picker
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import model_line, model_picker
 
 TAB = "sentence_similarity"
 WORD2VEC = "word2vec"
@@ -101,10 +99,7 @@ def about(context: Context, model: str) -> str:
         spec = select_encoder(model, context.settings, ())
     except NotFound:
         return ""
-    what = spans({language: html.escape(text) for language, text in spec.note.items()})
-    return line(
-        " · ".join(filter(None, (html.escape(spec.label), what, html.escape(spec.licence))))
-    )
+    return model_line(spec, with_size=False)
 
 
 def warnings(

@@ -1,18 +1,27 @@
-"""Two stops of one job at once (a double click, a stop and a page that is left): both are answered."""
+"""Where the page reaches into Gradio beyond its public interface, all written for Gradio 6.31.
 
+Look here first when Gradio is upgraded: each part says what it mends, and what happens without it.
+"""
+
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gradio.processing_utils import save_bytes_to_cache
 from gradio.routes import App
+from gradio.utils import get_upload_folder
+
+# ---------------------------------------------------------------- two stops of one job at once
 
 
-class _Running(dict[str, Any]):
+class _Iterators(dict[str, Any]):
     """Gradio's generators under way, by the event that each belongs to.
 
-    Gradio 6.31 (`cancel_event` in routes.py, `Queue.reset_iterators`) looks whether an event is in it,
-    waits for a lock, closes the generator and deletes it: whoever waited second finds it gone and
-    fails with a KeyError, a 500 for the page and a trace in the log.
+    Gradio (`cancel_event` in routes.py, `Queue.reset_iterators`) looks whether an event is in it,
+    waits for a lock, closes the generator and deletes it. After a double click, or a stop and a page
+    that is left at once, the second finds it gone and fails with a KeyError: a 500 for the page and
+    a trace in the log.
     """
 
     def __delitem__(self, event: str) -> None:
@@ -21,6 +30,80 @@ class _Running(dict[str, Any]):
 
 @asynccontextmanager
 async def lifespan(app: App) -> AsyncGenerator[None]:
-    """What the app does from its start to its end: take its generators out of it without fault."""
-    app.iterators = _Running(app.iterators)
+    """What the app does from its start to its end: delete its generators without fault."""
+    app.iterators = _Iterators(app.iterators)
     yield
+
+
+# ---------------------------------------------------------------- files
+
+
+def save_to_cache(content: bytes, name: str) -> str:
+    """Save a file where Gradio serves it from; returns its path.
+
+    Its folder is named by a secret hash of the content, so that nobody else finds it, and is deleted
+    with the page's cache. Gradio has no public function for a file that is in memory only.
+    """
+    return save_bytes_to_cache(content, name, get_upload_folder())
+
+
+# ---------------------------------------------------------------- the language, changed in place
+
+# Gradio takes its language from the browser when it starts and has no call to change it. Its own
+# core module (its name has a hash) exports changeLocale; if that moves, the caller loads the page
+# anew, and Gradio then reads `navigator.language`, which gives the page's language.
+SCRIPT = """
+<script>
+window.genlab = {
+  gradioLanguage: (language) => {
+    Object.defineProperty(navigator, "language", { get: language, configurable: true });
+    return {
+      change: async () => {
+        const core = performance.getEntriesByType("resource").map((e) => e.name)
+          .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
+        (await import(core)).changeLocale(language());
+      },
+    };
+  },
+};
+</script>
+"""
+
+
+def relabel(labels: dict[str, list[str]], call: str) -> str:
+    """JavaScript that calls window.genlab's `call` for a language and gives tabs their labels in it.
+
+    Gradio translates all but the labels of tabs that were never opened.
+
+    Args:
+        labels: language -> the labels, in the order of the tabs that are the event's outputs.
+        call: name of the function of window.genlab, which gives a language.
+    """
+    update = '{ __type__: "update", label }'
+    return f"""async () => {{
+      const lang = await window.genlab.{call}();
+      return {json.dumps(labels, ensure_ascii=False)}[lang].map((label) => ({update}));
+    }}"""
+
+
+# ---------------------------------------------------------------- the look
+
+CSS = """
+/* Gradio names its messages by their kind, in English only: its titles are not translated. */
+html[lang=ko] .toast-title { font-size: 0 !important; }
+html[lang=ko] .toast-title::before { font-size: 1rem; }
+html[lang=ko] .toast-title.error::before { content: "안 됐어요"; }
+html[lang=ko] .toast-title.warning::before { content: "주의하세요"; }
+html[lang=ko] .toast-title.info::before { content: "알려 드려요"; }
+html[lang=ko] .toast-title.success::before { content: "됐어요"; }
+html[lang=ko] .toast-count { font-size: 1rem; }
+/* The tab in use: Gradio's own colour falls below 4.5:1. */
+button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
+.dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }
+/* Room for a label of two lines over the arrow of an upload box. */
+.drop button { padding-top: 3.25rem !important; }
+/* An empty gr.HTML keeps its gap. */
+[id^=text_to_image].block:has(> .html-container > .prose:empty) { display: none; }
+/* A gallery of several pictures scrolls in a box of its own. */
+#text_to_image-result .grid-wrap { max-height: none; overflow: visible; }
+"""

@@ -5,8 +5,8 @@ import gradio as gr
 from models.contract import ModelSpec
 from models.runtime.placement import place
 from tabs.shared.context import Context
+from tabs.shared.gradio_patches import relabel
 from tabs.shared.strings import LANGUAGES, STRINGS, both, t
-from tabs.shared.theme import relabel
 
 
 def build(context: Context) -> tuple[gr.Button, gr.Button]:
@@ -20,10 +20,7 @@ def build(context: Context) -> tuple[gr.Button, gr.Button]:
 
 
 def bind_language(page: gr.Blocks, switch: gr.Button, tabs: dict[str, gr.Tab]) -> None:
-    """Let the switch change the page's language in place.
-
-    Gradio translates all but the labels of tabs that were never opened: those are handed in anew.
-    """
+    """Let the switch change the page's language in place."""
     labels = {lang: [STRINGS[lang][f"{name}.tab"] for name in tabs] for lang in LANGUAGES}
     switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
     page.load(None, None, [*tabs.values()], js=relabel(labels, "language"))

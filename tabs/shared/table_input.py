@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.errors import InvalidInput
 from models.text.tables import Table, read_lines, read_table, write_csv
 from tabs.shared.events import show_errors
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 
 KINDS = [".csv", ".tsv", ".txt", ".xlsx"]
@@ -150,4 +149,4 @@ def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write_csv(path, columns, rows)
-        return save_bytes_to_cache(path.read_bytes(), name, get_upload_folder())
+        return save_to_cache(path.read_bytes(), name)

@@ -1,9 +1,10 @@
 """The look: one accent, system fonts (nothing is fetched from outside), and the language switch."""
 
-import json
 from pathlib import Path
 
 import gradio as gr
+
+from tabs.shared import gradio_patches
 
 THEME = gr.themes.Soft(
     primary_hue="indigo",
@@ -57,7 +58,8 @@ THEME = gr.themes.Soft(
     input_placeholder_color_dark="*neutral_400",
 )
 
-CSS = """
+CSS = (
+    """
 html[lang=ko] .in-en, html:not([lang=ko]) .in-ko { display: none; }
 .gradio-container { width: 100%; max-width: 1200px !important; margin-inline: auto !important; }
 #header { align-items: center; justify-content: space-between; flex-wrap: wrap; gap: .5rem 1rem; }
@@ -88,9 +90,6 @@ table.plain { border: 0 !important; width: 100%; border-collapse: collapse; font
 table.plain th, table.plain td { text-align: left; padding: .3rem .4rem; vertical-align: top;
   border: 0 !important; border-bottom: 1px solid var(--border-color-primary) !important;
   overflow-wrap: anywhere; }
-button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
-.dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }
-.drop button { padding-top: 3.25rem !important; } /* room for a label of two lines over the arrow */
 .stop-button { flex: 0 0 auto !important; min-width: 6rem !important; }
 .forming-picture { display: block; width: min(100%, 512px); aspect-ratio: 1; margin: 0 auto;
   background: var(--background-fill-secondary); border-radius: .5rem; object-fit: contain; }
@@ -116,7 +115,6 @@ table.picture-grid th { font-size: .8rem; font-weight: 500; text-align: center;
   padding: .1rem .7rem !important; margin: .1rem 0; cursor: pointer; font-size: .85rem !important;
   font-weight: 400 !important; box-shadow: none !important; }
 .word:hover { border-color: var(--color-accent) !important; }
-[id^=text_to_image].block:has(> .html-container > .prose:empty) { display: none; }
 .stages { display: flex; flex-wrap: wrap; gap: .25rem; border: 0; padding: 0; margin: .5rem 0; }
 .stages legend { font-weight: 600; color: var(--block-title-text-color); }
 .stages > .quiet { flex: 0 0 100%; }
@@ -136,25 +134,17 @@ table.picture-grid th { font-size: .8rem; font-weight: 500; text-align: center;
 .sample { border: 1px solid var(--border-color-primary); border-radius: .5rem; padding: .5rem .75rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 800px) { #chat-main { order: -1; } }
-#text_to_image-result .grid-wrap { max-height: none; overflow: visible; }
-/* Gradio names its messages by their kind, in English only. */
-html[lang=ko] .toast-title { font-size: 0 !important; }
-html[lang=ko] .toast-title::before { font-size: 1rem; }
-html[lang=ko] .toast-title.error::before { content: "안 됐어요"; }
-html[lang=ko] .toast-title.warning::before { content: "주의하세요"; }
-html[lang=ko] .toast-title.info::before { content: "알려 드려요"; }
-html[lang=ko] .toast-title.success::before { content: "됐어요"; }
-html[lang=ko] .toast-count { font-size: 1rem; }
 @media (max-width: 640px) {
   .gradio-container { padding: .5rem !important; }
   #machine { order: 3; } #machine .result-line { text-align: left; }
 }
 """
+    + gradio_patches.CSS
+)
 
 # The page's language is the address's (?lang=), else the last one chosen, else the browser's. It is put
 # into the address, because Gradio sends that along with every request. Gradio itself starts in the
-# browser's language; its own module is asked to change it, now and at the switch, in place; if that
-# module moves, a switch loads the page anew.
+# browser's language, and is switched by gradio_patches.SCRIPT.
 _LANGUAGE = """
 <script>
 (function () {
@@ -168,41 +158,31 @@ _LANGUAGE = """
     history.replaceState(history.state, "", location.pathname + "?" + query + location.hash);
     document.documentElement.lang = lang;
   };
-  const tellGradio = async () => {
-    const core = performance.getEntriesByType("resource").map((e) => e.name)
-      .find((url) => /\\/assets\\/core-[^/]*\\.js/.test(url));
-    (await import(core)).changeLocale(lang);
-  };
   // A form in a model's answer would leave the page: no form of GenLab's own is ever sent.
   document.addEventListener("submit", (event) => event.preventDefault(), true);
-  Object.defineProperty(navigator, "language", { get: () => lang, configurable: true });
   show();
-  if (lang !== browsers) tellGradio().catch(() => {});
-  window.genlab = {
+  const gradio = window.genlab.gradioLanguage(() => lang);
+  if (lang !== browsers) gradio.change().catch(() => {});
+  Object.assign(window.genlab, {
     language: () => lang,
     switchLanguage: async () => {
       lang = lang === "ko" ? "en" : "ko";
       try { localStorage.setItem("genlab.language", lang); } catch { /* private window */ }
       show();
-      try { await tellGradio(); } catch { location.reload(); }
+      try { await gradio.change(); } catch { location.reload(); }
       return lang;
     },
-  };
+  });
 })();
 </script>
 """
 
 # What a tab does in the browser alone is in a .js beside it.
-HEAD = _LANGUAGE + "".join(
-    f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
-    for script in sorted(Path(__file__).parent.parent.rglob("*.js"))
+HEAD = (
+    gradio_patches.SCRIPT
+    + _LANGUAGE
+    + "".join(
+        f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
+        for script in sorted(Path(__file__).parent.parent.rglob("*.js"))
+    )
 )
-
-
-def relabel(labels: dict[str, list[str]], call: str) -> str:
-    """JavaScript that calls window.genlab's `call` for a language and hands back labels in it."""
-    update = '{ __type__: "update", label }'
-    return f"""async () => {{
-      const lang = await window.genlab.{call}();
-      return {json.dumps(labels, ensure_ascii=False)}[lang].map((label) => ({update}));
-    }}"""

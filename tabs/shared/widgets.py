@@ -1,13 +1,16 @@
 """Pieces that every tab has, in the same words and places."""
 
+import html
 from collections.abc import Sequence, Set
 from typing import Any
 
 import gradio as gr
 
+from models.contract import ModelSpec
 from models.tasks import Task
 from tabs.shared.context import Context
-from tabs.shared.strings import t
+from tabs.shared.events import line
+from tabs.shared.strings import spans, t
 
 
 def inner_tab(context: Context, name: str) -> gr.Tab:
@@ -44,6 +47,24 @@ def model_picker(
         allow_custom_value=True,
         elem_id=elem_id,
     )
+
+
+def updates(names: Sequence[str], **changes: Any) -> tuple[Any, ...]:
+    """An update of a handler's outputs: those in `changes`, the others as they are.
+
+    Args:
+        names: of all outputs, in order.
+        **changes: name of an output -> its new value or gr.update.
+    """
+    return tuple(changes.get(name, gr.skip()) for name in names)
+
+
+def model_line(spec: ModelSpec, with_size: bool = True) -> str:
+    """What a model is, under which licence and how big it is, as a line of HTML."""
+    note = spans({language: html.escape(text) for language, text in spec.note.items()})
+    size = f"{spec.size_gb:g} GB" if spec.size_gb and with_size else ""
+    parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
+    return line(" · ".join(filter(None, parts)))
 
 
 def stop_button(tab: str) -> gr.Button:

@@ -1,6 +1,5 @@
 """The dials, and how they follow the chosen model: its defaults, its sizes, what it has at all."""
 
-import html
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -14,7 +13,8 @@ from models.text_to_image.schedulers import offered
 from models.weights.sources import is_here
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import both, spans, t
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import model_line
 from tabs.text_to_image import start, styles
 
 TAB = "text_to_image"
@@ -198,10 +198,7 @@ def samplers(spec: ModelSpec) -> list[tuple[Any, str]]:
 
 def _about(context: Context, spec: ModelSpec) -> str:
     """What the model is, under which licence, and how big it is."""
-    note = spans({language: html.escape(text) for language, text in spec.note.items()})
-    size = f"{spec.size_gb:g} GB" if spec.size_gb else ""
-    parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
-    text = line(" · ".join(filter(None, parts)))
+    text = model_line(spec)
     classic = find(TEXT_TO_IMAGE, CLASSIC)
     if spec.starter and not _runs(context, classic):
         text += line(both(f"{TAB}.classic_wants", model=classic.label))

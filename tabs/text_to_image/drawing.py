@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.contract import Finished, ModelSpec
 from models.select import select
@@ -16,7 +15,9 @@ from models.text_to_image.events import ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, python, result_line, show_errors, waiting_line
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import t
+from tabs.shared.widgets import updates
 from tabs.text_to_image import history, show, stages, styles
 from tabs.text_to_image.controls import Dials
 
@@ -66,9 +67,7 @@ def build_result() -> Result:
     return Result(forming, gallery, download, start_from, status, strip, gr.State([]))
 
 
-def frame(**changes: Any) -> tuple[Any, ...]:
-    """An update of the outputs: those that are named, the others as they are."""
-    return tuple(changes.get(name, gr.skip()) for name in FIELDS)
+frame = partial(updates, FIELDS)  # of the outputs that are named, the others as they are
 
 
 def draw(
@@ -193,9 +192,8 @@ def saved(spec: ModelSpec, done: ImagesDone) -> list[str]:
     deleted with the cache; blanked pictures are left out.
     """
     name = spec.name.rpartition("/")[2] or spec.id
-    folder = get_upload_folder()
     return [
-        save_bytes_to_cache(image, f"{name}-{done.seeds[k] if done.seeds else k + 1}.png", folder)
+        save_to_cache(image, f"{name}-{done.seeds[k] if done.seeds else k + 1}.png")
         for k, image in enumerate(done.images)
         if not (done.flagged and done.flagged[k])
     ]

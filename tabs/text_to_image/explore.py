@@ -3,11 +3,10 @@
 import re
 import time
 from collections.abc import Generator
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, NotFound
@@ -17,8 +16,9 @@ from models.text_to_image.events import CellDone, GridDone, StepDone
 from models.text_to_image.requests import ImageGridRequest
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, stop_button
+from tabs.shared.widgets import bind_stop, stop_button, updates
 from tabs.text_to_image import drawing, grid, picking, show
 from tabs.text_to_image.restore import Page
 
@@ -33,6 +33,9 @@ class View(NamedTuple):
     table: gr.HTML
     sheet: gr.DownloadButton
     status: gr.HTML
+
+
+_frame = partial(updates, (*View._fields, "code"))  # of the outputs that are named
 
 
 class Axes(NamedTuple):
@@ -197,7 +200,7 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
                 yield _frame(bar=show.bar(event, time.perf_counter() - began))
         elif isinstance(event, CellDone):
             cells[event.index] = event
-            files[event.index] = _saved(event.image, f"cell-{event.index + 1}.png")
+            files[event.index] = save_to_cache(event.image, f"cell-{event.index + 1}.png")
             yield _frame(table=grid.table(spec, ask, cells, files))
         elif isinstance(event, GridDone):
             end = event
@@ -216,15 +219,7 @@ def _final(
     seeds = [cell.seed for cell in end.cells] if ask.num_seeds > 1 else [ask.seed]
     return _frame(
         bar="",
-        sheet=gr.update(value=_saved(paper, "grid.png"), visible=True),
+        sheet=gr.update(value=save_to_cache(paper, "grid.png"), visible=True),
         status=result_line(event, *show.seeds(seeds)) + show.grid_notes(end),
         code=python(spec, ask, event),
     )
-
-
-def _frame(**changes: Any) -> tuple[Any, ...]:
-    return tuple(changes.get(name, gr.skip()) for name in (*View._fields, "code"))
-
-
-def _saved(image: bytes, name: str) -> str:
-    return save_bytes_to_cache(image, name, get_upload_folder())

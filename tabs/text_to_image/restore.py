@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.contract import ModelSpec
 from models.errors import InvalidInput, NotFound
@@ -19,6 +17,7 @@ from models.text_to_image.requests import ImageRequest
 from models.text_to_image.schedulers import offered
 from tabs.shared.context import Context
 from tabs.shared.events import line
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.text_to_image import controls, styles
 
@@ -193,7 +192,7 @@ def _file(url: str) -> str | None:
         opened(data)
     except (InvalidInput, ValueError):
         return None
-    return save_bytes_to_cache(data, "start.png", get_upload_folder())
+    return save_to_cache(data, "start.png")
 
 
 def _size(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from gradio.routes import App
 
-from tabs.shared import gradio_patches as cancelling
+from tabs.shared import gradio_patches
 
 
 class Busy:
@@ -29,7 +29,7 @@ def page(capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[App, str]]:
     with gr.Blocks(analytics_enabled=False) as blocks:
         gr.api(lambda: None, api_name="nothing")
     app, url, _ = blocks.launch(
-        prevent_thread_lock=True, quiet=True, app_kwargs={"lifespan": cancelling.lifespan}
+        prevent_thread_lock=True, quiet=True, app_kwargs={"lifespan": gradio_patches.lifespan}
     )
     yield app, url
     blocks.close()

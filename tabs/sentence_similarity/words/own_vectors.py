@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.word_vectors.events import WordTable
 from models.word_vectors.files import SUFFIXES, read, write
 from tabs.shared.events import line, show_errors
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 
 TAB = "word2vec"
@@ -36,7 +35,7 @@ def saved(table: WordTable | None) -> list[Any]:
         for name in FORMATS.values():
             path = Path(folder) / name
             write(table, path)
-            kept = save_bytes_to_cache(path.read_bytes(), name, get_upload_folder())
+            kept = save_to_cache(path.read_bytes(), name)
             updates.append(gr.update(value=kept, visible=True))
     return updates
 

@@ -1,14 +1,14 @@
 """What the part "Teach it" is made of: its dials, its result, and one update of it."""
 
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from models.teach.catalog import MODELS as ENCODERS
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import recipe_box, result_box
+from tabs.shared.widgets import recipe_box, result_box, updates
 
 TAB = "teach"
 HEAD, TUNED = "head", "tuned"
@@ -26,9 +26,7 @@ class View(NamedTuple):
     made: gr.State  # {HEAD or TUNED: the classifier as a file's content}
 
 
-def frame(**changes: Any) -> tuple[Any, ...]:
-    """An update of the view: the parts that are named, the others as they are."""
-    return tuple(changes.get(name, gr.skip()) for name in View._fields)
+frame = partial(updates, View._fields)  # of the parts that are named, the others as they are
 
 
 def build_dials() -> list[gr.components.Component]:
@@ -92,4 +90,4 @@ def build_result() -> tuple[View, tuple[Any, ...]]:
 
 def saved(content: bytes, name: str) -> str:
     """Path of the file in the page's cache, in a folder that only its content's hash names."""
-    return save_bytes_to_cache(content, f"classifier-{name}.safetensors", get_upload_folder())
+    return save_to_cache(content, f"classifier-{name}.safetensors")
