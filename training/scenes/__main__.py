@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
+from models.weights.sources import STARTERS
 from training.scenes.autoencoder import polish_decoder, train_autoencoder
 from training.scenes.diffusion import Plan, Trainer
 from training.scenes.export import load_pipeline
@@ -18,7 +19,7 @@ from training.scenes.reading import teach_reading
 from training.scenes.text import new_tokenizer
 
 FRESH_READING_STEPS = 700
-STARTER = Path(__file__).resolve().parents[2] / "starter" / "scenes"
+STARTER = STARTERS / "scenes"
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:

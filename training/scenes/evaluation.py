@@ -23,6 +23,7 @@ from models.settings import Settings
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.diffusers_engine import DiffusersTextToImage
 from models.text_to_image.requests import ImageRequest
+from models.weights.sources import STARTERS
 from training.scenes.captions import LANGUAGES, caption
 from training.scenes.drawing import draw_all
 from training.scenes.export import load_pipeline
@@ -31,7 +32,7 @@ from training.scenes.samples import GUIDANCE, SHEET, STEPS, generate
 from training.scenes.scene_probe import SceneProbe, judge, learned_probe
 from training.scenes.world import Composition, Picture, Scene, sample
 
-STARTER = Path(__file__).resolve().parents[2] / "starter" / "scenes"
+STARTER = STARTERS / "scenes"
 GUIDANCES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
 STEP_COUNTS = (2, 3, 5, 8, 12, 25, 50)
 Verdicts = dict[str, list[bool]]

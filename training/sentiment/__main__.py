@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-STARTERS = Path(__file__).resolve().parents[2] / "starter"
+from models.weights.sources import STARTERS
 
 
 def main() -> None:

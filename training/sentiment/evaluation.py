@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from models.weights.minilm import minilm_folder
+from models.weights.sources import STARTERS
 from training.sentiment import data as texts
 from training.sentiment.calibration import expected_calibration_error
 from training.sentiment.loop import predict
 from training.sentiment.ngrams import naive_bayes_accuracy
 
-STARTERS = Path(__file__).resolve().parents[2] / "starter"
 KINDS = ("negation", "contrast", "sarcasm")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-STARTER = Path(__file__).parents[2] / "starter" / "small_talk"
+from models.weights.sources import STARTERS
+
+STARTER = STARTERS / "small_talk"
 
 
 def arguments() -> argparse.Namespace:

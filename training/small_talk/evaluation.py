@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from models.weights.sources import STARTERS
 from training.small_talk import data as dialogue_data
 from training.small_talk import prompts
 from training.small_talk.data import LANGUAGES, PERSONAS, Dialogues, Intent, plain
@@ -18,7 +19,7 @@ from training.small_talk.data import LANGUAGES, PERSONAS, Dialogues, Intent, pla
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-STARTER = Path(__file__).parents[2] / "starter" / "small_talk"
+STARTER = STARTERS / "small_talk"
 NEAR = 0.8  # share of words in common from which an answer counts as a known one
 NAMES = {"en": "English", "ko": "Korean"}
 DRAWS = 40  # of one question, to see how far its answers differ

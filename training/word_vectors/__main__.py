@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from models.weights.sources import STARTERS
 from training.word_vectors.training import train
-
-STARTERS = Path(__file__).resolve().parents[2] / "starter"
 
 
 def main() -> None:

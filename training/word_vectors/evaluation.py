@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from models.text.segmentation import words
+from models.weights.sources import STARTERS
 from models.word_vectors.questions import answer
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import WordVectors
 from training.corpora import require
 
-STARTERS = Path(__file__).resolve().parents[2] / "starter"
 SHOWN = {
     "en": ["mother", "monday", "music", "summer", "coffee", "beautiful", "run", "king"],
     "ko": ["엄마", "월요일", "음악", "배우", "커피", "행복", "재미", "슬프다"],
