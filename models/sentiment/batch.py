@@ -11,6 +11,7 @@ import torch
 from models.contract import Stop
 from models.errors import Stopped
 from models.sentiment.events import RowsScored
+from models.torch_tools.batching import batches_by_length
 
 if TYPE_CHECKING:
     from models.sentiment.transformers_engine import TransformersSentiment
@@ -76,31 +77,15 @@ def scored_batches(
 
     device = engine.model.device.type
     single = engine.tokenizer.pad_token_id is None  # nothing to fill a batch up with
-    todo = batches([len(ids) for ids in pieces], TOKENS.get(device, 1024), 1 if single else ROWS)
+    lengths = [len(ids) for ids in pieces]
+    rows = 1 if single else ROWS
+    todo = [*batches_by_length(lengths, rows, tokens=TOKENS.get(device, 1024))]
     workers = min(os.cpu_count() or 1, MOST_WORKERS, len(todo)) if device == "cpu" else 1
     if workers < 2:
         yield from map(work, todo)
         return
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(work, todo)
-
-
-def batches(lengths: Sequence[int], tokens: int, rows: int) -> list[list[int]]:
-    """Indexes in batches of alike lengths, the longest first.
-
-    Args:
-        lengths: of each piece, in tokens.
-        tokens: a batch has at most so many, padding included (but always one piece).
-        rows: and at most so many pieces.
-    """
-    made: list[list[int]] = []
-    room = 0
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not made or len(made[-1]) >= room:
-            made.append([])
-            room = max(1, min(rows, tokens // max(1, lengths[index])))
-        made[-1].append(index)
-    return made
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from models.teach.events import Classified, FineTuned, Taught, TrainStep
 from models.teach.file import Classifier, classifier, fingerprint
 from models.teach.head import FEW, fitted, tried
 from models.teach.requests import LONGEST, ClassifyRequest, FineTuneRequest, TeachRequest
+from models.torch_tools.batching import batches_by_length
 from models.torch_tools.loading import loading, token_limit, torch_dtype, weights_bytes
 
 BATCH = 32
@@ -122,14 +123,12 @@ class TeachableEncoder:
 
         Sorted by length, so that a batch holds little padding.
         """
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         rows = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
-        for start in range(0, len(order), BATCH):
+        for batch in batches_by_length([*map(len, texts)], BATCH):
             if stop.is_set():
                 break
-            chosen = order[start : start + BATCH]
-            states = self.pooled([texts[index] for index in chosen], model or self.model)
-            rows[chosen] = states.float().cpu().numpy()
+            states = self.pooled([texts[index] for index in batch], model or self.model)
+            rows[batch] = states.float().cpu().numpy()
         return rows
 
     def pooled(self, texts: Sequence[str], model: Any) -> torch.Tensor:

@@ -7,7 +7,7 @@ from models.contract import Finished
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
-from models.sentiment.batch import WINDOW, batches
+from models.sentiment.batch import WINDOW
 from models.sentiment.by_model import by_model
 from models.sentiment.events import RowsScored, Scores
 from models.sentiment.measure import measure, proposed
@@ -66,17 +66,6 @@ def test_a_stop_keeps_what_was_done(cache):
     first = next(e for e in events if isinstance(e, RowsScored))
     events.close()
     assert len(first.scores) == WINDOW
-
-
-def test_batches_are_of_alike_lengths_and_bounded():
-    lengths = [5, 500, 7, 6, 300, 5]
-    made = batches(lengths, tokens=600, rows=3)
-    assert sorted(i for batch in made for i in batch) == [*range(6)]
-    for batch in made:
-        longest = max(lengths[i] for i in batch)
-        assert len(batch) == 1 or longest * len(batch) <= 600
-        assert len(batch) <= 3
-    assert batches([900], tokens=600, rows=3) == [[0]]
 
 
 def test_rows_go_to_the_model_of_their_language():
