@@ -199,14 +199,14 @@ class Downloading(Wait):
 class Loading(Wait):
     """The model is being brought into memory."""
 
-    model_id: str
+    spec: ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
 class WarmingUp(Wait):
     """The model in memory is being compiled for the shape that is asked for, once."""
 
-    model_id: str
+    spec: ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +222,12 @@ class Finished(Event):
     """The end of a job: what did it, where and how fast. Always the last event.
 
     Attributes:
+        spec: the model; an id alone would not do, since two tasks may use the same.
         seconds: the work itself; load_seconds: bringing the model into memory, 0 if it was there.
         first_seconds: of the work until its first event; None where there was none.
     """
 
-    model_id: str
+    spec: ModelSpec
     placement: Placement
     seconds: float
     load_seconds: float

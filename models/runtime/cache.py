@@ -144,7 +144,7 @@ class ModelCache:
         if slot.engine is not None:
             return Lease(slot.engine, slot.placement, 0.0)
         where = folder(slot.spec, self.settings, stop, notify)
-        notify(Loading(slot.spec.id))
+        notify(Loading(slot.spec))
         turn = self._connecting if slot.spec.hosted else self._construction
         while not turn.acquire(timeout=_LOOK):
             if stop.is_set():

@@ -112,7 +112,7 @@ def _work(
                     if stop.is_set():
                         break
             seconds = time.perf_counter() - started
-        put(Finished(spec.id, lease.placement, seconds, lease.load_seconds, first))
+        put(Finished(spec, lease.placement, seconds, lease.load_seconds, first))
     except Stopped:
         pass
     except Exception as error:

@@ -131,7 +131,7 @@ class DiffusersTextToImage:
         while left:
             batch = [left[i] for i in self._drawing.batches([singles[k] for k in left], most)[0]]
             if self._drawing.compiles([singles[k] for k in batch]):
-                emit(WarmingUp(self._spec.id))
+                emit(WarmingUp(self._spec))
             drawn = self._draw([singles[k] for k in batch], telling.stepping(batch), stop)
             if drawn is None:  # out of memory: from now on half as many together
                 most = len(batch) // 2

@@ -16,7 +16,7 @@ from models.tasks import SENTIMENT
 from tabs.sentiment.show import class_name, language_note, short
 from tabs.shared import table_input as source
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, label_of, line, result_line, show_errors, waiting_line
+from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.table_input import csv_file
 from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
@@ -156,7 +156,7 @@ def table_of(sides: list[Side], found: list[Results]) -> str:
 
 def _name(side: Side) -> str:
     """The models of a side; "auto" may have taken several."""
-    return " / ".join(html.escape(label_of(spec.id)) for spec, _ in side)
+    return " / ".join(html.escape(spec.label) for spec, _ in side)
 
 
 def _row(one: Results, two: Results, row: int, differ: bool) -> str:

@@ -21,7 +21,7 @@ from models.contract import (
 )
 from models.errors import ModelError
 from models.runtime.jobs import run
-from models.tasks import CATALOG, recipe
+from models.tasks import recipe
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES, STRINGS, both, language_of_page, say, spans
 
@@ -105,18 +105,17 @@ def waiting_line(event: Event, seconds: float = 0) -> str | None:
             return line(both("wait.queue", position=position))
         case Downloading(done, total):
             return line(both("wait.download", done=_size(done), total=_size(total)))
-        case Loading(model_id):
-            return line(both("wait.load", model=label_of(model_id), seconds=f"{seconds:.0f}"))
-        case WarmingUp(model_id):
-            seconds_said = f"{seconds:.0f}"
-            return line(both("wait.warm", model=label_of(model_id), seconds=seconds_said))
+        case Loading(spec):
+            return line(both("wait.load", model=spec.label, seconds=f"{seconds:.0f}"))
+        case WarmingUp(spec):
+            return line(both("wait.warm", model=spec.label, seconds=f"{seconds:.0f}"))
         case _:
             return None
 
 
 def result_line(done: Finished, *more: str) -> str:
     """Model, device, time (and load time if it was loaded for this); `more` is HTML already."""
-    parts = [html.escape(label_of(done.model_id)), device(done.placement)]
+    parts = [html.escape(done.spec.label), device(done.placement)]
     parts.append(both("result.seconds", seconds=f"{done.seconds:.2f}"))
     if done.load_seconds:
         parts.append(both("result.loaded", seconds=f"{done.load_seconds:.1f}"))
@@ -135,11 +134,6 @@ def device(placement: Placement) -> str:
 def line(content: str) -> str:
     """A line under a result."""
     return f'<p class="result-line" role="status">{content}</p>'
-
-
-def label_of(model_id: str) -> str:
-    """A model's name on the page; a typed hub id is its own."""
-    return next((spec.label for spec in CATALOG if spec.id == model_id), model_id)
 
 
 def python(spec: ModelSpec, ask: Request, done: Finished) -> str:

@@ -92,7 +92,7 @@ def _results(
 def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:
     return {
         "seeds": list(done.seeds),
-        "model": end.model_id,
+        "model": end.spec.id,
         "seconds": end.seconds,
         "flagged": list(done.flagged),
         "cut": done.cut,

@@ -176,7 +176,7 @@ def test_loading_is_told_and_status_names_the_placement(cache):
     told = []
     with cache.lease(spec("told"), Stop(), told.append):
         row = cache.status()[0]
-    assert told == [Loading("told")]
+    assert told == [Loading(spec("told"))]
     assert (row.active, row.nbytes, row.placement.device, row.placement.dtype) == (
         1,
         1000,

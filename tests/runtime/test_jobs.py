@@ -54,7 +54,7 @@ def test_no_next_blocks_for_long_while_a_model_loads(cache):
         last = time.perf_counter()
     assert max(waits) < 1.2
     assert Working in {type(e) for e in events if e}
-    assert all(e.during == Loading("slow") for e in events if isinstance(e, Working))
+    assert all(e.during == Loading(spec("slow")) for e in events if isinstance(e, Working))
     assert isinstance(events[-1], Finished)
 
 

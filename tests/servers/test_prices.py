@@ -7,8 +7,10 @@ import pytest
 from models.chat.events import ChatDone
 from models.chat.requests import ChatRequest
 from models.contract import Finished, Placement
+from models.select import find
 from models.servers.prices import TABLE, price_of, read
 from models.settings import Settings, SettingsError
+from models.tasks import CHAT
 from tabs.chat.facts import facts, tokens_per_second
 
 HOSTED = Placement("server", "", "hosted")
@@ -19,7 +21,7 @@ def ask(**values) -> ChatRequest:
 
 
 def finished(placement: Placement = HOSTED, first: float | None = 0.5) -> Finished:
-    return Finished("openai", placement, 2.5, 0.0, first)
+    return Finished(find(CHAT, "openai"), placement, 2.5, 0.0, first)
 
 
 def told(settings: Settings, done: ChatDone, event: Finished | None = None, **values) -> str:

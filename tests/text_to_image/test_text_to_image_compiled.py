@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from models.contract import Placement, Stop, WarmingUp
+from models.select import find
 from models.settings import Settings
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.compiled import CompiledUNet
 from models.text_to_image.events import StepDone
 from models.text_to_image.loop import Loop
@@ -94,7 +96,7 @@ def _on_the_cpu(folder):
 
 
 def test_the_page_says_what_it_waits_for():
-    said = waiting_line(WarmingUp("genlab/scenes"), 12.4)
+    said = waiting_line(WarmingUp(find(TEXT_TO_IMAGE, "genlab/scenes")), 12.4)
     assert "compiling GenLab Scenes" in said
     assert "컴파일" in said
     assert "12" in said
