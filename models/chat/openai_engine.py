@@ -1,6 +1,5 @@
 """Chat with a model behind OpenAI's API, or behind any server that speaks it."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Self
@@ -12,10 +11,10 @@ from models.chat.openai_stream import Answer
 from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Refused, Unavailable
+from models.runtime.blocking import iterate
 from models.servers.openai_client import async_client
 from models.settings import Settings
 
-_LOOK = 0.05  # seconds between two looks at the stop flag while the server is silent
 _LIST_TIMEOUT = 10.0  # seconds for the list of models
 _MOST_NAMES = 1000
 Events = AsyncGenerator[TextDelta | ChatDone | ServerModels]
@@ -42,6 +41,7 @@ class OpenAIChat:
         Once stop is set the connection is closed within 0.1 s.
 
         Raises:
+            Stopped: stop was set while the server was silent.
             ModelError: what the server or the connection said, each fault with its own code; what
                 was yielded before stays true.
         """
@@ -52,12 +52,7 @@ class OpenAIChat:
                 events = self._events(request)
             case _:  # the logits of a next token: no server gives those
                 raise Refused("refused_next_token")
-        with asyncio.Runner() as runner:  # a loop of this job's own
-            try:
-                while (event := runner.run(_next(events, stop))) is not None:
-                    yield event
-            finally:
-                runner.run(events.aclose())
+        yield from iterate(events, stop)
 
     async def _events(self, request: ChatRequest) -> Events:
         settings = self._settings
@@ -94,14 +89,3 @@ class OpenAIChat:
     def nbytes(self) -> int:
         """No weights here."""
         return 0
-
-
-async def _next(events: Events, stop: Stop) -> TextDelta | ChatDone | ServerModels | None:
-    step = asyncio.ensure_future(anext(events, None))
-    while not step.done():
-        await asyncio.wait({step}, timeout=_LOOK)
-        if stop.is_set() and not step.done():
-            step.cancel()
-            await asyncio.wait({step})
-            return None
-    return step.result()

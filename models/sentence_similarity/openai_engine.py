@@ -1,22 +1,19 @@
 """Embeddings behind a key: OpenAI's, or any server that speaks the same API."""
 
-import queue
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from openai import OpenAI
+from pydantic import SecretStr
 
 from models.contract import ModelSpec, Placement, Stop
-from models.errors import Stopped, Unavailable
+from models.errors import Unavailable
+from models.runtime.blocking import run
 from models.sentence_similarity.encoder import Encoder
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.servers.openai_client import as_model_error, client
+from models.servers.openai_client import as_model_error, async_client
 from models.settings import Settings
-
-_LOOK = 0.1  # seconds between two looks at the stop flag
 
 
 class OpenAIEmbeddings(Encoder):
@@ -54,36 +51,22 @@ class OpenAIEmbeddings(Encoder):
             Stopped: the request was stopped while the server was silent.
         """
         assert self._request is not None, "a request brings the key"
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        with client(self._settings, self._request.api_key) as server:
-            threading.Thread(
-                target=_ask, args=(server, self.variant, list(sentences), answers), daemon=True
-            ).start()
-            while True:
-                if self._stop.is_set():
-                    raise Stopped
-                try:
-                    answer = answers.get(timeout=_LOOK)
-                    break
-                except queue.Empty:
-                    continue
-        if isinstance(answer, Exception):
-            raise as_model_error(answer, self.variant) from None
+        try:
+            answer = run(self._create(sentences, self._request.api_key), self._stop)
+        except Exception as error:
+            raise as_model_error(error, self.variant) from None
         return _checked(answer, len(sentences))
+
+    async def _create(self, sentences: Sequence[str], api_key: SecretStr | None) -> Any:
+        async with async_client(self._settings, api_key) as client:
+            answer = await client.embeddings.create(
+                model=self.variant, input=list(sentences), encoding_format="float"
+            )
+            return answer.data
 
     def nbytes(self) -> int:
         """No weights here."""
         return 0
-
-
-def _ask(
-    server: OpenAI, model: str, sentences: list[str], answers: "queue.SimpleQueue[Any]"
-) -> None:
-    try:
-        made = server.embeddings.create(model=model, input=sentences, encoding_format="float")
-        answers.put(made.data)
-    except Exception as error:
-        answers.put(error)
 
 
 def _checked(answer: Any, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The OpenAI client for chat and images, and its errors in GenLab's own kinds.
+"""The client of OpenAI's API, and its errors in GenLab's own kinds.
 
 Serves OpenAI and every server that speaks its API (OPENAI_BASE_URL).
 """
@@ -24,7 +24,7 @@ from models.errors import (
     Unavailable,
     WrongKey,
 )
-from models.servers.public_only import OutwardTransport
+from models.servers.public_only import PublicOnlyTransport
 from models.settings import OPENAI, Settings
 
 _CONNECT = 10.0  # seconds to reach the server at all
@@ -33,35 +33,24 @@ _NOT_THE_HOSTS = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai
 _CONTENT = {"content_policy_violation", "moderation_blocked", "content_filter"}
 
 
-def client(settings: Settings, api_key: SecretStr | None) -> openai.OpenAI:
-    """A client for one request: close it, or use it in a `with`.
+def async_client(
+    settings: Settings, api_key: SecretStr | None, base_url: str = ""
+) -> openai.AsyncOpenAI:
+    """A client for one request: use it in an `async with`, run by models/runtime/blocking.py.
 
     Args:
         settings: the server, its time-out, and its own key where visitors may spend that.
         api_key: what the person typed; comes before the server's own.
-
-    Raises:
-        MissingKey: there is neither.
-        WrongKey: it has letters that no key has.
-    """
-    return openai.OpenAI(**_options(settings, api_key, ""))
-
-
-def async_client(
-    settings: Settings, api_key: SecretStr | None, base_url: str = ""
-) -> openai.AsyncOpenAI:
-    """The same, whose requests can be cancelled while the server is silent.
-
-    Args:
-        settings: as for `client`.
-        api_key: as for `client`.
         base_url: a server that the person named. It is never sent the host's key; on a public page
             it must not be inside the host's network, or its use raises Refused.
+
+    Raises:
+        MissingKey: there is no key.
+        WrongKey: it has letters that no key has.
     """
     options = _options(settings, api_key, base_url)
-    outward = base_url and not settings.may_reach_inside
-    if outward:
-        http = openai.DefaultAsyncHttpxClient(transport=OutwardTransport(certificates()))
+    if base_url and not settings.may_reach_inside:
+        http = openai.DefaultAsyncHttpxClient(transport=PublicOnlyTransport(certificates()))
     else:
         http = openai.DefaultAsyncHttpxClient(verify=certificates())
     return openai.AsyncOpenAI(**options, http_client=http)
@@ -69,7 +58,7 @@ def async_client(
 
 @cache
 def certificates() -> ssl.SSLContext:
-    """Whom to trust, read from the disk once: a client of its own for each request would each time."""
+    """The trusted certificates, read once: each request has a new client, which would read them again."""
     return httpx2.create_ssl_context()
 
 

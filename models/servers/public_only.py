@@ -1,4 +1,4 @@
-"""The way out for a server that a stranger names: public addresses only.
+"""Connections to a server that a visitor names: to public addresses only.
 
 A visitor of a public page may type the address of a chat server. Without this, the page would
 fetch whatever its own machine can reach: a router, a database, a cloud's metadata service.
@@ -28,7 +28,7 @@ def is_inside(address: str) -> bool:
     return inside
 
 
-class OutwardTransport(httpx2.AsyncBaseTransport):
+class PublicOnlyTransport(httpx2.AsyncBaseTransport):
     """Looks at every address, redirects too, and connects to the very one that was looked at.
 
     A name is resolved once: were it resolved again to connect, it could lead elsewhere by then.

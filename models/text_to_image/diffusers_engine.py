@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from models.contract import Event, ModelSpec, Placement, Stop, WarmingUp
 from models.errors import InvalidInput, OutOfMemory, Stopped, as_model_error
+from models.runtime.blocking import Emit, in_thread, iterate
 from models.settings import Settings
 from models.text_to_image.drawing import Drawing, passes
 from models.text_to_image.events import Sketch
@@ -17,7 +18,6 @@ from models.text_to_image.preview import Preview
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import made
 from models.text_to_image.telling import Drawn, OnStep, Telling
-from models.text_to_image.thread import Emit, streamed
 from models.text_to_image.words import Vocabulary, cut_off
 
 
@@ -79,7 +79,9 @@ class DiffusersTextToImage:
         self._check(singles)
         scheduler = made(self._own_scheduler, request.scheduler, self._spec.label)
         self._drawing.use(scheduler)
-        yield from streamed(lambda emit: self._draw_all(request, singles, emit, stop), stop)
+        yield from iterate(
+            in_thread(lambda emit: self._draw_all(request, singles, emit, stop), stop), stop
+        )
 
     # ------------------------------------------------------------ before
 

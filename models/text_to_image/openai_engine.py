@@ -2,23 +2,20 @@
 
 import base64
 import io
-import queue
-import threading
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+from pydantic import SecretStr
 
 from models.contract import Event, ModelSpec, Placement, Stop
-from models.errors import InvalidInput, Stopped, Unavailable
+from models.errors import InvalidInput, Unavailable
+from models.runtime.blocking import run
 from models.settings import Settings
 from models.text_to_image.events import ImagesDone
 from models.text_to_image.png import encode, parameters
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 
-if TYPE_CHECKING:
-    from openai import OpenAI
-
-_LOOK = 0.1  # seconds between two looks at the stop flag
 _PATIENCE = 4  # a picture takes so many times longer than a first token: times OPENAI_TIMEOUT
 _NEEDED = {"prompt", "model"}
 
@@ -53,24 +50,21 @@ class OpenAIImages:
             ModelError: what the server or the connection said.
             Stopped: stop was set.
         """
-        from models.servers.openai_client import as_model_error, client
+        from models.servers.openai_client import as_model_error
 
         if isinstance(request, ImageGridRequest) or request.image is not None:
             raise InvalidInput("invalid_not_hosted", model=self._spec.label)
         request = request.filled(self._spec)
         model = request.model_name or self._settings.openai_image_model
-        answers: queue.SimpleQueue[list[bytes] | Exception] = queue.SimpleQueue()
-        with client(self._settings, request.api_key) as server:
-            patient = server.with_options(timeout=self._settings.openai_timeout * _PATIENCE)
-            ask = {"model": model, **arguments(request)}
-            threading.Thread(target=_ask, args=(patient, ask, answers), daemon=True).start()
-            answer = _await(answers, stop)
-        if isinstance(answer, Exception):
-            raise as_model_error(answer, model) from None
+        values = {"model": model, **arguments(request)}
+        try:
+            images = run(_generate(self._settings, request.api_key, values), stop)
+        except Exception as error:
+            raise as_model_error(error, model) from None
         text = parameters(
-            request.prompt, "", {"Size": ask["size"], "Model": model, "Version": "GenLab"}
+            request.prompt, "", {"Size": values["size"], "Model": model, "Version": "GenLab"}
         )
-        yield ImagesDone(tuple(_png(image, text) for image in answer), ())
+        yield ImagesDone(tuple(_png(image, text) for image in images), ())
 
 
 def arguments(request: ImageRequest) -> dict[str, Any]:
@@ -79,46 +73,27 @@ def arguments(request: ImageRequest) -> dict[str, Any]:
     return {"prompt": request.prompt, "size": size, "n": request.num_images}
 
 
-def _await(
-    answers: "queue.SimpleQueue[list[bytes] | Exception]", stop: Stop
-) -> list[bytes] | Exception:
-    while not stop.is_set():
-        try:
-            return answers.get(timeout=_LOOK)
-        except queue.Empty:
-            continue
-    raise Stopped
+async def _generate(
+    settings: Settings, api_key: SecretStr | None, values: dict[str, Any]
+) -> list[bytes]:
+    """The pictures; a parameter that the server turns down is left out, and the rest is sent again."""
+    from models.servers.openai_client import async_client, unsupported_parameter
 
-
-def _ask(
-    server: "OpenAI",
-    ask: dict[str, Any],
-    answers: "queue.SimpleQueue[list[bytes] | Exception]",
-) -> None:
-    try:
-        answers.put(_images(server, ask))
-    except Exception as error:
-        answers.put(error)
-
-
-def _images(server: "OpenAI", ask: dict[str, Any]) -> list[bytes]:
-    """The pictures; a parameter that the server turns down is left out and the rest asked again."""
-    from models.servers.openai_client import unsupported_parameter
-
-    ask = dict(ask)
-    while True:
-        try:
-            made = server.images.generate(**ask)
-        except Exception as error:
-            refused = unsupported_parameter(error)
-            if refused is None or refused in _NEEDED or refused not in ask:
-                raise
-            del ask[refused]
-            continue
-        found = [one.b64_json for one in getattr(made, "data", None) or []]
-        if not found or None in found:
-            raise Unavailable("unavailable_server")
-        return [base64.b64decode(one) for one in found if one]
+    async with async_client(settings, api_key) as client:
+        server = client.with_options(timeout=settings.openai_timeout * _PATIENCE)
+        while True:
+            try:
+                answer: Any = await server.images.generate(**values)
+            except Exception as error:
+                parameter = unsupported_parameter(error)
+                if parameter is None or parameter in _NEEDED or parameter not in values:
+                    raise
+                values = {name: value for name, value in values.items() if name != parameter}
+                continue
+            encoded = [one.b64_json for one in getattr(answer, "data", None) or []]
+            if not encoded or None in encoded:
+                raise Unavailable("unavailable_server")
+            return [base64.b64decode(one) for one in encoded]
 
 
 def _png(image: bytes, text: str) -> bytes:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from models.runtime.blocking import Emit
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.thread import Emit
 
 # The pass's number from 1; if one was due, a preview; at a stage, one with its noise.
 OnStep = Callable[[int, Sketch | None, Sketch | None], None]

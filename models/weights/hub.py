@@ -9,18 +9,18 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from models.contract import Downloading, ModelSpec, Notify, Stop
 from models.errors import ModelError, NotFound, RateLimited, Refused, Stopped, Unavailable, WrongKey
+from models.runtime.blocking import Emit, in_thread, iterate
 from models.settings import Settings
 from models.tasks import CATALOG, check_hub_config
 from models.weights.hub_files import is_whole, needed
 
-_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
+_PACE = 0.25  # seconds between two reports of a transfer
 _PATIENCE = 10.0  # seconds without an answer from the hub
 _SPARE = 200_000_000  # bytes that a download leaves free on the disk
 _READABLE = 50_000_000  # bytes of a JSON file that is read to choose the others
@@ -52,8 +52,8 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
     Args:
         spec: a model with source "hub:...".
         settings: hf_token and public.
-        stop: gives up within _LOOK seconds.
-        notify: is told Downloading, in bytes, four times a second at most.
+        stop: gives up within 0.1 s.
+        notify: is called with Downloading, in bytes, four times a second at most.
 
     Returns:
         The snapshot folder.
@@ -67,27 +67,17 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
         RateLimited, WrongKey: rate_limited_hub; wrong_key_hub (HF_TOKEN was not accepted).
     """
     transfer = _Transfer(spec, settings, stop)
-    transfer.start()
-    told = -1
-    while transfer.is_alive():
-        transfer.join(_LOOK)
-        if stop.is_set():
-            raise Stopped
-        if transfer.total and transfer.done != told:
-            told = transfer.done
-            notify(Downloading(told, transfer.total))
-    if transfer.failure is not None:
-        raise transfer.failure
+    progress = in_thread(transfer.run, stop, pace=_PACE, newest_only=True, join=False)
+    for event in iterate(progress, stop):
+        notify(event)
     return transfer.snapshot
 
 
-class _Transfer(threading.Thread):
+class _Transfer:
     """One model's download. `done` and `total` are bytes; total is 0 until the list is known."""
 
     def __init__(self, spec: ModelSpec, settings: Settings, stop: Stop) -> None:
-        super().__init__(name=f"download {spec.id}", daemon=True)
         self.spec, self.stop = spec, stop
-        self.failure: Exception | None = None
         self.total = 0
         self.bytes: dict[str, int] = {}  # of each wanted file, here by now
         self.store = _store(spec.name)
@@ -99,7 +89,9 @@ class _Transfer(threading.Thread):
     def done(self) -> int:
         return sum(self.bytes.values())
 
-    def run(self) -> None:
+    def run(self, emit: Emit) -> None:
+        """Download, emitting Downloading as bytes come."""
+        self._emit = emit
         try:
             self._list()
             self._choose()
@@ -107,7 +99,12 @@ class _Transfer(threading.Thread):
                 self._get(name)
             _point_main_at(self.store, self.commit)
         except Exception as error:
-            self.failure = _said(error, self)
+            raise _as_model_error(error, self) from None
+
+    def report(self) -> None:
+        """Emit how much has come."""
+        if self.total:
+            self._emit(Downloading(self.done, self.total))
 
     def _list(self) -> None:
         from huggingface_hub import HfApi
@@ -129,6 +126,7 @@ class _Transfer(threading.Thread):
         if total - self.done + _SPARE > _free_space(self.store):
             raise self.no_room(total)
         self.total = total
+        self.report()
 
     def no_room(self, total: int) -> Refused:
         """The error that says how much is still to come and how much room there is, in GB."""
@@ -168,6 +166,7 @@ class _Transfer(threading.Thread):
             tqdm_class=partial(_Meter, self, name),  # type: ignore[arg-type]
         )
         self.bytes[name] = self.files[name].size or 0
+        self.report()
 
     def _get_blob(self, name: str) -> None:
         """Bring a large file to where hf_hub_download finds it.
@@ -184,7 +183,7 @@ class _Transfer(threading.Thread):
         blob.parent.mkdir(parents=True, exist_ok=True)
         lock = self.store.parent / ".locks" / self.store.name / f"{blob.name}.lock"  # the client's
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with WeakFileLock(lock):  # a transfer that was told to stop may still be ending
+        with WeakFileLock(lock):  # a transfer that was stopped may still be ending
             if blob.exists():
                 return
             if part.exists() and part.stat().st_size > size:
@@ -217,6 +216,7 @@ class _Meter:
         if self.transfer.stop.is_set():
             raise Stopped
         self.transfer.bytes[self.name] += n
+        self.transfer.report()
 
     def __enter__(self) -> Self:
         return self
@@ -225,8 +225,8 @@ class _Meter:
         pass
 
 
-def _said(error: Exception, transfer: _Transfer) -> Exception:
-    """The client's error as one that can be said to a person; one that was not foreseen, as it is."""
+def _as_model_error(error: Exception, transfer: _Transfer) -> Exception:
+    """The client's error as a ModelError; one that was not foreseen, as it is."""
     import httpx2
     from huggingface_hub import errors
 
@@ -235,7 +235,9 @@ def _said(error: Exception, transfer: _Transfer) -> Exception:
         error.params.setdefault("model", model)
         return error
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        return _said(error.__cause__, transfer)  # "not in the cache either": why it had to ask
+        return _as_model_error(
+            error.__cause__, transfer
+        )  # "not in the cache either": why it had to ask
     if isinstance(error, errors.GatedRepoError):
         url = f"https://huggingface.co/{transfer.spec.name}"
         return Refused("refused_gated", model=model, url=url)

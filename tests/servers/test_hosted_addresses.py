@@ -14,7 +14,7 @@ from models.errors import InvalidInput, MissingKey, ModelError, NotFound, Refuse
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.servers import public_only as outward
-from models.servers.public_only import OutwardTransport, is_inside
+from models.servers.public_only import PublicOnlyTransport, is_inside
 from models.settings import Settings
 from tests.chat.test_chat_openai import KEY, SPEC, answer, ask, settings
 from tests.stub_server import WHOLE, StubServer
@@ -124,7 +124,9 @@ def test_a_redirect_inside_is_refused(monkeypatch):
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
     sent = Sent("http://169.254.169.254/latest")
-    monkeypatch.setattr(OutwardTransport, "__init__", lambda self, _: setattr(self, "_inner", sent))
+    monkeypatch.setattr(
+        PublicOnlyTransport, "__init__", lambda self, _: setattr(self, "_inner", sent)
+    )
     with pytest.raises(Refused):
         answer(settings(None, public=True), ask(base_url="http://models.example/v1"))
     (first,) = sent.requests  # to the address that was looked at, under its own name
