@@ -1,0 +1,73 @@
+"""The page's buttons pressed without a browser, by the requests that the page makes itself."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from gradio_client.utils import apply_diff
+
+from tests.bench.golden_requests import Values
+
+
+class Page:
+    """The page's own requests, which have no endpoint: its buttons, by their elem_id."""
+
+    def __init__(self, address: str, config: Values) -> None:
+        """Read which control has which elem_id, and what a button sends."""
+        self._http = httpx.Client(base_url=address, timeout=300, params={"lang": "en"})
+        self._events = config["dependencies"]
+        self._parts = {part["id"]: part["props"] for part in config["components"]}
+        for part in config["components"]:
+            if part["type"] == "textbox" and part["props"].get("value") is None:
+                part["props"]["value"] = ""  # as a browser sends an empty box
+
+    def press(self, button: str, typed: Values) -> Values:
+        """What a button's click brings to each output that has an elem_id, when it is done."""
+        event = self._event(button)
+        inputs = [self._parts[one] for one in event["inputs"]] if event else []
+        if missing := typed.keys() - {part.get("elem_id") for part in inputs} or not event:
+            return {"error": f"the page has no such button, or its request no {missing}"}
+        data = [typed.get(part.get("elem_id"), part.get("value")) for part in inputs]
+        session = f"{time.monotonic_ns()}"
+        body = {"data": data, "fn_index": event["id"], "session_hash": session}
+        self._http.post("/gradio_api/queue/join", json=body).raise_for_status()
+        names = [self._parts[one].get("elem_id") for one in event["outputs"]]
+        shown: Values = {}
+        for output in self._outputs(session):
+            if "error" in output:
+                return {"error": output["error"], "title": output.get("title"), **shown}
+            for name, value in zip(names, output["data"], strict=True):
+                if isinstance(value, dict) and value.get("__type__") == "update":
+                    value = value.get("value", shown.get(name))
+                if name:
+                    shown[name] = value
+        return shown
+
+    def _event(self, button: str) -> Values | None:
+        for event in self._events:
+            for part, trigger in event["targets"]:
+                named = part in self._parts and self._parts[part].get("elem_id") == button
+                if named and trigger == "click" and event["outputs"] and event["backend_fn"]:
+                    return event
+        return None
+
+    def _outputs(self, session: str) -> Iterator[Values]:
+        """All outputs of a click, one after the other, each whole (Gradio sends differences)."""
+        last: list[Any] | None = None
+        where = {"session_hash": session}
+        with self._http.stream("GET", "/gradio_api/queue/data", params=where) as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line.removeprefix("data: ") or "{}")
+                kind, output = message.get("msg"), message.get("output")
+                if kind == "process_generating" and last is not None:
+                    last = [
+                        apply_diff(old, new) for old, new in zip(last, output["data"], strict=True)
+                    ]
+                    yield {"data": last}
+                elif kind in ("process_generating", "process_completed"):
+                    last = output.get("data")
+                    yield output
+                if kind == "process_completed":
+                    return
