@@ -18,7 +18,7 @@ def routes(cache: ModelCache) -> list[BaseRoute]:
         models = cache.status()
         active = sum(model.active for model in models)
         waiting = sum(model.waiting for model in models)
-        loaded = sum(model.nbytes > 0 or model.placement.device == "server" for model in models)
+        loaded = sum(model.loaded for model in models)
         report = {"status": "ok", "loaded": loaded, "active": active, "waiting": waiting}
         return JSONResponse(report)
 

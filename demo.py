@@ -11,6 +11,7 @@ import gradio as gr
 
 import api
 from models.runtime.cache import ModelCache
+from models.servers import prices
 from models.settings import Settings, SettingsError, parse_credentials
 from tabs import TABS
 from tabs.shared import gradio_patches, header, models_panel
@@ -49,6 +50,7 @@ def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
 options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 try:
     settings = Settings.read()
+    prices.check(settings)
     login = [parse_credentials(options.auth)] if options.auth else settings.credentials
 except SettingsError as problem:
     sys.exit(f"GenLab cannot start: {problem}")

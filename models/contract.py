@@ -8,14 +8,12 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from models.settings import Settings
+from models.settings import Settings
 
 LICENCE_SOURCE = "check its hub page; noted 2026-11-21"  # where the catalogue's licences come from
 
@@ -81,12 +79,17 @@ class ModelSpec:
     @property
     def hosted(self) -> bool:
         """Whether it runs on somebody's server, with a key."""
-        return self.source.startswith("openai:")
+        return self.scheme == "openai"
 
     @property
     def starter(self) -> bool:
         """Whether it ships with GenLab or its requirements: no key, no GPU, no network."""
-        return self.source.startswith(("starter:", "package:", "none:"))
+        return self.scheme in {"starter", "package", "none"}
+
+    @property
+    def scheme(self) -> str:
+        """The part of the source before its colon; models/weights/sources.py has a row for each."""
+        return self.source.partition(":")[0]
 
     @property
     def name(self) -> str:
@@ -242,7 +245,7 @@ class Engine(Protocol):
 
     @classmethod
     def load(
-        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: "Settings"
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
     ) -> Self:
         """Bring the model into memory.
 

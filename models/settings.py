@@ -7,9 +7,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-
-from models.servers import prices
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 OPENAI = "https://api.openai.com/v1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,11 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class SettingsError(ValueError):
     """A variable has a value that cannot be used; the message names the variable, not the value."""
-
-
-def _price_table(path: Path) -> Path:
-    prices.read(path)
-    return path
 
 
 class Settings(BaseModel):
@@ -36,9 +29,7 @@ class Settings(BaseModel):
     openai_model: str = Field("gpt-4o", alias="OPENAI_MODEL")
     openai_image_model: str = Field("gpt-image-2", alias="OPENAI_IMAGE_MODEL")
     openai_timeout: float = Field(60, alias="OPENAI_TIMEOUT", gt=0, le=3600)
-    prices: Annotated[Path, AfterValidator(_price_table)] = Field(
-        prices.TABLE, alias="GENLAB_PRICES"
-    )
+    prices: Path = Field(ROOT / "models" / "servers" / "prices.toml", alias="GENLAB_PRICES")
     hf_token: SecretStr | None = Field(None, alias="HF_TOKEN")
 
     host: str = Field("127.0.0.1", alias="GENLAB_HOST")

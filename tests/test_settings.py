@@ -40,7 +40,6 @@ def test_example_names_every_variable_and_only_those(tmp_path):
         ("GENLAB_DEVICE", "tpu"),
         ("GENLAB_PUBLIC", "perhaps"),
         ("GENLAB_PUBLIC_LOCAL_SERVERS", "perhaps"),
-        ("GENLAB_PRICES", "/no/such/table.toml"),
         ("OPENAI_BASE_URL", "localhost:11434"),
         ("OPENAI_TIMEOUT", "nan"),
         ("GENLAB_MEMORY_GB", "-1"),

@@ -36,7 +36,8 @@ class LoadedModel:
     """One row of the Models panel.
 
     Attributes:
-        nbytes: of weights, in memory now; 0 while loading.
+        loaded: it is in memory; False while it is being loaded or waited for.
+        nbytes: of weights, in memory now; some models have none.
         active: requests at work in it; waiting: requests queued for it.
         idle_seconds: since its last use, 0 while in use.
     """
@@ -45,6 +46,7 @@ class LoadedModel:
     task: str
     label: str
     placement: Placement
+    loaded: bool
     nbytes: int
     load_seconds: float
     active: int
@@ -54,7 +56,7 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An engine in use, with what there is to say about how it was got."""
+    """An engine in use, where it runs, and how long it took to load."""
 
     engine: Engine
     placement: Placement
@@ -100,7 +102,7 @@ class ModelCache:
         Args:
             spec: the model.
             stop: ends the wait, and a download.
-            notify: is told Waiting, Downloading and Loading.
+            notify: is called with Waiting, Downloading and Loading.
 
         Raises:
             Stopped: stop was set before the model was there.
@@ -119,7 +121,7 @@ class ModelCache:
 
     def _enter(self, spec: ModelSpec, stop: Stop, notify: Notify) -> _Slot:
         ticket = object()
-        told = 0
+        last = 0
         with self._changed:
             slot = self._slots.setdefault(
                 (spec.task, spec.id), _Slot(spec, place(spec, self.settings, self._machine))
@@ -130,9 +132,9 @@ class ModelCache:
                     if stop.is_set():
                         raise Stopped
                     position = slot.queue.index(ticket) + 1
-                    if position != told:
+                    if position != last:
                         notify(Waiting(position))
-                        told = position
+                        last = position
                     self._changed.wait(_LOOK)
                 slot.active += 1
             finally:
@@ -153,14 +155,14 @@ class ModelCache:
             if slot.engine is not None:  # a second request of a hosted model came first
                 return Lease(slot.engine, slot.placement, 0.0)
             self._make_room(int((slot.spec.size_gb or 0) * 1e9), slot)
-            started = time.perf_counter()
+            start = time.perf_counter()
             engine = _construct(slot, where, self.settings)
             if isinstance(
                 engine, ModelError
             ):  # its traceback, gone by now, held the half-made model
                 _free()
                 raise engine
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - start
             with self._changed:
                 slot.engine, slot.nbytes, slot.load_seconds = engine, engine.nbytes(), seconds
             self._make_room(0, slot)
@@ -236,6 +238,7 @@ class ModelCache:
                     task=s.spec.task,
                     label=s.spec.label,
                     placement=s.placement,
+                    loaded=s.engine is not None,
                     nbytes=s.nbytes if s.engine else 0,
                     load_seconds=s.load_seconds if s.engine else 0.0,
                     active=s.active,

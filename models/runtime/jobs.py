@@ -9,7 +9,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 
 from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
@@ -17,6 +17,7 @@ from models.errors import ModelError, OutOfMemory, Stopped, as_model_error
 from models.runtime.cache import ModelCache
 
 HEARTBEAT = 0.5  # seconds
+Events = queue.SimpleQueue[tuple[int, Event | ModelError | None]]  # with the number of their job
 log = logging.getLogger("genlab")
 
 
@@ -56,41 +57,28 @@ def together(
         the others go on.
     """
     stop = Stop()
-    events: queue.SimpleQueue[tuple[int, Event | ModelError | None]] = queue.SimpleQueue()
-    during: dict[int, Wait | None] = {}
-    started = time.perf_counter()
+    events: Events = queue.SimpleQueue()
+    waits: dict[int, Wait | None] = dict.fromkeys(range(len(jobs)))  # what each job waits for now
+    start = time.perf_counter()
     for number, (spec, request) in enumerate(jobs):
-        during[number] = None
-        _start(cache, spec, request, stop, lambda event, n=number: events.put((n, event)))
+        values = (cache, spec, request, stop, events, number)
+        threading.Thread(target=_work, args=values, name=f"job {spec.id}", daemon=True).start()
     try:
-        while during:
+        while waits:
             try:
                 number, event = events.get(timeout=HEARTBEAT)
             except queue.Empty:
-                seconds = time.perf_counter() - started
-                yield from ((n, Working(seconds, wait)) for n, wait in during.items())
+                seconds = time.perf_counter() - start
+                yield from ((n, Working(seconds, wait)) for n, wait in waits.items())
                 continue
             if event is None or isinstance(event, ModelError):
-                del during[number]
+                del waits[number]
             else:
-                waits = isinstance(event, Wait)
-                during[number] = event if waits else None
+                waits[number] = event if isinstance(event, Wait) else None
             if event is not None:
                 yield number, event
     finally:
         stop.set()
-
-
-def _start(
-    cache: ModelCache,
-    spec: ModelSpec,
-    request: Request,
-    stop: Stop,
-    put: Callable[[Event | ModelError | None], None],
-) -> None:
-    threading.Thread(
-        target=_work, args=(cache, spec, request, stop, put), name=f"job {spec.id}", daemon=True
-    ).start()
 
 
 def _work(
@@ -98,20 +86,26 @@ def _work(
     spec: ModelSpec,
     request: Request,
     stop: Stop,
-    put: Callable[[Event | ModelError | None], None],
+    events: Events,
+    number: int,
 ) -> None:
+    """One job: its events go into the queue, then the ModelError that ended it or None."""
+
+    def put(event: Event | ModelError | None) -> None:
+        events.put((number, event))
+
     failure: ModelError | None = None
     try:
         with cache.lease(spec, stop, put) as lease:
-            started = time.perf_counter()
+            start = time.perf_counter()
             first: float | None = None
             with closing(lease.engine.stream(request, stop)) as stream:
                 for event in stream:
-                    first = time.perf_counter() - started if first is None else first
+                    first = time.perf_counter() - start if first is None else first
                     put(event)
                     if stop.is_set():
                         break
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - start
         put(Finished(spec, lease.placement, seconds, lease.load_seconds, first))
     except Stopped:
         pass

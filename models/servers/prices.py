@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-TABLE = Path(__file__).with_name("prices.toml")
+from models.settings import Settings, SettingsError
+
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -71,6 +72,18 @@ def read(path: Path) -> tuple[PriceList, ...]:
         fault = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
         raise ValueError(f"{place}: {fault['msg']}") from None
+
+
+def check(settings: Settings) -> None:
+    """Read the price table once when the app starts, so that a fault in it ends the start.
+
+    Raises:
+        SettingsError: it cannot be used; the message names the variable and not the path.
+    """
+    try:
+        read(settings.prices)
+    except ValueError as error:
+        raise SettingsError(f"GENLAB_PRICES: Value error, {error}") from None
 
 
 def price_of(

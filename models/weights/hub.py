@@ -32,10 +32,10 @@ def cached(spec: ModelSpec) -> Path | None:
     Whole: the configuration, a vocabulary and all safetensors shards; half a download is not. Looks
     at one folder and its few small JSON files, never at the network.
     """
-    store = _store(spec.name)
     try:
+        store = _store(spec.name)
         snapshot = store / "snapshots" / (store / "refs" / "main").read_text().strip()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError: no repository can have this name
         return None
     return snapshot if snapshot.is_dir() and is_whole(spec, snapshot) else None
 
@@ -80,7 +80,6 @@ class _Transfer:
         self.spec, self.stop = spec, stop
         self.total = 0
         self.bytes: dict[str, int] = {}  # of each wanted file, here by now
-        self.store = _store(spec.name)
         token = settings.hf_token if not settings.public or spec in CATALOG else None
         self.token = token.get_secret_value() if token else False
         self.endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
@@ -93,6 +92,7 @@ class _Transfer:
         """Download, emitting Downloading as bytes come."""
         self._emit = emit
         try:
+            self.store = _store(self.spec.name)
             self._list()
             self._choose()
             for name in sorted(self.bytes, key=lambda name: self.files[name].size or 0):
@@ -265,13 +265,19 @@ def _as_model_error(error: Exception, transfer: _Transfer) -> Exception:
 
 
 def _store(repository: str) -> Path:
-    """The repository's folder in the hub cache; huggingface_hub's own order of variables."""
+    """The repository's folder in the hub cache; huggingface_hub's own order of variables.
+
+    Raises:
+        ValueError: no repository can have this name.
+    """
+    from huggingface_hub.file_download import repo_folder_name
+
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{home}/huggingface"
     names = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
     cache = next(filter(None, map(os.environ.get, names)), f"{home}/hub")
     folder = Path(os.path.expandvars(cache)).expanduser().resolve()
-    return folder / f"models--{repository.replace('/', '--')}"
+    return folder / repo_folder_name(repo_id=repository, repo_type="model")
 
 
 def _part(blob: Path) -> Path:

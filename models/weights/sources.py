@@ -1,6 +1,11 @@
-"""Where a model's weights are on this machine; fetched from the hub if they are not and may be."""
+"""Where a model's weights are on this machine; fetched if they are not here and may be.
 
+SOURCES has a row for each scheme of ModelSpec.source. ADD A SOURCE: its module here, and a row.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from models.contract import ModelSpec, Notify, Stop
 from models.errors import Damaged, Refused
@@ -11,39 +16,50 @@ from models.weights.minilm import minilm_folder
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
 
 
+class Source(NamedTuple):
+    """One scheme.
+
+    Attributes:
+        is_here: whether a model can be loaded without a download. Cheap: looks, never loads.
+        folder: (spec, settings, stop, notify) -> the folder that an engine loads from.
+    """
+
+    is_here: Callable[[ModelSpec], bool]
+    folder: Callable[[ModelSpec, Settings, Stop, Notify], Path]
+
+
 def is_here(spec: ModelSpec) -> bool:
     """Whether the model can be loaded without a download. Cheap: looks, never loads."""
-    scheme = spec.source.partition(":")[0]
-    if scheme == "starter":
-        return (STARTERS / spec.name).is_dir()
-    if scheme == "hub":
-        return hub.cached(spec) is not None
-    return True
+    source = SOURCES.get(spec.scheme)
+    return source is None or source.is_here(spec)
 
 
 def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path | None:
     """The folder an engine loads from; None for a model without weights of its own here.
 
     Raises:
-        Damaged: a starter's folder is missing; names the command that rebuilds it.
+        Damaged: weights that ship are missing or broken; names the command that mends it.
         Refused: a download is needed and not allowed (refused_downloads), or needs a licence click.
         NotFound, Unavailable: the hub does not know it, or cannot be reached.
         Stopped: stop was set during the download.
     """
-    scheme = spec.source.partition(":")[0]
-    if scheme == "starter":
-        return _starter(spec.name)
-    if scheme == "package":
-        return minilm_folder()
-    if scheme == "hub":
-        here = hub.cached(spec)
-        if here is not None:
-            return here
-        if not settings.may_download:
-            raise Refused("refused_downloads", model=spec.label)
-        return hub.fetch(spec, settings, stop, notify)
-    return None
+    source = SOURCES.get(spec.scheme)
+    return source and source.folder(spec, settings, stop, notify)
 
+
+# ---------------------------------------------------------------- hub:ORG/NAME
+
+
+def _hub_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
+    snapshot = hub.cached(spec)
+    if snapshot is not None:
+        return snapshot
+    if not settings.may_download:
+        raise Refused("refused_downloads", model=spec.label)
+    return hub.fetch(spec, settings, stop, notify)
+
+
+# ---------------------------------------------------------------- starter:NAME
 
 REBUILD = {
     "scenes": "python -m training.scenes",
@@ -55,13 +71,22 @@ REBUILD = {
 }
 
 
-def _starter(name: str) -> Path:
-    path = STARTERS / name
+def _starter_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
+    path = STARTERS / spec.name
     if not path.is_dir():
-        raise damaged_starter(name, f"models/starter/{name}")
+        raise damaged_starter(spec.name, f"models/starter/{spec.name}")
     return path
 
 
 def damaged_starter(name: str, file: str) -> Damaged:
     """The error that names a starter's broken or missing file and the command that rebuilds it."""
     return Damaged(file=file, command=REBUILD.get(name, f"python -m training.{name}"))
+
+
+# ---------------------------------------------------------------- the table
+
+SOURCES = {  # without a row ("openai", "none"): no weights on this machine
+    "starter": Source(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
+    "package": Source(lambda spec: True, lambda spec, *_: minilm_folder()),
+    "hub": Source(lambda spec: hub.cached(spec) is not None, _hub_folder),
+}

@@ -7,7 +7,6 @@ import gradio as gr
 from models.contract import ModelSpec
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import warm
-from models.runtime.placement import Hardware, hardware
 from models.select import preferred
 from models.settings import Settings
 from models.tasks import CHAT, Task
@@ -21,17 +20,12 @@ class Context:
     Attributes:
         settings: read once at start.
         cache: all loaded models, shared by everybody.
-        inner_tabs: the tabs inside a task's tab, for the language switch (tabs.parts.inner_tab).
+        inner_tabs: the tabs inside a task's tab, for the language switch (widgets.inner_tab).
     """
 
     settings: Settings
     cache: ModelCache
     inner_tabs: dict[str, gr.Tab] = field(default_factory=dict[str, gr.Tab])
-
-    @property
-    def machine(self) -> Hardware:
-        """What this machine has."""
-        return hardware()
 
     def warm_once(self) -> None:
         """Once the first visitor has the page, load the first tab's starter in the background."""

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from models.contract import ModelSpec
-from models.runtime.placement import place
+from models.runtime.placement import hardware, place
 from tabs.shared.context import Context
 from tabs.shared.gradio_patches import relabel
 from tabs.shared.strings import LANGUAGES, STRINGS, both, t
@@ -31,7 +31,7 @@ def _machine(context: Context) -> str:
     placement = place(ModelSpec("", "chat", "", "starter:", ""), context.settings)
     what = f"{placement.device.upper()} · {placement.dtype}"
     if placement.device == "cpu":
-        cores = both("page.cores", cores=context.machine.cores)
+        cores = both("page.cores", cores=hardware().cores)
         return (
             f'<p class="result-line">{what} · {cores}<br>{both("reasons." + placement.reason)}</p>'
         )

@@ -29,49 +29,76 @@ def build(context: Context, opener: gr.Button) -> None:
     timer = gr.Timer(_EVERY, active=False)
 
     def look() -> tuple[str, gr.Dropdown]:
-        rows = context.cache.status()
-        choices = [(m.label, f"{m.task}|{m.id}") for m in rows if m.nbytes and not m.active]
-        return _loaded(rows), gr.Dropdown(choices=choices)
+        groups = by_label(context.cache.status())
+        idle = [label for label, models in groups.items() if _can_be_unloaded(models)]
+        return loaded_html(groups), gr.Dropdown(choices=idle)
 
-    def opened() -> tuple[str, gr.Dropdown, str, gr.Timer]:
+    def open_panel() -> tuple[str, gr.Dropdown, str, gr.Timer]:
         return *look(), _catalogue(), gr.Timer(active=True)
 
-    def drop(key: str | None, request: gr.Request) -> tuple[str, gr.Dropdown]:
-        task, _, model_id = (key or "").partition("|")
-        if model_id and not context.settings.public:
+    def unload_model(label: str | None, request: gr.Request) -> tuple[str, gr.Dropdown]:
+        if label and not context.settings.public:
             with show_errors(request):
-                context.cache.unload(task, model_id)
+                for model in by_label(context.cache.status()).get(label, []):
+                    context.cache.unload(model.task, model.id)
         return look()
 
-    shown = [loaded, which]
+    outputs = [loaded, which]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     opener.click(
-        lambda: (gr.Sidebar(open=True), *opened()), None, [panel, *shown, catalogue, timer], **quiet
+        lambda: (gr.Sidebar(open=True), *open_panel()),
+        None,
+        [panel, *outputs, catalogue, timer],
+        **quiet,
     )
-    panel.expand(opened, None, [*shown, catalogue, timer], **quiet)
+    panel.expand(open_panel, None, [*outputs, catalogue, timer], **quiet)
     panel.collapse(lambda: gr.Timer(active=False), None, timer, **quiet)
-    timer.tick(look, None, shown, **quiet)
-    unload.click(drop, which, shown, **quiet)
+    timer.tick(look, None, outputs, **quiet)
+    unload.click(unload_model, which, outputs, **quiet)
 
 
-def _loaded(models: list[LoadedModel]) -> str:
-    if not models:
+def by_label(models: list[LoadedModel]) -> dict[str, list[LoadedModel]]:
+    """The models under their names: one that is loaded for two tasks is one entry of the panel."""
+    groups: dict[str, list[LoadedModel]] = {}
+    for model in models:
+        groups.setdefault(model.label, []).append(model)
+    return groups
+
+
+def _can_be_unloaded(models: list[LoadedModel]) -> bool:
+    """Whether it has memory to give back, and nobody uses it or waits for it."""
+    busy = any(model.active or model.waiting for model in models)
+    return any(model.nbytes for model in models) and not busy
+
+
+def loaded_html(groups: dict[str, list[LoadedModel]]) -> str:
+    """The models in memory, or on their way there, as HTML."""
+    if not groups:
         return f"<p>{both('models.none_loaded')}</p>"
-    return f'<ul class="catalogue">{"".join(_loaded_entry(m) for m in models)}</ul>'
+    entries = (_loaded_entry(label, models) for label, models in groups.items())
+    return f'<ul class="catalogue">{"".join(entries)}</ul>'
 
 
-def _loaded_entry(model: LoadedModel) -> str:
-    if not model.nbytes and model.placement.device != "server":
-        facts = [device(model.placement), both("models.loading")]
+def _loaded_entry(label: str, models: list[LoadedModel]) -> str:
+    """A model: device, memory and load time if it is loaded, then its use.
+
+    Without anybody at work or waiting it is loaded, whatever its size: Word2Vec has 0 bytes at first.
+    """
+    facts = [device(models[0].placement)]
+    if any(model.loaded for model in models):
+        nbytes = sum(model.nbytes for model in models)
+        seconds = max(model.load_seconds for model in models)
+        facts.append(both("models.memory", size=f"{nbytes / 1e6:,.0f} MB"))
+        facts.append(both("result.loaded", seconds=f"{seconds:.1f}"))
     else:
-        memory = both("models.memory", size=f"{model.nbytes / 1e6:,.0f} MB")
-        loaded = both("result.loaded", seconds=f"{model.load_seconds:.1f}")
-        facts = [device(model.placement), memory, loaded]
-    if model.active or model.waiting:
-        use = both("models.in_use", active=model.active, waiting=model.waiting)
+        facts.append(both("models.loading"))
+    active, waiting = sum(m.active for m in models), sum(m.waiting for m in models)
+    if active or waiting:
+        facts.append(both("models.in_use", active=active, waiting=waiting))
     else:
-        use = both("models.idle", minutes=f"{model.idle_seconds / 60:.0f}")
-    return _entry(model.label, "", [*facts, use])
+        minutes = min(model.idle_seconds for model in models) / 60
+        facts.append(both("models.idle", minutes=f"{minutes:.0f}"))
+    return _entry(label, "", facts)
 
 
 def _entry(label: str, note: str, facts: list[str]) -> str:

@@ -32,16 +32,16 @@ def model_picker(
     context: Context,
     task: Task,
     elem_id: str,
-    left_out: Set[str] = frozenset(),
+    without: Set[str] = frozenset(),
     label: Any = None,
 ) -> gr.Dropdown:
-    """The choice of a model: "auto", the catalogue's but those left out, or any hub id typed in."""
+    """The choice of a model: "auto", the catalogue's but those in `without`, or any hub id typed in."""
     return gr.Dropdown(
         label=label or t("page.model"),
         info=t("page.model_info"),
         choices=[
             (t("page.auto"), "auto"),
-            *(c for c in context.offered(task) if c[1] not in left_out),
+            *(c for c in context.offered(task) if c[1] not in without),
         ],
         value="auto",
         allow_custom_value=True,
@@ -72,23 +72,23 @@ def stop_button(tab: str) -> gr.Button:
     return gr.Button(t("page.stop"), elem_id=f"{tab}-stop", elem_classes="stop-button")
 
 
-def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, said: str) -> Any:
+def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, text: str) -> Any:
     """Let a stop button end events and then say so in the status line.
 
-    First the end, then the words: sent along with the end they could be lost with its stream.
+    The line comes in a second event: sent with the first, it could be lost with the stream that ends.
 
     Args:
         stop: the button.
         events: what it cancels, as their binding returned them.
-        status: where it is said.
-        said: HTML.
+        status: where `text` appears.
+        text: HTML.
 
     Returns:
         What more can be done after it (`.then`).
     """
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    ended = stop.click(None, cancels=list(events), **private)
-    return ended.then(lambda: said, None, status, **private)
+    end = stop.click(None, cancels=list(events), **private)
+    return end.then(lambda: text, None, status, **private)
 
 
 def examples_box(
@@ -121,8 +121,8 @@ def examples_box(
         sample = samples[index]
         return tuple(sample) if len(inputs) > 1 else sample[0]
 
-    filled = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")
-    filled.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
+    fill_in = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")
+    fill_in.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
 
 
 def result_box(tab: str, empty: str) -> tuple[gr.HTML, gr.HTML]:

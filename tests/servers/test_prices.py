@@ -8,7 +8,7 @@ from models.chat.events import ChatDone
 from models.chat.requests import ChatRequest
 from models.contract import Finished, Placement
 from models.select import find
-from models.servers.prices import TABLE, price_of, read
+from models.servers.prices import check, price_of, read
 from models.settings import Settings, SettingsError
 from models.tasks import CHAT
 from tabs.chat.facts import facts, tokens_per_second
@@ -29,7 +29,7 @@ def told(settings: Settings, done: ChatDone, event: Finished | None = None, **va
 
 
 def test_the_table_says_where_and_when_its_prices_were_read():
-    lists = read(TABLE)
+    lists = read(Settings().prices)
     assert lists
     for prices in lists:
         assert prices.source.startswith("https://")
@@ -40,7 +40,7 @@ def test_the_table_says_where_and_when_its_prices_were_read():
 
 
 def test_a_cost_is_tokens_times_prices():
-    price, prices = price_of(read(TABLE), "api.openai.com", "gpt-5.4-2026-03-05")
+    price, prices = price_of(read(Settings().prices), "api.openai.com", "gpt-5.4-2026-03-05")
     assert price == prices.models["gpt-5.4"]
     assert price.cost(1_000_000, 0) == pytest.approx(2.50)
     assert price.cost(0, 1_000_000) == pytest.approx(15.00)
@@ -114,6 +114,6 @@ def test_a_table_that_cannot_be_used_ends_the_start_and_names_its_variable(tmp_p
     if content is not None:
         own.write_text(content, encoding="utf-8")
     with pytest.raises(SettingsError) as refused:
-        Settings.read({"GENLAB_PRICES": str(own)})
+        check(Settings.read({"GENLAB_PRICES": str(own)}))
     assert "GENLAB_PRICES" in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
