@@ -1,14 +1,44 @@
-"""What a chat engine yields: text as it grows, the tokens it is made of, and the dice behind each.
+"""What a chat engine yields: text as it grows, its tokens with their probabilities, and notes.
 
-Probabilities come in two kinds: `raw` is softmax of the model's logits, `chance` is what the token was
-drawn with, after temperature, top_k and top_p (and the model's own settings, if it has any).
+Probabilities come in two kinds: `raw` is softmax of the model's logits, `chance` is the one the token
+was sampled with, after temperature, top_k and top_p (and the model's own settings, if it has any).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from models.contract import Event
+
+NoteCode = Literal[
+    "all_thought",
+    "content_filter",
+    "hidden_tokens",
+    "no_logprobs",
+    "parameter_ignored",
+    "parameter_left_out",
+    "plain_continuation",
+    "prefix_shown",
+    "room",
+    "seed_unsure",
+    "system_as_user",
+    "thought_aloud",
+    "turns_left_out",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know about how a request was done.
+
+    Attributes:
+        code: a key of [notes] in tabs/text.
+        value: the number or the parameter's name that the sentence has a place for.
+    """
+
+    code: NoteCode
+    value: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +46,8 @@ class Piece:
     """One token of a text.
 
     Attributes:
-        text: what it says; bytes that are not a whole letter as ⟨ed 95⟩.
-        id: its number in the model's vocabulary; None where a server does not say.
+        text: its text; bytes that are not a whole letter as ⟨ed 95⟩.
+        id: its number in the model's vocabulary; None where a server does not give it.
     """
 
     text: str
@@ -34,11 +64,11 @@ class Alternative(Piece):
 
 @dataclass(frozen=True, slots=True)
 class Token(Alternative):
-    """A token that was drawn.
+    """A sampled token.
 
     Attributes:
-        entropy: of the distribution it was drawn from, in bits; None where only its top is known.
-        alternatives: the likeliest tokens by `raw`, highest first, the drawn one among them or not.
+        entropy: of the distribution it was sampled from, in bits; None where only its top is known.
+        alternatives: the likeliest tokens by `raw`, highest first; the sampled one may be among them.
     """
 
     entropy: float | None = None
@@ -52,7 +82,7 @@ class TextDelta(Event):
     Attributes:
         text: whole letters only.
         tokens: what the text is made of, one or more for the same letters; an end token has no text.
-            Empty unless the request asks for alternatives, or where a server does not tell them.
+            Empty unless the request wants alternatives, or where a server does not send them.
     """
 
     text: str
@@ -65,10 +95,10 @@ class ChatDone(Event):
     """The answer is whole.
 
     Attributes:
-        finish_reason: "stop" (the model ended it), "length" (max_new_tokens) or "cut" (the server
-            broke off).
+        finish_reason: "stop" (the model ended it), "length" (max_new_tokens) or what the server says.
+        seed: of the first sample.
         prompt_tokens, completion_tokens: None where a server does not say.
-        notes: codes of [notes] in tabs/text: a parameter was not used, old turns were left out.
+        notes: parameters that were not used, old turns that did not fit, and the like.
         cached_tokens: of the prompt, which the server had read before and asks less for.
         hidden_tokens: of the completion, which the model thought and did not show.
     """
@@ -77,7 +107,7 @@ class ChatDone(Event):
     seed: int | None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     cached_tokens: int = 0
     hidden_tokens: int = 0
 
@@ -94,16 +124,16 @@ class NextToken(Event):
     """What the model says about the one token that comes next.
 
     Attributes:
-        read: the tokens before it, all that the model looked at.
-        logits: of the whole vocabulary, raw, (vocabulary,) float32: models.chat.chances makes
-            probabilities of them, with any temperature, top_k and top_p.
+        prompt: the tokens before it, all that the model looked at.
+        logits: of the whole vocabulary, raw, (vocabulary,) float32; token_odds.probabilities turns
+            them into probabilities, with any temperature, top_k and top_p.
         likeliest: the tokens with the highest logits, highest first.
         ends: ids that end an answer.
-        notes: codes of [notes] in tabs/text.
+        notes: such as that a model without a chat template continues the text.
     """
 
-    read: tuple[Piece, ...]
+    prompt: tuple[Piece, ...]
     logits: np.ndarray
     likeliest: tuple[Piece, ...]
     ends: frozenset[int] = frozenset()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from models.chat.events import ChatDone, ServerModels, TextDelta
-from models.chat.openai_errors import problem
-from models.chat.openai_request import opened
-from models.chat.openai_stream import Answer
+from models.chat.openai_protocol import StreamReader, as_chat_error, open_stream
 from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Refused, Unavailable
@@ -16,7 +14,7 @@ from models.servers.openai_client import async_client
 from models.settings import Settings
 
 _LIST_TIMEOUT = 10.0  # seconds for the list of models
-_MOST_NAMES = 1000
+_MAX_NAMES = 1000
 Events = AsyncGenerator[TextDelta | ChatDone | ServerModels]
 
 
@@ -30,13 +28,13 @@ class OpenAIChat:
     def load(
         cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
     ) -> Self:
-        """Nothing is loaded; the server is first asked with the first request."""
+        """Nothing is loaded; the first request is the first word to the server."""
         return cls(settings)
 
     def stream(
         self, request: ChatRequest | ServerModelsRequest | NextTokenRequest, stop: Stop
     ) -> Generator[TextDelta | ChatDone | ServerModels]:
-        """Yield the answer as it comes, or the server's list of models.
+        """Yield the answer as it comes, or the list of the server's models.
 
         Once stop is set the connection is closed within 0.1 s.
 
@@ -50,7 +48,7 @@ class OpenAIChat:
                 events = self._models(request)
             case ChatRequest():
                 events = self._events(request)
-            case _:  # the logits of a next token: no server gives those
+            case NextTokenRequest():  # no server gives the logits of a whole vocabulary
                 raise Refused("refused_next_token")
         yield from iterate(events, stop)
 
@@ -59,31 +57,31 @@ class OpenAIChat:
         model = request.model_name or settings.openai_model
         server = settings.server_name(request.base_url)
         newer = server.endswith((".openai.com", ".azure.com"))
-        answer = Answer(request)
+        reader = StreamReader(request)
         try:
             async with async_client(settings, request.api_key, request.base_url) as client:
-                stream, asked = await opened(client, model, answer.request, newer)
+                stream, attempt = await open_stream(client, model, reader.request, newer)
                 async with stream:
                     if "html" in stream.response.headers.get("content-type", ""):
                         raise Unavailable("unavailable_html")
                     async for chunk in stream:
-                        for delta in answer.read(chunk):
+                        for delta in reader.read(chunk):
                             yield delta
-                        if answer.full:
+                        if reader.too_long:
                             break
-            yield answer.done(asked)
+            yield reader.finish(attempt)
         except Exception as error:
-            raise problem(error, model, begun=answer.begun) from None
+            raise as_chat_error(error, model, partial=not reader.empty) from None
 
     async def _models(self, request: ServerModelsRequest) -> Events:
         try:
             async with async_client(self._settings, request.api_key, request.base_url) as client:
-                found = await client.models.list(timeout=_LIST_TIMEOUT)
-            names = sorted({str(model.id) for model in found.data[:_MOST_NAMES]})
+                page = await client.models.list(timeout=_LIST_TIMEOUT)
+            names = sorted({str(model.id) for model in page.data[:_MAX_NAMES]})
         except (AttributeError, TypeError):  # no list at all
             raise Unavailable("unavailable_no_list") from None
         except Exception as error:
-            raise problem(error, "", begun=False) from None
+            raise as_chat_error(error, "", partial=False) from None
         yield ServerModels(tuple(name for name in names if 0 < len(name) <= 200))
 
     def nbytes(self) -> int:

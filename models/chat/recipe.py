@@ -1,11 +1,17 @@
-"""The Python behind an answer of a chat model."""
+"""The Python behind an answer of a chat model, and behind the probabilities of a next token."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pprint import pformat
 from typing import Any
 
-from models.chat.options import generation, hosted_messages, hosted_options
-from models.chat.requests import ChatRequest
+from models.chat.events import Note
+from models.chat.requests import (
+    ChatRequest,
+    NextTokenRequest,
+    completion_arguments,
+    completion_messages,
+    generate_arguments,
+)
 from models.contract import ModelSpec, Placement
 
 _LOAD = """\
@@ -24,7 +30,7 @@ for seed in {seeds}:
     torch.manual_seed(seed)
     output = model.generate(
         **inputs.to(model.device),
-        {options},
+        {arguments},
     )
     answer = output[0, inputs["input_ids"].shape[1] :]
     print(tokenizer.decode(answer, skip_special_tokens=True).rstrip("\\ufffd"))  # no half letter
@@ -44,7 +50,7 @@ _CONTINUE = """\
 text = {text}
 inputs = tokenizer(text, return_tensors="pt")  # no chat template: the text is continued"""
 
-_BEGUN = """
+_PREFIX = """
 # It goes on from the beginning of an answer that is there already.
 begun = tokenizer({prefix!r}, add_special_tokens=False)["input_ids"] + {ids}
 inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([begun])], -1)
@@ -58,51 +64,57 @@ messages = {messages}
 response = client.chat.completions.create(
     model={model!r},
     messages=messages,
-    {options},
+    {arguments},
 )
 for choice in response.choices:
     print(choice.message.content)
 """
 
+_CLIENT = (
+    "OpenAI()  # takes OPENAI_API_KEY, and OPENAI_BASE_URL for another server, from the environment"
+)
+_CLIENT_AT = "OpenAI(base_url={!r})  # takes OPENAI_API_KEY from the environment"
+
 
 def python(
-    spec: ModelSpec, request: ChatRequest, placement: Placement, notes: Iterable[str] = ()
+    spec: ModelSpec, request: ChatRequest, placement: Placement, notes: Iterable[Note] = ()
 ) -> str:
     """The script behind an answer.
 
     Args:
         spec: the model.
-        request: with the drawn seed and, for a hosted model, its model_name.
+        request: with the seed of the answer and, for a hosted model, its model_name.
         placement: where it ran.
         notes: of ChatDone: old turns left out, parameters not used, little room.
     """
-    told = [note.partition(":") for note in notes]
-    unused = [value for name, _, value in told if name == "parameter_left_out"]
-    values = {name: value for name, _, value in told}
-    left_out = int(values.get("turns_left_out", 0))
+    notes = list(notes)
+    values: dict[str, Any] = {note.code: note.value for note in notes}
+    start = values.get("turns_left_out", 0)
     if spec.hosted:
-        messages = _messages(hosted_messages(request, left_out, "system_as_user" in values))
-        options = hosted_options(request, unused)
-        shown = ",\n    ".join(f"{name}={value!r}" for name, value in options.items())
+        unsupported = [str(note.value) for note in notes if note.code == "parameter_left_out"]
+        turns = completion_messages(request, start, "system_as_user" in values)
         return _HOSTED.format(
-            client=_client(request), messages=messages, model=request.model_name, options=shown
+            client=_CLIENT_AT.format(request.base_url) if request.base_url else _CLIENT,
+            messages=_messages(turns),
+            model=request.model_name,
+            arguments=_arguments(completion_arguments(request, unsupported), 4),
         )
     if "plain_continuation" in values:
-        inputs = _CONTINUE.format(text=literal(request.messages[-1].content))
+        inputs = _CONTINUE.format(text=_literal(request.messages[-1].content))
     else:
-        inputs = _CHAT.format(messages=_messages(request.turns(left_out)))
+        inputs = _CHAT.format(messages=_messages(request.turns(start)))
     if request.prefix or request.prefix_ids:
-        inputs += _BEGUN.format(prefix=request.prefix, ids=list(request.prefix_ids))
-    options = generation(request, int(values.get("room", request.max_new_tokens)))
+        inputs += _PREFIX.format(prefix=request.prefix, ids=list(request.prefix_ids))
+    room = values.get("room", request.max_new_tokens)
     return _LOCAL.format(
-        load=load(spec, placement),
+        load=_load(spec, placement),
         inputs=inputs,
         seeds=[request.seed + k for k in range(request.num_return_sequences)],
-        options=",\n        ".join(f"{name}={value!r}" for name, value in options.items()),
+        arguments=_arguments(generate_arguments(request, room), 8),
     )
 
 
-def load(spec: ModelSpec, placement: Placement) -> str:
+def _load(spec: ModelSpec, placement: Placement) -> str:
     """The lines that bring `tokenizer` and `model` into memory."""
     starter = spec.source.startswith("starter:")
     return _LOAD.format(
@@ -114,20 +126,90 @@ def load(spec: ModelSpec, placement: Placement) -> str:
     )
 
 
-def _client(request: ChatRequest) -> str:
-    if request.base_url:
-        return f"OpenAI(base_url={request.base_url!r})  # takes OPENAI_API_KEY from the environment"
-    return (
-        "OpenAI()  # takes OPENAI_API_KEY, and OPENAI_BASE_URL for another server, "
-        "from the environment"
-    )
+def _arguments(arguments: Mapping[str, Any], indent: int) -> str:
+    separator = ",\n" + " " * indent
+    return separator.join(f"{name}={value!r}" for name, value in arguments.items())
 
 
 def _messages(turns: list[dict[str, str]]) -> str:
-    return "[\n" + "".join(f"    {literal(turn, 4)},\n" for turn in turns) + "]"
+    return "[\n" + "".join(f"    {_literal(turn, 4)},\n" for turn in turns) + "]"
 
 
-def literal(value: Any, indent: int = 0) -> str:
+def _literal(value: Any, indent: int = 0) -> str:
     """A value as Python, its lines indented."""
     text = pformat(value, width=96, sort_dicts=False)
     return text.replace("\n", "\n" + " " * indent)
+
+
+# ---------------------------------------------------------------- the next token
+
+_TABLE = """\
+{load}
+{ids}
+with torch.inference_mode():
+    logits = model(torch.tensor([ids], device=model.device)).logits[0, -1].double()
+raw = torch.softmax(logits, -1)
+
+{sampling}
+print(f"{{'id':>6}} {{'raw':>9}} {{'chance':>9}}  token")
+for token in raw.topk({likeliest}).indices.tolist():
+    print(f"{{token:6}} {{raw[token]:9.4%}} {{chance[token]:9.4%}}  {{tokenizer.decode([token])!r}}")
+"""
+
+_MESSAGE_IDS = """\
+messages = {messages}
+ids = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, enable_thinking=False, return_dict=True
+)["input_ids"]"""
+
+_TEXT_IDS = """\
+ids = tokenizer({text})["input_ids"]"""
+
+_SAMPLING = """\
+scores = logits / {temperature}
+{top_k}chance, order = torch.softmax(scores, -1).sort(stable=True)  # the unlikeliest first
+chance[:-1][chance.cumsum(-1)[:-1] <= 1 - {top_p}] = 0  # top_p: the tail goes
+chance = torch.zeros_like(raw).scatter(0, order, chance / chance.sum())
+# One draw: torch.multinomial(chance, 1)"""
+
+_TOP_K = "scores[scores < scores.topk({top_k}).values[-1]] = -torch.inf  # top_k\n"
+
+_GREEDY = """\
+chance = (torch.arange(len(raw)) == logits.argmax().cpu()).double()  # temperature 0: the likeliest"""
+
+
+def next_token_python(
+    spec: ModelSpec,
+    request: NextTokenRequest,
+    placement: Placement,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    notes: Iterable[Note] = (),
+) -> str:
+    """The script that prints the table of the next token.
+
+    Args:
+        spec: the model.
+        request: what it read.
+        placement: where it ran.
+        temperature: as in SamplingParameters.
+        top_p: as there.
+        top_k: as there.
+        notes: of NextToken: without a chat template a message was read as a text.
+    """
+    if request.as_message and Note("plain_continuation") not in notes:
+        ids = _MESSAGE_IDS.format(messages=_literal(request.turns()))
+    else:
+        ids = _TEXT_IDS.format(text=_literal(request.text))
+    if request.ids:
+        ids += f"\nids += {list(request.ids)}  # drawn since"
+    draw = _SAMPLING.format(
+        temperature=temperature, top_k=_TOP_K.format(top_k=top_k) if top_k else "", top_p=top_p
+    )
+    return _TABLE.format(
+        load=_load(spec, placement),
+        ids=ids,
+        sampling=draw if temperature else _GREEDY,
+        likeliest=request.likeliest,
+    )

@@ -1,39 +1,133 @@
-"""The dice behind a draw: what else could have come, and how likely it was."""
+"""Tokens and their probabilities: from logits to a distribution, and a token's own text.
 
-import math
+Imports no model library, so that the page can use it too.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-import torch
+import numpy as np
 
-from models.chat.decoding import Step
-from models.chat.events import Alternative, Token
-from models.chat.token_text import pieces
+from models.chat.events import Piece
+
+# ---------------------------------------------------------------- probabilities
 
 
-def token(tokenizer: Any, step: Step, alternatives: int) -> Token:
-    """What there is to say about a drawn token.
+def probabilities(
+    logits: np.ndarray, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0
+) -> np.ndarray:
+    """The distribution the next token is sampled from: the same steps as transformers' warpers.
 
     Args:
-        tokenizer: the model's own.
-        step: of the decoding.
-        alternatives: how many of the likeliest tokens to name.
+        logits: (vocabulary,), raw.
+        temperature: 0 gives all to the likeliest.
+        top_p: keeps the likeliest tokens that together have this probability.
+        top_k: keeps so many of the likeliest; 0 keeps all.
+
+    Returns:
+        (vocabulary,) float64, sums to 1.
     """
-    raw = torch.softmax(step.logits, -1)
-    if step.sampled:
-        chances = torch.softmax(step.scores, -1)
-    else:  # temperature 0: all falls to the likeliest
-        chances = torch.zeros_like(raw)
-        chances[step.token] = 1.0
-    top = torch.topk(raw, min(alternatives, len(raw))).indices
-    ids = [step.token, *top.tolist()]
-    likely = zip(raw[ids].tolist(), chances[ids].tolist(), strict=True)
-    drawn, *others = (
-        (piece.text, piece.id, *two)
-        for piece, two in zip(pieces(tokenizer, ids), likely, strict=True)
+    scores = logits.astype(np.float64)
+    if temperature == 0:
+        return (np.arange(len(scores)) == scores.argmax()).astype(np.float64)
+    scores = scores / temperature
+    if top_k:
+        least = np.sort(scores)[-min(top_k, len(scores))]
+        scores = np.where(scores < least, -np.inf, scores)
+    powers = np.exp(scores - scores.max())
+    result = powers / powers.sum()
+    if top_p < 1:
+        order = np.argsort(
+            result, kind="stable"
+        )  # the unlikeliest first: their sum to 1 - top_p goes
+        tail = np.cumsum(result[order]) <= 1 - top_p
+        tail[-1] = False
+        result[order[tail]] = 0
+        result /= result.sum()
+    return result
+
+
+def entropy(distribution: np.ndarray) -> float:
+    """Entropy in bits of a distribution that sums to 1: 0 is certain, 1 a coin, 2.58 a die."""
+    positive = distribution[distribution > 0]
+    return max(0.0, float(-(positive * np.log2(positive)).sum()))
+
+
+def token_at(distribution: np.ndarray, position: float) -> int:
+    """The token at a position on the line where all lie side by side, the likeliest first.
+
+    Args:
+        distribution: (vocabulary,), sums to 1.
+        position: from 0 up to 1, without 1.
+    """
+    order = np.argsort(-distribution, kind="stable")
+    place = int(np.searchsorted(np.cumsum(distribution[order]), position, side="right"))
+    return int(order[min(place, int((distribution > 0).sum()) - 1)])
+
+
+# ---------------------------------------------------------------- text of single tokens
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+_BYTES = re.compile("(?:⟨[0-9a-f]{2}(?: [0-9a-f]{2})*⟩)+")
+
+
+def text_of_bytes(data: bytes) -> str:
+    """Bytes as text; those that are no whole letter as ⟨ed 95⟩."""
+
+    def hexadecimal(match: re.Match[str]) -> str:
+        return f"⟨{match[0].encode('utf-8', 'surrogateescape').hex(' ')}⟩"
+
+    return re.sub("[\udc80-\udcff]+", hexadecimal, data.decode("utf-8", "surrogateescape"))
+
+
+def join_texts(texts: Iterable[str]) -> str:
+    """Tokens' texts as one text: bytes side by side become their letter."""
+
+    def letters(match: re.Match[str]) -> str:
+        return text_of_bytes(bytes.fromhex(match[0].replace("⟨", "").replace("⟩", "")))
+
+    return _BYTES.sub(letters, "".join(texts))
+
+
+def is_whole(text: str) -> bool:
+    """Whether there are letters only, and no bytes of a part of one."""
+    return not _BYTES.search(text)
+
+
+def pieces(tokenizer: Any, ids: Iterable[int]) -> tuple[Piece, ...]:
+    """Each token's own text, special tokens too.
+
+    Args:
+        tokenizer: of transformers.
+        ids: token ids.
+    """
+    ids = list(ids)
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    special = tokenizer.added_tokens_decoder  # a new dictionary at each access
+    return tuple(
+        Piece((token or "") if id_ in special else _text(tokenizer, id_, token), id_)
+        for id_, token in zip(ids, tokens, strict=True)
     )
-    bits = torch.special.entr(chances).sum() / math.log(2)
-    return Token(
-        *drawn,
-        entropy=max(0.0, float(bits)),
-        alternatives=tuple(Alternative(*other) for other in others),
-    )
+
+
+def _text(tokenizer: Any, id_: int, token: str | None) -> str:
+    if token is None:  # a model's vocabulary may be padded beyond its tokenizer's
+        return ""
+    if byte := _BYTE.fullmatch(token):  # of a SentencePiece vocabulary
+        return text_of_bytes(bytes.fromhex(byte[1]))
+    if token.startswith("▁"):  # decoded alone it would lose its space
+        return token.replace("▁", " ")
+    text = str(tokenizer.decode([id_]))
+    if "\ufffd" in text and _byte_letters().keys() >= set(token):
+        return text_of_bytes(bytes(_byte_letters()[letter] for letter in token))
+    return text
+
+
+@cache
+def _byte_letters() -> dict[str, int]:
+    """The letter that byte-level BPE writes for each byte, and the byte it stands for."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    return {letter: byte for byte, letter in bytes_to_unicode().items()}

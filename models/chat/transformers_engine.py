@@ -1,6 +1,8 @@
 """Chat with a transformers model on this machine."""
 
+import math
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,19 +14,87 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from models.chat import token_odds as dice
-from models.chat.decoding import TextOf, tokens
-from models.chat.events import ChatDone, NextToken, TextDelta, Token
-from models.chat.kv_cache import Kept
-from models.chat.options import generation
-from models.chat.prompt import Prompt, next_token_prompt, prompt
-from models.chat.requests import ChatRequest, NextTokenRequest
-from models.chat.token_text import pieces
+from models.chat.decoding import (
+    Prompt,
+    Step,
+    TextStream,
+    chat_prompt,
+    generate_steps,
+    next_token_prompt,
+)
+from models.chat.events import Alternative, ChatDone, NextToken, TextDelta, Token
+from models.chat.kv_cache import KVCache
+from models.chat.requests import ChatRequest, NextTokenRequest, generate_arguments
+from models.chat.token_odds import pieces
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import UntrainedHead
 from models.fields import draw_seed
 from models.settings import Settings
 from models.torch_tools.loading import loading, token_limit, torch_dtype, weights_bytes
+
+
+@dataclass(slots=True, eq=False)
+class _Sample:
+    """One answer while it grows.
+
+    Attributes:
+        steps: its tokens.
+        text: of the tokens so far.
+        limit: at most so many tokens.
+        end_ids: tokens that end it.
+        alternatives: so many of the likeliest tokens come with each token; 0: no tokens come.
+        count: tokens so far.
+        finish_reason: "stop" or "length"; "" while it grows.
+    """
+
+    index: int
+    steps: Iterator[Step]
+    text: TextStream
+    limit: int
+    end_ids: set[int]
+    tokenizer: PreTrainedTokenizerBase
+    alternatives: int
+    count: int = 0
+    finish_reason: str = ""
+    _pending: list[Token] = field(default_factory=list[Token])  # of a letter that is not whole
+
+    def next_delta(self) -> TextDelta:
+        """One more token, and the text that it completes; both may be empty."""
+        step = next(self.steps)
+        self.count += 1
+        if self.alternatives:
+            self._pending.append(_token(self.tokenizer, step, self.alternatives))
+        text = self.text.add(step.token)
+        if step.token in self.end_ids:
+            self.finish_reason = "stop"
+        elif self.count >= self.limit:
+            self.finish_reason = "length"
+        if self.finish_reason:
+            text += self.text.rest()
+        tokens: tuple[Token, ...] = ()
+        if text or self.finish_reason:
+            tokens, self._pending = tuple(self._pending), []
+        return TextDelta(text, self.index, tokens)
+
+
+def _token(tokenizer: PreTrainedTokenizerBase, step: Step, alternatives: int) -> Token:
+    """A sampled token with its probabilities, and so many of the likeliest tokens."""
+    raw = torch.softmax(step.logits, -1)
+    if step.greedy:  # temperature 0: the likeliest has probability 1
+        chance = torch.zeros_like(raw)
+        chance[step.token] = 1.0
+    else:
+        chance = torch.softmax(step.scores, -1)
+    top = torch.topk(raw, min(alternatives, len(raw))).indices
+    ids = [step.token, *top.tolist()]
+    values = zip(pieces(tokenizer, ids), raw[ids].tolist(), chance[ids].tolist(), strict=True)
+    token, *others = ((piece.text, piece.id, *pair) for piece, *pair in values)
+    bits = torch.special.entr(chance).sum() / math.log(2)
+    return Token(
+        *token,
+        entropy=max(0.0, float(bits)),
+        alternatives=tuple(Alternative(*other) for other in others),
+    )
 
 
 class TransformersChat:
@@ -39,8 +109,9 @@ class TransformersChat:
         self._model = model.eval()
         self._tokenizer = tokenizer
         self._window = token_limit(model, tokenizer)
-        # Rounded more coarsely, what is kept could turn a draw: the same seed gave another answer.
-        self._kept = Kept() if model.dtype == torch.float32 else None
+        # In a coarser dtype reused keys and values round differently enough to change a sampled
+        # token: the same seed gave another answer.
+        self._kv_cache = KVCache() if model.dtype == torch.float32 else None
 
     @classmethod
     def load(
@@ -70,16 +141,16 @@ class TransformersChat:
                 output_loading_info=True,
                 **options,
             )
-        model, found = loaded  # the loading info was asked for
-        if found["missing_keys"]:
-            missing = ", ".join(sorted(found["missing_keys"])[:3])
+        model, info = loaded
+        if info["missing_keys"]:
+            missing = ", ".join(sorted(info["missing_keys"])[:3])
             raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
         return cls(model.to(placement.device), tokenizer)
 
     def stream(
         self, request: ChatRequest | NextTokenRequest, stop: Stop
     ) -> Generator[TextDelta | ChatDone | NextToken]:
-        """Yield the answer as it grows; sample k is drawn with seed + k, all grow side by side.
+        """Yield the answer as it grows; sample k uses seed + k, and all grow side by side.
 
         For a NextTokenRequest: one NextToken.
 
@@ -89,72 +160,60 @@ class TransformersChat:
         with torch.inference_mode():
             if isinstance(request, NextTokenRequest):
                 yield self._next_token(request)
-            else:
-                yield from self._answer(request, stop)
+                return
+            seed = draw_seed(request.seed)
+            prompt = chat_prompt(self._tokenizer, request, self._window)
+            if (
+                prompt.answer_ids and prompt.answer_ids[-1] in self._end_ids()
+            ):  # it is whole already
+                yield ChatDone("stop", seed, len(prompt.ids), 0, prompt.notes)
+                return
+            samples = [
+                self._sample(request, prompt, seed, index)
+                for index in range(request.num_return_sequences)
+            ]
+            growing = samples
+            while growing:
+                for sample in growing:
+                    if stop.is_set():
+                        return
+                    delta = sample.next_delta()
+                    if delta.text or delta.tokens:
+                        yield delta
+                growing = [sample for sample in growing if not sample.finish_reason]
+            reasons = [sample.finish_reason for sample in samples]
+            reason = "length" if "length" in reasons else "stop"
+            count = sum(sample.count for sample in samples)
+            yield ChatDone(reason, seed, len(prompt.ids), count, prompt.notes)
 
-    def _answer(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
-        seed = draw_seed(request.seed)
-        asked = prompt(self._tokenizer, request, self._window)
-        if asked.begun and asked.begun[-1] in self._end_tokens():  # what is there is whole
-            yield ChatDone("stop", seed, len(asked.ids), 0, asked.notes)
-            return
-        samples = {
-            index: self._sample(asked, request, seed, index)
-            for index in range(request.num_return_sequences)
-        }
-        reasons: list[str] = []
-        count = 0
-        while samples:
-            for index, sample in list(samples.items()):
-                if stop.is_set():
-                    return
-                delta, reason = next(sample)
-                count += 1
-                if delta.text or delta.tokens:
-                    yield delta
-                if reason:
-                    reasons.append(reason)
-                    del samples[index]
-        done = "length" if "length" in reasons else "stop"
-        yield ChatDone(done, seed, len(asked.ids), count, asked.notes)
-
-    def _sample(
-        self, asked: Prompt, request: ChatRequest, seed: int, index: int
-    ) -> Iterator[tuple[TextDelta, str]]:
-        """Yield (what is new, reason why it ended or "") once a token."""
-        options = generation(request, asked.room)
-        text = TextOf(self._tokenizer, asked.begun)
-        ends = self._end_tokens()
-        inputs = asked.inputs(self._model.device)
-        kept = None if index else self._kept  # a conversation goes on from the first sample
-        steps = tokens(self._model, inputs, seed + index, kept, **options)
-        held: list[Token] = []  # of a letter that is not whole
-        for count, step in enumerate(steps, 1):
-            if request.alternatives:
-                held.append(dice.token(self._tokenizer, step, request.alternatives))
-            new = text.add(step.token)
-            full = count >= options["max_new_tokens"]
-            reason = "stop" if step.token in ends else "length" if full else ""
-            new += text.rest() if reason else ""
-            told: tuple[Token, ...] = ()
-            if new or reason:
-                told, held = tuple(held), []
-            yield TextDelta(new, index, told), reason
+    def _sample(self, request: ChatRequest, prompt: Prompt, seed: int, index: int) -> "_Sample":
+        arguments = generate_arguments(request, prompt.room)
+        kv_cache = None if index else self._kv_cache  # a conversation goes on from the first sample
+        inputs = prompt.inputs(self._model.device)
+        return _Sample(
+            index=index,
+            steps=generate_steps(self._model, inputs, seed + index, kv_cache, **arguments),
+            text=TextStream(self._tokenizer, prompt.answer_ids),
+            limit=arguments["max_new_tokens"],
+            end_ids=self._end_ids(),
+            tokenizer=self._tokenizer,
+            alternatives=request.alternatives,
+        )
 
     def _next_token(self, request: NextTokenRequest) -> NextToken:
-        asked = next_token_prompt(self._tokenizer, request, self._window)
-        output: Any = self._model(**asked.inputs(self._model.device), logits_to_keep=1)
+        prompt = next_token_prompt(self._tokenizer, request, self._window)
+        output: Any = self._model(**prompt.inputs(self._model.device), logits_to_keep=1)
         logits = output.logits[0, -1].float()
         top = torch.topk(logits, min(request.likeliest, len(logits))).indices.tolist()
         return NextToken(
-            read=pieces(self._tokenizer, asked.ids),
+            prompt=pieces(self._tokenizer, prompt.ids),
             logits=logits.cpu().numpy(),
             likeliest=pieces(self._tokenizer, top),
-            ends=frozenset(self._end_tokens()),
-            notes=asked.notes,
+            ends=frozenset(self._end_ids()),
+            notes=prompt.notes,
         )
 
-    def _end_tokens(self) -> set[int]:
+    def _end_ids(self) -> set[int]:
         ids: Any = self._model.generation_config.eos_token_id  # type: ignore[union-attr]
         return set(ids) if isinstance(ids, list) else {ids}
 

@@ -1,24 +1,19 @@
 """The chat tab: talk to a language model, and see what it took to answer.
 
-controls.py   model, system prompt, dials
-server.py     the server behind a hosted model: address, key, its models
-history.py    what a chatbot or a program sends as earlier turns -> messages
-talk.py       one answer, from the person's message to the recipe behind it
-facts.py      the line under it: tokens, speed, cost
-shelf.py      conversations, kept in the browser (shelf.js), and their files (conversations.py)
-versus.py     two answers to one message, side by side
-dice_*.py     behind the answers: every token with what else could have come; dice_next.py: throw it yourself
-endpoint.py   the same for programs: /chat
+controls.py       model, server of a hosted model, system prompt, dials
+talk.py           from a message to the answer on the page: send, retry, edit, continue, undo
+answers.py        an answer as far as it has come, and the facts under it: tokens, speed, cost
+conversations.py  turns of the chatbot or of a program, and the files of conversations
+shelf.py          conversations stored in the browser (shelf.js)
+versus.py         two answers to one message, side by side
+token_odds/       every token of an answer with its alternatives; next_token.py: write token by token
+endpoint.py       the same for programs: /chat and /next_token
 """
-
-from typing import Any
 
 import gradio as gr
 
-from tabs.chat import answer as talk
-from tabs.chat import controls, endpoint, shelf, versus
-from tabs.chat.token_odds import answers as dice_answers
-from tabs.chat.token_odds import next_token as dice_next
+from tabs.chat import controls, endpoint, shelf, talk, token_odds, versus
+from tabs.chat.token_odds import next_token
 from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.strings import both, t
@@ -63,60 +58,23 @@ def build(context: Context) -> None:
             code = recipe_box("chat")
     with side:
         dials = controls.build(context)
-        kept = shelf.Shelf()
+        conversations = shelf.Shelf()
         how_it_works("chat")
     with examples:
         examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
-    looks, looking = dice_answers.build(context, dials)
-    dice_next.build(context, dials)
-    view = talk.View(chatbot, message, status, go_on, samples, code, looks.newest)
-    events = _talking(context, view, dials, start)
+    odds, odds_events = token_odds.build(context, dials)
+    next_token.build(context, dials)
+    view = talk.View(chatbot, message, status, go_on, samples, code, odds.newest)
+    events = talk.bind(context, view, dials, start)
     parts = [chatbot, message, go_on, status]
-    stopped = shelf.bind_stop(stop, events, line(both("page.stopped")), parts)
+    stopping = shelf.bind_stop(stop, events, line(both("page.stopped")), parts)
     for event in events:
-        shelf.give_back(event.failure, chatbot, message, go_on)
-    empty = {status: "", go_on: talk.HIDDEN, samples: talk.cards([]), code: ""}
-    kept.bind(chatbot, dials, [*events, *looking], empty | dice_answers.empty(looks))
-    dice_answers.show_newest(looks, [*events, stopped])
+        shelf.bind_failure(event, chatbot, message, go_on)
+    empty = {status: "", go_on: talk.HIDDEN, samples: talk.sample_cards([]), code: ""}
+    conversations.bind(chatbot, dials, [*events, *odds_events], empty | token_odds.empty(odds))
+    token_odds.show_newest(odds, [*events, stopping])
     versus.build(context, dials, chatbot)
     endpoint.build(context)
-
-
-def _talking(
-    context: Context, view: talk.View, dials: controls.Dials, start: gr.Button
-) -> list[Any]:
-    """Bind all that makes the model answer: a new message, retry and edit; and undo."""
-
-    def send(request: gr.Request, history: Any, message: Any, *values: Any) -> Any:
-        yield from talk.answer(context, request, history, message, values)
-
-    def retry(request: gr.Request, at: gr.RetryData, history: Any, *values: Any) -> Any:
-        yield from talk.again(context, request, history, at.index, None, values)
-
-    def edit(request: gr.Request, at: gr.EditData, history: Any, *values: Any) -> Any:
-        yield from talk.again(context, request, history, at.index, at.value, values)
-
-    def more(request: gr.Request, history: Any, *values: Any) -> Any:
-        yield from talk.gone_on(context, request, history, values)
-
-    def undo(request: gr.Request, at: gr.UndoData, history: Any) -> Any:
-        return talk.undone(request, history, at.index)
-
-    chatbot, message = view.chatbot, view.message
-    job: dict[str, Any] = {
-        "outputs": list(view),
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
-    sending = gr.on(
-        [start.click, message.submit], send, [chatbot, message, *dials], trigger_mode="once", **job
-    )
-    # While an answer is coming, the chatbot disables these by itself.
-    editing = chatbot.edit(edit, [chatbot, *dials], **job)
-    retrying = chatbot.retry(retry, [chatbot, *dials], **job)
-    chatbot.undo(undo, chatbot, **job)
-    going_on = view.go_on.click(more, [chatbot, *dials], trigger_mode="once", **job)
-    return [sending, editing, retrying, going_on]
 
 
 def _chatbot() -> gr.Chatbot:

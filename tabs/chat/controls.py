@@ -1,23 +1,31 @@
-"""The left side: which model, as whom it speaks, and the dials of the draw."""
+"""The left side: the model, the server behind a hosted one, the system prompt and the dials.
 
+A key that is typed here stays in the page: it comes with each request and is stored nowhere else.
+"""
+
+import re
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.chat.requests import ChatRequest
+from models.chat.catalog import dials_of
+from models.chat.events import ServerModels
+from models.chat.requests import ServerModelsRequest
 from models.contract import ModelSpec
 from models.errors import NotFound
-from models.select import select
+from models.select import find, select
+from models.servers.prices import price_of, read
 from models.tasks import CHAT
-from tabs.chat import server
 from tabs.shared.context import Context
-from tabs.shared.strings import language_of_page, say, t
+from tabs.shared.events import follow, line, show_errors
+from tabs.shared.strings import both, language_of_page, say, t
 from tabs.shared.widgets import model_line, model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
 
 
-class Dials(NamedTuple):
+class DialComponents(NamedTuple):
     """The controls, in the order of the handlers' values."""
 
     system_prompt: gr.Textbox
@@ -34,7 +42,7 @@ class Dials(NamedTuple):
     alternatives: gr.Slider
 
 
-def build(context: Context) -> Dials:
+def build(context: Context) -> DialComponents:
     """Lay the controls out; they follow the chosen model."""
     spec = context.preferred(CHAT)
     persona = gr.Dropdown(
@@ -53,13 +61,14 @@ def build(context: Context) -> Dials:
     )
     model = model_picker(context, CHAT, "chat-model")
     about = gr.HTML(model_line(spec), elem_id="chat-about")
-    hosted, server_box = server.build(context, spec)
-    temperature = _slider("temperature", (0, 2, 0.05), _own(spec, "temperature"))
+    server, server_box = server_controls(context, spec)
+    dials = dials_of(spec)
+    temperature = _slider("temperature", (0, 2, 0.05), dials.temperature)
     with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
-        shape = (
+        sampling = (
             temperature,
-            _slider("top_p", (0.05, 1, 0.05), _own(spec, "top_p")),
-            _slider("max_new_tokens", (1, 1024, 1), _own(spec, "max_new_tokens")),
+            _slider("top_p", (0.05, 1, 0.05), dials.top_p),
+            _slider("max_new_tokens", (1, 1024, 1), dials.max_new_tokens),
         )
         top_k = _slider("top_k", (0, 100, 1), 0)
         seed = gr.Number(
@@ -72,12 +81,14 @@ def build(context: Context) -> Dials:
         )
         samples = _slider("num_return_sequences", (1, 8, 1), 1)
         alternatives = _slider("alternatives", (0, 20, 1), 8)
-    follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    persona.input(_prompt_of, persona, system_prompt, **follows)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    persona.input(_prompt_of, persona, system_prompt, **private)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
-    model.change(lambda picked: _shown_of(context, picked), model, [about, server_box], **follows)
-    model.input(lambda picked: _dials_of(context, picked), model, [*shape], **follows)
-    return Dials(system_prompt, model, *hosted, *shape, seed, samples, top_k, alternatives)
+    model.change(lambda name: _about(context, name), model, [about, server_box], **private)
+    model.input(lambda name: _own_dials(context, name), model, [*sampling], **private)
+    return DialComponents(
+        system_prompt, model, *server, *sampling, seed, samples, top_k, alternatives
+    )
 
 
 def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
@@ -93,33 +104,128 @@ def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Sli
     )
 
 
-def _own(spec: ModelSpec, name: str) -> float:
-    """A dial's value that suits the model, else the usual one."""
-    return spec.defaults.get(name, ChatRequest.model_fields[name].default)
-
-
 def _prompt_of(persona: str, request: gr.Request) -> str:
     return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
 
 
-def _shown_of(context: Context, model: str) -> tuple[Any, ...]:
+def _about(context: Context, model: str) -> tuple[Any, Any]:
     """What a model is, and the fields that only a server's has."""
-    spec = chosen(context, model)
+    spec = spec_of(context, model)
     if spec is None:
         return gr.skip(), gr.skip()
     return model_line(spec), gr.update(visible=spec.hosted)
 
 
-def _dials_of(context: Context, model: str) -> tuple[Any, ...]:
-    """The dials' values that suit a model."""
-    spec = chosen(context, model)
-    names = ("temperature", "top_p", "max_new_tokens")
-    return tuple(_own(spec, name) if spec else gr.skip() for name in names)
+def _own_dials(context: Context, model: str) -> tuple[Any, ...]:
+    """The values of temperature, top_p and max_new_tokens that suit a model."""
+    spec = spec_of(context, model)
+    if spec is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    dials = dials_of(spec)
+    return dials.temperature, dials.top_p, dials.max_new_tokens
 
 
-def chosen(context: Context, model: str) -> ModelSpec | None:
-    """The spec of what was picked or typed, None where it is no model's name."""
+def spec_of(context: Context, model: str) -> ModelSpec | None:
+    """The spec of a model that was picked or typed, None where there is none of this name."""
     try:
         return select(CHAT, model, context.settings)
     except NotFound:
         return None
+
+
+# ---------------------------------------------------------------- the server
+
+# In the lists of servers that have more than chat models.
+_NO_CHAT = re.compile(
+    r"embed|rerank|whisper|tts|transcribe|audio|realtime|dall-e|image|sora|moderation"
+)
+
+
+class ServerComponents(NamedTuple):
+    """The controls whose values go into a request, named as there."""
+
+    model_name: gr.Dropdown
+    base_url: gr.Textbox
+    api_key: gr.Textbox
+
+
+def server_controls(
+    context: Context, spec: ModelSpec, place: str = "chat"
+) -> tuple[ServerComponents, gr.Column]:
+    """Lay the controls out; the column is shown for hosted models only.
+
+    Args:
+        context: settings and models.
+        spec: the model of the picker's first value.
+        place: what their elem_ids begin with.
+    """
+    plain = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", spellcheck=False)
+    with gr.Column(visible=spec.hosted, elem_id=f"{place}-server") as box:
+        base_url = gr.Textbox(
+            label=t("chat.base_url"),
+            info=t("chat.base_url_info"),
+            placeholder="http://localhost:11434/v1",
+            html_attributes=plain,
+            elem_id=f"{place}-base-url",
+        )
+        api_key = gr.Textbox(
+            label=t("chat.api_key"),
+            info=t("chat.api_key_info"),
+            type="password",
+            html_attributes=plain,
+            elem_id=f"{place}-key",
+        )
+        model_name = gr.Dropdown(
+            label=t("chat.model_name"),
+            info=t("chat.model_name_info"),
+            choices=[context.settings.openai_model],
+            value=context.settings.openai_model,
+            allow_custom_value=True,
+            elem_id=f"{place}-model-name",
+        )
+        button = gr.Button(t("chat.list_models"), size="sm", elem_id=f"{place}-list-models")
+        status = gr.HTML(elem_id=f"{place}-models-found")
+
+    gr.on(
+        [button.click, base_url.submit, api_key.submit],
+        list_models(context),
+        [base_url, api_key, model_name],
+        [model_name, status],
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="once",
+    )
+    return ServerComponents(model_name, base_url, api_key), box
+
+
+def list_models(context: Context) -> Callable[..., Generator[tuple[Any, Any]]]:
+    """The handler that yields the choices of a server's models, and a line on how many there are."""
+
+    def handler(
+        request: gr.Request, base_url: Any, api_key: Any, model_name: Any
+    ) -> Generator[tuple[Any, Any]]:
+        names: list[str] = []
+        with show_errors(request):
+            question = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
+        yield gr.skip(), line(both("chat.models_asking"))
+        for event in follow(context, find(CHAT, "openai"), question, request):
+            if isinstance(event, ServerModels):
+                names = [name for name in event.names if not _NO_CHAT.search(name)]
+            yield gr.skip(), gr.skip()
+        if not names:
+            yield gr.skip(), line(both("chat.models_none"))
+            return
+        server = context.settings.server_name(question.base_url)
+        choices = [(_label(context, server, name), name) for name in names]
+        # The name so far stays where the server may know it.
+        value = model_name if model_name in names or not question.base_url else names[0]
+        count = line(both("chat.models", number=len(names)))
+        yield gr.update(choices=choices, value=value), count
+
+    return handler
+
+
+def _label(context: Context, server: str, name: str) -> str:
+    """A model's name, with its price for a million tokens in and out where the table has it."""
+    known = price_of(read(context.settings.prices), server, name)
+    return f"{name} · ${known[0].input:g} / ${known[0].output:g}" if known else name

@@ -1,23 +1,29 @@
 """The tab for programs: /chat and /next_token."""
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
 
-from models.chat.distribution import chances
 from models.chat.events import NextToken, TextDelta
-from models.chat.requests import Shape
-from tabs.chat.answer import asked
-from tabs.chat.history import messages
-from tabs.chat.token_odds import next_token as dice_next
+from models.chat.requests import SamplingParameters
+from models.chat.token_odds import probabilities
+from models.runtime.jobs import run
+from tabs.chat.conversations import messages
+from tabs.chat.talk import chat_request
+from tabs.chat.token_odds.next_token import next_token_request
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, show_errors
 
 
 def build(context: Context) -> None:
-    """Offer the endpoint."""
+    """Offer the endpoints."""
+    gr.api(_chat(context), api_name="chat")
+    gr.api(_next_token(context), api_name="next_token")
 
+
+def _chat(context: Context) -> Callable[..., Generator[str]]:
     def chat(
         message: str,
         history: list[dict[str, Any]] | None = None,
@@ -46,16 +52,18 @@ def build(context: Context) -> None:
             "seed": seed,
         }
         with show_errors(request):
-            spec, ask = asked(context, messages(history), message, dials)
+            spec, job = chat_request(context, messages(history), message, dials)
         text, pace = "", Pace()
-        for event in follow(context, spec, ask, request):
-            text += event.text if isinstance(event, TextDelta) else ""
-            if pace.due():  # also while waiting: only at a yield can a caller who left be noticed
-                yield text
+        with show_errors(request), closing(run(context.cache, spec, job)) as events:
+            for event in events:
+                text += event.text if isinstance(event, TextDelta) else ""
+                if (
+                    pace.due()
+                ):  # also while waiting: Gradio notices only at a yield that a caller left
+                    yield text
         yield text
 
-    gr.api(chat, api_name="chat")
-    gr.api(_next_token(context), api_name="next_token")
+    return chat
 
 
 def _next_token(context: Context) -> Callable[..., Any]:
@@ -75,20 +83,21 @@ def _next_token(context: Context) -> Callable[..., Any]:
             probability before and after temperature, top_p and top_k (0 sets no limit).
         """
         with show_errors(request):
-            shape = Shape.of(temperature=temperature, top_p=top_p, top_k=top_k)
-            spec, ask = dice_next.asked(context, model, {"text": text, "likeliest": k})
+            sampling = SamplingParameters.of(temperature=temperature, top_p=top_p, top_k=top_k)
+            spec, job = next_token_request(context, model, {"text": text, "likeliest": k})
         rows: list[dict[str, Any]] = []
-        for event in follow(context, spec, ask, request):
+        for event in follow(context, spec, job, request):
             if isinstance(event, NextToken):
-                raw, chance = chances(event.logits), chances(event.logits, **shape.model_dump())
+                raw = probabilities(event.logits)
+                chance = probabilities(event.logits, **sampling.model_dump())
                 rows = [
                     {
-                        "token": one.text,
-                        "id": one.id,
-                        "raw": float(raw[one.id]),
-                        "chance": float(chance[one.id]),
+                        "token": piece.text,
+                        "id": piece.id,
+                        "raw": float(raw[piece.id]),
+                        "chance": float(chance[piece.id]),
                     }
-                    for one in event.likeliest
+                    for piece in event.likeliest
                 ]
         return rows
 

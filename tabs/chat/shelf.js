@@ -1,13 +1,13 @@
-// Conversations, kept in this browser alone. One entry of localStorage each, so that two open pages
+// Conversations, stored in this browser alone. One entry of localStorage each, so that two open pages
 // do not overwrite each other's; which one a page shows is in its sessionStorage, through a reload.
-// What a function hands back are the values of Gradio's outputs; undefined leaves one as it is.
+// A function returns the values of Gradio's outputs; undefined leaves one as it is.
 window.genlab.chats = (() => {
   const PREFIX = "genlab.chat.";
-  const SHOWN = "genlab.chat-shown";
-  let shown = null; // id of the conversation on the page, null before its first message
-  let written = null; // what this page last read or wrote of it
-  let seen = "[]"; // the chatbot's turns, as last seen
-  let stale = null; // its turns from before another conversation was opened: no longer to be kept
+  const CURRENT = "genlab.chat-shown";
+  let current = null; // id of the conversation on the page, null before its first message
+  let entryText = null; // the entry of it, as this page last read or wrote it
+  let turnsText = "[]"; // the chatbot's turns, at their last change
+  let stale = null; // its turns from before another conversation was opened: not to be stored again
 
   const text = (content) =>
     typeof content === "string" ? content : (content || []).map((part) => part.text ?? "").join("");
@@ -15,8 +15,8 @@ window.genlab.chats = (() => {
   const blocks = (turns) => turns.map(({ role, content }) => ({ role, content: [{ type: "text", text: content }] }));
   const newId = () => `${Date.now()}-${Math.random()}`;
   const show = (id) => {
-    shown = id;
-    try { id ? sessionStorage.setItem(SHOWN, id) : sessionStorage.removeItem(SHOWN); } catch { /* private */ }
+    current = id;
+    try { id ? sessionStorage.setItem(CURRENT, id) : sessionStorage.removeItem(CURRENT); } catch { /* private */ }
   };
 
   // ---------------------------------------------------------------- entries
@@ -41,7 +41,7 @@ window.genlab.chats = (() => {
   const write = (id, entry) => { // whether there was room
     const value = JSON.stringify(entry);
     try { localStorage.setItem(PREFIX + id, value); } catch { return false; }
-    if (id === shown) written = value;
+    if (id === current) entryText = value;
     return true;
   };
   const nameOf = (messages) => {
@@ -49,29 +49,29 @@ window.genlab.chats = (() => {
     const line = [...first.split("\n")[0]];
     return line.length > 40 ? line.slice(0, 39).join("") + "…" : line.join("");
   };
-  const choices = () => ({ __type__: "update", choices: all().map(([id, entry]) => [entry.name, id]), value: shown });
-  const said = (words) => (words ? `<p class="note" role="status">${words}</p>` : "");
+  const choices = () => ({ __type__: "update", choices: all().map(([id, entry]) => [entry.name, id]), value: current });
+  const note = (words) => (words ? `<p class="note" role="status">${words}</p>` : "");
 
   // ---------------------------------------------------------------- what the page calls
 
   // The chatbot or a dial changed. -> [chooser, name, note]
-  const keep = (names, full, turns, ...values) => {
+  const store = (names, full, turns, ...values) => {
     const messages = plain(turns);
-    seen = JSON.stringify(messages);
-    if (seen === stale || !messages.length) return [];
+    turnsText = JSON.stringify(messages);
+    if (turnsText === stale || !messages.length) return [];
     stale = null;
     const dials = Object.fromEntries(names.map((name, at) => [name, values[at]]));
-    const before = shown && read(shown);
+    const before = current && read(current);
     const same = before && JSON.stringify([before.dials, before.messages]) === JSON.stringify([dials, messages]);
     if (same) return [];
     // Another page of this browser went on with it: this page's goes its own way.
-    const parted = before && localStorage.getItem(PREFIX + shown) !== written;
-    const fresh = !before || parted;
+    const elsewhere = before && localStorage.getItem(PREFIX + current) !== entryText;
+    const fresh = !before || elsewhere;
     if (fresh) show(newId());
     const named = before?.named || false;
     const name = named ? before.name : nameOf(messages);
-    const room = write(shown, { name, named, updated: Date.now(), dials, messages });
-    return fresh || name !== before.name ? [choices(), name, said(room ? "" : full)] : [, , said(room ? "" : full)];
+    const room = write(current, { name, named, updated: Date.now(), dials, messages });
+    return fresh || name !== before.name ? [choices(), name, note(room ? "" : full)] : [, , note(room ? "" : full)];
   };
 
   // -> [chooser, name, note, chatbot, ...dials]
@@ -79,34 +79,34 @@ window.genlab.chats = (() => {
     const entry = id && read(id);
     if (!entry) return [choices()];
     show(id);
-    written = localStorage.getItem(PREFIX + id);
-    stale = seen;
+    entryText = localStorage.getItem(PREFIX + id);
+    stale = turnsText;
     const dials = names.map((name) => entry.dials[name] ?? undefined);
     return [choices(), entry.name, "", blocks(entry.messages), ...dials];
   };
   const restore = (names) => {
     let id = null;
-    try { id = sessionStorage.getItem(SHOWN); } catch { /* private */ }
+    try { id = sessionStorage.getItem(CURRENT); } catch { /* private */ }
     return id && read(id) ? open(names, id) : [choices()];
   };
   const fresh = (names) => {
     show(null);
-    stale = seen;
+    stale = turnsText;
     return [choices(), "", "", [], ...names.map(() => undefined)];
   };
 
   // -> [chooser]
   const rename = (name) => {
-    const entry = shown && read(shown);
+    const entry = current && read(current);
     if (!entry || name.trim() === entry.name) return [];
     const named = Boolean(name.trim());
-    write(shown, { ...entry, named, name: named ? name.trim().slice(0, 120) : nameOf(entry.messages) });
+    write(current, { ...entry, named, name: named ? name.trim().slice(0, 120) : nameOf(entry.messages) });
     return [choices()];
   };
   // -> as open
   const remove = (names, question) => {
-    if (!shown || !confirm(question[window.genlab.language()])) return [];
-    localStorage.removeItem(PREFIX + shown);
+    if (!current || !confirm(question[window.genlab.language()])) return [];
+    localStorage.removeItem(PREFIX + current);
     return fresh(names);
   };
 
@@ -120,15 +120,15 @@ window.genlab.chats = (() => {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   };
-  const saved = (name, entries) => {
+  const exportFile = (name, entries) => {
     const conversations = entries.map(({ name, dials, messages }) => ({ name, dials, messages }));
     const file = { format: "genlab-conversations", version: 1, conversations };
     if (entries.length) download(name, "application/json", JSON.stringify(file, null, 2));
     return [];
   };
-  const saveOne = () => saved(read(shown)?.name || "", shown && read(shown) ? [read(shown)] : []);
-  const saveAll = () => saved("GenLab", all().map(([, entry]) => entry));
-  const saveMarkdown = (content) => (download(read(shown)?.name || "", "text/markdown", content), []);
+  const saveOne = () => exportFile(read(current)?.name || "", current && read(current) ? [read(current)] : []);
+  const saveAll = () => exportFile("GenLab", all().map(([, entry]) => entry));
+  const saveMarkdown = (content) => (download(read(current)?.name || "", "text/markdown", content), []);
 
   // -> [text]: of the file that is picked, cut one byte past the largest that is read
   const pick = (most) => new Promise((done) => {
@@ -144,12 +144,12 @@ window.genlab.chats = (() => {
       const name = entry.name || nameOf(entry.messages);
       return write(id, { ...entry, name, named: Boolean(entry.name), updated: Date.now() }) && id;
     });
-    if (ids.includes(false)) return [choices(), , said(full)];
+    if (ids.includes(false)) return [choices(), , note(full)];
     return ids.length ? open(names, ids[0]) : [];
   };
 
-  // After a fault: what was never answered goes back into the box, a half answer can be
-  // gone on with. -> [chatbot, message, go_on]
+  // After a fault: a message without an answer goes back into the box, a half answer can be
+  // continued. -> [chatbot, message, go_on]
   const giveBack = (turns, message) => {
     const [question, reply] = (turns || []).slice(-2);
     if (reply?.role !== "assistant") return [];
@@ -157,15 +157,15 @@ window.genlab.chats = (() => {
     return [turns.slice(0, -2), [text(question.content), message].filter(Boolean).join("\n")];
   };
 
-  // After a stop; the status line tells whether anything was on its way, and whether there are words
+  // After a stop; the status line tells whether an answer was on its way, and whether there are words
   // of it. -> [chatbot, message, go_on, status]
-  const stopped = (said, turns, message, status) => {
+  const stop = (line, turns, message, status) => {
     const pending = /class="pending( half)?"/.exec(status || "");
     if (!pending) return [];
     const unanswered = !text((turns || []).at(-1)?.content);
     const [before, back, goOn] = pending[1] || unanswered ? giveBack(turns, message) : [];
-    return [before, back, goOn, said];
+    return [before, back, goOn, line];
   };
 
-  return { keep, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, giveBack, stopped };
+  return { store, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, giveBack, stop };
 })();

@@ -1,6 +1,6 @@
-"""The conversations of a person: shelf.js keeps them in the browser, conversations.py knows their file.
+"""The conversations of a person: shelf.js stores them in the browser, conversations.py knows their file.
 
-Nothing of it stays on the server: a file passes through it once, to be checked or written out.
+Nothing of it stays on the server: a file passes through it once, to be checked or written.
 """
 
 import json
@@ -9,13 +9,19 @@ from typing import Any
 
 import gradio as gr
 
-from tabs.chat.controls import Dials
-from tabs.chat.conversations import MAX_BYTES, Conversation, Kept, read
-from tabs.chat.history import messages
+from tabs.chat.controls import DialComponents
+from tabs.chat.conversations import (
+    MAX_BYTES,
+    Conversation,
+    ConversationDials,
+    messages,
+    read,
+)
 from tabs.shared.events import show_errors
 from tabs.shared.strings import LANGUAGES, both, say, t
 
-NAMES = tuple(name for name in Kept.model_fields if name in Dials._fields)  # that are kept
+# The dials that are stored with a conversation.
+NAMES = tuple(name for name in ConversationDials.model_fields if name in DialComponents._fields)
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -50,92 +56,96 @@ class Shelf:
                 self.save_all = _button("save_all")
             self.note = gr.HTML(elem_id="chat-shelf-note")
         self.file = gr.Textbox(visible=False)
-        self.found = gr.JSON(visible=False)
+        self.conversations = gr.JSON(visible=False)  # of a file
 
     def bind(
-        self, chatbot: gr.Chatbot, dials: Dials, events: Sequence[Any], empty: dict[Any, Any]
+        self,
+        chatbot: gr.Chatbot,
+        dials: DialComponents,
+        events: Sequence[Any],
+        empty: dict[Any, Any],
     ) -> None:
-        """Keep what is said, and let another conversation take its place.
+        """Store the conversation at each change, and let another one take its place.
 
         Args:
             chatbot: where the conversation is shown.
-            dials: the controls; those of NAMES are kept.
+            dials: the controls; those of NAMES are stored.
             events: answers on their way, which end when another conversation is opened.
-            empty: components that belong to the conversation, and what they are set to then.
+            empty: components that belong to the conversation, and their values after a change of it.
         """
-        kept = [getattr(dials, name) for name in NAMES]
-        opened = [self.chooser, self.name, self.note, chatbot, *kept]
+        stored = [getattr(dials, name) for name in NAMES]
+        view = [self.chooser, self.name, self.note, chatbot, *stored]
         full = both("chats.full")
         gr.on(
-            [chatbot.change, *(dial.change for dial in kept)],
+            [chatbot.change, *(dial.change for dial in stored)],
             None,
-            [chatbot, *kept],
+            [chatbot, *stored],
             [self.chooser, self.name, self.note],
-            js=_js("keep", NAMES, full),
+            js=_js("store", NAMES, full),
             **_PRIVATE,
         )
-        gr.on(None, None, None, opened, js=_js("restore", NAMES), **_PRIVATE)  # when the page loads
+        gr.on(None, None, None, view, js=_js("restore", NAMES), **_PRIVATE)  # when the page loads
         for trigger, inputs, call in (
             (self.chooser.input, self.chooser, _js("open", NAMES)),
             (self.new.click, None, _js("fresh", NAMES)),
             (chatbot.clear, None, _js("fresh", NAMES)),
             (self.remove.click, None, _js("remove", NAMES, _words("chats.really"))),
         ):
-            # First the end of what is on its way, then by way of the server, so that its last words
-            # are through, the other conversation.
-            ended = trigger(None, cancels=list(events), **_PRIVATE)
-            emptied = ended.then(lambda: list(empty.values()), None, list(empty), **_PRIVATE)
-            emptied.then(None, inputs, opened, js=call, **_PRIVATE)
-        # A paste by mouse is told when the box is left.
-        for typed in (self.name.input, self.name.blur):
-            typed(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
-        self._bind_files(chatbot, kept, opened, full)
+            # First the answer on its way ends. Then the server empties the view: by then the answer's
+            # last words are through. Then the other conversation comes.
+            end = trigger(None, cancels=list(events), **_PRIVATE)
+            clear = end.then(lambda: list(empty.values()), None, list(empty), **_PRIVATE)
+            clear.then(None, inputs, view, js=call, **_PRIVATE)
+        # A paste by mouse brings no input event: the name is read again when the box is left.
+        for change in (self.name.input, self.name.blur):
+            change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
+        self._bind_files(chatbot, stored, view, full)
 
     def _bind_files(
-        self, chatbot: gr.Chatbot, kept: list[Any], opened: list[Any], full: str
+        self, chatbot: gr.Chatbot, stored: list[Any], view: list[Any], full: str
     ) -> None:
         self.save_one.click(None, None, None, js=_js("saveOne"), **_PRIVATE)
         self.save_all.click(None, None, None, js=_js("saveAll"), **_PRIVATE)
-        written = self.save_markdown.click(
-            _markdown, [self.name, chatbot, *kept], self.file, **_PRIVATE
+        write = self.save_markdown.click(
+            _markdown, [self.name, chatbot, *stored], self.file, **_PRIVATE
         )
-        written.success(None, self.file, None, js=_js("saveMarkdown"), **_PRIVATE)
-        picked = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
-        checked = picked.then(_checked, self.file, self.found, **_PRIVATE)
-        checked.success(None, self.found, opened, js=_js("add", NAMES, full), **_PRIVATE)
+        write.success(None, self.file, None, js=_js("saveMarkdown"), **_PRIVATE)
+        pick = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
+        check = pick.then(_read_file, self.file, self.conversations, **_PRIVATE)
+        check.success(None, self.conversations, view, js=_js("add", NAMES, full), **_PRIVATE)
 
 
-def give_back(broken: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
-    """When an answer broke off: nothing that was typed is lost.
+def bind_failure(event: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
+    """When an answer breaks off, nothing that was typed is lost.
 
     Args:
-        broken: the binding of what happens then.
+        event: makes the model answer.
         chatbot: where the half answer is.
-        message: where what was typed goes back to.
-        go_on: offers to go on with what is there.
+        message: where an unanswered message goes back to.
+        go_on: offers to continue the half answer.
     """
     parts = [chatbot, message, go_on]
-    broken(None, parts[:2], parts, js=_js("giveBack"), **_PRIVATE)
+    event.failure(None, parts[:2], parts, js=_js("giveBack"), **_PRIVATE)
 
 
 def bind_stop(
-    stop: gr.Button, events: Sequence[Any], said: str, parts: Sequence[gr.components.Component]
+    stop: gr.Button, events: Sequence[Any], status: str, parts: Sequence[gr.components.Component]
 ) -> Any:
     """Let the stop button end an answer; where none is on its way, all stays as it is.
 
     Args:
         stop: the button.
         events: what it cancels, as their binding returned them.
-        said: what the status line says then, HTML.
+        status: the new status line, HTML.
         parts: chatbot, message, go_on and status.
 
     Returns:
-        What more can be done after it (`.then`).
+        The event after it (`.then`).
     """
-    ended = stop.click(None, cancels=list(events), **_PRIVATE)
-    chatbot, message, _, status = parts
-    inputs = [chatbot, message, status]
-    return ended.then(None, inputs, list(parts), js=_js("stopped", said), **_PRIVATE)
+    end = stop.click(None, cancels=list(events), **_PRIVATE)
+    chatbot, message, _, line = parts
+    inputs = [chatbot, message, line]
+    return end.then(None, inputs, list(parts), js=_js("stop", status), **_PRIVATE)
 
 
 def _button(name: str) -> gr.Button:
@@ -144,8 +154,8 @@ def _button(name: str) -> gr.Button:
 
 def _js(call: str, *fixed: Any) -> str:
     """JavaScript that calls window.genlab.chats with fixed arguments before the event's inputs."""
-    given = "".join(f"{json.dumps(value, ensure_ascii=False)}, " for value in fixed)
-    return f"(...inputs) => window.genlab.chats.{call}({given}...inputs)"
+    arguments = "".join(f"{json.dumps(value, ensure_ascii=False)}, " for value in fixed)
+    return f"(...inputs) => window.genlab.chats.{call}({arguments}...inputs)"
 
 
 def _words(key: str) -> dict[str, str]:
@@ -158,9 +168,9 @@ def _markdown(request: gr.Request, name: str, history: Any, *values: Any) -> str
         return Conversation.of(name, dials, messages(history)).markdown()
 
 
-def _checked(request: gr.Request, text: Any) -> list[dict[str, Any]]:
-    """The conversations of a file that was picked; none where the choice was called off."""
+def _read_file(request: gr.Request, text: Any) -> list[dict[str, Any]]:
+    """The conversations of a file; none where the file dialog was cancelled."""
     if text == "":
         return []
     with show_errors(request):
-        return [found.model_dump(exclude_none=True) for found in read(text)]
+        return [one.model_dump(exclude_none=True) for one in read(text)]

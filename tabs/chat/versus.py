@@ -1,39 +1,38 @@
 """Two answers to one message, side by side: two models, or one in two roles or at two temperatures.
 
-A speaks as the chat above is set; B has a model, a system prompt and a temperature of its own. Both
-throw the same dice (seed), so that what differs comes from what was set.
+A has the settings of the chat above; B has a model, a system prompt and a temperature of its own. Both
+have the same seed, so that only the settings make a difference.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.chat.events import ChatDone, TextDelta
-from models.chat.recipe import python
+from models.chat.catalog import ChatDials
+from models.chat.events import TextDelta
 from models.chat.requests import ChatRequest
 from models.contract import Event, Finished, ModelSpec
 from models.errors import ModelError
 from models.fields import draw_seed
 from models.runtime.jobs import together
 from models.tasks import CHAT
-from tabs.chat import server
-from tabs.chat.answer import asked, pending
-from tabs.chat.controls import Dials, chosen
-from tabs.chat.facts import facts, notes
-from tabs.chat.history import messages
+from tabs.chat.answers import Answers
+from tabs.chat.controls import DialComponents, server_controls, spec_of
+from tabs.chat.conversations import messages
+from tabs.chat.talk import chat_request, pending
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, line, sentence, show_errors, waiting_line
-from tabs.shared.strings import LANGUAGES, both, spans, t
+from tabs.shared.events import Pace, line, problem_line, show_errors, waiting_line
+from tabs.shared.strings import both, t
 from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
 
 Frame = tuple[Any, ...]
 
 
-class Own(NamedTuple):
-    """The dials that B has for itself, named as in Dials."""
+class OwnDials(NamedTuple):
+    """The dials that B has for itself, named as in DialComponents."""
 
     model: gr.Dropdown
     model_name: gr.Dropdown
@@ -48,49 +47,43 @@ class _Side:
     """One of the two answers.
 
     Attributes:
+        request: with the key.
+        answers: the answer as far as it has come.
         status: the line under it, as HTML.
-        code: the Python behind it.
-        fresh: there is something that the page does not show yet.
+        changed: there is something that the page does not show yet.
     """
 
     spec: ModelSpec
-    ask: ChatRequest
-    text: str = ""
+    request: ChatRequest
+    answers: Answers
     status: str = ""
-    code: str = ""
-    done: ChatDone | None = None
-    fresh: bool = True
+    changed: bool = True
 
-    def take(self, context: Context, event: Event | ModelError) -> None:
-        """Take in what has come."""
-        self.fresh = True
+    def add(self, context: Context, event: Event | ModelError) -> None:
+        """Add what has come."""
+        self.changed = True
+        if isinstance(event, ModelError):
+            self.status = f'<p class="note" role="alert">{problem_line(event)}</p>'
+            return
+        self.answers.add(event)
         if isinstance(event, TextDelta):
             self.status = pending(line(both("chat.writing")))
-            self.text += event.text
-        elif isinstance(event, ChatDone):
-            self.done = event
-        elif isinstance(event, Finished) and self.done:
-            repeat = self.ask.model_copy(update={"seed": self.done.seed, "api_key": None})
-            self.code = python(self.spec, repeat, event.placement, self.done.notes)
-            self.status = facts(context.settings, self.ask, event, self.done)
-            self.status += notes(self.done, self.ask)
-        elif isinstance(event, ModelError):
-            said = spans({language: sentence(event, language) for language in LANGUAGES})
-            self.status = f'<p class="note" role="alert">{said}</p>'
-        elif not self.text and (wait := waiting_line(event)):
+        elif isinstance(event, Finished) and self.answers.done:
+            self.status = self.answers.facts(context.settings)
+        elif not self.answers.texts[0] and (wait := waiting_line(event)):
             self.status = pending(wait)
 
-    def news(self) -> tuple[Any, Any]:
+    def update(self) -> tuple[Any, Any]:
         """Text and line, where they are not on the page yet."""
-        fresh, self.fresh = self.fresh, False
-        return (self.text, self.status) if fresh else (gr.skip(), gr.skip())
+        changed, self.changed = self.changed, False
+        return (self.answers.texts[0], self.status) if changed else (gr.skip(), gr.skip())
 
 
-def build(context: Context, dials: Dials, chatbot: gr.Chatbot) -> None:
-    """Lay the folded part out; A takes the dials of the chat, both its conversation if wished."""
+def build(context: Context, dials: DialComponents, chatbot: gr.Chatbot) -> None:
+    """Lay the folded part out; A takes the dials of the chat, both take its conversation on demand."""
     with gr.Accordion(t("versus.title"), open=False, elem_id="versus"):
         gr.Markdown(t("versus.info"))
-        own = _own(context)
+        own = _own_dials(context)
         with gr.Row(elem_id="versus-entry"):
             message = gr.Textbox(
                 label=t("versus.message"),
@@ -112,29 +105,25 @@ def build(context: Context, dials: Dials, chatbot: gr.Chatbot) -> None:
             views = [view for side in "ab" for view in _answer(side)]
         code = recipe_box("versus")
 
-    def ask(request: gr.Request, message: Any, along: Any, history: Any, *values: Any) -> Any:
-        yield from answers(context, request, history if along else None, message, values)
-
-    asking = gr.on(
+    start_event = gr.on(
         [start.click, message.submit],
-        ask,
+        answer_both(context),
         [message, along, chatbot, *dials, *own],
         [status, *views, code],
         trigger_mode="once",
         api_visibility="private",
         show_progress="hidden",
     )
-    stopped = bind_stop(stop, [asking], status, line(both("page.stopped")))
+    stopping = bind_stop(stop, [start_event], status, line(both("page.stopped")))
     lines = [views[1], views[3]]
-    stopped.then(_settled, lines, lines, api_visibility="private", show_progress="hidden")
+    stopping.then(_without_pending, lines, lines, api_visibility="private", show_progress="hidden")
 
 
-def _own(context: Context) -> Own:
+def _own_dials(context: Context) -> OwnDials:
     with gr.Row():
         with gr.Column(min_width=280):
-            model = model_picker(context, CHAT, "versus-model")
-            model.label = t("versus.model")
-            hosted, box = server.build(context, context.preferred(CHAT), "versus")
+            model = model_picker(context, CHAT, "versus-model", label=t("versus.model"))
+            server, box = server_controls(context, context.preferred(CHAT), "versus")
         with gr.Column(min_width=280):
             system_prompt = gr.Textbox(
                 label=t("versus.system_prompt"),
@@ -146,19 +135,19 @@ def _own(context: Context) -> Own:
             temperature = gr.Slider(
                 0,
                 2,
-                0.8,
+                ChatDials().temperature,
                 step=0.05,
                 label=t("fields.temperature"),
                 info=t("chat.temperature_info"),
                 elem_id="versus-temperature",
             )
 
-    def hosted_of(model: str) -> Any:
-        spec = chosen(context, model)
+    def show_server(model: str) -> Any:
+        spec = spec_of(context, model)
         return gr.update(visible=spec is not None and spec.hosted)
 
-    model.change(hosted_of, model, box, api_visibility="private", show_progress="hidden")
-    return Own(model, *hosted, system_prompt, temperature)
+    model.change(show_server, model, box, api_visibility="private", show_progress="hidden")
+    return OwnDials(model, *server, system_prompt, temperature)
 
 
 def _answer(side: str) -> tuple[gr.Markdown, gr.HTML]:
@@ -175,42 +164,55 @@ def _answer(side: str) -> tuple[gr.Markdown, gr.HTML]:
         return text, gr.HTML(elem_id=f"versus-facts-{side}")
 
 
-def answers(
-    context: Context, request: gr.Request, history: Any, message: Any, values: Sequence[Any]
-) -> Generator[Frame]:
-    """Yield (status, text of A, its line, text of B, its line, Python of both) while they answer.
+def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
+    """The handler that yields updates while both answer.
 
-    Args:
-        context: settings and models.
-        request: the visitor, in whose language errors are shown.
-        history: the chatbot's value, which both have read; None for nothing.
-        message: what both are asked.
-        values: of Dials, then of Own.
+    Returns:
+        (request, message, whether both read the conversation, the chatbot's value, *values of
+        DialComponents, *values of OwnDials) -> (status, text of A, its line, text of B, its line,
+        Python of both).
     """
-    first = Dials(*values[: len(Dials._fields)])._asdict() | {"num_return_sequences": 1}
-    own = Own(*values[len(Dials._fields) :])._asdict()
-    with show_errors(request):
-        turns = messages(history)
-        sides = [_Side(*asked(context, turns, message, dict(one))) for one in (first, first | own)]
-    if sides[0].ask.seed < 0:  # the same dice for both
-        seed = draw_seed(-1)
-        for side in sides:
-            side.ask = side.ask.model_copy(update={"seed": seed})
-    if sides[0].spec == sides[1].spec:  # both are in it at once
-        for side in sides:
-            side.spec = replace(side.spec, concurrency=max(2, side.spec.concurrency))
-    yield "", *("", pending(line(both("chat.thinking")))) * 2, ""
-    pace = Pace()
-    with closing(together(context.cache, [(side.spec, side.ask) for side in sides])) as events:
-        for number, event in events:
-            sides[number].take(context, event)
-            if pace.due() or not isinstance(event, TextDelta):
-                yield gr.skip(), *(part for side in sides for part in side.news()), gr.skip()
-    scripts = [
-        f"# {name}\n{side.code}" for name, side in zip("AB", sides, strict=True) if side.code
-    ]
-    yield *(gr.skip() for _ in range(5)), "\n".join(scripts)
+
+    def handler(
+        request: gr.Request, message: Any, along: Any, history: Any, *values: Any
+    ) -> Generator[Frame]:
+        with show_errors(request):
+            turns = messages(history if along else None)
+            sides = _sides(context, turns, message, values)
+        yield "", *("", pending(line(both("chat.thinking")))) * 2, ""
+        pace = Pace()
+        with closing(
+            together(context.cache, [(side.spec, side.request) for side in sides])
+        ) as events:
+            for number, event in events:
+                sides[number].add(context, event)
+                if pace.due() or not isinstance(event, TextDelta):
+                    yield gr.skip(), *(part for side in sides for part in side.update()), gr.skip()
+        scripts = zip("AB", (side.answers.python() for side in sides), strict=True)
+        code = "\n".join(f"# {name}\n{script}" for name, script in scripts if script)
+        yield *(gr.skip() for _ in range(5)), code
+
+    return handler
 
 
-def _settled(*lines: Any) -> tuple[str, ...]:
-    return tuple("" if 'class="pending"' in str(said) else str(said or "") for said in lines)
+def _sides(
+    context: Context, turns: list[dict[str, str]], message: Any, values: tuple[Any, ...]
+) -> list[_Side]:
+    """The jobs of A and B: with one seed, and where both are of one model, in it at once."""
+    count = len(DialComponents._fields)
+    dials = DialComponents(*values[:count])._asdict() | {"num_return_sequences": 1}
+    own = OwnDials(*values[count:])._asdict()
+    jobs = [chat_request(context, turns, message, dict(one)) for one in (dials, dials | own)]
+    seed = draw_seed(jobs[0][1].seed)
+    same = jobs[0][0] == jobs[1][0]
+    sides: list[_Side] = []
+    for spec, request in jobs:
+        request = request.model_copy(update={"seed": seed})
+        answers = Answers.to(spec, request)
+        wide = replace(spec, concurrency=max(2, spec.concurrency)) if same else spec
+        sides.append(_Side(wide, request, answers))
+    return sides
+
+
+def _without_pending(*lines: Any) -> tuple[str, ...]:
+    return tuple("" if 'class="pending"' in str(one) else str(one or "") for one in lines)

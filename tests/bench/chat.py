@@ -5,9 +5,8 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
-import gradio as gr
 import openai
 
 from models.chat.events import TextDelta
@@ -18,8 +17,8 @@ from models.runtime.jobs import run
 from models.select import find
 from models.settings import Settings
 from models.tasks import CHAT
-from tabs.chat.answer import answer
-from tabs.chat.controls import Dials
+from tabs.chat.controls import DialComponents
+from tabs.chat.talk import answer, new_message
 from tabs.shared.context import Context
 from tests.bench import chat_local, chat_page
 from tests.stub_server import DONE, StubServer, chunk
@@ -53,9 +52,9 @@ def bare(url: str) -> None:
 
 def page(context: Context) -> None:
     """The same answer through the chat tab's own handler, as the page runs it."""
-    chosen = {"system_prompt": "", "model": "openai", "seed": 1, "num_return_sequences": 1}
-    dials = [chosen.get(name) for name in Dials._fields]
-    for _ in answer(context, cast(gr.Request, None), [], "x", dials):
+    values = {"system_prompt": "", "model": "openai", "seed": 1, "num_return_sequences": 1}
+    dials = [values.get(name) for name in DialComponents._fields]
+    for _ in answer(context, new_message)(None, None, [], "x", *dials):
         pass
 
 
@@ -119,10 +118,10 @@ def crowd(people: int) -> tuple[float, float, bool]:
 def main() -> None:
     """Print every figure."""
     beyond = overhead()
-    for name, found in zip(("clock", "processor"), zip(*beyond, strict=True), strict=True):
+    for name, values in zip(("clock", "processor"), zip(*beyond, strict=True), strict=True):
         print(
-            f"page overhead a streamed token ({name}): median {statistics.median(found):.2f} ms, "
-            f"most {max(found):.2f} ms (n={RUNS} answers of {TOKENS} tokens)"
+            f"page overhead a streamed token ({name}): median {statistics.median(values):.2f} ms, "
+            f"most {max(values):.2f} ms (n={RUNS} answers of {TOKENS} tokens)"
         )
     crowd(1)  # imports
     for people in (1, PEOPLE):

@@ -1,4 +1,4 @@
-"""What our decoding costs beyond transformers' own, and what a kept conversation saves."""
+"""What our decoding costs beyond transformers' own, and what the KV cache saves."""
 
 import statistics
 import time
@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from models.chat.decoding import chat_prompt
 from models.chat.events import TextDelta
-from models.chat.kv_cache import Kept
-from models.chat.options import generation
-from models.chat.prompt import prompt
-from models.chat.requests import ChatRequest
+from models.chat.kv_cache import KVCache
+from models.chat.requests import ChatRequest, generate_arguments
 from models.chat.transformers_engine import TransformersChat
 from models.contract import Placement, Stop
 from models.select import find
@@ -26,7 +25,7 @@ CPU = Placement("cpu", "float32", "no_gpu", 1)
 STORY = "Tell me a long story about a cat, a ship and the sea. "
 
 
-def asked(*messages: str, **options: Any) -> ChatRequest:
+def conversation(*messages: str, **options: Any) -> ChatRequest:
     """A conversation; wild, so that hardly an answer ends by itself."""
     turns = [{"role": ("user", "assistant")[k % 2], "content": m} for k, m in enumerate(messages)]
     usual = {"temperature": 2.0, "top_p": 1.0, "seed": 1, "max_new_tokens": 150}
@@ -64,20 +63,20 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def decoding(engine: TransformersChat) -> dict[str, float]:
-    """Median speed against a bare `generate` of the same tokens, without and with the dice."""
-    request = asked(STORY)
-    ready = prompt(engine._tokenizer, request, engine._window)
+    """Median speed against a bare `generate` of the same tokens, without and with token odds."""
+    request = conversation(STORY)
+    prompt = chat_prompt(engine._tokenizer, request, engine._window)
 
     def bare() -> None:
         torch.manual_seed(request.seed)
         with torch.inference_mode():
-            inputs = ready.inputs(engine._model.device)
-            engine._model.generate(**inputs, **generation(request, ready.room))
+            inputs = prompt.inputs(engine._model.device)
+            engine._model.generate(**inputs, **generate_arguments(request, prompt.room))
 
     def ours(alternatives: int) -> None:
-        engine._kept = Kept()
-        told = request.model_copy(update={"alternatives": alternatives})
-        for _ in engine.stream(told, Stop()):
+        engine._kv_cache = KVCache()
+        with_odds = request.model_copy(update={"alternatives": alternatives})
+        for _ in engine.stream(with_odds, Stop()):
             pass
 
     ratios: dict[str, list[float]] = {"off": [], "on": []}
@@ -87,31 +86,31 @@ def decoding(engine: TransformersChat) -> dict[str, float]:
         plain = seconds(bare)
         ratios["off"].append(plain / seconds(lambda: ours(0)))
         ratios["on"].append(plain / seconds(lambda: ours(8)))
-    return {name: statistics.median(found) for name, found in ratios.items()}
+    return {name: statistics.median(values) for name, values in ratios.items()}
 
 
 def second_turn(engine: TransformersChat, message: str) -> tuple[float, float, int, bool]:
     """Median milliseconds to a second turn's first word, with and without; tokens; same text."""
     first = "".join(
         e.text
-        for e in engine.stream(asked(message, max_new_tokens=40), Stop())
+        for e in engine.stream(conversation(message, max_new_tokens=40), Stop())
         if isinstance(e, TextDelta)
     )
-    again = asked(message, first, "And then?", max_new_tokens=1)
-    tokens = len(prompt(engine._tokenizer, again, engine._window).ids)
+    again = conversation(message, first, "And then?", max_new_tokens=1)
+    tokens = len(chat_prompt(engine._tokenizer, again, engine._window).ids)
     times: dict[bool, list[float]] = {True: [], False: []}
     texts: set[str] = set()
     for _ in range(RUNS):
         for keep in (True, False):
-            engine._kept = Kept()
+            engine._kv_cache = KVCache()
             if keep:
-                list(engine.stream(asked(message, max_new_tokens=40), Stop()))
+                list(engine.stream(conversation(message, max_new_tokens=40), Stop()))
             began = time.process_time()
             events = list(engine.stream(again, Stop()))
             times[keep].append(1000 * (time.process_time() - began))
             texts.add("".join(e.text for e in events if isinstance(e, TextDelta)))
-    kept, anew = statistics.median(times[True]), statistics.median(times[False])
-    return kept, anew, tokens, len(texts) == 1
+    warm, cold = statistics.median(times[True]), statistics.median(times[False])
+    return warm, cold, tokens, len(texts) == 1
 
 
 def main() -> None:
@@ -119,15 +118,15 @@ def main() -> None:
     torch.set_num_threads(1)
     small = starter()
     for name, ratio in decoding(small).items():
-        print(f"local decoding against a bare generate, dice {name}: {ratio:.2f} (n={RUNS})")
+        print(f"local decoding against a bare generate, token odds {name}: {ratio:.2f} (n={RUNS})")
     for name, engine, message in (
         ("starter", small, STORY * 6),
         ("10 layers of 576", wide(), STORY * 8),
     ):
-        kept, anew, tokens, same = second_turn(engine, message)
+        warm, cold, tokens, same = second_turn(engine, message)
         print(
-            f"second turn, {name}, {tokens} tokens: first word {kept:.1f} ms of processor time with "
-            f"the first turn kept, {anew:.1f} ms without (medians of {RUNS}); same text: {same}"
+            f"second turn, {name}, {tokens} tokens: first word {warm:.1f} ms of processor time with "
+            f"the first turn in the KV cache, {cold:.1f} ms without (medians of {RUNS}); same text: {same}"
         )
 
 

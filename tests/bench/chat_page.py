@@ -16,7 +16,7 @@ from tests.stub_server import DONE, StubServer, chunk
 
 TOKENS = 500
 RUNS = 3
-IDLE = 3  # seconds in which nothing is asked
+IDLE = 3  # seconds without a request
 PACES = {"as fast as it can": 0.0, "50 tokens a second": 0.02}  # seconds between two tokens
 BARE = """
 import sys, time, openai
@@ -30,7 +30,7 @@ for _ in range(int(sys.argv[2]) + 1):
 """  # the first answer, which warms up, is the stub's first: a short one
 
 
-def told(tokens: int, pace: float) -> list[str | float]:
+def stream(tokens: int, pace: float) -> list[str | float]:
     """A stream of so many tokens."""
     pieces: list[str | float] = []
     for number in range(tokens):
@@ -40,10 +40,10 @@ def told(tokens: int, pace: float) -> list[str | float]:
 
 def bare(pace: float) -> list[float]:
     """The same of a process that reads the same stream with the openai package alone."""
-    with StubServer((200, told(20, 0)), (200, told(TOKENS, pace))) as stub:
+    with StubServer((200, stream(20, 0)), (200, stream(TOKENS, pace))) as stub:
         command = [sys.executable, "-c", BARE, stub.url, str(RUNS)]
-        said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    return [1000 * float(seconds) / TOKENS for seconds in said.split()[1:]]
+        output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    return [1000 * float(seconds) / TOKENS for seconds in output.split()[1:]]
 
 
 def spent(process: psutil.Process) -> float:
@@ -55,14 +55,14 @@ def spent(process: psutil.Process) -> float:
 def cost(pace: float) -> list[float]:
     """Milliseconds of processor time a token, beyond what the page's process takes when idle."""
     found: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, StubServer((200, told(20, 0))) as stub:
+    with tempfile.TemporaryDirectory() as folder, StubServer((200, stream(20, 0))) as stub:
         running = start_server(Path(folder), HF_HUB_OFFLINE="1")
         process = psutil.Process(running.process.pid)
         try:
             typed = {"chat_model": "openai", "chat_base_url": stub.url}
             with closing(ChatPage(running.url, **typed)) as page:
                 page.send("x")
-                stub.answers[:] = [(200, told(TOKENS, pace))]
+                stub.answers[:] = [(200, stream(TOKENS, pace))]
                 for _ in range(RUNS):
                     before = spent(process)
                     time.sleep(IDLE)

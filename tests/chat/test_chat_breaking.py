@@ -1,6 +1,6 @@
 """Every fault of a server and every bad input, through the running page: one sentence each.
 
-`pytest -s tests/test_chat_breaking.py` prints what a person reads, in both languages.
+`pytest -s tests/chat/test_chat_breaking.py` prints what a person reads, in both languages.
 """
 
 import re

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from models.chat import recipe as chat_recipe
-from models.chat.decoding import TextOf, tokens
-from models.chat.events import ChatDone, TextDelta
+from models.chat.decoding import TextStream, generate_steps
+from models.chat.events import ChatDone, Note, TextDelta
 from models.chat.requests import ChatRequest
 from models.contract import Finished, Placement
 from models.errors import InvalidInput
@@ -100,7 +100,7 @@ def test_a_seed_repeats_an_answer_and_another_changes_it(cache):
     assert first != other
 
 
-def test_a_seed_of_minus_1_is_drawn_and_told(cache):
+def test_a_seed_of_minus_1_becomes_a_random_one_that_is_reported(cache):
     text, done = answer(cache, "llama", ask("Hello", seed=-1))
     assert done.seed >= 0
     assert answer(cache, "llama", ask("Hello", seed=done.seed))[0] == text
@@ -128,7 +128,7 @@ def test_another_thread_that_draws_does_not_change_the_answer(cache):
     assert disturbed == calm
 
 
-def test_draws_follow_the_shaped_distribution(starters):
+def test_samples_follow_the_distribution(starters):
     """First tokens of 1,000 seeds against softmax(logits / temperature): a chi-square test."""
     from scipy.stats import chisquare
 
@@ -137,15 +137,16 @@ def test_draws_follow_the_shaped_distribution(starters):
     inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     options = {"do_sample": True, "temperature": 0.7, "top_k": 0, "max_new_tokens": 1}
     with torch.inference_mode():
-        chances = torch.softmax(model(**inputs).logits[0, -1] / 0.7, -1).double().numpy()
-        drawn = torch.tensor([next(tokens(model, inputs, s, **options)).token for s in range(1000)])
-    counts = torch.bincount(drawn, minlength=len(chances)).numpy()
-    chances *= 1000 / chances.sum()
-    often = chances >= 5
-    seen = [*counts[often], counts[~often].sum()]
-    expected = [*chances[often], chances[~often].sum()]
-    assert len(seen) > 20
-    assert chisquare(seen, expected).pvalue > 0.001
+        expected = torch.softmax(model(**inputs).logits[0, -1] / 0.7, -1).double().numpy()
+        steps = (next(generate_steps(model, inputs, seed, **options)) for seed in range(1000))
+        ids = torch.tensor([step.token for step in steps])
+    counts = torch.bincount(ids, minlength=len(expected)).numpy()
+    expected *= 1000 / expected.sum()
+    often = expected >= 5
+    observed = [*counts[often], counts[~often].sum()]
+    expected = [*expected[often], expected[~often].sum()]
+    assert len(observed) > 20
+    assert chisquare(observed, expected).pvalue > 0.001
 
 
 def test_samples_side_by_side_have_seeds_in_a_row(cache):
@@ -170,7 +171,7 @@ def test_a_model_that_ends_its_answer_says_stop(cache, starters):
 def test_gpt2_continues_the_text_and_nothing_else(cache, starters):
     request = ask("earlier", "turns", "Once upon a time", system_prompt="ignored")
     (text,), done = answer(cache, "gpt2", request)
-    assert done.notes == ("plain_continuation",)
+    assert done.notes == (Note("plain_continuation"),)
     assert done.prompt_tokens == len("Once upon a time")
     assert text == answer(cache, "gpt2", ask("Once upon a time"))[0][0]
 
@@ -178,10 +179,10 @@ def test_gpt2_continues_the_text_and_nothing_else(cache, starters):
 # ---------------------------------------------------------------- letters
 
 
-def test_no_half_letter_is_ever_told():
+def test_no_half_letter_is_ever_yielded():
     tokenizer = tiny.byte_tokenizer()
     for whole in ("안녕하세요 😀!", "a é 你好\n  x", "👩‍👩‍👧‍👦 끝"):
-        text = TextOf(tokenizer)
+        text = TextStream(tokenizer)
         pieces = [text.add(token) for token in tokenizer(whole).input_ids]
         assert "".join(pieces) + text.rest() == whole
         assert not any("\ufffd" in piece for piece in pieces)
@@ -189,9 +190,9 @@ def test_no_half_letter_is_ever_told():
 
 def test_a_letter_cut_in_two_at_the_end_is_left_out():
     tokenizer = tiny.byte_tokenizer()
-    text = TextOf(tokenizer)
-    told = [text.add(token) for token in tokenizer("가나").input_ids[:-1]]
-    assert "".join(told) + text.rest() == "가"
+    text = TextStream(tokenizer)
+    pieces = [text.add(token) for token in tokenizer("가나").input_ids[:-1]]
+    assert "".join(pieces) + text.rest() == "가"
 
 
 def test_every_piece_the_page_gets_ends_with_a_whole_letter(cache):
@@ -207,15 +208,15 @@ def test_every_piece_the_page_gets_ends_with_a_whole_letter(cache):
 def test_the_oldest_turns_are_left_out_when_they_do_not_fit(cache):
     request = ask("a" * 30, "b" * 10, "c" * 5, "d" * 5, "hello", max_new_tokens=20)
     (text,), done = answer(cache, "small", request)
-    assert done.notes == ("turns_left_out:2",)
-    kept = ask("c" * 5, "d" * 5, "hello", max_new_tokens=20)
-    assert answer(cache, "small", kept)[0] == [text]
+    assert done.notes == (Note("turns_left_out", 2),)
+    newest = ask("c" * 5, "d" * 5, "hello", max_new_tokens=20)
+    assert answer(cache, "small", newest)[0] == [text]
 
 
 def test_an_answer_gets_the_room_there_is(cache):
     _, done = answer(cache, "small", ask("hello", max_new_tokens=4096))
     room = 64 - done.prompt_tokens
-    assert done.notes == (f"room:{room}",)
+    assert done.notes == (Note("room", room),)
     assert done.completion_tokens <= room
 
 
@@ -228,7 +229,7 @@ def test_a_message_over_the_window_is_refused_with_the_limit(cache):
 def test_many_turns_are_fitted_in_few_tries(cache):
     started = time.perf_counter()
     _, done = answer(cache, "small", ask(*["word " * 80] * 398, "hello", max_new_tokens=1))
-    assert done.notes == ("turns_left_out:398",)
+    assert done.notes == (Note("turns_left_out", 398),)
     assert time.perf_counter() - started < 5
 
 
@@ -249,7 +250,7 @@ def test_stop_ends_within_a_token_and_frees_the_model(cache):
 def test_nothing_of_a_conversation_stays_in_the_engine(cache):
     answer(cache, "llama", ask("a very private word"))
     with cache.lease(spec("llama"), threading.Event(), lambda event: None) as lease:
-        known = {"_model", "_tokenizer", "_kept"}  # _kept: tests/test_chat_kept.py
+        known = {"_model", "_tokenizer", "_kv_cache"}  # the last: test_kv_cache.py
         state = {k: v for k, v in vars(lease.engine).items() if k not in known}
     assert state == {"_window": 256}
 
@@ -269,20 +270,20 @@ def test_the_device_and_dtype_are_those_of_the_placement(cache):
 
 def test_the_recipes_repeat_the_answers_exactly(cache, starters):
     """One process runs all scripts one after another: its imports take the time."""
-    asked = [
+    requests = [
         ("llama", ask('It\'s "fun"', "ok\n", "안녕 \\ {x}", system_prompt="Be kind. " * 9)),
         ("llama", ask("Hello", temperature=0)),
         ("small", ask("a" * 30, "b" * 10, "hello", max_new_tokens=50)),
         ("gpt2", ask("Once upon a time", num_return_sequences=2)),
     ]
     expected, scripts = "", []
-    for name, request in asked:
+    for name, request in requests:
         texts, done = answer(cache, name, request)
         expected += "".join(text + "\n" for text in texts)
         scripts.append(chat_recipe.python(spec(name), request, CPU, done.notes))
     program = f"for script in {scripts!r}: exec(script, {{}})"
     root = starters.parent.parent
-    found = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program], cwd=root, capture_output=True, check=True
     )
-    assert found.stdout.decode() == expected
+    assert output.stdout.decode() == expected

@@ -1,16 +1,21 @@
 """What stands between the chat page or a program and the model: turns, notes, words."""
 
+from types import SimpleNamespace
+from typing import get_args
+
 import gradio as gr
 import pytest
 
+from models.chat.events import Note, NoteCode
 from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
 from models.settings import Settings
-from tabs.chat.answer import View, again, answer, gone_on, undone
-from tabs.chat.controls import Dials
-from tabs.chat.facts import note
-from tabs.chat.history import MOST, messages, text_of
+from tabs.chat import talk
+from tabs.chat.answers import note_html
+from tabs.chat.controls import DialComponents
+from tabs.chat.conversations import MAX_MESSAGES, messages, text_of
+from tabs.chat.talk import View
 from tabs.shared.context import Context
 from tabs.shared.strings import STRINGS
 from tests.stub_server import DONE, WHOLE, StubServer, chunk
@@ -27,7 +32,7 @@ _SET = {
     "seed": 3,
     "num_return_sequences": 1,
 }
-DIALS = [_SET.get(name) for name in Dials._fields]  # the others are the model's own
+DIALS = [_SET.get(name) for name in DialComponents._fields]  # the others are the model's own
 
 
 def turn(role: str, content) -> dict:
@@ -70,10 +75,10 @@ def test_what_is_no_conversation_is_refused(history):
 
 
 def test_too_many_turns_are_refused_with_the_limit():
-    pairs = [turn("user", "a"), turn("assistant", "b")] * MOST
+    pairs = [turn("user", "a"), turn("assistant", "b")] * MAX_MESSAGES
     with pytest.raises(InvalidInput) as refused:
         messages(pairs)
-    assert refused.value.params == {"limit": MOST + 1}
+    assert refused.value.params == {"limit": MAX_MESSAGES + 1}
 
 
 def test_a_deeply_nested_content_is_refused():
@@ -86,13 +91,20 @@ def test_a_deeply_nested_content_is_refused():
 
 def test_notes_name_the_parameter_in_both_languages():
     ask = ChatRequest.of(messages=[turn("user", "one"), turn("user", "two")])
-    said = note("parameter_left_out:temperature", ask)
+    html = note_html(Note("parameter_left_out", "temperature"), ask)
     for language in STRINGS:
-        assert STRINGS[language]["fields.temperature"] in said
-    assert STRINGS["en"]["fields.num_return_sequences"] in note("parameter_ignored:n", ask)
-    assert "one" in note("turns_left_out:1", ask)
-    assert note("plain_continuation", ask)
-    assert note("parameter_left_out:max_completion_tokens", ask) == ""
+        assert STRINGS[language]["fields.temperature"] in html
+    ignored = note_html(Note("parameter_ignored", "n"), ask)
+    assert STRINGS["en"]["fields.num_return_sequences"] in ignored
+    assert "one" in note_html(Note("turns_left_out", 1), ask)
+    assert note_html(Note("plain_continuation"), ask)
+    assert note_html(Note("parameter_left_out", "max_completion_tokens"), ask) == ""
+
+
+def test_every_note_has_its_words():
+    for code in get_args(NoteCode):
+        for language in STRINGS:
+            assert f"notes.{code}" in STRINGS[language]
 
 
 def context(server: StubServer, **values) -> Context:
@@ -100,9 +112,15 @@ def context(server: StubServer, **values) -> Context:
     return Context(limits, ModelCache(limits))
 
 
-def shown(updates, told: dict | None = None) -> dict:
-    """The view after all updates; kept in `told` even when an error follows."""
-    view = {} if told is None else told
+def answer(page: Context, question_of, history, message="", index=None, value=None):
+    """The updates of the view; index and value are those of a retry or an edit."""
+    event = SimpleNamespace(index=index, value=value)
+    return talk.answer(page, question_of)(None, event, history, message, *DIALS)
+
+
+def last_view(updates, view: dict | None = None) -> dict:
+    """The view after all updates; filled into `view` even when an error follows."""
+    view = {} if view is None else view
     for update in updates:
         named = dict(zip(View._fields, update, strict=True))
         view |= {k: v for k, v in named.items() if v != gr.skip()}
@@ -111,7 +129,7 @@ def shown(updates, told: dict | None = None) -> dict:
 
 def test_an_answer_fills_the_view():
     with StubServer((200, WHOLE)) as server:
-        view = shown(answer(context(server, openai_model="m"), None, [], "Hi", DIALS))
+        view = last_view(answer(context(server, openai_model="m"), talk.new_message, [], "Hi"))
     assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
     assert view["message"] == ""
     assert "seed 3" in view["status"]
@@ -126,7 +144,7 @@ def test_the_half_answer_stays_and_is_marked_when_the_server_breaks_off():
         StubServer((200, [chunk("Hel"), chunk("lo")])) as server,
         pytest.raises(gr.Error, match="broke off"),
     ):
-        shown(answer(context(server), None, [], "Hi", DIALS), view)
+        last_view(answer(context(server), talk.new_message, [], "Hi"), view)
     assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
     assert STRINGS["en"]["chat.cut"] in view["status"]
 
@@ -136,10 +154,10 @@ def test_a_question_without_an_answer_stays_and_can_be_asked_again():
     with StubServer((401, {"error": {"code": "invalid_api_key"}}), (200, WHOLE)) as server:
         page = context(server)
         with pytest.raises(gr.Error, match="key"):
-            shown(answer(page, None, [], "Hi", DIALS), view)
+            last_view(answer(page, talk.new_message, [], "Hi"), view)
         assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "")]
         assert STRINGS["en"]["chat.unanswered"] in view["status"]
-        repeated = shown(again(page, None, view["chatbot"], 0, None, DIALS))
+        repeated = last_view(answer(page, talk.retry, view["chatbot"], index=0))
     assert repeated["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
     assert "message" not in repeated
 
@@ -147,10 +165,10 @@ def test_a_question_without_an_answer_stays_and_can_be_asked_again():
 def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
     earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
     with StubServer((200, WHOLE)) as server:
-        edited = shown(again(context(server), None, earlier, 2, "e", DIALS))
+        edited = last_view(answer(context(server), talk.edit, earlier, index=2, value="e"))
     assert edited["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
     assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
-    back = shown([undone(None, earlier, 2)])
+    back = last_view([talk.undo(None, SimpleNamespace(index=2), earlier)])
     assert (back["chatbot"], back["message"]) == (earlier[:2], "c")
 
 
@@ -158,7 +176,7 @@ def test_a_retry_that_fails_leaves_everything_as_it_was():
     earlier = [turn("user", "a"), turn("assistant", "b")]
     view: dict = {}
     with StubServer((500, {})) as server, pytest.raises(gr.Error):
-        shown(again(context(server), None, earlier, 1, None, DIALS), view)
+        last_view(answer(context(server), talk.retry, earlier, index=1), view)
     assert "chatbot" not in view
     assert "message" not in view
     assert STRINGS["en"]["chat.as_it_was"] in view["status"]
@@ -168,11 +186,11 @@ def test_an_edit_that_fails_costs_neither_the_old_turns_nor_the_new_words():
     earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
     view: dict = {}
     with StubServer((500, {})) as server, pytest.raises(gr.Error):
-        shown(again(context(server), None, earlier, 0, "new", DIALS), view)
+        last_view(answer(context(server), talk.edit, earlier, index=0, value="new"), view)
     assert view["chatbot"] == [*earlier, turn("user", "new"), turn("assistant", "")]
 
 
-def test_an_answer_is_gone_on_with_from_where_it_ended():
+def test_an_answer_continues_from_where_it_ended():
     earlier = [
         turn("user", "a"),
         turn("assistant", "b"),
@@ -181,11 +199,11 @@ def test_an_answer_is_gone_on_with_from_where_it_ended():
     ]
     rest = (chunk("ll"), chunk("o"), chunk(None, end="stop"), DONE)
     with StubServer((200, rest)) as server:
-        view = shown(gone_on(context(server), None, earlier, DIALS))
+        view = last_view(answer(context(server), talk.go_on, earlier))
     assert view["chatbot"] == [*earlier[:3], turn("assistant", "Hello")]
     assert server.asked[0]["messages"][-1] == turn("assistant", "He")
     with pytest.raises(gr.Error, match="conversation"):
-        shown(gone_on(context(server), None, [], DIALS))
+        last_view(answer(context(server), talk.go_on, []))
 
 
 @pytest.mark.parametrize(
@@ -202,6 +220,6 @@ def test_an_answer_is_gone_on_with_from_where_it_ended():
 )
 def test_what_is_too_big_is_refused_before_anything_changes(history, message):
     with StubServer((200, WHOLE)) as server, pytest.raises(gr.Error) as refused:
-        next(answer(context(server), None, history, message, DIALS))
+        next(answer(context(server), talk.new_message, history, message))
     assert str(refused.value.message).endswith(".")
     assert not server.asked

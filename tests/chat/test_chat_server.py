@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from models.chat.events import ServerModels, TextDelta
+from models.chat.events import Note, ServerModels, TextDelta
 from models.chat.requests import ServerModelsRequest
 from models.contract import Placement
 from models.errors import ModelError
@@ -78,7 +78,10 @@ def test_a_visitor_can_name_the_real_server(real):
     named = request.model_copy(update={"base_url": url})
     assert answer(settings(None), named)[0] == [text]
     assert done.prompt_tokens > 0
-    assert set(done.notes) == {"parameter_left_out:max_completion_tokens", "seed_unsure"}
+    assert set(done.notes) == {
+        Note("parameter_left_out", "max_completion_tokens"),
+        Note("seed_unsure"),
+    }
 
 
 def test_the_real_servers_list_of_models_is_empty_and_that_is_no_fault(real):
@@ -87,15 +90,15 @@ def test_the_real_servers_list_of_models_is_empty_and_that_is_no_fault(real):
     assert [event.names for event in events if isinstance(event, ServerModels)] == [()]
 
 
-def test_what_the_real_server_takes_no_notice_of_is_told(real):
+def test_what_the_real_server_ignores_is_noted(real):
     url, model = real
     request = ask(max_new_tokens=5, model_name=model, num_return_sequences=3, alternatives=5)
     found, done = answer(settings(url), request)
     assert len(found) == 1
-    assert {"parameter_ignored:n", "no_logprobs"} <= set(done.notes)
+    assert {Note("parameter_ignored", "n"), Note("no_logprobs")} <= set(done.notes)
 
 
-def test_a_model_that_the_real_server_has_not_is_told(real):
+def test_a_model_that_the_real_server_does_not_have_is_an_error(real):
     url, _ = real
     with pytest.raises(ModelError) as told:
         answer(settings(url), ask(max_new_tokens=5, model_name="/no/such/model"))

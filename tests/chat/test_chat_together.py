@@ -1,4 +1,4 @@
-"""Parts of the chat tab that meet: hosted answers and their dice, side by side and kept conversations."""
+"""Parts of the chat tab together: hosted answers and token odds, side by side and the KV cache."""
 
 import math
 from contextlib import closing
@@ -16,9 +16,9 @@ from models.runtime.jobs import run, together
 from models.select import find
 from models.settings import Settings
 from models.tasks import CHAT
-from tabs.chat import answer as talk
-from tabs.chat.controls import Dials
-from tabs.chat.token_odds import answers as dice_answers
+from tabs.chat import talk, token_odds
+from tabs.chat.answers import Answers
+from tabs.chat.controls import DialComponents
 from tabs.chat.token_odds.view import answers_view
 from tabs.shared.context import Context
 from tests.stub_server import DONE, StubServer, chunk, fault
@@ -29,19 +29,19 @@ STARTER = find(CHAT, "genlab/small-talk")
 
 
 def logprob(word: str, share: float, *others: str) -> dict:
-    """A token and others of probability 1/4, as a server tells them; ⟨ed 95⟩ stands for its bytes."""
+    """A token and others of probability 1/4, as a server sends them; ⟨ed 95⟩ stands for its bytes."""
 
-    def told(text: str, share: float) -> dict:
+    def one(text: str, share: float) -> dict:
         data = bytes.fromhex(text[1:-1]) if text.startswith("⟨") else text.encode()
         return {"token": text, "logprob": math.log(share), "bytes": list(data)}
 
-    top = [told(word, share), *(told(other, 0.25) for other in others)]
-    return told(word, share) | {"top_logprobs": top}
+    top = [one(word, share), *(one(other, 0.25) for other in others)]
+    return one(word, share) | {"top_logprobs": top}
 
 
 HEL, LO = logprob("Hel", 0.5, "Bye"), logprob("lo", 0.75, "Bye", "⟨ed 95⟩", "")
-TOLD = [chunk("Hel", logprobs=[HEL]), chunk("lo", logprobs=[LO])]
-UNTOLD = [chunk("Hel"), chunk("lo")]
+WITH_ODDS = [chunk("Hel", logprobs=[HEL]), chunk("lo", logprobs=[LO])]
+WITHOUT_ODDS = [chunk("Hel"), chunk("lo")]
 END = [chunk(None, end="stop"), DONE]
 
 
@@ -50,35 +50,36 @@ def page(url: str) -> Context:
     return Context(limits, ModelCache(limits))
 
 
-def answered(url: str, alternatives: int) -> tuple[str, dice_answers.Answers]:
-    """The status line and what the dice panel remembers, after a hosted answer on the page."""
+def answered(url: str, alternatives: int) -> tuple[str, Answers]:
+    """The status line and the Answers for the panel, after a hosted answer on the page."""
     values = {"model": "openai", "api_key": "sk-a", "temperature": 1, "alternatives": alternatives}
-    dials = [values.get(name) for name in Dials._fields]
+    dials = [values.get(name) for name in DialComponents._fields]
     shown = talk.frame()
-    for update in talk.answer(page(url), VISITOR, [], "Hi", dials):
+    handler = talk.answer(page(url), talk.new_message)
+    for update in handler(VISITOR, None, [], "Hi", *dials):
         shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
     view = talk.View(*shown)
     return view.status, view.newest
 
 
-def test_the_dial_asks_a_server_for_its_probabilities_and_the_panel_shows_them():
-    with StubServer((200, TOLD + END)) as stub:
+def test_the_dial_gets_a_servers_probabilities_and_the_panel_shows_them():
+    with StubServer((200, WITH_ODDS + END)) as stub:
         status, newest = answered(stub.url, 6)
     assert (stub.asked[0]["logprobs"], stub.asked[0]["top_logprobs"]) == (True, 6)
     assert "how likely its tokens were" not in status
     view = answers_view(newest)
     assert view.count('class="tok') == 2
     assert "50.0%" in view
-    about = dice_answers._clicked(VISITOR, SimpleNamespace(at="0:1"), [newest], 0)
+    about = token_odds._select(VISITOR, SimpleNamespace(at="0:1"), [newest], 0)
     assert "75.00 %" in about
     assert "25.00 %" in about
     assert "Bye" in about
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-def test_a_server_without_probabilities_is_told_of(refuses):
+def test_a_server_without_probabilities_is_noted(refuses):
     no = (400, fault("unsupported_parameter", "logprobs is not supported", "logprobs"))
-    with StubServer(*([no] if refuses else []), (200, UNTOLD + END)) as stub:
+    with StubServer(*([no] if refuses else []), (200, WITHOUT_ODDS + END)) as stub:
         status, newest = answered(stub.url, 6)
     assert "logprobs" in stub.asked[0]
     assert ("logprobs" in stub.asked[-1]) is not refuses
@@ -87,7 +88,7 @@ def test_a_server_without_probabilities_is_told_of(refuses):
 
 
 def test_at_zero_no_server_is_asked_for_probabilities():
-    with StubServer((200, UNTOLD + END)) as stub:
+    with StubServer((200, WITHOUT_ODDS + END)) as stub:
         status, _ = answered(stub.url, 0)
     assert "logprobs" not in stub.asked[0]
     assert "how likely its tokens were" not in status
@@ -96,20 +97,27 @@ def test_at_zero_no_server_is_asked_for_probabilities():
 # ---------------------------------------------------------------- another token, of a server
 
 
-def went_on(url: str, newest: dice_answers.Answers, at: str, *server: str) -> list:
+def branch(url: str, newest: Answers, at: str, *server: str):
+    """The panel's updates while an answer goes on from another token."""
+    event = SimpleNamespace(at=at)
+    handler = token_odds.answer(page(url), token_odds.branch_job)
+    return handler(VISITOR, event, [newest], 0, *server)
+
+
+def last_branch(url: str, newest: Answers, at: str, *server: str) -> list:
     """The panel's last update after going on from another token."""
     shown = [None] * 5
     server = server or ("", "sk-a")
-    for update in dice_answers._branched(page(url), VISITOR, [newest], 0, at, *server):
+    for update in branch(url, newest, at, *server):
         shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
     return shown
 
 
 def test_a_servers_answer_goes_on_from_another_token_by_its_text():
     more = [chunk(" now", logprobs=[logprob(" now", 0.9)]), *END]
-    with StubServer((200, TOLD + END), (200, more)) as stub:
+    with StubServer((200, WITH_ODDS + END), (200, more)) as stub:
         _, newest = answered(stub.url, 6)
-        _, _, view, _, status = went_on(stub.url, newest, "0:1:1")
+        _, _, view, _, status = last_branch(stub.url, newest, "0:1:1")
     assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
     assert stub.keys == ["Bearer sk-a"] * 2
     old, new = newest.samples
@@ -122,40 +130,40 @@ def test_a_servers_answer_goes_on_from_another_token_by_its_text():
 
 def test_two_tokens_that_came_at_once_are_parted():
     both = [chunk("Hello", logprobs=[HEL, LO]), *END]
-    with StubServer((200, both), (200, UNTOLD + END)) as stub:
+    with StubServer((200, both), (200, WITHOUT_ODDS + END)) as stub:
         _, newest = answered(stub.url, 6)
-        went_on(stub.url, newest, "0:1:1")
+        last_branch(stub.url, newest, "0:1:1")
     assert stub.asked[1]["messages"][-1]["content"] == "HelBye"
 
 
 def test_where_text_does_not_say_enough_no_going_on_is_offered():
     half = [chunk("", logprobs=[logprob("⟨ed 95⟩", 0.5, "Bye")]), chunk("한")]
     unlike = [chunk("Hel", logprobs=[logprob("Bye", 0.5, "Hel")])]
-    with StubServer((200, TOLD + END), (200, half + END), (200, unlike + END)) as stub:
+    with StubServer((200, WITH_ODDS + END), (200, half + END), (200, unlike + END)) as stub:
         found = [answered(stub.url, 6)[1] for _ in range(3)]
-        assert found[0].branches(0, 1) == [True, True, False, False]  # half a letter; nothing
-        assert [one.branches(0, 0) for one in found[1:]] == [[False] * 2] * 2
+        assert found[0].branch_choices(0, 1) == [True, True, False, False]  # half a letter; nothing
+        assert [one.branch_choices(0, 0) for one in found[1:]] == [[False] * 2] * 2
         with pytest.raises(gr.Error, match="no answer to look into"):
-            went_on(stub.url, found[0], "0:1:2")
-        about = dice_answers._clicked(VISITOR, SimpleNamespace(at="0:1"), found, 0)
+            last_branch(stub.url, found[0], "0:1:2")
+        about = token_odds._select(VISITOR, SimpleNamespace(at="0:1"), found, 0)
         assert about.count('class="take"') == 1  # the drawn one has none
         assert "cannot be gone on from" in about
     assert len(stub.asked) == 3
 
 
 def test_a_key_never_goes_to_another_server_than_its_own():
-    with StubServer((200, TOLD + END)) as stub, StubServer((200, UNTOLD + END)) as other:
+    with StubServer((200, WITH_ODDS + END)) as stub, StubServer((200, WITHOUT_ODDS + END)) as other:
         _, newest = answered(stub.url, 6)
         with pytest.raises(gr.Error, match="another server"):
-            went_on(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
+            last_branch(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
         assert (len(stub.asked), len(other.asked)) == (1, 0)
     assert len(newest.samples) == 1
 
 
 def test_a_branch_that_breaks_off_stays_as_far_as_it_came():
-    with StubServer((200, TOLD + END), (200, TOLD[1:])) as stub:
+    with StubServer((200, WITH_ODDS + END), (200, WITH_ODDS[1:])) as stub:
         _, newest = answered(stub.url, 6)
-        updates = dice_answers._branched(page(stub.url), VISITOR, [newest], 0, "0:1:1", "", "sk-a")
+        updates = branch(stub.url, newest, "0:1:1", "", "sk-a")
         shown: list = []
         with pytest.raises(gr.Error, match="broke off"):
             shown.extend(updates)
@@ -183,7 +191,7 @@ def said(events) -> list[str]:
     return texts
 
 
-def test_two_at_once_say_what_each_says_alone_with_nothing_kept():
+def test_two_at_once_say_what_each_says_alone_without_a_kv_cache():
     earlier = ("Hi there! How are you today?", "I am well, thank you.")
     pairs = [
         (ask("What is your name?", earlier, seed), ask("I had a bad day.", earlier, seed))
@@ -195,8 +203,8 @@ def test_two_at_once_say_what_each_says_alone_with_nothing_kept():
         alone = []
         for one in (one for pair in pairs for one in pair):
             alone.append(said((0, event) for event in run(cache, spec, one))[0])
-            cache.unload("chat", spec.id)  # what was kept goes with it
-        for _ in range(2):  # the second time with all that was kept
+            cache.unload("chat", spec.id)  # its KV cache goes with it
+        for _ in range(2):  # the second time with a full KV cache
             texts = [said(together(cache, [(spec, one) for one in pair])) for pair in pairs]
             assert [text for pair in texts for text in pair] == alone
     assert len(set(alone)) > 3

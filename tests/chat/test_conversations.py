@@ -1,4 +1,4 @@
-"""The files conversations are kept in: what goes out comes back; nothing else comes in."""
+"""The files of conversations: what goes out comes back; nothing else comes in."""
 
 import json
 
@@ -6,8 +6,14 @@ import pytest
 
 from models.errors import InvalidInput
 from models.fields import MAX_TEXT
-from tabs.chat.conversations import FORMAT, MAX_BYTES, VERSION, Conversation, read
-from tabs.chat.history import MOST
+from tabs.chat.conversations import (
+    FORMAT,
+    MAX_BYTES,
+    MAX_MESSAGES,
+    VERSION,
+    Conversation,
+    read,
+)
 from tabs.chat.shelf import NAMES
 from tabs.shared.strings import STRINGS
 
@@ -59,7 +65,7 @@ def test_json_comes_back_with_its_dials_and_without_what_is_foreign_to_it():
     assert "sk-secret" not in repr(found)
 
 
-def test_a_key_is_never_among_what_is_kept():
+def test_a_key_is_never_stored():
     assert NAMES
     assert not {"api_key", "base_url"} & set(NAMES)
 
@@ -89,7 +95,7 @@ def test_a_key_is_never_among_what_is_kept():
             file(conversations=[{"messages": [{"role": "user", "content": "x" * (MAX_TEXT + 1)}]}]),
             "invalid_import",
         ),
-        (file(conversations=[{"messages": TURNS * MOST}]), "invalid_import"),
+        (file(conversations=[{"messages": TURNS * MAX_MESSAGES}]), "invalid_import"),
         (file(conversations=[{"messages": TURNS, "dials": {"temperature": 9}}]), "invalid_import"),
         (file(conversations=[{"messages": TURNS, "dials": {"top_p": "x"}}]), "invalid_import"),
         (file(conversations=[{"messages": TURNS}]).replace("}]}]", "NaN}]}]"), "invalid_import"),

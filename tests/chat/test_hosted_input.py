@@ -8,8 +8,8 @@ import pytest
 from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
 from models.settings import Settings
-from tabs.chat.history import messages
-from tabs.chat.server import model_list
+from tabs.chat.controls import list_models
+from tabs.chat.conversations import messages
 from tabs.shared.strings import LANGUAGES, STRINGS
 from tests.chat.test_chat_openai import KEY, answer, ask, settings
 from tests.chat.test_chat_page import context, turn
@@ -83,9 +83,9 @@ def test_half_a_letter_is_no_text():
         ask(json.loads('"\\ud83d"'))
 
 
-def listed(*values):
+def listed(page, *values):
     """The last update of the list of models."""
-    *_, last = model_list(*values)
+    *_, last = list_models(page)(None, *values)
     return last
 
 
@@ -97,18 +97,18 @@ def test_the_page_says_where_a_server_lists_no_models(reply):
         page = context(server)
         if reply[0] == 404:
             with pytest.raises(gr.Error, match="/v1"):
-                listed(page, None, "", KEY, "m")
+                listed(page, "", KEY, "m")
         else:
-            assert STRINGS["ko"]["chat.models_none"] in listed(page, None, "", KEY, "m")[1]
+            assert STRINGS["ko"]["chat.models_none"] in listed(page, "", KEY, "m")[1]
 
 
 def test_the_list_offers_chat_models_with_prices_and_keeps_the_choice():
     data = [{"id": name} for name in ("gpt-4o", "text-embedding-3-small", "my-model", "tts-1")]
     with StubServer((200, WHOLE), listed=(200, {"data": data})) as server:
-        update, line = listed(context(server), None, "", KEY, "typed-by-hand")
+        update, line = listed(context(server), "", KEY, "typed-by-hand")
         assert [value for _, value in update["choices"]] == ["gpt-4o", "my-model"]
         assert update["value"] == "typed-by-hand"
         assert "2 models" in line
-        update, _ = listed(context(server), None, server.url, None, "typed-by-hand")
+        update, _ = listed(context(server), server.url, None, "typed-by-hand")
         assert update["value"] == "gpt-4o"
     assert Settings().openai_model == "gpt-4o"

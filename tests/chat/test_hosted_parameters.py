@@ -1,10 +1,11 @@
-"""What a server refuses or takes no notice of is left out once, and told."""
+"""What a server refuses or ignores is left out once, and noted."""
 
 import asyncio
 
 import pytest
 
-from models.chat.openai_request import opened
+from models.chat.events import Note
+from models.chat.openai_protocol import open_stream
 from models.chat.recipe import python
 from models.contract import Placement
 from models.errors import InvalidInput
@@ -12,11 +13,13 @@ from models.servers.openai_client import async_client
 from tests.chat.test_chat_openai import SPEC, answer, ask, settings
 from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault
 
-UNSURE = "seed_unsure"
-OLDER = "parameter_left_out:max_completion_tokens"  # silent on the page: the limit was sent
+UNSURE = Note("seed_unsure")
+OLDER = Note(
+    "parameter_left_out", "max_completion_tokens"
+)  # silent on the page: the limit was sent
 
 
-def notes(done) -> set[str]:
+def notes(done) -> set[Note]:
     return set(done.notes) - {UNSURE, OLDER}
 
 
@@ -57,7 +60,7 @@ def test_a_drawn_seed_promises_nothing_and_says_nothing():
     ],
 )
 @pytest.mark.parametrize("way", ["param", "message", "detail"])
-def test_each_refused_parameter_is_left_out_once_and_told(name, options, way):
+def test_each_refused_parameter_is_left_out_once_and_noted(name, options, way):
     refusal = {
         "param": (400, fault("unsupported_value", param=name)),
         "message": (400, fault(None, f"Unsupported: '{name}' is\nnot supported")),
@@ -68,7 +71,7 @@ def test_each_refused_parameter_is_left_out_once_and_told(name, options, way):
     assert text == "Hello"
     first, second = server.asked
     assert set(first) - set(second) == {name}
-    assert f"parameter_left_out:{name}" in done.notes
+    assert Note("parameter_left_out", name) in done.notes
 
 
 def test_two_refused_parameters_are_both_left_out():
@@ -76,7 +79,10 @@ def test_two_refused_parameters_are_both_left_out():
     no_seed = (422, {"detail": "Unexpected fields in the request: {'seed'}"})
     with StubServer(no_heat, no_seed, (200, WHOLE)) as server:
         _, done = answer(settings(server.url), ask())
-    assert notes(done) == {"parameter_left_out:temperature", "parameter_left_out:seed"}
+    assert notes(done) == {
+        Note("parameter_left_out", "temperature"),
+        Note("parameter_left_out", "seed"),
+    }
     assert len(server.asked) == 3
 
 
@@ -101,19 +107,19 @@ def test_a_server_that_wants_the_newer_name_of_the_limit_gets_it():
 def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older():
     refusal = (400, fault("unsupported_parameter", param="max_completion_tokens"))
 
-    async def asked(server):
+    async def attempt_at(server):
         async with async_client(settings(server.url), ask().api_key) as client:
-            stream, how = await opened(client, "m", ask(max_new_tokens=9), newer=True)
+            stream, attempt = await open_stream(client, "m", ask(max_new_tokens=9), newer=True)
             await stream.close()
-            return how
+            return attempt
 
     with StubServer(refusal, (200, WHOLE)) as server:
-        how = asyncio.run(asked(server))
+        attempt = asyncio.run(attempt_at(server))
     assert [set(s) & {"max_tokens", "max_completion_tokens"} for s in server.asked] == [
         {"max_completion_tokens"},
         {"max_tokens"},
     ]
-    assert how.notes() == [OLDER]
+    assert attempt.notes == [OLDER]
 
 
 def test_a_model_without_a_system_role_gets_the_prompt_in_front():
@@ -121,7 +127,7 @@ def test_a_model_without_a_system_role_gets_the_prompt_in_front():
     with StubServer(refusal, (200, WHOLE)) as server:
         _, done = answer(settings(server.url), ask(system_prompt="Be kind."))
     assert server.asked[1]["messages"] == [{"role": "user", "content": "Be kind.\n\nHello"}]
-    assert "system_as_user" in done.notes
+    assert Note("system_as_user") in done.notes
     script = python(SPEC, ask(system_prompt="Be kind."), Placement("server", "", ""), done.notes)
     assert "'system'" not in script
     assert "Be kind.\\n\\nHello" in script
@@ -141,10 +147,10 @@ def test_a_conversation_over_the_window_leaves_the_oldest_out_and_says_how_many(
     left_out = 9 - len(server.asked[1]["messages"])
     assert left_out > 0
     assert server.asked[1]["messages"][0]["role"] == "user"
-    assert f"turns_left_out:{left_out}" in done.notes
+    assert Note("turns_left_out", left_out) in done.notes
 
 
-def test_samples_come_side_by_side_and_a_server_that_gives_one_is_told():
+def test_samples_come_side_by_side_and_a_server_that_gives_one_is_noted():
     both = (chunk("a", 0), chunk("b", 1), chunk(None, 0, "stop"), chunk(None, 1, "length"), DONE)
     with StubServer((200, both)) as server:
         found, done = answer(settings(server.url), ask(num_return_sequences=2))
@@ -153,4 +159,4 @@ def test_samples_come_side_by_side_and_a_server_that_gives_one_is_told():
     assert server.asked[0]["n"] == 2
     with StubServer((200, WHOLE)) as server:
         _, done = answer(settings(server.url), ask(num_return_sequences=2))
-    assert notes(done) == {"parameter_ignored:n"}
+    assert notes(done) == {Note("parameter_ignored", "n")}

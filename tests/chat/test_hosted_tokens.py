@@ -1,17 +1,17 @@
-"""What a server tells beside the text: probabilities, counts, thoughts."""
+"""What a server sends beside the text: probabilities, counts, thoughts."""
 
 import math
 
 import pytest
 
-from models.chat.events import TextDelta
+from models.chat.events import Note, TextDelta
 from tests.chat.test_chat_openai import answer, ask, settings
 from tests.chat.test_hosted_parameters import notes
 from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault, usage
 
 
-def told(token: str, logprob: float, top: tuple = (), data: bytes | None = None) -> dict:
-    """A token as servers tell it."""
+def logprob(token: str, logprob: float, top: tuple = (), data: bytes | None = None) -> dict:
+    """A token as servers send it."""
     return {
         "token": token,
         "logprob": logprob,
@@ -30,8 +30,8 @@ def tokens(pieces, **options):
 
 
 def test_probabilities_and_alternatives_come_with_the_text():
-    one = told("Hel", math.log(0.7), (("Hel", math.log(0.7)), ("Hal", math.log(0.2))))
-    two = told("lo", math.log(0.9))
+    one = logprob("Hel", math.log(0.7), (("Hel", math.log(0.7)), ("Hal", math.log(0.2))))
+    two = logprob("lo", math.log(0.9))
     pieces = [chunk("Hello", logprobs=[one, two]), chunk(None, end="stop"), DONE]
     found, done, sent = tokens(pieces)
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 2)
@@ -46,7 +46,7 @@ def test_probabilities_and_alternatives_come_with_the_text():
 
 
 def test_a_token_that_is_half_a_letter_shows_its_bytes():
-    half = told("\\xed\\x95", -1.0, data="한".encode()[:2])
+    half = logprob("\\xed\\x95", -1.0, data="한".encode()[:2])
     found, *_ = tokens([chunk("", logprobs=[half]), chunk("한", end="stop"), DONE])
     assert [token.text for token in found] == ["⟨ed 95⟩"]
 
@@ -56,7 +56,7 @@ def test_a_token_that_is_half_a_letter_shows_its_bytes():
     [
         [{"token": "x"}],
         ["x"],
-        [told("x", math.nan)],
+        [logprob("x", math.nan)],
         [{"token": "x", "logprob": "high", "bytes": None, "top_logprobs": []}],
         [{"token": "x", "logprob": -1, "bytes": [900], "top_logprobs": []}],
         7,
@@ -65,18 +65,18 @@ def test_a_token_that_is_half_a_letter_shows_its_bytes():
 def test_forged_probabilities_count_as_none(forged):
     found, done, _ = tokens([chunk("Hello", logprobs=forged, end="stop"), DONE])
     assert found == []
-    assert notes(done) == {"no_logprobs"}
+    assert notes(done) == {Note("no_logprobs")}
 
 
-def test_a_server_that_tells_or_takes_none_is_told():
+def test_a_server_without_probabilities_is_noted():
     found, done, _ = tokens(WHOLE)
-    assert (found, notes(done)) == ([], {"no_logprobs"})
+    assert (found, notes(done)) == ([], {Note("no_logprobs")})
     refused = (403, fault(None, "You are not allowed to request logprobs from this model"))
     with StubServer(refused, (200, WHOLE)) as server:
         (text,), done = answer(settings(server.url), ask(alternatives=5))
     assert text == "Hello"
     assert not {"logprobs", "top_logprobs"} & set(server.asked[1])
-    assert notes(done) == {"no_logprobs"}
+    assert notes(done) == {Note("no_logprobs")}
 
 
 def test_without_the_wish_no_probabilities_are_asked_for():
@@ -92,13 +92,13 @@ def test_counts_come_from_the_server():
         _, done = answer(settings(server.url), ask(max_new_tokens=50))
     assert (done.prompt_tokens, done.completion_tokens) == (100, 40)
     assert (done.cached_tokens, done.hidden_tokens) == (64, 30)
-    assert notes(done) == {"hidden_tokens:30"}
+    assert notes(done) == {Note("hidden_tokens", 30)}
 
 
 def test_a_limit_that_was_ignored_is_told():
     with StubServer((200, [chunk("Hi", end="stop"), usage(9, 40), DONE])) as server:
         _, done = answer(settings(server.url), ask(max_new_tokens=20))
-    assert notes(done) == {"parameter_ignored:max_new_tokens"}
+    assert notes(done) == {Note("parameter_ignored", "max_new_tokens")}
 
 
 def test_thoughts_are_no_answer():
@@ -106,18 +106,18 @@ def test_thoughts_are_no_answer():
     with StubServer((200, [thinking, chunk("Hi", end="stop"), DONE])) as server:
         found, done = answer(settings(server.url), ask())
     assert found == ["Hi"]
-    assert notes(done) == {"thought_aloud"}
+    assert notes(done) == {Note("thought_aloud")}
     pieces = [thinking, chunk(None, end="length"), usage(9, 20, thought=20), DONE]
     with StubServer((200, pieces)) as server:
         found, done = answer(settings(server.url), ask(max_new_tokens=20))
     assert found == []
-    assert notes(done) == {"hidden_tokens:20", "all_thought"}
+    assert notes(done) == {Note("hidden_tokens", 20), Note("all_thought")}
 
 
-def test_an_answer_that_the_content_rules_ended_is_told():
+def test_an_answer_that_the_content_rules_ended_is_noted():
     with StubServer((200, [chunk("He", end="content_filter"), DONE])) as server:
         found, done = answer(settings(server.url), ask())
-    assert (found, notes(done)) == (["He"], {"content_filter"})
+    assert (found, notes(done)) == (["He"], {Note("content_filter")})
 
 
 def test_an_answer_without_end_is_ended_here():
@@ -126,11 +126,11 @@ def test_an_answer_without_end_is_ended_here():
         (text,), done = answer(settings(server.url), ask())
     assert 20_000 < len(text) <= 25_000
     assert done.finish_reason == "length"
-    assert notes(done) == {"parameter_ignored:max_new_tokens"}
+    assert notes(done) == {Note("parameter_ignored", "max_new_tokens")}
 
 
 def test_an_answer_goes_on_from_its_beginning():
     with StubServer((200, WHOLE)) as server:
         _, done = answer(settings(server.url), ask(prefix="Well,"))
     assert server.asked[0]["messages"][-1] == {"role": "assistant", "content": "Well,"}
-    assert notes(done) == {"prefix_shown"}
+    assert notes(done) == {Note("prefix_shown")}

@@ -5,8 +5,8 @@ import pytest
 
 from models.runtime.cache import ModelCache
 from models.settings import Settings
-from tabs.chat.controls import Dials
-from tabs.chat.versus import Own, answers
+from tabs.chat.controls import DialComponents
+from tabs.chat.versus import OwnDials, answer_both
 from tabs.shared.context import Context
 from tabs.shared.strings import STRINGS
 from tests.stub_server import WHOLE, StubServer, fault
@@ -23,8 +23,8 @@ _SET = {
     "seed": 7,
     "num_return_sequences": 1,
 }
-A = Dials(*(_SET.get(name) for name in Dials._fields))  # type: ignore[arg-type]
-B = Own("genlab/small-talk", "", "", "", "", 0)  # type: ignore[arg-type]
+A = DialComponents(*(_SET.get(name) for name in DialComponents._fields))  # type: ignore[arg-type]
+B = OwnDials("genlab/small-talk", "", "", "", "", 0)  # type: ignore[arg-type]
 WITTY = "You are a witty assistant who jokes."
 FORMAL = "You are a professional assistant. Keep it formal."
 
@@ -37,6 +37,11 @@ def page():
     cache.close()
 
 
+def both(page: Context, history, message: str, *values):
+    """The updates while A and B answer; with a conversation both read it."""
+    return answer_both(page)(None, message, history is not None, history, *values)
+
+
 def last(updates) -> list:
     """Status, text and line of A, text and line of B after all updates, and their Python."""
     shown = [None] * 6
@@ -45,8 +50,8 @@ def last(updates) -> list:
     return shown
 
 
-def ask(page: Context, a: Dials, b: Own, message: str = "Who are you?") -> list:
-    return last(answers(page, None, None, message, [*a, *b]))
+def ask(page: Context, a: DialComponents, b: OwnDials, message: str = "Who are you?") -> list:
+    return last(both(page, None, message, *a, *b))
 
 
 def test_the_same_dials_give_the_same_answer(page):
@@ -65,7 +70,7 @@ def test_another_system_prompt_gives_another_answer(page):
     assert a != b
 
 
-def test_without_a_seed_both_throw_the_same_dice(page):
+def test_without_a_seed_both_get_the_same(page):
     _, a, line_a, b, line_b, _ = ask(
         page, A._replace(temperature=1.5, seed=-1), B._replace(temperature=1.5)
     )
@@ -78,7 +83,7 @@ def shown_in_turn(page, seed: int) -> list[str]:
     hot = {"temperature": 2.0}
     a = A._replace(max_new_tokens=200, top_p=1, seed=seed, **hot)
     order = []
-    for _, a_says, _, b_says, *_ in answers(page, None, None, "Hello", [*a, *B._replace(**hot)]):
+    for _, a_says, _, b_says, *_ in both(page, None, "Hello", *a, *B._replace(**hot)):
         said = (("a", a_says), ("b", b_says))
         order += [side for side, text in said if text and text != gr.skip()]
     return order
@@ -96,7 +101,7 @@ def test_both_read_the_conversation_above(page):
         {"role": "user", "content": "Hi there! How are you today?"},
         {"role": "assistant", "content": [{"type": "text", "text": "I am well, thank you."}]},
     ]
-    _, a, _, b, _, code = last(answers(page, None, history, "Who are you?", [*A, *B]))
+    _, a, _, b, _, code = last(both(page, history, "Who are you?", *A, *B))
     assert a
     assert a == b
     assert code.count("I am well, thank you.") == 2
@@ -123,9 +128,9 @@ def test_one_that_fails_says_so_and_the_other_goes_on():
     assert "sk-" not in line_a + line_b + code
 
 
-def test_what_cannot_be_asked_is_told_before_anything_changes(page):
+def test_a_bad_request_is_an_error_before_anything_changes(page):
     for wrong in (B._replace(temperature=9), B._replace(model="no such model")):
         with pytest.raises(gr.Error):
-            next(answers(page, None, None, "Hi", [*A, *wrong]))
+            next(both(page, None, "Hi", *A, *wrong))
     with pytest.raises(gr.Error, match="fill in"):
-        next(answers(page, None, None, " ", [*A, *B]))
+        next(both(page, None, " ", *A, *B))

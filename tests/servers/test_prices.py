@@ -11,7 +11,7 @@ from models.select import find
 from models.servers.prices import check, price_of, read
 from models.settings import Settings, SettingsError
 from models.tasks import CHAT
-from tabs.chat.facts import facts, tokens_per_second
+from tabs.chat.answers import facts, tokens_per_second
 
 HOSTED = Placement("server", "", "hosted")
 

@@ -1,4 +1,4 @@
-"""Next token: the model's probabilities for any text, dials that bend them, and dice to throw."""
+"""Next token: the model's probabilities for any text, dials that change them, and sampling by hand."""
 
 import random
 from collections.abc import Callable, Generator
@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.chat.distribution import chances, entropy, thrown
 from models.chat.events import NextToken
-from models.chat.next_token_recipe import python
+from models.chat.recipe import next_token_python
 from models.chat.requests import NextTokenRequest
+from models.chat.token_odds import entropy, probabilities, token_at
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, Refused
 from models.select import select
 from models.tasks import CHAT
-from tabs.chat.controls import Dials
-from tabs.chat.token_odds.view import CSS, JS, next_bars, read_tokens, strip, uncertainty
+from tabs.chat.answers import note_html
+from tabs.chat.controls import DialComponents
+from tabs.chat.token_odds.view import CSS, JS, next_bars, prompt_chips, strip, uncertainty
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
@@ -24,49 +25,50 @@ from tabs.shared.widgets import recipe_box
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class Draft:
     """A text that a visitor writes token by token with a model.
 
     Attributes:
         spec: the model.
-        ask: the text and the tokens drawn so far.
-        event: what comes next, None while the model has not said it.
-        throw: HTML of the last throw.
-        done: the end of the model's last call.
+        request: the text and its new tokens.
+        prediction: what comes next, None while the model has not said it.
+        draw: HTML on how the last token came.
+        finished: the end of the model's last job.
     """
 
     spec: ModelSpec
-    ask: NextTokenRequest
-    event: NextToken | None = None
-    throw: str = ""
-    done: Finished | None = None
+    request: NextTokenRequest
+    prediction: NextToken | None = None
+    draw: str = ""
+    finished: Finished | None = None
 
     @property
-    def over(self) -> bool:
-        """Whether an end token was drawn."""
-        return bool(self.event and self.ask.ids and self.ask.ids[-1] in self.event.ends)
+    def complete(self) -> bool:
+        """Whether its last token is an end token."""
+        ids = self.request.ids
+        return bool(self.prediction and ids and ids[-1] in self.prediction.ends)
 
 
-class Shape(NamedTuple):
-    """The dials of the panel, and their values."""
+class SamplingDials(NamedTuple):
+    """The dials of the panel, or their values."""
 
     temperature: Any
     top_p: Any
     top_k: Any
 
 
-class Panel(NamedTuple):
-    """What is shown of a growing text, and what is remembered of it."""
+class NextTokenPanel(NamedTuple):
+    """What a growing text is shown in, and where it is."""
 
-    writing: gr.State
+    draft: gr.State
     status: gr.HTML
-    read: gr.HTML
-    throw: gr.HTML
+    prompt: gr.HTML
+    draw: gr.HTML
     bars: gr.HTML
     code: gr.Code
 
 
-def build(context: Context, dials: Dials) -> None:
+def build(context: Context, dials: DialComponents) -> None:
     """Lay the section out and bind it to the models on this machine."""
     with gr.Accordion(t("next.title"), open=False, elem_id="next"):
         gr.Markdown(t("next.about"))
@@ -81,13 +83,13 @@ def build(context: Context, dials: Dials) -> None:
         )
         with gr.Row():
             start = gr.Button(t("next.start"), variant="primary", elem_id="next-start")
-            draw = gr.Button(t("next.draw"), elem_id="next-draw")
+            sample = gr.Button(t("next.draw"), elem_id="next-draw")
             back = gr.Button(t("next.back"), elem_id="next-back")
         status = gr.HTML(line(both("next.empty")), elem_id="next-status")
-        throw = gr.HTML(elem_id="next-throw", css_template=CSS)
-        read = gr.HTML(elem_id="next-read", css_template=CSS)
+        draw = gr.HTML(elem_id="next-throw", css_template=CSS)
+        prompt = gr.HTML(elem_id="next-read", css_template=CSS)
         with gr.Row():
-            shape = Shape(
+            sampling = SamplingDials(
                 gr.Slider(
                     0, 2, 0.8, step=0.05, label=t("fields.temperature"), elem_id="next-temperature"
                 ),
@@ -96,68 +98,24 @@ def build(context: Context, dials: Dials) -> None:
             )
         bars = gr.HTML(elem_id="next-bars", css_template=CSS, js_on_load=JS)
         code = recipe_box("next")
-    panel = Panel(gr.State(None), status, read, throw, bars, code)
-    begin = [text, as_message, dials.model, dials.system_prompt, *shape]
-    _bind(context, panel, begin, shape, [start.click, text.submit], draw, back)
+    panel = NextTokenPanel(gr.State(None), status, prompt, draw, bars, code)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    job: dict[str, Any] = private | {"outputs": list(panel), "trigger_mode": "once"}
+    first = [text, as_message, dials.model, dials.system_prompt, *sampling]
+    gr.on([start.click, text.submit], predict(context, start_draft), first, **job)
+    inputs = [panel.draft, *sampling]
+    sample.click(predict(context, sample_token), inputs, **job)
+    bars.select(predict(context, take_token), inputs, **job)
+    back.click(predict(context, remove_token), inputs, **job)
+    # The dials change the probabilities that are there already: no model runs.
+    moves = [dial.input for dial in sampling]
+    gr.on(moves, bars_and_code, inputs, [bars, code], trigger_mode="always_last", **private)
 
 
-def _bind(
-    context: Context,
-    panel: Panel,
-    begin: list[Any],
-    shape: Shape,
-    starts: list[Any],
-    draw: gr.Button,
-    back: gr.Button,
-) -> None:
-    started, thrown_once, taken, undone = _handlers(context)
-    job: dict[str, Any] = {
-        "outputs": list(panel),
-        "api_visibility": "private",
-        "show_progress": "hidden",
-        "trigger_mode": "once",
-    }
-    seen = [panel.writing, *shape]
-    gr.on(starts, started, begin, **job)
-    draw.click(thrown_once, seen, **job)
-    panel.bars.select(taken, seen, **job)
-    back.click(undone, seen, **job)
-    # The dials bend what is there already: no model is asked.
-    bends: dict[str, Any] = job | {
-        "outputs": [panel.bars, panel.code],
-        "trigger_mode": "always_last",
-    }
-    gr.on([dial.input for dial in shape], _bent, seen, **bends)
+# ---------------------------------------------------------------- what the model is to predict
 
 
-def _handlers(context: Context) -> tuple[Callable[..., Any], ...]:
-    """What the buttons do: predict, throw the dice, take a token by hand, take one back."""
-
-    def started(
-        request: gr.Request, text: Any, chat: bool, model: Any, system: Any, *now: Any
-    ) -> Any:
-        with show_errors(request):
-            values = {"text": text, "as_message": chat, "system_prompt": system}
-            new = Writing(*asked(context, model, values))
-        yield from _predicted(context, request, new, now)
-
-    def thrown_once(request: gr.Request, writing: Writing | None, *now: Any) -> Any:
-        yield from _drawn(context, request, writing, None, now)
-
-    def taken(request: gr.Request, at: gr.EventData, writing: Writing | None, *now: Any) -> Any:
-        yield from _drawn(context, request, writing, at.at, now)
-
-    def undone(request: gr.Request, writing: Writing | None, *now: Any) -> Any:
-        with show_errors(request):
-            if writing is None or not writing.ask.ids:
-                raise InvalidInput("invalid_nothing_drawn")
-            ask = writing.ask.model_copy(update={"ids": writing.ask.ids[:-1]})
-        yield from _predicted(context, request, replace(writing, ask=ask, throw=""), now)
-
-    return started, thrown_once, taken, undone
-
-
-def asked(
+def next_token_request(
     context: Context, model: Any, values: dict[str, Any]
 ) -> tuple[ModelSpec, NextTokenRequest]:
     """The model and the validated request.
@@ -165,80 +123,119 @@ def asked(
     Raises:
         ModelError: something in it cannot be used, or the model is behind a server.
     """
-    ask = NextTokenRequest.of(**values)
-    spec = select(CHAT, model, context.settings, ask.text)
+    request = NextTokenRequest.of(**values)
+    spec = select(CHAT, model, context.settings, request.text)
     if spec.hosted:
         raise Refused("refused_logits", model=spec.label)
-    return spec, ask
+    return spec, request
 
 
-def _predicted(
-    context: Context, request: gr.Request, writing: Writing, now: tuple[Any, ...]
-) -> Generator[Any]:
-    """Ask the model what comes next, and show it."""
-    for event in follow(context, writing.spec, writing.ask, request):
-        if isinstance(event, NextToken):
-            writing = replace(writing, event=event)
-        elif isinstance(event, Finished):
-            writing = replace(writing, done=event)
-        elif waits := waiting_line(event):
-            yield gr.skip(), waits, *[gr.skip()] * 4
-    yield _shown(writing, now)
+# How the new token came, as HTML, of the model's next word; a text without one has none.
+DrawView = Callable[[NextToken], str]
 
 
-def _drawn(
-    context: Context, request: gr.Request, writing: Writing | None, at: Any, now: tuple[Any, ...]
-) -> Generator[Any]:
-    """Throw the dice, or take a token by hand, and ask the model what comes after it."""
-    with show_errors(request):
-        if writing is None or writing.event is None:
-            raise InvalidInput("invalid_no_prediction")
-        if writing.over:
-            raise InvalidInput("invalid_over")
-        shares = chances(writing.event.logits, *now)
-        dice = None if at is not None else random.SystemRandom().random()
-        id_ = _chosen(at, len(shares)) if dice is None else thrown(shares, dice)
-        ask = NextTokenRequest.of(**writing.ask.model_dump() | {"ids": (*writing.ask.ids, id_)})
-    before = writing.event
-    writing = replace(writing, ask=ask)
-    for event in follow(context, writing.spec, ask, request):
-        if isinstance(event, NextToken):
-            drawn = event.read[-1]
-            seen = both("next.taken") if dice is None else strip(before, shares, dice, drawn)
-            writing = replace(writing, event=event, throw=seen)
-        elif isinstance(event, Finished):
-            writing = replace(writing, done=event)
-        elif waits := waiting_line(event):
-            yield gr.skip(), waits, *[gr.skip()] * 4
-    yield _shown(writing, now)
+def start_draft(
+    context: Context, event: gr.EventData, text: Any, chat: Any, model: Any, system: Any, *_: Any
+) -> tuple[Draft, DrawView]:
+    """A new text."""
+    values = {"text": text, "as_message": chat, "system_prompt": system}
+    return Draft(*next_token_request(context, model, values)), lambda _: ""
 
 
-def _chosen(at: Any, vocabulary: int) -> int:
-    if not str(at).isdecimal() or int(at) >= vocabulary:
+def sample_token(
+    context: Context, event: gr.EventData, draft: Draft | None, *sampling: Any
+) -> tuple[Draft, DrawView]:
+    """The text with a token that a random number decides."""
+    draft, prediction = _growing(draft)
+    distribution = probabilities(prediction.logits, *sampling)
+    position = random.SystemRandom().random()
+    new = _with_token(draft, token_at(distribution, position))
+    return new, lambda after: strip(prediction, distribution, position, after.prompt[-1])
+
+
+def take_token(
+    context: Context, event: gr.EventData, draft: Draft | None, *_: Any
+) -> tuple[Draft, DrawView]:
+    """The text with the token that was clicked."""
+    draft, prediction = _growing(draft)
+    at = str(event.at)
+    if not at.isdecimal() or int(at) >= len(prediction.logits):
         raise InvalidInput("invalid_no_prediction")
-    return int(at)
+    return _with_token(draft, int(at)), lambda _: both("next.taken")
 
 
-def _shown(writing: Writing, now: tuple[Any, ...]) -> tuple[Any, ...]:
+def remove_token(
+    context: Context, event: gr.EventData, draft: Draft | None, *_: Any
+) -> tuple[Draft, DrawView]:
+    """The text without its last token."""
+    if draft is None or not draft.request.ids:
+        raise InvalidInput("invalid_nothing_drawn")
+    request = draft.request.model_copy(update={"ids": draft.request.ids[:-1]})
+    return replace(draft, request=request, draw=""), lambda _: ""
+
+
+def _growing(draft: Draft | None) -> tuple[Draft, NextToken]:
+    if draft is None or draft.prediction is None:
+        raise InvalidInput("invalid_no_prediction")
+    if draft.complete:
+        raise InvalidInput("invalid_over")
+    return draft, draft.prediction
+
+
+def _with_token(draft: Draft, token: int) -> Draft:
+    values = draft.request.model_dump() | {"ids": (*draft.request.ids, token)}
+    return replace(draft, request=NextTokenRequest.of(**values))
+
+
+# ---------------------------------------------------------------- the prediction
+
+
+def predict(
+    context: Context, draft_of: Callable[..., tuple[Draft, DrawView]]
+) -> Callable[..., Generator[Any]]:
+    """The handler that lets the model predict what comes next, and shows it.
+
+    Args:
+        context: settings and models.
+        draft_of: (context, event, *inputs, of which the last are SamplingDials) -> the text, and how its
+            new token came.
+    """
+
+    def handler(request: gr.Request, event: gr.EventData, *inputs: Any) -> Generator[Any]:
+        with show_errors(request):
+            draft, draw_view = draft_of(context, event, *inputs)
+        for one in follow(context, draft.spec, draft.request, request):
+            if isinstance(one, NextToken):
+                draft = replace(draft, prediction=one, draw=draw_view(one))
+            elif isinstance(one, Finished):
+                draft = replace(draft, finished=one)
+            elif wait := waiting_line(one):
+                yield gr.skip(), wait, *[gr.skip()] * 4
+        yield _frame(draft, inputs[-3:])
+
+    return handler
+
+
+def _frame(draft: Draft, sampling: tuple[Any, ...]) -> tuple[Any, ...]:
     """All parts of the panel."""
-    event, done = writing.event, writing.done
-    if event is None or done is None:  # the job was stopped
-        return tuple(gr.skip() for _ in Panel._fields)
-    status = line(both("next.over")) if writing.over else result_line(done)
-    notes = "".join(f'<p class="note">{both(f"notes.{code}")}</p>' for code in event.notes)
-    read = read_tokens(event.read, len(writing.ask.ids))
-    return writing, status + notes, read, writing.throw, *_bent(writing, *now)
+    prediction, finished = draft.prediction, draft.finished
+    if prediction is None or finished is None:  # the job was stopped
+        return tuple(gr.skip() for _ in NextTokenPanel._fields)
+    status = line(both("next.over")) if draft.complete else result_line(finished)
+    notes = "".join(note_html(note) for note in prediction.notes)
+    prompt = prompt_chips(prediction.prompt, len(draft.request.ids))
+    return draft, status + notes, prompt, draft.draw, *bars_and_code(draft, *sampling)
 
 
-def _bent(writing: Writing | None, *now: Any) -> tuple[Any, Any]:
+def bars_and_code(draft: Draft | None, *sampling: Any) -> tuple[Any, Any]:
     """The bars and the recipe, with the dials as they stand."""
-    if writing is None or writing.event is None or writing.done is None:
+    if draft is None or draft.prediction is None or draft.finished is None:
         return gr.skip(), gr.skip()
-    shape = Shape(*now)
-    logits = writing.event.logits
-    shares = chances(logits, *shape)
-    facts = f'<p class="facts">{uncertainty(entropy(shares))}</p>'
-    plain = "plain_continuation" in writing.event.notes
-    placement = writing.done.placement
-    code = python(writing.spec, writing.ask, placement, **shape._asdict(), plain=plain)
-    return facts + next_bars(writing.event, chances(logits), shares), code
+    prediction = draft.prediction
+    distribution = probabilities(prediction.logits, *sampling)
+    facts = f'<p class="facts">{uncertainty(entropy(distribution))}</p>'
+    code = next_token_python(
+        draft.spec, draft.request, draft.finished.placement, *sampling, notes=prediction.notes
+    )
+    raw = probabilities(prediction.logits)
+    return facts + next_bars(prediction, raw, distribution), code

@@ -1,4 +1,4 @@
-"""What is kept of a conversation for its next turn: it saves reading, changes no word, leaks nothing."""
+"""The keys and values of conversations: they save reading, change no word, leak nothing."""
 
 import gc
 import threading
@@ -11,7 +11,7 @@ from transformers import DynamicCache
 
 from models.chat import kv_cache as module
 from models.chat.events import TextDelta
-from models.chat.kv_cache import MOST, Kept
+from models.chat.kv_cache import MAX_ENTRIES, KVCache
 from models.chat.requests import ChatRequest
 from models.runtime.jobs import run
 from tests import tiny
@@ -29,7 +29,7 @@ def cache(tmp_path):
 
 
 def forget(cache) -> None:
-    """What is kept goes with the model; the next question loads it anew."""
+    """The keys and values go with the model; the next question loads it anew."""
     cache.unload("chat", SPEC.id)
 
 
@@ -57,9 +57,9 @@ def read(cache, *messages: str, **options) -> tuple[str, int]:
 
 
 def values(tokens: int) -> DynamicCache:
-    kept = DynamicCache()
-    kept.update(torch.ones(1, 2, tokens, 4), torch.ones(1, 2, tokens, 4), 0)
-    return kept
+    cache = DynamicCache()
+    cache.update(torch.ones(1, 2, tokens, 4), torch.ones(1, 2, tokens, 4), 0)
+    return cache
 
 
 def test_a_second_turn_reads_only_what_is_new_and_says_the_same(cache):
@@ -91,10 +91,10 @@ def test_what_a_stopped_answer_leaves_is_right(cache):
     assert answer(cache, "Hello", max_new_tokens=60) == whole
 
 
-def test_no_text_and_no_ids_are_kept(cache):
+def test_it_holds_no_text_and_no_ids(cache):
     answer(cache, "a very private word")
-    (entry,) = engine(cache)._kept._entries
-    assert set(entry.__slots__) == {"prefixes", "cache", "nbytes", "used"}
+    (entry,) = engine(cache)._kv_cache._entries
+    assert set(entry.__slots__) == {"prefixes", "cache", "nbytes", "last_use"}
     assert all(isinstance(one, bytes) and len(one) == 16 for one in entry.prefixes)
     tensors = [t for layer in entry.cache.layers for t in (layer.keys, layer.values)]
     assert all(t.dtype == torch.float32 for t in tensors)
@@ -106,41 +106,41 @@ def test_the_hashes_are_of_this_process_alone(monkeypatch):
     assert not set(before) & set(module._prefixes([1, 2, 3]))
 
 
-def test_only_the_very_same_beginning_is_taken():
-    kept = Kept()
-    kept.give([1, 2, 3, 4, 5], values(4))
-    assert kept.take([9, 2, 3, 4]) is None
-    assert kept.take([1]) is None  # its only token is to be read
-    taken = kept.take([1, 2, 9, 9])
-    assert taken.get_seq_length() == 2
-    assert kept.take([1, 2, 9, 9]) is None  # it belongs to who took it
+def test_only_the_very_same_beginning_counts():
+    kv_cache = KVCache()
+    kv_cache.put([1, 2, 3, 4, 5], values(4))
+    assert kv_cache.take([9, 2, 3, 4]) is None
+    assert kv_cache.take([1]) is None  # its only token is to be read
+    past = kv_cache.take([1, 2, 9, 9])
+    assert past.get_seq_length() == 2
+    assert kv_cache.take([1, 2, 9, 9]) is None  # it belongs to the caller now
 
 
-def test_only_a_few_are_kept_the_newest(monkeypatch):
-    kept = Kept()
-    for start in range(MOST + 2):
-        kept.give([start, 0, 0], values(3))
-    assert len(kept) == MOST
-    assert kept.take([0, 0, 0]) is None
-    assert kept.take([MOST + 1, 0, 0]) is not None
-    monkeypatch.setattr(module, "MOST_BYTES", 2 * values(3).layers[0].keys.nbytes)
-    kept.give([7, 0, 0], values(3))
-    assert len(kept) == 1
+def test_it_holds_only_a_few_the_newest(monkeypatch):
+    kv_cache = KVCache()
+    for start in range(MAX_ENTRIES + 2):
+        kv_cache.put([start, 0, 0], values(3))
+    assert len(kv_cache) == MAX_ENTRIES
+    assert kv_cache.take([0, 0, 0]) is None
+    assert kv_cache.take([MAX_ENTRIES + 1, 0, 0]) is not None
+    monkeypatch.setattr(module, "MAX_BYTES", 2 * values(3).layers[0].keys.nbytes)
+    kv_cache.put([7, 0, 0], values(3))
+    assert len(kv_cache) == 1
 
 
 def test_what_is_not_used_goes_in_time():
-    kept = Kept(idle_seconds=0.1)
-    kept.give([1, 2, 3], values(3))
-    assert len(kept) == 1
+    kv_cache = KVCache(idle_seconds=0.1)
+    kv_cache.put([1, 2, 3], values(3))
+    assert len(kv_cache) == 1
     end = time.monotonic() + 5
-    while len(kept) and time.monotonic() < end:
+    while len(kv_cache) and time.monotonic() < end:
         time.sleep(0.05)
-    assert len(kept) == 0
+    assert len(kv_cache) == 0
 
 
-def test_what_is_kept_goes_with_the_model(cache):
+def test_it_goes_with_the_model(cache):
     answer(cache, "Hello")
-    tensor = weakref.ref(engine(cache)._kept._entries[0].cache.layers[0].keys)
+    tensor = weakref.ref(engine(cache)._kv_cache._entries[0].cache.layers[0].keys)
     cache.unload("chat", SPEC.id)
     gc.collect()
     assert tensor() is None

@@ -1,4 +1,4 @@
-"""The dice panels: what is remembered, shown and done, with the starter behind the handlers."""
+"""The panels of token odds: what they store, show and do, with the starter behind the handlers."""
 
 import subprocess
 import sys
@@ -8,21 +8,27 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from models.chat import next_token_recipe as recipe
-from models.chat.distribution import chances
-from models.chat.events import Alternative, ChatDone, NextToken, TextDelta, Token
+from models.chat.events import Alternative, ChatDone, NextToken, Note, TextDelta, Token
+from models.chat.recipe import next_token_python
 from models.chat.requests import ChatRequest
+from models.chat.token_odds import probabilities
 from models.contract import Placement
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
 from models.settings import ROOT, Settings
 from models.tasks import CHAT
-from tabs.chat.controls import Dials
-from tabs.chat.facts import note
-from tabs.chat.token_odds import answers as dice_answers
-from tabs.chat.token_odds import next_token as dice_next
-from tabs.chat.token_odds.record import MOST_ANSWERS, Answers, Sample, companions, remembered
+from tabs.chat import token_odds
+from tabs.chat.answers import (
+    MAX_ANSWERS,
+    Answers,
+    Sample,
+    note_html,
+    shared_prefixes,
+    with_newest,
+)
+from tabs.chat.controls import DialComponents
+from tabs.chat.token_odds import next_token
 from tabs.chat.token_odds.view import FORK, answers_view, details, percent, strip, visible
 from tabs.shared.context import Context
 
@@ -55,40 +61,40 @@ def ask(**options) -> ChatRequest:
 def answered(context, request: ChatRequest) -> Answers:
     answers = Answers.to(STARTER, request)
     for event in run(context.cache, STARTER, request):
-        answers.take(event)
+        answers.add(event)
     return answers
 
 
-# ---------------------------------------------------------------- what is remembered
+# ---------------------------------------------------------------- what is stored
 
 
-def test_a_key_is_not_remembered_and_a_drawn_seed_is(context):
+def test_a_key_is_not_stored_and_the_seed_is(context):
     answers = answered(context, ask(seed=-1, api_key="secret"))
-    assert answers.ask.api_key is None
-    assert answers.ask.seed >= 0
+    assert answers.request.api_key is None
+    assert answers.request.seed >= 0
     assert "secret" not in repr(answers)
 
 
 def test_the_tokens_of_an_answer_make_its_text(context):
     answers = answered(context, ask())
     (one,) = answers.samples
-    said = [token.text for token in one.tokens]
-    assert "".join(said).removesuffix("<|end|>") == one.text
+    texts = [token.text for token in one.tokens]
+    assert "".join(texts).removesuffix("<|end|>") == one.text
 
 
-def test_only_so_many_answers_are_remembered():
+def test_only_so_many_answers_are_stored():
     answers: list[Answers] = []
-    for _ in range(MOST_ANSWERS + 3):
-        answers = remembered(answers, Answers.to(STARTER, ask()))
-    assert len(answers) == MOST_ANSWERS
-    assert remembered(answers, answers[-1]) is answers
-    assert remembered(answers, None) is answers
+    for _ in range(MAX_ANSWERS + 3):
+        answers = with_newest(answers, Answers.to(STARTER, ask()))
+    assert len(answers) == MAX_ANSWERS
+    assert with_newest(answers, answers[-1]) is answers
+    assert with_newest(answers, None) is answers
 
 
-def test_where_answers_part_is_found():
+def test_where_answers_differ_is_found():
     a, b, c = token(1, "a"), token(2, "b"), token(3, "c")
     three = [sample(a, b, c), sample(a, b, a), sample(a, c)]
-    assert companions(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
+    assert shared_prefixes(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
     answers = Answers(STARTER, ask(), three)
     view = answers_view(answers)
     assert view.count(FORK) == 5 + 1  # five places, and one in the legend
@@ -99,7 +105,7 @@ def test_a_branch_keeps_what_was_before_and_has_the_other_token():
     new = answers.branch(0, 1, answers.samples[0].tokens[1].alternatives[1])
     assert [one.id for one in new.tokens] == [1, 99]
     assert new.text == "aother"
-    assert new.branch == (0, 1)
+    assert new.origin == (0, 1)
     assert [one.id for one in answers.samples[0].tokens] == [1, 2, 3]
 
 
@@ -131,22 +137,22 @@ def test_an_answer_without_probabilities_says_so():
     assert "no probabilities" in view
 
 
-def test_small_probabilities_are_told_from_none():
+def test_small_probabilities_look_different_from_none():
     assert [percent(p) for p in (0, 1e-9, 0.12345)] == ["0 %", "< 0.01 %", "12.35 %"]
 
 
 # ---------------------------------------------------------------- what is left out
 
 
-def test_messages_that_the_template_leaves_out_are_told_and_quoted(context):
+def test_messages_that_the_template_leaves_out_are_noted_and_quoted(context):
     """The starter's own template shows it the newest seven messages."""
     turns = [{"role": ("user", "assistant")[k % 2], "content": f"say {k}"} for k in range(9)]
     request = ChatRequest.of(messages=turns, max_new_tokens=1, seed=1)
     done = next(e for e in run(context.cache, STARTER, request) if isinstance(e, ChatDone))
-    assert done.notes == ("turns_left_out:2",)
-    said = note(done.notes[0], request)
-    assert "the oldest 2 messages" in said
-    assert "up to “say 1”" in said
+    assert done.notes == (Note("turns_left_out", 2),)
+    html = note_html(done.notes[0], request)
+    assert "the oldest 2 messages" in html
+    assert "up to “say 1”" in html
     seven = ChatRequest.of(messages=turns[2:], max_new_tokens=1, seed=1)
     alone = next(e for e in run(context.cache, STARTER, seven) if isinstance(e, ChatDone))
     assert (alone.notes, alone.prompt_tokens) == ((), done.prompt_tokens)
@@ -155,11 +161,17 @@ def test_messages_that_the_template_leaves_out_are_told_and_quoted(context):
 # ---------------------------------------------------------------- what is done
 
 
+def branch(context, answers: list[Answers], at):
+    """The panel's updates while an answer goes on from another token."""
+    handler = token_odds.answer(context, token_odds.branch_job)
+    return handler(VISITOR, SimpleNamespace(at=at), answers, 0, "", "")
+
+
 def test_going_on_from_another_token_shows_a_new_answer_and_keeps_the_old(context):
     answers = [answered(context, ask())]
     old = list(answers[0].samples[0].tokens)
     other = next(k for k, one in enumerate(old[0].alternatives) if one.id != old[0].id)
-    *_, last = dice_answers._branched(context, VISITOR, answers, 0, f"0:0:{other}", "", "")
+    *_, last = branch(context, answers, f"0:0:{other}")
     first, second = last[0][0].samples
     assert first.tokens == old
     assert second.tokens[0].id == old[0].alternatives[other].id
@@ -171,8 +183,9 @@ def test_asking_again_makes_so_many_answers(context):
     answers = [answered(context, ask())]
     values = {"model": STARTER.id, "temperature": 2.0, "max_new_tokens": 16, "seed": 3}
     values |= {"alternatives": 0, "num_return_sequences": 1}
-    values = [values.get(name) for name in Dials._fields]
-    *_, last = dice_answers._asked_again(context, VISITOR, answers, 0, 4, values)
+    values = [values.get(name) for name in DialComponents._fields]
+    handler = token_odds.answer(context, token_odds.repeat_job)
+    *_, last = handler(VISITOR, None, answers, 0, 4, *values)
     assert len(last[0]) == 2
     texts = [one.text for one in last[0][1].samples]
     assert len(texts) == 4
@@ -181,66 +194,72 @@ def test_asking_again_makes_so_many_answers(context):
 
 
 @pytest.mark.parametrize("at", ["0:99:0", "9:0:0", "0:0:99", "0:0", "x:y:z", None, "-1:0:0"])
-def test_a_place_that_is_not_there_is_told(context, at):
+def test_a_place_that_is_not_there_is_an_error(context, at):
     answers = [answered(context, ask())]
     with pytest.raises(gr.Error, match="no answer to look into"):
-        list(dice_answers._branched(context, VISITOR, answers, 0, at, "", ""))
+        list(branch(context, answers, at))
     assert len(answers[0].samples) == 1
 
 
-SHAPE = (0.8, 0.95, 0)
+SAMPLING = (0.8, 0.95, 0)
 
 
-def written(context, text: str, **values) -> dice_next.Writing:
-    spec, request = dice_next.asked(context, STARTER.id, {"text": text, **values})
-    *_, last = dice_next._predicted(context, VISITOR, dice_next.Writing(spec, request), SHAPE)
+def draft_of(context, text: str, as_message: bool = True) -> next_token.Draft:
+    handler = next_token.predict(context, next_token.start_draft)
+    *_, last = handler(VISITOR, None, text, as_message, STARTER.id, "", *SAMPLING)
     return last[0]
 
 
-def test_a_sentence_is_written_draw_by_draw(context):
-    writing = written(context, "Hi there! How are you today?", as_message=True)
-    for drawn in range(1, 100):
-        *_, last = dice_next._drawn(context, VISITOR, writing, None, SHAPE)
-        writing = last[0]
-        assert len(writing.ask.ids) == drawn
+def draw(context, draft: next_token.Draft, at: str | None = None):
+    """The panel's updates while a random token, or the one that was clicked, is added."""
+    step = next_token.sample_token if at is None else next_token.take_token
+    return next_token.predict(context, step)(VISITOR, SimpleNamespace(at=at), draft, *SAMPLING)
+
+
+def test_a_sentence_grows_draw_by_draw(context):
+    draft = draft_of(context, "Hi there! How are you today?", as_message=True)
+    for count in range(1, 100):
+        *_, last = draw(context, draft)
+        draft = last[0]
+        assert len(draft.request.ids) == count
         assert "🎲" in last[3]
-        if writing.over:
+        if draft.complete:
             break
-    assert writing.over
+    assert draft.complete
     assert "whole" in last[1]
     with pytest.raises(gr.Error, match="An end token"):
-        list(dice_next._drawn(context, VISITOR, writing, None, SHAPE))
+        list(draw(context, draft))
 
 
 def test_the_dials_bend_the_bars_without_the_model(context):
-    writing = written(context, "Hello", as_message=True)
+    draft = draft_of(context, "Hello", as_message=True)
     context.cache.unload("chat", STARTER.id)
-    cold, _ = dice_next._bent(writing, 0.1, 1.0, 0)
-    hot, code = dice_next._bent(writing, 2.0, 1.0, 0)
+    cold, _ = next_token.bars_and_code(draft, 0.1, 1.0, 0)
+    hot, code = next_token.bars_and_code(draft, 2.0, 1.0, 0)
     assert cold != hot
     assert "scores = logits / 2.0" in code
     assert context.cache.status() == []
 
 
-def test_a_token_is_taken_by_hand(context):
-    writing = written(context, "Hello", as_message=True)
-    id_ = writing.event.likeliest[3].id
-    *_, last = dice_next._drawn(context, VISITOR, writing, str(id_), SHAPE)
-    assert last[0].ask.ids == (id_,)
+def test_a_token_by_hand(context):
+    draft = draft_of(context, "Hello", as_message=True)
+    id_ = draft.prediction.likeliest[3].id
+    *_, last = draw(context, draft, str(id_))
+    assert last[0].request.ids == (id_,)
     assert "by hand" in last[3]
     with pytest.raises(gr.Error, match="Predict the next token first"):
-        list(dice_next._drawn(context, VISITOR, writing, "999999", SHAPE))
+        list(draw(context, draft, "999999"))
 
 
 def test_a_model_behind_a_server_is_refused_with_the_reason(context):
     with pytest.raises(Exception, match="refused_logits"):
-        dice_next.asked(context, "openai", {"text": "Hello"})
+        next_token.next_token_request(context, "openai", {"text": "Hello"})
 
 
 def test_the_strip_is_as_wide_as_the_tokens_are_likely():
     pieces = (Alternative("a", 0), Alternative("b", 1))
     event = NextToken((), np.log([0.75, 0.25]).astype(np.float32), pieces)
-    shown = strip(event, chances(event.logits), 0.8, pieces[1])
+    shown = strip(event, probabilities(event.logits), 0.8, pieces[1])
     assert "width:75.000%" in shown
     assert "left:80.00%" in shown
     assert "0.8000" in shown
@@ -252,15 +271,15 @@ def test_the_recipe_prints_the_same_probabilities(context):
         ({"text": "안녕", "ids": (300, 301)}, (1.0, 1.0, 0)),
         ({"text": "Hello"}, (0, 1.0, 0)),
     ):
-        spec, request = dice_next.asked(context, STARTER.id, values)
+        spec, request = next_token.next_token_request(context, STARTER.id, values)
         event = next(e for e in run(context.cache, spec, request) if isinstance(e, NextToken))
-        script = recipe.python(spec, request, Placement("cpu", "float32", "", 1), *dials)
-        found = subprocess.run(
+        script = next_token_python(spec, request, Placement("cpu", "float32", "", 1), *dials)
+        output = subprocess.run(
             [sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True
         )
-        rows = [line.split()[:3] for line in found.stdout.splitlines()[1:]]
-        shares, raw = chances(event.logits, *dials), chances(event.logits)
+        rows = [line.split()[:3] for line in output.stdout.splitlines()[1:]]
+        distribution, raw = probabilities(event.logits, *dials), probabilities(event.logits)
         assert [int(row[0]) for row in rows] == [piece.id for piece in event.likeliest]
         for id_, raw_, share in rows:
             assert float(raw_[:-1]) / 100 == pytest.approx(raw[int(id_)], abs=1e-5)
-            assert float(share[:-1]) / 100 == pytest.approx(shares[int(id_)], abs=1e-5)
+            assert float(share[:-1]) / 100 == pytest.approx(distribution[int(id_)], abs=1e-5)

@@ -1,0 +1,250 @@
+"""The answers to one message as far as they have come, and the facts and notes that stand under them.
+
+They live in the visitor's own session and nowhere else, without any key.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
+from models.chat.recipe import python
+from models.chat.requests import ChatRequest
+from models.chat.token_odds import is_whole, join_texts
+from models.contract import Event, Finished, ModelSpec
+from models.servers.prices import price_of, read
+from models.settings import Settings
+from tabs.shared.events import result_line
+from tabs.shared.strings import STRINGS, both
+
+MAX_SAMPLES = 16  # of one message: the oldest branches make room
+MAX_ANSWERS = 12  # messages of one session
+_QUOTE = 60  # characters of a message that is quoted
+_OUR_NAMES = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tokens"}
+
+
+@dataclass(slots=True)
+class Sample:
+    """One answer.
+
+    Attributes:
+        deltas: a text and the tokens it is made of, as they came.
+        origin: of one that branches off another: (number of the other, place of the token), else None.
+    """
+
+    deltas: list[TextDelta] = field(default_factory=list[TextDelta])
+    origin: tuple[int, int] | None = None
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All tokens in order; empty where none came."""
+        return [token for delta in self.deltas for token in delta.tokens]
+
+    @property
+    def text(self) -> str:
+        """All text."""
+        return "".join(delta.text for delta in self.deltas)
+
+
+@dataclass(slots=True, eq=False)
+class Answers:
+    """The answers to one message: samples side by side, and branches of them.
+
+    Attributes:
+        spec: the model.
+        request: without a key; its seed is the answer's own once that is there.
+        samples: in the order they were made.
+        done, finished: the end of the last job, None before.
+    """
+
+    spec: ModelSpec
+    request: ChatRequest
+    samples: list[Sample]
+    done: ChatDone | None = None
+    finished: Finished | None = None
+
+    @classmethod
+    def to(cls, spec: ModelSpec, request: ChatRequest) -> "Answers":
+        """To a request of which nothing has come yet."""
+        prefix = [TextDelta(request.prefix)] if request.prefix else []
+        samples = [Sample([*prefix]) for _ in range(request.num_return_sequences)]
+        return cls(spec, request.model_copy(update={"api_key": None}), samples)
+
+    @property
+    def message(self) -> str:
+        """The person's."""
+        return self.request.messages[-1].content
+
+    @property
+    def texts(self) -> list[str]:
+        """Of each sample."""
+        return [sample.text for sample in self.samples]
+
+    def add(self, event: Event, branch: Sample | None = None) -> None:
+        """Add what has come.
+
+        Args:
+            event: of the job that answers.
+            branch: the sample that the job continues; None where it makes all of them.
+        """
+        if isinstance(event, TextDelta):
+            (branch or self.samples[event.index]).deltas.append(event)
+        elif isinstance(event, ChatDone):
+            self.done = event
+            if branch is None and event.seed is not None:
+                self.request = self.request.model_copy(update={"seed": event.seed})
+        elif isinstance(event, Finished):
+            self.finished = event
+
+    def facts(self, settings: Settings) -> str:
+        """Facts and notes on the last job as HTML; "" before its end."""
+        if self.done is None or self.finished is None:
+            return ""
+        notes = (note_html(note, self.request) for note in self.done.notes)
+        return facts(settings, self.request, self.finished, self.done) + "".join(notes)
+
+    def python(self) -> str:
+        """The Python behind the samples; "" before their end."""
+        if self.done is None or self.finished is None:
+            return ""
+        return python(self.spec, self.request, self.finished.placement, self.done.notes)
+
+    def branch_choices(self, number: int, place: int) -> list[bool]:
+        """For each alternative of a token, whether its sample can continue from it.
+
+        On this machine all can: ids say exactly which tokens stand before. A server gets the text
+        before instead: so the tokens must make up the text, and the alternative must be text too.
+        """
+        deltas = self.samples[number].deltas
+        which, at = _find(deltas, place)
+        texts = [token.text for token in deltas[which].tokens]
+        alternatives = deltas[which].tokens[at].alternatives
+        if not self.spec.hosted:
+            return [True] * len(alternatives)
+        exact = join_texts(texts) == deltas[which].text
+        return [
+            exact and one.text != "" and is_whole(join_texts([*texts[:at], one.text]))
+            for one in alternatives
+        ]
+
+    def branch(self, number: int, place: int, alternative: Alternative) -> Sample:
+        """A new sample: sample `number` up to a place, and another token there.
+
+        Args:
+            number: of the sample.
+            place: of the token in it.
+            alternative: one of that token's alternatives.
+        """
+        sample = Sample(_until(self.samples[number].deltas, place, alternative), (number, place))
+        if len(self.samples) >= MAX_SAMPLES:
+            oldest = next((one for one in self.samples if one.origin), self.samples[0])
+            self.samples.remove(oldest)
+        self.samples.append(sample)
+        return sample
+
+
+def _find(deltas: list[TextDelta], place: int) -> tuple[int, int]:
+    """Which delta a token is in, and its place there."""
+    for which, delta in enumerate(deltas):
+        if place < len(delta.tokens):
+            return which, place
+        place -= len(delta.tokens)
+    raise IndexError(place)
+
+
+def _until(deltas: list[TextDelta], place: int, alternative: Alternative) -> list[TextDelta]:
+    """The deltas before a token's place, and the alternative in one of its own."""
+    which, at = _find(deltas, place)
+    before = deltas[which].tokens[:at]
+    one = alternative
+    token = replace(
+        deltas[which].tokens[at], text=one.text, id=one.id, raw=one.raw, chance=one.chance
+    )
+    text = join_texts(one.text for one in (*before, token))
+    text = text if is_whole(text) else ""  # the rest of a letter comes with the next
+    return [*deltas[:which], TextDelta(text, deltas[which].index, (*before, token))]
+
+
+def shared_prefixes(samples: Sequence[Sample]) -> list[list[int]]:
+    """For each token of each sample, with how many other samples it shares all up to it."""
+    keys = [
+        [token.id if token.id is not None else token.text for token in s.tokens] for s in samples
+    ]
+    return [
+        [sum(other[: at + 1] == own[: at + 1] for other in keys) - 1 for at in range(len(own))]
+        for own in keys
+    ]
+
+
+def with_newest(history: list[Answers], newest: Any) -> list[Answers]:
+    """The session's answers with the newest, without the oldest beyond MAX_ANSWERS."""
+    if not isinstance(newest, Answers) or any(newest is one for one in history):
+        return history
+    return [*history, newest][-MAX_ANSWERS:]
+
+
+# ---------------------------------------------------------------- facts and notes
+
+
+def facts(settings: Settings, request: ChatRequest, finished: Finished, done: ChatDone) -> str:
+    """Model, place and time, then seed, tokens in and out, speed, cost, as HTML.
+
+    What is not known is not shown: a server may not count its tokens, a model may have no price.
+    """
+    more = [both("result.seed", seed=done.seed)]
+    if finished.placement.device == "server" and request.model_name:
+        more.insert(0, html.escape(request.model_name))
+    if done.completion_tokens is not None:
+        counts = {"read": done.prompt_tokens, "written": done.completion_tokens}
+        key = "chat.tokens" if done.prompt_tokens is not None else "chat.tokens_out"
+        more.append(both(key, **counts))
+    if speed := tokens_per_second(finished, done):
+        more.append(both("chat.speed", speed=f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}"))
+    if finished.first_seconds is not None:
+        more.append(both("chat.first", seconds=f"{finished.first_seconds:.2f}"))
+    if finished.placement.device == "server" and (cost := _cost(settings, request, done)):
+        more.append(cost)
+    if done.finish_reason == "length":
+        more.append(both("chat.length"))
+    return result_line(finished, *more)
+
+
+def tokens_per_second(finished: Finished, done: ChatDone) -> float | None:
+    """Tokens in a second, without the wait for the first one; None for fewer than two tokens.
+
+    Thoughts that a server hides come before the first token that it shows: with them it is all
+    tokens in all the time.
+    """
+    count = done.completion_tokens or 0
+    if finished.first_seconds is None or count < 2:
+        return None
+    if done.hidden_tokens:
+        return count / finished.seconds
+    seconds = finished.seconds - finished.first_seconds
+    return (count - 1) / seconds if seconds > 0 else None
+
+
+def _cost(settings: Settings, request: ChatRequest, done: ChatDone) -> str | None:
+    server = settings.server_name(request.base_url)
+    known = price_of(read(settings.prices), server, request.model_name or settings.openai_model)
+    if known is None or done.prompt_tokens is None or done.completion_tokens is None:
+        return None
+    price, table = known
+    dollars = price.cost(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
+    text = both("chat.cost", dollars=f"{dollars:.6f}", date=table.date)
+    return f'<span title="{html.escape(table.source)}">{text}</span>'
+
+
+def note_html(note: Note, request: ChatRequest | None = None) -> str:
+    """A note as HTML; of messages that were left out, the last one is quoted from the request."""
+    if note.value == "max_completion_tokens":  # it was sent under its older name: nothing was lost
+        return ""
+    values: dict[str, object] = {"value": note.value}
+    if request and note.code == "turns_left_out" and isinstance(note.value, int):
+        last = request.messages[note.value - 1].content
+        values["last"] = last if len(last) <= _QUOTE else last[:_QUOTE] + "…"
+    elif isinstance(note.value, str):  # a parameter: its name in each language
+        key = f"fields.{_OUR_NAMES.get(note.value, note.value)}"
+        values["value"] = {lang: words.get(key, note.value) for lang, words in STRINGS.items()}
+    return f'<p class="note">{both(f"notes.{note.code}", **values)}</p>'

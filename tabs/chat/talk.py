@@ -1,0 +1,304 @@
+"""Talking to the model: a new message, retry, edit, continue and undo."""
+
+import html
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from models.chat.catalog import dials_of
+from models.chat.events import ChatDone, TextDelta
+from models.chat.requests import ChatRequest
+from models.contract import Event, Finished, ModelSpec, Working
+from models.errors import InvalidInput
+from models.runtime.jobs import run
+from models.select import select
+from models.settings import Settings
+from models.tasks import CHAT
+from tabs.chat.answers import Answers
+from tabs.chat.controls import DialComponents
+from tabs.chat.conversations import messages, text_of
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, line, show_errors, waiting_line
+from tabs.shared.strings import both
+from tabs.shared.widgets import updates
+
+HIDDEN = gr.update(visible=False)
+Frame = tuple[Any, ...]
+
+
+class View(NamedTuple):
+    """What a conversation is shown in."""
+
+    chatbot: gr.Chatbot
+    message: gr.Textbox
+    status: gr.HTML
+    go_on: gr.Button
+    samples: gr.HTML
+    code: gr.Code
+    newest: gr.State  # the Answers, for the panel of token odds
+
+
+frame = partial(updates, View._fields)
+
+
+def bind(context: Context, view: View, dials: DialComponents, start: gr.Button) -> list[Any]:
+    """Bind all that makes the model answer, and undo.
+
+    Returns:
+        The events that let the model write.
+    """
+    chatbot, message = view.chatbot, view.message
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    job: dict[str, Any] = private | {
+        "inputs": [chatbot, message, *dials],
+        "outputs": list(view),
+    }
+    chatbot.undo(undo, chatbot, list(view), **private)
+    return [
+        gr.on(
+            [start.click, message.submit],
+            answer(context, new_message),
+            trigger_mode="once",
+            **job,
+        ),
+        # While an answer is coming, the chatbot disables these two by itself.
+        chatbot.edit(answer(context, edit), **job),
+        chatbot.retry(answer(context, retry), **job),
+        view.go_on.click(answer(context, go_on), trigger_mode="once", **job),
+    ]
+
+
+# ---------------------------------------------------------------- what is to be answered
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the model is to answer.
+
+    Attributes:
+        earlier: the chatbot's value before the message.
+        message: the person's.
+        prefix: the beginning of the answer, if it is there already.
+        fallback: the chatbot's value to come back to where no answer comes; None for a new message.
+        in_place: the message is on the page, and all stays as it is until new words come.
+    """
+
+    earlier: Any
+    message: Any
+    prefix: str = ""
+    fallback: list[Any] | None = None
+    in_place: bool = False
+
+
+def new_message(event: gr.EventData, history: Any, message: Any) -> Question:
+    """The message in the box."""
+    return Question(history, message)
+
+
+def retry(event: gr.EventData, history: Any, message: Any) -> Question:
+    """A message of the conversation once more."""
+    earlier, text = _split(history, event.index)
+    return Question(earlier, text, fallback=history, in_place=True)
+
+
+def edit(event: gr.EventData, history: Any, message: Any) -> Question:
+    """A message of the conversation with another text."""
+    earlier, _ = _split(history, event.index)
+    return Question(earlier, text_of(event.value), fallback=history)
+
+
+def go_on(event: gr.EventData, history: Any, message: Any) -> Question:
+    """The last message, with the answer so far as the beginning of the new one."""
+    earlier, text = _split(history, len(history) - 1 if history else None)
+    prefix = text_of(history[-1]["content"])
+    return Question(earlier, text, prefix, fallback=history, in_place=True)
+
+
+def undo(request: gr.Request, event: gr.UndoData, history: Any) -> Frame:
+    """The view without the last exchange, its message back in the box to be changed."""
+    with show_errors(request):
+        earlier, message = _split(history, event.index)
+    return frame(
+        chatbot=earlier,
+        message=message,
+        status="",
+        samples=sample_cards([]),
+        code="",
+        go_on=HIDDEN,
+    )
+
+
+def _split(history: Any, index: Any) -> tuple[list[Any], str]:
+    """The turns before the message at or before an index, and that message."""
+    if not isinstance(history, list) or not isinstance(index, int) or index >= len(history):
+        raise InvalidInput("invalid_history")
+    while index and history[index]["role"] != "user":
+        index -= 1
+    return history[:index], text_of(history[index]["content"])
+
+
+def chat_request(
+    context: Context, earlier: list[dict[str, str]], message: Any, dials: dict[str, Any]
+) -> tuple[ModelSpec, ChatRequest]:
+    """The model and the validated request of what a person or a program sent.
+
+    Dials that are None take the model's own value.
+
+    Raises:
+        ModelError: something in it cannot be used.
+    """
+    if not isinstance(message, str):
+        raise InvalidInput("invalid_not_text", field="messages")
+    spec = select(CHAT, dials.pop("model"), context.settings, message)
+    values = asdict(dials_of(spec))
+    values |= {name: value for name, value in dials.items() if value is not None}
+    if spec.hosted and not str(values.get("model_name", "")).strip():
+        values["model_name"] = context.settings.openai_model
+    turns = [*earlier, {"role": "user", "content": message}]
+    return spec, ChatRequest.of(messages=turns, **values)
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def answer(
+    context: Context, question_of: Callable[[gr.EventData, Any, Any], Question]
+) -> Callable[..., Generator[Frame]]:
+    """The handler that yields updates of the view while the model answers.
+
+    Args:
+        context: settings and models.
+        question_of: (event, the chatbot's value, the message in the box) -> what is to be answered.
+
+    Returns:
+        (request, event, chatbot, message, *dials in the order of DialComponents) -> updates.
+    """
+
+    def handler(
+        request: gr.Request, event: gr.EventData, history: Any, message: Any, *values: Any
+    ) -> Generator[Frame]:
+        with show_errors(request):
+            question = question_of(event, history, message)
+            dials = DialComponents(*values)._asdict()
+            if question.prefix:
+                dials |= {"prefix": question.prefix, "num_return_sequences": 1}
+            earlier = messages(question.earlier)
+            spec, chat = chat_request(context, earlier, question.message, dials)
+        answers = Answers.to(spec, chat)
+        page = _Page(context.settings, question, earlier, answers)
+        yield page.start()
+        try:
+            with show_errors(request), closing(run(context.cache, spec, chat)) as events:
+                for one in events:
+                    answers.add(one)
+                    if (update := page.update(one)) is not None:
+                        yield update
+        except gr.Error:
+            yield page.failure()
+            raise
+
+    return handler
+
+
+@dataclass(slots=True)
+class _Page:
+    """The updates of the view while an answer grows.
+
+    Attributes:
+        earlier: the turns before the message.
+        visible: there are words of the answer on the page.
+        behind: there are more words than the page shows.
+    """
+
+    settings: Settings
+    question: Question
+    earlier: list[dict[str, str]]
+    answers: Answers
+    pace: Pace = field(default_factory=Pace)
+    visible: bool = False
+    behind: bool = False
+
+    def start(self) -> Frame:
+        """Before anything has come."""
+        question = self.question
+        return frame(
+            chatbot=gr.skip() if question.in_place else self._turns(""),
+            # What is half typed stays.
+            message="" if question.fallback is None else gr.skip(),
+            status=pending(line(both("chat.thinking")), bool(question.prefix)),
+            go_on=HIDDEN,
+            samples=sample_cards([]),
+            code="",
+            newest=self.answers,
+        )
+
+    def update(self, event: Event) -> Frame | None:
+        """What an event, added to the answers already, changes; None where the page is not due."""
+        if isinstance(event, TextDelta):
+            self.behind = not self.pace.due()
+            if self.behind:
+                return None
+            # The line is written once: an update on its way must not cover a later "Stopped".
+            status = {} if self.visible else {"status": pending(line(both("chat.writing")), True)}
+            self.visible = True
+            return frame(**self._words(), **status)
+        if isinstance(event, ChatDone):
+            return None
+        if isinstance(event, Working) and self.behind:  # a pause: all that has come is shown
+            self.behind = False
+            return frame(**self._words())
+        if isinstance(event, Finished) and self.answers.done:
+            return frame(
+                **self._words(),
+                go_on=gr.update(visible=self.answers.done.finish_reason != "stop"),
+                status=self.answers.facts(self.settings),
+                code=self.answers.python(),
+            )
+        if not self.visible and (wait := waiting_line(event)):
+            return frame(status=pending(wait, bool(self.question.prefix)))
+        return frame()
+
+    def failure(self) -> Frame:
+        """The half answer, marked as what it is; without one, nothing that was there is lost."""
+        question = self.question
+        if self.visible:
+            half, more = self._turns(self.answers.texts[0]), gr.update(visible=True)
+            return frame(chatbot=half, go_on=more, status=line(both("chat.cut")))
+        if question.in_place:
+            return frame(status=line(both("chat.as_it_was")))
+        # The message goes back into the box: see giveBack in shelf.js.
+        unanswered = [*(question.fallback or self.earlier), *self._turns("")[-2:]]
+        return frame(chatbot=unanswered, status=line(both("chat.unanswered")))
+
+    def _words(self) -> dict[str, Any]:
+        """The changes that show all words so far."""
+        texts = self.answers.texts
+        samples = {"samples": sample_cards(texts)} if len(texts) > 1 else {}
+        return {"chatbot": self._turns(texts[0]), **samples}
+
+    def _turns(self, reply: str) -> list[dict[str, str]]:
+        message = {"role": "user", "content": self.answers.message}
+        return [*self.earlier, message, {"role": "assistant", "content": reply}]
+
+
+def pending(status: str, half: bool = False) -> str:
+    """A line on what goes on now, as HTML; by it a stop knows that there is something to end.
+
+    Args:
+        status: the line.
+        half: there are words of the answer already, from which it can continue.
+    """
+    return f'<div class="pending{" half" if half else ""}">{status}</div>'
+
+
+def sample_cards(texts: list[str]) -> Any:
+    """Samples side by side; hidden where there is only one."""
+    cards = "".join(
+        f'<div class="sample"><b>{number}</b> {html.escape(text)}</div>'
+        for number, text in enumerate(texts, 1)
+    )
+    return gr.update(value=f'<div class="samples">{cards}</div>', visible=len(texts) > 1)
