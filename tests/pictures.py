@@ -8,6 +8,7 @@ from PIL import Image
 from models.contract import Finished, ModelSpec, Placement
 from models.runtime.jobs import run
 from models.settings import Settings
+from models.text_to_image.catalog import ImageDials
 from models.text_to_image.diffusers_engine import DiffusersTextToImage
 from models.text_to_image.events import ImagesDone
 from models.text_to_image.requests import ImageRequest
@@ -20,13 +21,13 @@ TINY = ModelSpec(
     source="starter:tiny",
     label="Tiny",
     cpu_threads=1,
-    defaults={"guidance_scale": 5.0, "num_inference_steps": 3},
+    dials=ImageDials(guidance_scale=5.0, num_inference_steps=3),
 )
 
 
 def draw(cache, prompt="a red circle", spec=TINY, **values):
-    asked = ImageRequest.of(prompt=prompt, **{"seed": 7, **values})
-    events = list(run(cache, spec, asked))
+    request = ImageRequest.of(prompt=prompt, **{"seed": 7, **values})
+    events = list(run(cache, spec, request))
     assert isinstance(events[-1], Finished)
     return [e for e in events if isinstance(e, ImagesDone)][-1], events
 
@@ -35,12 +36,12 @@ def load(folder, spec=TINY, placement=CPU):
     return DiffusersTextToImage.load(spec, folder, placement, Settings())
 
 
-def opened(png):
+def open_png(png):
     return Image.open(io.BytesIO(png))
 
 
 def psnr(one, other):
     """Likeness of two PNG files or pictures in dB; infinite if they are equal."""
-    pixels = [np.asarray(opened(p) if isinstance(p, bytes) else p, float) for p in (one, other)]
+    pixels = [np.asarray(open_png(p) if isinstance(p, bytes) else p, float) for p in (one, other)]
     error = np.mean((pixels[0] - pixels[1]) ** 2)
     return float("inf") if error == 0 else 10 * np.log10(255**2 / error)

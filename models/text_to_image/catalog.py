@@ -1,13 +1,66 @@
-"""Text-to-image models."""
+"""Text-to-image models, what their dials start with and what their pipelines can do."""
 
-from models.contract import LICENCE_SOURCE, ModelSpec
-from models.text_to_image.schedulers import UNBOUNDED
+from dataclasses import dataclass, fields
+from typing import Self
+
+from models.contract import LICENCE_SOURCE, Dials, EngineOptions, ModelSpec
+from models.text_to_image.schedulers import NAMES, UNBOUNDED
 
 _ENGINE = "models.text_to_image.diffusers_engine:DiffusersTextToImage"
 
-# What `defaults` may hold here beside starting values: "sizes", the buckets a model is good at;
-# "guidance_range" and "steps_range", the least and the most; "schedulers", the names that suit it beside
-# its own (empty for flow matching); "distilled", guidance is trained in and its dial does nothing.
+
+@dataclass(frozen=True, slots=True)
+class ImageDials(Dials):
+    """What a model's dials start with, and what a request gets where it leaves a value out.
+
+    None is the pipeline's own value. `width` and `height` are in pixels.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    guidance_scale: float | None = None
+    num_inference_steps: int | None = None
+
+    def or_else(self, other: "ImageDials") -> Self:
+        """These dials, with the other's values where they have none."""
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return type(self)(**{name: b if a is None else a for name, a, b in pairs})
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions(EngineOptions):
+    """What a pipeline can draw with.
+
+    Attributes:
+        sizes: (width, height) in pixels of the pictures that the model draws well, its own first.
+        guidance_range: the least and the most guidance_scale; equal if guidance was trained into the
+            model. None: not known.
+        steps_range: the same for num_inference_steps.
+        schedulers: names that suit the model besides its own; empty for flow matching.
+    """
+
+    sizes: tuple[tuple[int, int], ...] = ()
+    guidance_range: tuple[float, float] | None = None
+    steps_range: tuple[int, int] | None = None
+    schedulers: tuple[str, ...] = NAMES
+
+    def limits(self, field: str) -> tuple[float, float] | None:
+        """The least and the most of a request's guidance_scale or num_inference_steps."""
+        return self.guidance_range if field == "guidance_scale" else self.steps_range
+
+
+def dials_of(spec: ModelSpec) -> ImageDials:
+    """The model's dials; of a hub id that was typed in, all None."""
+    return spec.dials if isinstance(spec.dials, ImageDials) else ImageDials()
+
+
+def options_of(spec: ModelSpec) -> PipelineOptions:
+    """The model's options; of a hub id that was typed in, those of an unknown pipeline."""
+    return spec.options if isinstance(spec.options, PipelineOptions) else PipelineOptions()
+
+
+_LARGE = ((1024, 1024), (832, 1216), (1216, 832), (768, 768))
+
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
         id="genlab/scenes",
@@ -24,16 +77,13 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.01,
         cuda_dtype="float32",
         cpu_threads=1,
-        defaults={
-            "width": 64,
-            "height": 64,
-            "sizes": ("64x64",),
-            "guidance_scale": 3.0,
-            "num_inference_steps": 25,
-            "guidance_range": (1, 15),  # its curves end at 10, where it has long become worse
-            "steps_range": (1, 100),  # ... and at 50, where nothing has changed since 12
-            "schedulers": UNBOUNDED,
-        },
+        dials=ImageDials(width=64, height=64, guidance_scale=3.0, num_inference_steps=25),
+        options=PipelineOptions(
+            sizes=((64, 64),),
+            guidance_range=(1, 15),  # measured up to 10, where pictures are clearly worse
+            steps_range=(1, 100),  # measured up to 50; nothing changes after 12
+            schedulers=UNBOUNDED,
+        ),
     ),
     ModelSpec(
         id="CompVis/stable-diffusion-v1-4",
@@ -49,15 +99,12 @@ MODELS: tuple[ModelSpec, ...] = (
         licence=f"CreativeML OpenRAIL-M ({LICENCE_SOURCE})",
         size_gb=2.8,
         wants_gpu=True,
-        defaults={
-            "width": 512,
-            "height": 512,
-            "sizes": ("512x512", "512x768", "768x512", "384x384"),
-            "guidance_scale": 7.5,
-            "num_inference_steps": 50,
-            "guidance_range": (0.0, 30.0),
-            "steps_range": (1, 150),
-        },
+        dials=ImageDials(width=512, height=512, guidance_scale=7.5, num_inference_steps=50),
+        options=PipelineOptions(
+            sizes=((512, 512), (512, 768), (768, 512), (384, 384)),
+            guidance_range=(0.0, 30.0),
+            steps_range=(1, 150),
+        ),
     ),
     ModelSpec(
         id="stabilityai/sd-turbo",
@@ -74,17 +121,13 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=2.6,
         cuda_dtype="float16",
         wants_gpu=True,
-        defaults={
-            "width": 512,
-            "height": 512,
-            "sizes": ("512x512",),
-            "guidance_scale": 0.0,
-            "num_inference_steps": 1,
-            "guidance_range": (0.0, 0.0),
-            "steps_range": (1, 4),
-            "distilled": True,
-            "schedulers": (),
-        },
+        dials=ImageDials(width=512, height=512, guidance_scale=0.0, num_inference_steps=1),
+        options=PipelineOptions(
+            sizes=((512, 512),),
+            guidance_range=(0.0, 0.0),
+            steps_range=(1, 4),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="stabilityai/sdxl-turbo",
@@ -101,17 +144,13 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=6.9,
         cuda_dtype="float16",
         wants_gpu=True,
-        defaults={
-            "width": 512,
-            "height": 512,
-            "sizes": ("512x512",),
-            "guidance_scale": 0.0,
-            "num_inference_steps": 1,
-            "guidance_range": (0.0, 0.0),
-            "steps_range": (1, 4),
-            "distilled": True,
-            "schedulers": (),
-        },
+        dials=ImageDials(width=512, height=512, guidance_scale=0.0, num_inference_steps=1),
+        options=PipelineOptions(
+            sizes=((512, 512),),
+            guidance_range=(0.0, 0.0),
+            steps_range=(1, 4),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="stabilityai/stable-diffusion-3.5-medium",
@@ -129,16 +168,13 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="bfloat16",
         wants_gpu=True,
         gated=True,
-        defaults={
-            "width": 1024,
-            "height": 1024,
-            "sizes": ("1024x1024", "832x1216", "1216x832", "768x768"),
-            "guidance_scale": 4.5,
-            "num_inference_steps": 40,
-            "guidance_range": (1.0, 10.0),
-            "steps_range": (10, 60),
-            "schedulers": (),
-        },
+        dials=ImageDials(width=1024, height=1024, guidance_scale=4.5, num_inference_steps=40),
+        options=PipelineOptions(
+            sizes=_LARGE,
+            guidance_range=(1.0, 10.0),
+            steps_range=(10, 60),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="black-forest-labs/FLUX.1-schnell",
@@ -156,17 +192,13 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="bfloat16",
         wants_gpu=True,
         gated=True,
-        defaults={
-            "width": 1024,
-            "height": 1024,
-            "sizes": ("1024x1024", "832x1216", "1216x832", "768x768"),
-            "guidance_scale": 0.0,
-            "num_inference_steps": 4,
-            "guidance_range": (0.0, 0.0),
-            "steps_range": (1, 4),
-            "distilled": True,
-            "schedulers": (),
-        },
+        dials=ImageDials(width=1024, height=1024, guidance_scale=0.0, num_inference_steps=4),
+        options=PipelineOptions(
+            sizes=_LARGE,
+            guidance_range=(0.0, 0.0),
+            steps_range=(1, 4),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="black-forest-labs/FLUX.2-klein-4B",
@@ -183,17 +215,13 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=16.0,
         cuda_dtype="bfloat16",
         wants_gpu=True,
-        defaults={
-            "width": 1024,
-            "height": 1024,
-            "sizes": ("1024x1024", "832x1216", "1216x832", "768x768"),
-            "guidance_scale": 1.0,
-            "num_inference_steps": 4,
-            "guidance_range": (1.0, 1.0),
-            "steps_range": (1, 8),
-            "distilled": True,
-            "schedulers": (),
-        },
+        dials=ImageDials(width=1024, height=1024, guidance_scale=1.0, num_inference_steps=4),
+        options=PipelineOptions(
+            sizes=_LARGE,
+            guidance_range=(1.0, 1.0),
+            steps_range=(1, 8),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="Tongyi-MAI/Z-Image-Turbo",
@@ -210,17 +238,13 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=31.0,
         cuda_dtype="bfloat16",
         wants_gpu=True,
-        defaults={
-            "width": 1024,
-            "height": 1024,
-            "sizes": ("1024x1024", "832x1216", "1216x832", "768x768"),
-            "guidance_scale": 0.0,
-            "num_inference_steps": 9,
-            "guidance_range": (0.0, 0.0),
-            "steps_range": (4, 12),
-            "distilled": True,
-            "schedulers": (),
-        },
+        dials=ImageDials(width=1024, height=1024, guidance_scale=0.0, num_inference_steps=9),
+        options=PipelineOptions(
+            sizes=_LARGE,
+            guidance_range=(0.0, 0.0),
+            steps_range=(4, 12),
+            schedulers=(),
+        ),
     ),
     ModelSpec(
         id="openai-images",
@@ -235,10 +259,10 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="terms of the provider",
         size_gb=0,
         concurrency=8,
-        defaults={
-            "width": 1024,
-            "height": 1024,
-            "sizes": ("1024x1024", "1536x1024", "1024x1536"),
-        },
+        dials=ImageDials(width=1024, height=1024),
+        options=PipelineOptions(
+            sizes=((1024, 1024), (1536, 1024), (1024, 1536)),
+            schedulers=(),
+        ),
     ),
 )

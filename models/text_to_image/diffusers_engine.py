@@ -1,24 +1,26 @@
 """Text-to-image on this machine: any diffusers pipeline, from the starter to Stable Diffusion."""
 
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
-from models.contract import Event, ModelSpec, Placement, Stop, WarmingUp
-from models.errors import InvalidInput, OutOfMemory, Stopped, as_model_error
-from models.runtime.blocking import Emit, in_thread, iterate
+import torch
+
+from models.contract import Event, ModelSpec, Notify, Placement, Stop, WarmingUp
+from models.errors import InvalidInput, OutOfMemory, as_model_error
+from models.runtime.blocking import in_thread, iterate
 from models.settings import Settings
-from models.text_to_image.drawing import Drawing, passes
-from models.text_to_image.events import Sketch
+from models.text_to_image.catalog import ImageDials, dials_of, options_of
+from models.text_to_image.denoising import Denoiser
 from models.text_to_image.loading import load_pipeline, native_size
-from models.text_to_image.preview import Preview
+from models.text_to_image.progress import LatentColours, PictureFile, Progress
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.schedulers import made
-from models.text_to_image.telling import Drawn, OnStep, Telling
-from models.text_to_image.words import Vocabulary, cut_off
+from models.text_to_image.schedulers import build_scheduler, count_passes
+from models.text_to_image.vocabulary import Vocabulary, words_past_limit
+from models.torch_tools.loading import weights_bytes
 
 
 class DiffusersTextToImage:
@@ -33,11 +35,13 @@ class DiffusersTextToImage:
         compile_mode: str = "off",
     ) -> None:
         self._pipe = pipe
-        self._spec = replace(spec, defaults={**_own_defaults(pipe), **spec.defaults})
+        self._spec = replace(spec, dials=dials_of(spec).or_else(_pipeline_dials(pipe)))
+        self._options = options_of(spec)
         self._placement = placement
         self._vocabulary = vocabulary
         self._own_scheduler = pipe.scheduler
-        self._drawing = Drawing(pipe, self._spec, Preview.fit(pipe), compile_mode)
+        self._colours = LatentColours.fit(pipe)
+        self._denoiser = Denoiser(pipe, self._spec, compile_mode)
 
     @classmethod
     def load(
@@ -55,107 +59,96 @@ class DiffusersTextToImage:
 
     def nbytes(self) -> int:
         """Bytes of weights held by all parts of the pipeline."""
-        parts = [part for part in self._pipe.components.values() if hasattr(part, "parameters")]
-        tensors = [t for part in parts for t in (*part.parameters(), *part.buffers())]
-        return sum(t.numel() * t.element_size() for t in tensors)
+        parts = self._pipe.components.values()
+        return sum(weights_bytes(part) for part in parts if isinstance(part, torch.nn.Module))
 
     def stream(self, request: ImageRequest | ImageGridRequest, stop: Stop) -> Generator[Event]:
         """Draw the pictures of a request, or the cells of a grid.
 
         Yields:
-            WarmingUp before the first picture of a shape, where the model is compiled;
-            StepDone for each step; as pictures end, ImagesDone with all that are finished, so that
-            the last one holds them all. Of a grid CellDone for each cell, last GridDone.
+            WarmingUp before the first picture of a shape, where the model is compiled.
+            StepDone for each step.
+            ImagesDone each time pictures are finished, with all that are finished so far.
+            For a grid instead CellDone for each cell, and last GridDone.
 
         Raises:
             InvalidInput: a size that the model does not draw (invalid_size), a setting out of its
                 range (invalid_le, invalid_ge), a scheduler or start picture that it cannot take, or a
-                prompt of which a starter knows no word (invalid_unknown_words).
-            ModelError: "nan_image" if the numbers overflowed.
+                prompt without any word that a starter knows (invalid_unknown_words).
+            ModelError: the numbers overflowed (nan_image).
             Stopped: stop was set; within one step.
         """
-        request = request.filled(self._spec)
-        singles = request.cells() if isinstance(request, ImageGridRequest) else request.singles()
+        request = request.with_defaults(self._spec)
+        singles = request.singles()
         self._check(singles)
-        scheduler = made(self._own_scheduler, request.scheduler, self._spec.label)
-        self._drawing.use(scheduler)
-        yield from iterate(
-            in_thread(lambda emit: self._draw_all(request, singles, emit, stop), stop), stop
+        self._pipe.scheduler = build_scheduler(
+            self._own_scheduler, request.scheduler, self._spec.label
         )
+        drawing = in_thread(lambda emit: self._draw_all(request, singles, emit, stop), stop)
+        yield from iterate(drawing, stop)
 
-    # ------------------------------------------------------------ before
-
-    def _check(self, singles: tuple[ImageRequest, ...]) -> None:
-        asked, label = singles[0], self._spec.label
-        if self._vocabulary is not None and not self._vocabulary.says_something(asked.prompt):
+    def _check(self, singles: Sequence[ImageRequest]) -> None:
+        first, label = singles[0], self._spec.label
+        if self._vocabulary is not None and not self._vocabulary.says_something(first.prompt):
             raise InvalidInput("invalid_unknown_words", model=label)
         own_size = native_size(self._pipe)
-        for side, own in zip((asked.width, asked.height), own_size, strict=True):
+        for side, own in zip((first.width, first.height), own_size, strict=True):
             low, high = (own, own) if self._spec.starter else (own // 2, own * 2)
             if side is not None and not low <= side <= high:
                 code = "invalid_size_one" if low == high else "invalid_size"
                 raise InvalidInput(code, model=label, own=own, low=low, high=high)
         for single in singles:
-            self._check_range("guidance_scale", "guidance_range", single.guidance_scale)
-            self._check_range("num_inference_steps", "steps_range", single.num_inference_steps)
-
-    def _check_range(self, field: str, limits: str, value: float | None) -> None:
-        low, high = self._spec.defaults.get(limits, (value, value))
-        if value is not None and value < low:
-            raise InvalidInput("invalid_ge", field=field, limit=low)
-        if value is not None and value > high:
-            raise InvalidInput("invalid_le", field=field, limit=high)
-
-    def _tokenizers(self) -> list[Any]:
-        names = ("tokenizer", "tokenizer_2", "tokenizer_3")
-        found = [getattr(self._pipe, name, None) for name in names]
-        return [one for one in found if getattr(one, "is_fast", False)]
+            for field in ("guidance_scale", "num_inference_steps"):
+                _check_range(field, getattr(single, field), self._options.limits(field))
 
     # ------------------------------------------------------------ the work, in its own thread
 
     def _draw_all(
         self,
         request: ImageRequest | ImageGridRequest,
-        singles: tuple[ImageRequest, ...],
-        emit: Emit,
+        singles: Sequence[ImageRequest],
+        emit: Notify,
         stop: Stop,
     ) -> None:
-        import torch
-
-        if self._placement.threads:  # OpenMP keeps the number per calling thread
+        if self._placement.threads:  # OpenMP has a number for each calling thread
             torch.set_num_threads(self._placement.threads)
-        cut = cut_off(request.prompt, self._tokenizers())
+        cut = words_past_limit(request.prompt, self._tokenizers())
         unknown = self._vocabulary.unknown(request.prompt) if self._vocabulary else ()
-        counts = [passes(self._drawing.scheduler, single) for single in singles]
-        telling = Telling(request, counts, cut, unknown, emit)
-        most: int | None = None
+        passes = [
+            count_passes(self._pipe.scheduler, one.num_inference_steps or 1, one.start_strength)
+            for one in singles
+        ]
+        progress = Progress(request, passes, self._colours, emit, stop, cut, unknown)
+        limit: int | None = None
         left = list(range(len(singles)))
         while left:
-            batch = [left[i] for i in self._drawing.batches([singles[k] for k in left], most)[0]]
-            if self._drawing.compiles([singles[k] for k in batch]):
+            batch = self._denoiser.next_batch(singles, left, limit)
+            together = [singles[index] for index in batch]
+            if self._denoiser.compiles(together):
                 emit(WarmingUp(self._spec))
-            drawn = self._draw([singles[k] for k in batch], telling.stepping(batch), stop)
-            if drawn is None:  # out of memory: from now on half as many together
-                most = len(batch) // 2
-                if not most:
-                    raise self._too_large(singles[batch[0]])
+            progress.start(batch)
+            pictures = self._draw_batch(together, progress)
+            if pictures is None:  # out of memory: from now on half as many together
+                limit = len(batch) // 2
+                if not limit:
+                    raise self._too_large(together[0])
                 continue
-            telling.done(batch, drawn)
-            left = [k for k in left if k not in batch]
-        telling.end()
+            progress.finish(pictures)
+            left = [index for index in left if index not in batch]
+        progress.end()
 
-    def _draw(self, asked: list[ImageRequest], told: OnStep, stop: Stop) -> list[Drawn] | None:
-        """One batch; None if there was not enough memory, which is free again by then."""
-        import torch
+    def _tokenizers(self) -> list[Any]:
+        names = ("tokenizer", "tokenizer_2", "tokenizer_3")
+        tokenizers = [getattr(self._pipe, name, None) for name in names]
+        return [one for one in tokenizers if getattr(one, "is_fast", False)]
 
-        def step(number: int, preview: Sketch | None, noisy: Sketch | None) -> None:
-            if stop.is_set():
-                raise Stopped
-            told(number, preview, noisy)
-
+    def _draw_batch(
+        self, requests: Sequence[ImageRequest], progress: Progress
+    ) -> list[PictureFile] | None:
+        """The pictures; None if there was not enough memory, which is free again by then."""
         try:
             with torch.inference_mode():
-                return self._drawing.draw(asked, step)
+                return self._denoiser.draw(requests, progress)
         except Exception as error:
             if not isinstance(as_model_error(error), OutOfMemory):
                 raise
@@ -164,35 +157,38 @@ class DiffusersTextToImage:
             torch.cuda.empty_cache()
         return None
 
-    def _too_large(self, asked: ImageRequest) -> OutOfMemory:
-        """The error that names the largest of the model's sizes that does fit: each is tried, one step."""
-        area = (asked.width or 0) * (asked.height or 0)
-        sizes = {tuple(map(int, size.split("x"))) for size in self._spec.defaults.get("sizes", ())}
-        for width, height in sorted(sizes, key=lambda size: -size[0] * size[1]):
-            update = {"width": width, "height": height, "num_inference_steps": 1}
-            if width * height < area and self._draw(
-                [asked.model_copy(update=update)], lambda *_: None, Stop()
-            ):
+    def _too_large(self, request: ImageRequest) -> OutOfMemory:
+        """The error that names the model's largest size that fits: each is tried with one step."""
+        area = (request.width or 0) * (request.height or 0)
+        for width, height in sorted(self._options.sizes, key=lambda size: -size[0] * size[1]):
+            update = {"width": width, "height": height, "num_inference_steps": 1, "num_images": 1}
+            trial = request.model_copy(update=update)
+            progress = Progress(trial, [1], None, lambda _: None, Stop())
+            progress.start([0])
+            if width * height < area and self._draw_batch([trial], progress):
                 fits = f"{width} × {height}"
                 return OutOfMemory(
-                    "out_of_memory_size", width=asked.width, height=asked.height, fits=fits
+                    "out_of_memory_size", width=request.width, height=request.height, fits=fits
                 )
         return OutOfMemory()
 
 
-def _own_defaults(pipe: Any) -> dict[str, Any]:
-    """What the pipeline does where nothing is asked for."""
-    taken = signature(pipe.__call__).parameters
+def _check_range(field: str, value: float | None, limits: tuple[float, float] | None) -> None:
+    if value is None or limits is None:
+        return
+    low, high = limits
+    if value < low:
+        raise InvalidInput("invalid_ge", field=field, limit=low)
+    if value > high:
+        raise InvalidInput("invalid_le", field=field, limit=high)
+
+
+def _pipeline_dials(pipe: Any) -> ImageDials:
+    """The defaults of the pipeline's own call, and its native size."""
+    parameters = signature(pipe.__call__).parameters
     width, height = native_size(pipe)
-    own = {
-        name: taken[name].default
-        for name in ("guidance_scale", "num_inference_steps")
-        if name in taken and isinstance(taken[name].default, int | float)
-    }
-    return {
-        "guidance_scale": 0.0,
-        "num_inference_steps": 50,
-        **own,
-        "width": width,
-        "height": height,
-    }
+    own = {"guidance_scale": 0.0, "num_inference_steps": 50}
+    for name in own:
+        if name in parameters and isinstance(parameters[name].default, int | float):
+            own[name] = parameters[name].default
+    return ImageDials(width, height, own["guidance_scale"], int(own["num_inference_steps"]))

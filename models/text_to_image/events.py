@@ -1,26 +1,47 @@
-"""What happens while pictures are drawn."""
+"""What the image engines report while they draw."""
 
-from collections.abc import Callable
+import io
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from models.contract import Event
 
+if TYPE_CHECKING:
+    import numpy as np
 
+
+@dataclass(frozen=True, eq=False)
 class Sketch:
-    """What the pictures look like so far. It is painted when it is looked at, since most never are.
+    """A small picture of latents. Its JPEG file is encoded at the first look, since most are never looked at.
 
-    Args:
-        paint: makes the JPEG file.
+    Attributes:
+        latents: (pictures, channels, height, width), float32.
+        colours: (channels + 1, 3), float32: the linear map from latents to red, green and blue; its
+            last row is the constant.
     """
 
-    def __init__(self, paint: Callable[[], bytes]) -> None:
-        self._paint = paint
+    latents: "np.ndarray"
+    colours: "np.ndarray"
 
     @cached_property
     def jpeg(self) -> bytes:
-        """A small JPEG file."""
-        return self._paint()
+        """A JPEG file of one pixel for each latent; several pictures stand in a near square."""
+        import numpy as np
+        from PIL import Image
+
+        pixels = self.latents.transpose(0, 2, 3, 1) @ self.colours[:-1] + self.colours[-1]
+        frames = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype("uint8")
+        count, height, width, _ = frames.shape
+        columns = math.ceil(math.sqrt(count))
+        image = Image.new("RGB", (columns * width, math.ceil(count / columns) * height), "white")
+        for index, frame in enumerate(frames):
+            row, column = divmod(index, columns)
+            image.paste(Image.fromarray(frame), (column * width, row * height))
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=90, subsampling=0)
+        return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +49,11 @@ class StepDone(Event):
     """A denoising step is done.
 
     Attributes:
-        step, total: passes over the whole request, of all its pictures or cells together.
-        preview: the pictures now being drawn, as far as the model foresees them: side by side if
-            they are several.
-        noisy: the same with its noise, at a few stages only.
-        first, at_once: which pictures (or cells) these are: `at_once` of them from index `first`.
+        step, total: passes through the model, counted over all pictures or cells of the request.
+        preview: the model's current guess of the finished pictures that are being drawn; None if no
+            preview was due.
+        first, at_once: which pictures (or cells) are being drawn: `at_once` of them from index `first`.
+        noisy: the same pictures with their noise; only at a few stages of a drawing.
     """
 
     step: int
@@ -45,15 +66,16 @@ class StepDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImagesDone(Event):
-    """The PNG files finished so far, one a seed; the last of these events holds all.
+    """The pictures that are finished so far. The last of these events holds all of them.
 
     Attributes:
-        seeds: empty where a server has none.
-        flagged: flagged[i] says that the safety checker blanked picture i.
-        cut: the words past the text encoder's limit that the model never saw.
-        unknown: the words of the prompt that the model was never trained on.
-        batch: the most pictures drawn together; at 1 each is, byte for byte, the one drawn alone
-            from its seed, over 1 it looks the same (PSNR >= 35 dB).
+        images: a PNG file for each picture.
+        seeds: the seed of each picture; empty if they come from a server, which has none.
+        flagged: flagged[i] is True if the safety checker blanked picture i.
+        cut: the words past the text encoder's limit, which the model did not read.
+        unknown: the words of the prompt that the model was not trained on.
+        batch: the largest number of pictures drawn together. At 1 each picture has the same bytes as
+            one drawn alone from its seed; above 1 it looks the same (PSNR >= 35 dB).
     """
 
     images: tuple[bytes, ...]
@@ -63,15 +85,19 @@ class ImagesDone(Event):
     unknown: tuple[str, ...] = ()
     batch: int = 1
 
+    def is_flagged(self, index: int) -> bool:
+        """Whether the safety checker blanked this picture."""
+        return bool(self.flagged) and self.flagged[index]
+
 
 @dataclass(frozen=True, slots=True)
 class CellDone(Event):
     """One cell of a grid is finished. Cells may come out of order.
 
     Attributes:
-        index: row by row, from 0.
+        index: counted row by row, from 0.
         image: a PNG file.
-        batch: how many cells were drawn together with it, itself included (see ImagesDone).
+        batch: how many cells were drawn together with this one, itself included (see ImagesDone).
     """
 
     index: int
@@ -87,7 +113,7 @@ class CellDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class GridDone(Event):
-    """The grid is whole: its cells by index. cut, unknown and batch are as in ImagesDone."""
+    """All cells of a grid, by index. cut, unknown and batch are as in ImagesDone."""
 
     cells: tuple[CellDone, ...]
     rows: int

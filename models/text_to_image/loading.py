@@ -1,6 +1,7 @@
 """Loading a diffusers folder: which files, which dtype, and what is wrong when it fails."""
 
 import json
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
     try:
         pipe = _read(folder, placement).to(placement.device)
     except Exception as error:
-        known = as_model_error(error)
-        broken = broken_file(folder)
-        if isinstance(known, OutOfMemory) or broken is None:
-            raise known if isinstance(known, OutOfMemory) else error from None
+        problem, broken = as_model_error(error), _broken_file(folder)
+        if isinstance(problem, OutOfMemory):
+            raise problem from None
+        if broken is None:
+            raise
         raise _damaged(spec, broken) from None
-    if not _draws_from_text(pipe):
+    if not _takes_only_text(pipe):
         raise NotFound("not_found_task", model=spec.label)
     pipe.set_progress_bar_config(disable=True)
     if placement.device == "cpu":
@@ -76,22 +78,22 @@ def _read(folder: Path, placement: Placement) -> Any:
 
 
 def variant(folder: Path, dtype: str) -> str | None:
-    """Which files to read: "fp16" if the half-precision ones are there and wanted, or are all there is."""
+    """Which files to read: "fp16" if half-precision files are there and wanted, or are all there is."""
     files = [file.name for file in folder.glob("*/*.safetensors")]
-    halves = [name for name in files if ".fp16." in name]
-    return "fp16" if halves and (dtype != "float32" or len(halves) == len(files)) else None
+    half = [name for name in files if ".fp16." in name]
+    return "fp16" if half and (dtype != "float32" or len(half) == len(files)) else None
 
 
-def _draws_from_text(pipe: Any) -> bool:
-    from inspect import signature
-
-    accepted = signature(pipe.__call__).parameters
-    needed = {"image", "mask_image", "control_image"} & {
-        name for name, one in accepted.items() if one.default is one.empty
-    }
-    modules = type(pipe).__module__
-    edits = any(word in modules for word in ("img2img", "inpaint", "upscale", "video", "audio"))
-    return "prompt" in accepted and not needed and not edits
+def _takes_only_text(pipe: Any) -> bool:
+    parameters = signature(pipe.__call__).parameters
+    needed = {name for name, one in parameters.items() if one.default is one.empty}
+    module = type(pipe).__module__
+    edits = any(word in module for word in ("img2img", "inpaint", "upscale", "video", "audio"))
+    return (
+        "prompt" in parameters
+        and not needed & {"image", "mask_image", "control_image"}
+        and not edits
+    )
 
 
 def _channels_last(pipe: Any) -> None:
@@ -102,37 +104,25 @@ def _channels_last(pipe: Any) -> None:
             getattr(pipe, name).to(memory_format=torch.channels_last)
 
 
-def broken_file(folder: Path) -> str | None:
+def _broken_file(folder: Path) -> str | None:
     """The first file of a diffusers folder that is missing or cannot be read; None if all can."""
+    from models.torch_tools.loading import broken_file
+
     if not (folder / INDEX).is_file():
         return INDEX
-    for file in sorted(folder.rglob("*.json")):
-        try:
-            json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            return file.relative_to(folder).as_posix()
+    return broken_file(folder) or _missing_part(folder)
+
+
+def _missing_part(folder: Path) -> str | None:
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    for part, what in index.items():
-        if isinstance(what, list) and what[0] is not None:
-            found = _broken_part(folder / part)
-            if found is not None:
-                return found
-    return None
-
-
-def _broken_part(part: Path) -> str | None:
-    from safetensors import SafetensorError, safe_open
-
-    if part.name in {"unet", "vae", "text_encoder"} and not any(part.glob("*.safetensors")):
-        return f"{part.name}/*.safetensors"
-    if not part.is_dir():
-        return part.name
-    for file in sorted(part.glob("*.safetensors")):
-        try:
-            with safe_open(file, "pt"):
-                pass
-        except (SafetensorError, OSError):
-            return f"{part.name}/{file.name}"
+    for name, classes in index.items():
+        if not isinstance(classes, list) or classes[0] is None:
+            continue
+        weights = list((folder / name).glob("*.safetensors"))
+        if name in {"unet", "vae", "text_encoder"} and not weights:
+            return f"{name}/*.safetensors"
+        if not (folder / name).is_dir():
+            return name
     return None
 
 

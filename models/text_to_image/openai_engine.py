@@ -13,7 +13,7 @@ from models.errors import InvalidInput, Unavailable
 from models.runtime.blocking import run
 from models.settings import Settings
 from models.text_to_image.events import ImagesDone
-from models.text_to_image.png import encode, parameters
+from models.text_to_image.image_files import encode_png, format_parameters
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 
 _PATIENCE = 4  # a picture takes so many times longer than a first token: times OPENAI_TIMEOUT
@@ -54,14 +54,14 @@ class OpenAIImages:
 
         if isinstance(request, ImageGridRequest) or request.image is not None:
             raise InvalidInput("invalid_not_hosted", model=self._spec.label)
-        request = request.filled(self._spec)
+        request = request.with_defaults(self._spec)
         model = request.model_name or self._settings.openai_image_model
         values = {"model": model, **arguments(request)}
         try:
             images = run(_generate(self._settings, request.api_key, values), stop)
         except Exception as error:
             raise as_model_error(error, model) from None
-        text = parameters(
+        text = format_parameters(
             request.prompt, "", {"Size": values["size"], "Model": model, "Version": "GenLab"}
         )
         yield ImagesDone(tuple(_png(image, text) for image in images), ())
@@ -102,6 +102,6 @@ def _png(image: bytes, text: str) -> bytes:
 
     try:
         with Image.open(io.BytesIO(image)) as opened:
-            return encode(opened.convert("RGB"), text)
+            return encode_png(opened.convert("RGB"), text)
     except (OSError, Image.DecompressionBombError):
         raise Unavailable("unavailable_server") from None

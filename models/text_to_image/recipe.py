@@ -2,7 +2,7 @@
 
 from models.contract import ModelSpec, Placement
 from models.text_to_image.loading import variant
-from models.text_to_image.openai_engine import arguments
+from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import SCHEDULERS
 from models.weights import hub
@@ -52,16 +52,16 @@ for number, image in enumerate(answer.data, 1):
 
 
 def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement: Placement) -> str:
-    """The script behind the pictures; on a CPU it draws the same (PSNR over 50 dB).
+    """The script behind the pictures. On a CPU it draws the same pictures (PSNR over 50 dB).
 
     Args:
         spec: the model.
-        request: filled, so with the drawn seed; for a hosted model with its model_name.
+        request: with all values, so with a real seed; for a hosted model with its model_name.
         placement: where it ran.
     """
     if isinstance(request, ImageRequest) and spec.hosted:
-        asked = {"model": request.model_name, **arguments(request)}
-        return _HOSTED.format(options=_written(asked, 4))
+        values = {"model": request.model_name, **hosted_arguments(request)}
+        return _HOSTED.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
     options = {"dtype": f"torch.{placement.dtype}"}
     folder = hub.cached(spec) if spec.source.startswith("hub:") else None
     if folder is not None and variant(folder, placement.dtype):
@@ -71,8 +71,8 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
     if request.scheduler:
         kind, settings = SCHEDULERS[request.scheduler]
         classes.append(kind)
-        given = "".join(f", {name}={value!r}" for name, value in settings.items())
-        scheduler = f"pipe.scheduler = {kind}.from_config(pipe.scheduler.config{given})\n"
+        changes = "".join(f", {name}={value!r}" for name, value in settings.items())
+        scheduler = f"pipe.scheduler = {kind}.from_config(pipe.scheduler.config{changes})\n"
     start = ""
     if request.image is not None:
         classes.append("AutoPipelineForImage2Image")
@@ -93,7 +93,7 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
 
 
 def _start(request: ImageRequest | ImageGridRequest) -> str:
-    """The picture it starts from; of a model that says no size of its own, the pipeline's."""
+    """Lines that open the start picture; in the pipeline's own size if the request has none."""
     start = _START.format(width=request.width or "side", height=request.height or "side")
     return start if request.width and request.height else _OWN_SIDE + start
 
@@ -111,7 +111,7 @@ def _pictures(request: ImageRequest) -> str:
 
 
 def _grid(request: ImageGridRequest) -> str:
-    cells = [(one.guidance_scale, one.num_inference_steps, one.seed) for one in request.cells()]
+    cells = [(one.guidance_scale, one.num_inference_steps, one.seed) for one in request.singles()]
     names = ("guidance_scale", "num_inference_steps")
     return (
         f"for number, ({', '.join(names)}, seed) in enumerate({cells}, 1):\n"
@@ -121,23 +121,19 @@ def _grid(request: ImageGridRequest) -> str:
 
 
 def _call(request: ImageRequest | ImageGridRequest, dials: dict[str, str]) -> str:
-    """The call in the loop: what is fixed is written out, `dials` are expressions."""
+    """The call in the loop, with the request's values, and with `dials` as expressions."""
     from_picture = request.image is not None
-    given: dict[str, object] = {
+    values: dict[str, object] = {
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt or None,
         "width": None if from_picture else request.width,
         "height": None if from_picture else request.height,
         "strength": request.strength if from_picture else None,
     }
-    written = {name: repr(value) for name, value in given.items() if value is not None}
-    written |= {"image": "start"} if from_picture else {}
-    lines = "".join(f"        {name}={value},\n" for name, value in {**written, **dials}.items())
+    arguments = {name: repr(value) for name, value in values.items() if value is not None}
+    arguments |= ({"image": "start"} if from_picture else {}) | dials
+    lines = "".join(f"        {name}={value},\n" for name, value in arguments.items())
     return (
         f"    image = pipe(\n{lines}"
         '        generator=torch.Generator("cpu").manual_seed(seed),\n    ).images[0]\n'
     )
-
-
-def _written(values: dict[str, object], indent: int) -> str:
-    return (",\n" + " " * indent).join(f"{name}={value!r}" for name, value in values.items())

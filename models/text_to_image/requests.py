@@ -1,28 +1,29 @@
-"""Requests for pictures: a few of one kind, or a grid that shows what the settings do."""
+"""Requests for pictures: several from one set of settings, or a grid over several settings."""
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from models.contract import ModelSpec, Request
 from models.errors import InvalidInput
 from models.fields import MAX_SEED, Seed, draw_seed, not_blank
-from models.text_to_image.picture import opened
-from models.text_to_image.schedulers import known
+from models.text_to_image.catalog import dials_of
+from models.text_to_image.image_files import read_picture
+from models.text_to_image.schedulers import canonical_name
 
-MAX_CELLS = 36  # of a grid: as many as a page shows at once
-MAX_GRID_STEPS = 1500  # of a grid in all: six by six at 40 steps
+MAX_CELLS = 36  # of a grid: as many as fit on a page
+MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps
 
 
 def _readable(picture: bytes | None) -> bytes | None:
     if picture is not None:
-        opened(picture)
+        read_picture(picture)
     return picture
 
 
 def _check_seeds(seed: int, count: int) -> None:
-    """Each picture's own seed is one that can be asked for alone."""
+    """Refuse seeds of which the last picture's would be over the limit."""
     if seed > MAX_SEED - count + 1:
         raise InvalidInput("invalid_le", field="seed", limit=MAX_SEED - count + 1)
 
@@ -32,32 +33,32 @@ Guidance = Annotated[float, Field(ge=0, le=30)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 
 
-class _Drawing(Request):
+class _PictureRequest(Request):
     prompt: Annotated[str, StringConstraints(max_length=2000), AfterValidator(not_blank)]
     negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
     seed: Seed = -1
     width: Side | None = None
     height: Side | None = None
-    scheduler: Annotated[str, AfterValidator(known)] = ""
+    scheduler: Annotated[str, AfterValidator(canonical_name)] = ""
     image: Annotated[bytes | None, AfterValidator(_readable), Field(repr=False)] = None
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
     model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
     api_key: SecretStr | None = None
 
 
-class ImageRequest(_Drawing):
-    """Pictures to draw; image k has seed + k. What is None or "" is the model's own to choose.
+class ImageRequest(_PictureRequest):
+    """Pictures to draw; picture k has seed + k. Where a value is None or "", the model's own is used.
 
     Attributes:
-        guidance_scale: weight of the prompt against no prompt; at 1 or below it is off.
+        guidance_scale: weight of the prompt against no prompt; at 1 or below there is no guidance.
         num_inference_steps: denoising steps.
-        seed: -1 draws one.
-        width, height: in pixels, in eights.
-        scheduler: a name of models.text_to_image.schedulers.
-        image: a PNG, JPEG or WebP file to start from instead of noise; cropped to the size.
-        strength: how much of that picture is drawn anew, over 0 to 1.
-        model_name: which model of the server, for hosted models; "" takes the host's choice.
-        api_key: a key the person typed, for hosted models; never kept.
+        seed: -1 draws a random one.
+        width, height: in pixels, multiples of 8.
+        scheduler: a name in models.text_to_image.schedulers.
+        image: a PNG, JPEG or WebP file to start from instead of noise; it is cropped to the size.
+        strength: how much of that picture is drawn anew, above 0 and up to 1.
+        model_name: which model of the server, for hosted models; "" is the one in the settings.
+        api_key: a key that a person typed, for hosted models; it is never stored.
     """
 
     guidance_scale: Guidance | None = None
@@ -65,33 +66,44 @@ class ImageRequest(_Drawing):
     num_images: Annotated[int, Field(ge=1, le=8)] = 1
 
     @model_validator(mode="after")
-    def _bounded(self) -> Self:
+    def _check(self) -> Self:
         _check_seeds(self.seed, self.num_images)
         return self
 
-    def filled(self, spec: ModelSpec) -> Self:
-        """The same request with the model's defaults where a value was left out, and a drawn seed."""
+    def with_defaults(self, spec: ModelSpec) -> Self:
+        """The same request with the model's own values where it has none, and with a real seed."""
+        dials = dials_of(spec)
         names = ("guidance_scale", "num_inference_steps", "width", "height")
-        missing = {
-            n: spec.defaults[n] for n in names if getattr(self, n) is None and n in spec.defaults
-        }
+        missing = {name: getattr(dials, name) for name in names if getattr(self, name) is None}
         return self.model_copy(update={**missing, "seed": draw_seed(self.seed)})
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether each step also computes the picture without the prompt."""
+        return (self.guidance_scale or 0) > 1
+
+    @property
+    def start_strength(self) -> float | None:
+        """The share of the steps that is taken on the start picture: one step or more; None from noise."""
+        if self.image is None:
+            return None
+        return max(self.strength, 1 / (self.num_inference_steps or 1))
+
     def singles(self) -> tuple["ImageRequest", ...]:
-        """The request of each picture alone; the seed must be drawn."""
+        """A request for each picture; the seed must not be -1."""
         seeds = range(self.seed, self.seed + self.num_images)
         return tuple(self.model_copy(update={"seed": s, "num_images": 1}) for s in seeds)
 
 
-class ImageGridRequest(_Drawing):
-    """One prompt drawn with several settings: guidance x steps on one seed, or several seeds.
+class ImageGridRequest(_PictureRequest):
+    """One prompt with several settings: guidance by steps on one seed, or several seeds.
 
     Attributes:
-        guidance_scales: one a column; empty takes the model's own value.
-        step_counts: num_inference_steps, one a row; empty takes the model's own value.
-        num_seeds: over 1 makes it a grid of seeds (seed, seed + 1 ...), with one guidance and one
+        guidance_scales: one for each column; empty means the model's own value.
+        step_counts: num_inference_steps, one for each row; empty means the model's own value.
+        num_seeds: above 1 it is a grid of seeds (seed, seed + 1 ...), with one guidance and one
             number of steps.
-    The rest is as in ImageRequest.
+    The other fields are as in ImageRequest.
     """
 
     guidance_scales: tuple[Guidance, ...] = ()
@@ -99,11 +111,11 @@ class ImageGridRequest(_Drawing):
     num_seeds: Annotated[int, Field(ge=1, le=MAX_CELLS)] = 1
 
     @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        self._check()
+    def _check(self) -> Self:
+        self._check_limits()
         return self
 
-    def _check(self) -> None:
+    def _check_limits(self) -> None:
         _check_seeds(self.seed, self.num_seeds)
         settings = max(1, len(self.guidance_scales)) * max(1, len(self.step_counts))
         if self.num_seeds > 1 and settings > 1:
@@ -115,52 +127,49 @@ class ImageGridRequest(_Drawing):
 
     @property
     def steps(self) -> int:
-        """Denoising steps in all."""
+        """Denoising steps of all cells together."""
         return sum(self.step_counts) * max(1, len(self.guidance_scales)) * self.num_seeds
 
     @property
     def columns(self) -> int:
-        """Cells in a row: one a guidance, or a near square of seeds."""
+        """Cells in a row: one for each guidance; seeds stand in a near square."""
         if self.num_seeds > 1:
             return math.ceil(math.sqrt(self.num_seeds))
         return max(1, len(self.guidance_scales))
 
     @property
     def rows(self) -> int:
-        """Rows of cells; the last row of a grid of seeds may be short."""
+        """Rows of cells; the last row of a grid of seeds may not be full."""
         if self.num_seeds > 1:
             return math.ceil(self.num_seeds / self.columns)
         return max(1, len(self.step_counts))
 
-    def filled(self, spec: ModelSpec) -> Self:
-        """The same request with the model's defaults where a value was left out, and a drawn seed.
+    def with_defaults(self, spec: ModelSpec) -> Self:
+        """The same request with the model's own values where it has none, and with a real seed.
 
         Raises:
-            InvalidInput: with the model's number of steps it is too much.
+            InvalidInput: with the model's number of steps it is too much work.
         """
-        own = spec.defaults
-        missing = {n: own[n] for n in ("width", "height") if getattr(self, n) is None and n in own}
-        for name, default in (
-            ("guidance_scales", "guidance_scale"),
-            ("step_counts", "num_inference_steps"),
-        ):
-            if not getattr(self, name) and default in own:
-                missing[name] = (own[default],)
-        filled = self.model_copy(update={**missing, "seed": draw_seed(self.seed)})
-        filled._check()
-        return filled
+        dials = dials_of(spec)
+        update: dict[str, Any] = {"seed": draw_seed(self.seed)}
+        for name in ("width", "height"):
+            if getattr(self, name) is None:
+                update[name] = getattr(dials, name)
+        if not self.guidance_scales and dials.guidance_scale is not None:
+            update["guidance_scales"] = (dials.guidance_scale,)
+        if not self.step_counts and dials.num_inference_steps is not None:
+            update["step_counts"] = (dials.num_inference_steps,)
+        request = self.model_copy(update=update)
+        request._check_limits()
+        return request
 
-    def cells(self) -> tuple[ImageRequest, ...]:
-        """The request of each cell alone, row by row; the seed must be drawn."""
-        shared = {name: getattr(self, name) for name in _Drawing.model_fields}
-        if self.num_seeds > 1:
-            shared |= {"guidance_scale": next(iter(self.guidance_scales), None)}
-            shared |= {"num_inference_steps": next(iter(self.step_counts), None)}
-            alone = [shared | {"seed": self.seed + k} for k in range(self.num_seeds)]
-        else:
-            alone = [
-                shared | {"guidance_scale": guidance, "num_inference_steps": steps}
-                for steps in self.step_counts or (None,)
-                for guidance in self.guidance_scales or (None,)
-            ]
-        return tuple(ImageRequest.model_construct(None, **one) for one in alone)
+    def singles(self) -> tuple[ImageRequest, ...]:
+        """A request for each cell, row by row; the seed must not be -1."""
+        shared = {name: getattr(self, name) for name in _PictureRequest.model_fields}
+        settings = (
+            {"num_inference_steps": steps, "guidance_scale": guidance, "seed": self.seed + k}
+            for steps in self.step_counts or (None,)
+            for guidance in self.guidance_scales or (None,)
+            for k in range(self.num_seeds)
+        )
+        return tuple(ImageRequest.model_construct(None, **(shared | one)) for one in settings)

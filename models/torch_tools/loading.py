@@ -48,7 +48,7 @@ def loading(spec: ModelSpec, folder: Path, *needs: str) -> Iterator[None]:
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        broken = _broken_file(folder)
+        broken = broken_file(folder)
         if broken and spec.starter:
             raise damaged_starter(spec.name, broken) from error
         if broken:
@@ -60,18 +60,19 @@ def loading(spec: ModelSpec, folder: Path, *needs: str) -> Iterator[None]:
         raise
 
 
-def _broken_file(folder: Path) -> str | None:
-    for path in sorted(folder.glob("*.json")):
+def broken_file(folder: Path) -> str | None:
+    """The first JSON or safetensors file in a folder or below that cannot be read; None if all can."""
+    for path in sorted(folder.rglob("*.json")):
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            return path.name
-    for path in sorted(folder.glob("*.safetensors")):
+            return path.relative_to(folder).as_posix()
+    for path in sorted(folder.rglob("*.safetensors")):
         try:
             with safe_open(path, "pt") as weights:
                 weights.keys()
         except (SafetensorError, OSError):
-            return path.name
+            return path.relative_to(folder).as_posix()
     return None
 
 

@@ -1,12 +1,13 @@
 """The text-to-image tab: a picture forms out of noise, step by step, from a few words.
 
-controls.py   the dials, and how they follow the chosen model
-start.py      a picture to start from; styles.py, words.py: words for the prompt
-drawing.py    one drawing, from the button to its code; show.py, stages.py: its HTML
-explore.py    many settings side by side; grid.py: their table and sheet
-restore.py    settings back into the dials, from a dropped PNG; picking.py: from a result
-history.py    the pictures made in this browser
-endpoint.py   the same for programs: /generate_image
+controls.py       the controls, and how they follow the chosen model
+prompt_words.py   styles, and the words that the small model knows
+draw.py           one drawing, from the button to the pictures with their code
+explore.py        many settings side by side
+restore.py        settings back into the controls, from a PNG or a click on a picture
+history.py        the pictures made in this browser
+picture_html.py   the HTML of all of them
+endpoint.py       the same for programs: /generate_image
 """
 
 from collections.abc import Generator
@@ -26,7 +27,7 @@ from tabs.shared.widgets import (
     recipe_box,
     stop_button,
 )
-from tabs.text_to_image import controls, drawing, endpoint, explore, history, restore, words
+from tabs.text_to_image import controls, draw, endpoint, explore, history, prompt_words, restore
 
 TAB = "text_to_image"
 EXAMPLES = [
@@ -38,7 +39,7 @@ EXAMPLES = [
     "해 질 녘 하늘을 나는 자동차가 있는 미래 도시",
 ]
 
-# On a phone the result is below the dials: there a press of the button goes to it.
+# On a phone the result is below the controls: there a press of the button scrolls to it.
 TO_THE_RESULT = """() => {
   if (innerWidth < 700) document.getElementById("text_to_image-right").scrollIntoView();
 }"""
@@ -59,35 +60,37 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
-            known = words.build(prompt, context.preferred(TEXT_TO_IMAGE).starter)
+            words = prompt_words.build(prompt, context.preferred(TEXT_TO_IMAGE).starter)
             model = model_picker(context, TEXT_TO_IMAGE, f"{TAB}-model")
-            about, dials, fold = controls.build(context, model, known)
-            page = restore.Page(prompt, model, about, known, fold, note, dials)
-            restore.build_drop(context, page)
+            about, image_controls, fold = controls.build(context, model, words)
+            targets = restore.RestoreTargets(
+                prompt, model, about, words, fold, note, image_controls
+            )
+            restore.build_drop(context, targets)
         with gr.Column(elem_id=f"{TAB}-right"):
-            result = drawing.build_result()
+            view = draw.build_view()
             more = gr.Column()
             code = recipe_box(TAB)
             how_it_works(TAB)
         with more:
-            explore.build(context, page, code)
-            made, kept = history.build(context, page)
+            explore.build(context, targets, code)
+            new_cards, pictures = history.build(context, targets)
 
-    def draw(request: gr.Request, *values: Any) -> Generator[Any]:
-        yield from drawing.draw(context, request, *values)
+    def run(request: gr.Request, *values: Any) -> Generator[Any]:
+        yield from draw.draw(context, request, *values)
 
     job: dict[str, Any] = {
-        "fn": draw,
-        "inputs": [prompt, model, *dials],
-        "outputs": [*result, code, dials.seed, note, made],
+        "fn": run,
+        "inputs": [prompt, model, *image_controls],
+        "outputs": [*view, code, image_controls.seed, note, new_cards],
         "show_progress": "hidden",
+        "api_visibility": "private",
     }
-    private: dict[str, Any] = {"api_visibility": "private"}
     start.click(None, js=TO_THE_RESULT)
-    events: list[Any] = [box(**job, **private) for box in (start.click, prompt.submit)]
+    events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
     stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
     for event in events:
-        history.bind(event, made, kept)
-    drawing.bind_start_from(result, dials)
-    bind_stop(stop, events, result.status, stopped)
+        history.bind(event, new_cards, pictures)
+    draw.bind_start_from(view, image_controls)
+    bind_stop(stop, events, view.status, stopped)
     endpoint.build(context)

@@ -1,33 +1,36 @@
-"""The dials, and how they follow the chosen model: its defaults, its sizes, what it has at all."""
+"""The controls beside the prompt, and how they follow the chosen model."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.data_classes import ImageData
 
 from models.contract import ModelSpec
-from models.errors import NotFound
+from models.errors import InvalidInput, NotFound
 from models.runtime.placement import place
 from models.select import find, select
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image.schedulers import offered
+from models.text_to_image.catalog import ImageDials, dials_of, options_of
+from models.text_to_image.image_files import read_picture
 from models.weights.sources import is_here
 from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import model_line
-from tabs.text_to_image import start, styles
+from tabs.text_to_image import prompt_words
+from tabs.text_to_image.picture_html import status_note
 
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
 OWN_SIZE = ""
-# For a model that says nothing of its own.
-_OWN = {"guidance_scale": 7.5, "num_inference_steps": 50}
-_RANGES = {"guidance_scale": (0, 20), "num_inference_steps": (1, 100)}
-_RANGE_NAMES = {"guidance_scale": "guidance_range", "num_inference_steps": "steps_range"}
+# For a model that has no values of its own.
+_DIALS = ImageDials(guidance_scale=7.5, num_inference_steps=50)
+_LIMITS = {"guidance_scale": (0, 20), "num_inference_steps": (1, 100)}
 
 
-class Dials(NamedTuple):
-    """The controls beside prompt and model, in the order of the handler's values."""
+class ImageControls(NamedTuple):
+    """The controls beside prompt and model, in the order of a handler's values."""
 
     negative_prompt: gr.Textbox
     guidance_scale: gr.Slider
@@ -43,20 +46,24 @@ class Dials(NamedTuple):
     strength: gr.Slider
 
 
+# What follows the chosen model, in the order of the outputs.
+FOLLOWING = ("about", "words", "fold", *ImageControls._fields)
+
+
 def build(
     context: Context, model: gr.Dropdown, words: gr.Accordion
-) -> tuple[gr.HTML, Dials, gr.Accordion]:
-    """Lay the dials out and bind them to the choice of a model.
+) -> tuple[gr.HTML, ImageControls, gr.Accordion]:
+    """Lay the controls out and bind them to the choice of a model.
 
     Returns:
-        The line on what the model is, the dials, and the fold with the picture to start from.
+        The line on what the model is, the controls, and the fold with the start picture.
     """
     spec = context.preferred(TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
     classic = gr.Button(
         t(f"{TAB}.use_classic"),
         size="sm",
-        visible=_runs(context, find(TEXT_TO_IMAGE, CLASSIC)) and spec.id != CLASSIC,
+        visible=_can_run(context, find(TEXT_TO_IMAGE, CLASSIC)) and spec.id != CLASSIC,
         elem_id=f"{TAB}-classic",
     )
     api_key = gr.Textbox(
@@ -66,44 +73,41 @@ def build(
         visible=spec.hosted,
         elem_id=f"{TAB}-key",
     )
-    guidance = _slider("guidance_scale", (*limits(spec, "guidance_scale"), 0.5), spec)
-    steps = _slider("num_inference_steps", (*limits(spec, "num_inference_steps"), 1), spec)
+    guidance = _slider("guidance_scale", limits(spec, "guidance_scale"), 0.5, spec)
+    steps = _slider("num_inference_steps", limits(spec, "num_inference_steps"), 1, spec)
     seed, random = _seed()
     with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
-        style = _dropdown("style", styles.offered(spec))
+        style = _dropdown("style", prompt_words.style_choices(spec))
         negative = gr.Textbox(
             label=t(f"{TAB}.negative_prompt"),
             info=t(f"{TAB}.negative_prompt_info"),
             elem_id=f"{TAB}-negative",
         )
-        scheduler = _dropdown("scheduler", samplers(spec))
-        size = _dropdown("size", sizes(spec))
-        number = _slider("num_images", (1, 4, 1), spec)
-    fold, image, strength = start.build(not spec.hosted)
-    dials = Dials(
+        scheduler = _dropdown("scheduler", scheduler_choices(spec))
+        size = _dropdown("size", size_choices(spec))
+        number = _slider("num_images", (1, 4), 1, spec)
+    fold, image, strength = _start_picture(not spec.hosted)
+    controls = ImageControls(
         *(negative, guidance, steps, seed, random, size, number, api_key),
         *(scheduler, style, image, strength),
     )
-    _bind(context, classic, model, [about, words, fold, *dials])
-    return about, dials, fold
-
-
-FOLLOWING = ("about", "words", "fold", *Dials._fields)
+    _bind(context, classic, model, [about, words, fold, *controls])
+    return about, controls, fold
 
 
 def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: list[Any]) -> None:
-    """What a person does, not every change: restored settings bring their own dials."""
-    follows: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    """Only a person's choice is followed, not every change: restored settings set the controls too."""
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-    def follow(chosen: str) -> tuple[Any, ...]:
+    def follow(model_id: str) -> tuple[Any, ...]:
         try:
-            changes = adapted(context, select(TEXT_TO_IMAGE, chosen, context.settings))
+            changes = changes_for(context, select(TEXT_TO_IMAGE, model_id, context.settings))
         except NotFound:
             changes = {}
-        return (chosen, *(changes.get(name, gr.skip()) for name in FOLLOWING))
+        return (model_id, *(changes.get(name, gr.skip()) for name in FOLLOWING))
 
-    model.input(follow, model, [model, *outputs], **follows)
-    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **follows)
+    model.input(follow, model, [model, *outputs], **quiet)
+    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **quiet)
 
 
 def _seed() -> tuple[gr.Number, gr.Checkbox]:
@@ -120,12 +124,12 @@ def _seed() -> tuple[gr.Number, gr.Checkbox]:
     return seed, random
 
 
-def _slider(name: str, span: tuple[float, float, float], spec: ModelSpec) -> gr.Slider:
-    least, most, step = span
+def _slider(name: str, span: tuple[float, float], step: float, spec: ModelSpec) -> gr.Slider:
+    least, most = span
     return gr.Slider(
         least,
         most + (least == most),
-        1 if name == "num_images" else _own(spec, name),
+        1 if name == "num_images" else start_value(spec, name),
         step=step,
         label=t(f"{TAB}.{name}"),
         info=None if name == "num_images" else t(f"{TAB}.{name}_info"),
@@ -139,73 +143,123 @@ def _dropdown(name: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
     )
 
 
-def _own(spec: ModelSpec, name: str) -> float:
-    return spec.defaults.get(name, _OWN[name])
+def _start_picture(visible: bool) -> tuple[gr.Accordion, gr.Image, gr.Slider]:
+    """A picture to start from instead of noise, and how much of it is drawn anew."""
+    with gr.Accordion(
+        t(f"{TAB}.start_picture.title"), open=False, visible=visible, elem_id=f"{TAB}-from"
+    ) as fold:
+        image = gr.Image(
+            type="filepath",
+            label=t(f"{TAB}.start_picture.image"),
+            sources=["upload", "clipboard"],
+            height=220,
+            elem_id=f"{TAB}-image",
+        )
+        # The file as it was uploaded (Gradio has checked that it was): the engine opens it, with care.
+        image.preprocess = _path  # pyright: ignore[reportAttributeAccessIssue]
+        note = gr.HTML(padding=False, elem_id=f"{TAB}-image-note")
+        strength = gr.Slider(
+            0.05,
+            1,
+            0.6,
+            step=0.05,
+            label=t(f"{TAB}.start_picture.strength"),
+            info=t(f"{TAB}.start_picture.strength_info"),
+            elem_id=f"{TAB}-strength",
+        )
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    image.upload(_check_picture, image, [image, note], **quiet)
+    image.clear(lambda: "", None, note, **quiet)
+    return fold, image, strength
+
+
+def _path(payload: ImageData | None) -> str | None:
+    return payload.path if payload else None
+
+
+def _check_picture(path: str) -> tuple[Any, str]:
+    """Take a file that cannot be read away at once, with a note that says why."""
+    try:
+        read_picture(Path(path).read_bytes())
+    except InvalidInput as problem:
+        return None, status_note(both(f"errors.{problem.code}", **problem.params))
+    return gr.skip(), ""
+
+
+# ---------------------------------------------------------------- what a model has
+
+
+def start_value(spec: ModelSpec, name: str) -> float:
+    """What the dial of guidance_scale or num_inference_steps starts with for a model."""
+    return getattr(dials_of(spec).or_else(_DIALS), name)
 
 
 def limits(spec: ModelSpec, name: str) -> tuple[float, float]:
     """The least and the most that a dial offers for a model."""
-    return spec.defaults.get(_RANGE_NAMES[name], _RANGES[name])
+    return options_of(spec).limits(name) or _LIMITS[name]
 
 
-def adapted(context: Context, spec: ModelSpec) -> dict[str, Any]:
-    """What a model changes of the page, by names of `FOLLOWING`."""
-    has: dict[str, Any] = {"visible": not spec.hosted}
+def changes_for(context: Context, spec: ModelSpec) -> dict[str, Any]:
+    """What a model changes on the page, by names of `FOLLOWING`."""
+    local: dict[str, Any] = {"visible": not spec.hosted}
+    sizes = size_choices(spec)
     return {
         "about": _about(context, spec),
         "words": gr.update(visible=spec.starter),
-        "fold": gr.update(**has),
-        "negative_prompt": gr.update(**has),
-        "guidance_scale": _dial(spec, "guidance_scale"),
-        "num_inference_steps": _dial(spec, "num_inference_steps"),
-        "seed": gr.update(**has),
-        "random": gr.update(**has),
-        "size": gr.update(choices=sizes(spec), value=sizes(spec)[0][1]),
+        "fold": gr.update(**local),
+        "negative_prompt": gr.update(**local),
+        "guidance_scale": _dial_update(spec, "guidance_scale"),
+        "num_inference_steps": _dial_update(spec, "num_inference_steps"),
+        "seed": gr.update(**local),
+        "random": gr.update(**local),
+        "size": gr.update(choices=sizes, value=sizes[0][1]),
         "api_key": gr.update(visible=spec.hosted),
-        "scheduler": gr.update(choices=samplers(spec), value="", visible=bool(offered(spec))),
-        "style": gr.update(choices=styles.offered(spec), value=styles.NONE),
+        "scheduler": gr.update(
+            choices=scheduler_choices(spec), value="", visible=bool(options_of(spec).schedulers)
+        ),
+        "style": gr.update(choices=prompt_words.style_choices(spec), value=prompt_words.NO_STYLE),
     }
 
 
-def _dial(spec: ModelSpec, name: str) -> Any:
+def _dial_update(spec: ModelSpec, name: str) -> Any:
     least, most = limits(spec, name)
-    fixed = least == most  # guidance was trained in
+    fixed = least == most  # guidance was trained into the model
     return gr.update(
         minimum=least,
         maximum=most + fixed,
-        value=_own(spec, name),
+        value=start_value(spec, name),
         interactive=not fixed,
         info=t(f"{TAB}.distilled" if fixed else f"{TAB}.{name}_info"),
         visible=not spec.hosted,
     )
 
 
-def sizes(spec: ModelSpec) -> list[tuple[Any, str]]:
-    """(label, "WIDTHxHEIGHT") of the sizes a model is good at, its own first."""
-    known = [(size_name(size), size) for size in spec.defaults.get("sizes", ())]
-    return known or [(t(f"{TAB}.own_size"), OWN_SIZE)]
+def size_choices(spec: ModelSpec) -> list[tuple[Any, str]]:
+    """(label, "WIDTHxHEIGHT") of the sizes that a model draws well, its own first."""
+    choices = [size_choice(*size) for size in options_of(spec).sizes]
+    return choices or [(t(f"{TAB}.own_size"), OWN_SIZE)]
 
 
-def size_name(size: str) -> str:
-    """How people read a size such as "512x768"."""
-    return size.replace("x", " × ")
+def size_choice(width: int, height: int) -> tuple[Any, str]:
+    """A size in pixels as people read it, and as the dropdown's value."""
+    return f"{width} × {height}", f"{width}x{height}"
 
 
-def samplers(spec: ModelSpec) -> list[tuple[Any, str]]:
+def scheduler_choices(spec: ModelSpec) -> list[tuple[Any, str]]:
     """(label, name) of the schedulers that a model can draw with, its own first."""
-    return [(t(f"{TAB}.own_scheduler"), ""), *((name, name) for name in offered(spec))]
+    names = options_of(spec).schedulers
+    return [(t(f"{TAB}.own_scheduler"), ""), *((name, name) for name in names)]
 
 
 def _about(context: Context, spec: ModelSpec) -> str:
-    """What the model is, under which licence, and how big it is."""
-    text = model_line(spec)
-    classic = find(TEXT_TO_IMAGE, CLASSIC)
-    if spec.starter and not _runs(context, classic):
+    """What the model is; for the starter also what the classic would need."""
+    text, classic = model_line(spec), find(TEXT_TO_IMAGE, CLASSIC)
+    if spec.starter and not _can_run(context, classic):
         text += line(both(f"{TAB}.classic_wants", model=classic.label))
     return text
 
 
-def _runs(context: Context, spec: ModelSpec) -> bool:
-    """Whether a model that wants a GPU has one here, and is here or may be fetched."""
+def _can_run(context: Context, spec: ModelSpec) -> bool:
+    """Whether a model that wants a GPU has one here, and is here or may be downloaded."""
     on_gpu = place(spec, context.settings).device != "cpu"
     return on_gpu and (is_here(spec) or context.settings.may_download)

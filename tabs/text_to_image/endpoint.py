@@ -14,7 +14,7 @@ from models.text_to_image.events import ImagesDone, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, show_errors
-from tabs.text_to_image.drawing import saved
+from tabs.text_to_image.draw import save_images
 
 Files = list[dict[str, Any]]
 
@@ -46,7 +46,7 @@ def build(context: Context) -> None:
             "seconds", "flagged", "cut", "unknown", "batch"}. A file that the safety checker blanked is left out.
         """
         with show_errors(request):
-            ask = ImageRequest.of(
+            image_request = ImageRequest.of(
                 prompt=prompt,
                 negative_prompt=negative_prompt,
                 guidance_scale=guidance_scale,
@@ -56,17 +56,17 @@ def build(context: Context) -> None:
                 height=height,
                 num_images=num_images,
                 scheduler=scheduler,
-                image=_decoded(image),
+                image=_decode(image),
                 strength=strength,
             )
-            spec = select(TEXT_TO_IMAGE, model, context.settings, ask.prompt)
-            ask = ask.filled(spec)
-        yield from _results(context, spec, ask, request)
+            spec = select(TEXT_TO_IMAGE, model, context.settings, image_request.prompt)
+            image_request = image_request.with_defaults(spec)
+        yield from _results(context, spec, image_request, request)
 
     gr.api(generate_image, api_name="generate_image")
 
 
-def _decoded(image: str) -> bytes | None:
+def _decode(image: str) -> bytes | None:
     try:
         return base64.b64decode(image, validate=True) if image else None
     except (TypeError, ValueError):
@@ -74,28 +74,29 @@ def _decoded(image: str) -> bytes | None:
 
 
 def _results(
-    context: Context, spec: ModelSpec, ask: ImageRequest, request: gr.Request
+    context: Context, spec: ModelSpec, request: ImageRequest, visitor: gr.Request
 ) -> Generator[tuple[Files, dict[str, Any]]]:
-    done, pace, step = ImagesDone((), ()), Pace(), {"step": 0, "steps": 0}
-    for event in follow(context, spec, ask, request):
+    images, pace, step = ImagesDone((), ()), Pace(), {"step": 0, "steps": 0}
+    for event in follow(context, spec, request, visitor):
         if isinstance(event, StepDone):
             step = {"step": event.step, "steps": event.total}
         if isinstance(event, ImagesDone):
-            done = event
+            images = event
         if isinstance(event, Finished):
-            files = [gr.FileData(path=path).model_dump() for path in saved(spec, done)]
-            yield files, _facts(done, event)
-        elif pace.due():  # also while waiting: only at a yield can a caller who left be noticed
+            paths = save_images(spec, images)
+            files = [gr.FileData(path=path).model_dump() for path in paths]
+            yield files, _facts(images, event)
+        elif pace.due():  # while waiting too: only at a yield does Gradio notice that a caller left
             yield [], dict(step)
 
 
-def _facts(done: ImagesDone, end: Finished) -> dict[str, Any]:
+def _facts(images: ImagesDone, end: Finished) -> dict[str, Any]:
     return {
-        "seeds": list(done.seeds),
+        "seeds": list(images.seeds),
         "model": end.spec.id,
         "seconds": end.seconds,
-        "flagged": list(done.flagged),
-        "cut": done.cut,
-        "unknown": list(done.unknown),
-        "batch": done.batch,
+        "flagged": list(images.flagged),
+        "cut": images.cut,
+        "unknown": list(images.unknown),
+        "batch": images.batch,
     }

@@ -1,4 +1,4 @@
-"""Settings back into the dials: those a PNG carries, a result of before, or a cell of a grid."""
+"""Settings back into the controls: those in a PNG, of a picture in the history, or of a grid's cell."""
 
 import base64
 from collections.abc import Mapping
@@ -11,36 +11,34 @@ from models.contract import ModelSpec
 from models.errors import InvalidInput, NotFound
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image import png
-from models.text_to_image.picture import opened
-from models.text_to_image.requests import ImageRequest
-from models.text_to_image.schedulers import offered
+from models.text_to_image.catalog import options_of
+from models.text_to_image.image_files import parse_parameters, read_parameters, read_picture
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
-from tabs.text_to_image import controls, styles
+from tabs.shared.widgets import updates
+from tabs.text_to_image import controls, prompt_words
+from tabs.text_to_image.picture_html import status_note
 
 TAB = "text_to_image"
+_SHARED_FIELDS = ("prompt", "negative_prompt", "width", "height", "scheduler")
 _FIELDS = (
-    "prompt",
-    "negative_prompt",
+    *_SHARED_FIELDS,
     "guidance_scale",
     "num_inference_steps",
     "seed",
-    "width",
-    "height",
     "num_images",
-    "scheduler",
     "strength",
 )
-# After a picture is dropped or a result is picked, far down on a phone, to what it changed.
+# After a PNG is dropped or a picture is clicked, far down on a phone: back up to what changed.
 TO_THE_PROMPT = f"""() => {{
   document.getElementById("{TAB}-prompt").scrollIntoView({{ block: "center" }});
 }}"""
 
 
-class Page(NamedTuple):
+class RestoreTargets(NamedTuple):
     """What settings are restored into."""
 
     prompt: gr.Textbox
@@ -49,19 +47,19 @@ class Page(NamedTuple):
     words: gr.Accordion
     fold: gr.Accordion
     note: gr.HTML
-    dials: controls.Dials
+    controls: controls.ImageControls
 
     @property
     def outputs(self) -> list[Any]:
-        """The components, in the order of `restored`."""
-        return [*self[:-1], *self.dials]
+        """The components, in the order of `restore`."""
+        return [*self[:-1], *self.controls]
 
 
-_NAMES = (*Page._fields[:-1], *controls.Dials._fields)
+NAMES = (*RestoreTargets._fields[:-1], *controls.ImageControls._fields)
 
 
-def build_drop(context: Context, page: Page) -> None:
-    """A place to drop a PNG on; its settings go into the dials."""
+def build_drop(context: Context, targets: RestoreTargets) -> None:
+    """A place to drop a PNG on; its settings go into the controls."""
     with gr.Accordion(t(f"{TAB}.restore.title"), open=False, elem_id=f"{TAB}-restore"):
         file = gr.File(
             label=t(f"{TAB}.restore.drop"), show_label=False, height=120, elem_id=f"{TAB}-drop"
@@ -70,151 +68,159 @@ def build_drop(context: Context, page: Page) -> None:
 
     def read(path: str, model: str) -> tuple[Any, ...]:
         try:
-            found = png.settings(png.chunk(Path(path)))
-        except (
-            InvalidInput
-        ) as problem:  # said in the note: an error would mark every field as wrong
-            return _updates({"note": _note(both(f"errors.{problem.code}", **problem.params))})
-        return restored(context, model, {"image": "", **found})
+            settings = parse_parameters(read_parameters(Path(path)))
+        except InvalidInput as problem:  # in the note: an error would mark every field as wrong
+            note = status_note(both(f"errors.{problem.code}", **problem.params))
+            return updates(NAMES, note=note)
+        return restore(context, model, {"image": "", **settings})
 
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    dropped = file.upload(read, [file, page.model], page.outputs, **private)
-    dropped.success(None, js=TO_THE_PROMPT)
-    dropped.then(lambda: None, None, file, **private)
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    upload = file.upload(read, [file, targets.model], targets.outputs, **quiet)
+    upload.success(None, js=TO_THE_PROMPT)
+    upload.then(lambda: None, None, file, **quiet)
 
 
-def restored(context: Context, model: str, found: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Updates of `Page.outputs`.
+def bind_buttons(context: Context, view: gr.HTML, targets: RestoreTargets) -> None:
+    """Let a click on one of the view's `settings_button`s restore its settings."""
 
-    What cannot be had here is left as it is, and named.
+    def restore_clicked(model: str, event: gr.EventData) -> tuple[Any, ...]:
+        return restore(context, model, event._data)
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    click = view.select(restore_clicked, targets.model, targets.outputs, **quiet)
+    click.success(None, js=TO_THE_PROMPT)
+
+
+def settings_of(
+    spec: ModelSpec, request: ImageRequest | ImageGridRequest, **own: Any
+) -> dict[str, Any]:
+    """A picture's settings by ImageRequest's names, and "model"; `own` are those it does not share."""
+    values = {name: getattr(request, name) for name in _SHARED_FIELDS} | own
+    return {"model": spec.id, **{k: v for k, v in values.items() if v not in (None, "")}}
+
+
+def restore(context: Context, model: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Updates of `RestoreTargets.outputs`. What cannot be used here is not changed, and is named in a note.
 
     Args:
         context: the app's.
-        model: the one chosen now.
-        found: settings by ImageRequest's names, and "model" (an id).
+        model: the one that is selected now.
+        settings: by ImageRequest's names, and "model" (an id).
     """
-    left_out: list[tuple[str, str]] = []
-    kept = _possible(found, left_out)
-    spec, changes = _model(context, model, found.get("model"), left_out)
-    _scheduler(spec, kept, left_out)
-    _ranges(spec, kept, left_out)
-    _start(found, changes, left_out)
-    if "seed" in kept:
-        changes["random"] = {**changes.get("random", gr.update()), "value": False}
-    for name, value in {"style": styles.NONE, **kept}.items():
-        if name in _NAMES:
-            changes[name] = {**changes.get(name, gr.update()), "value": value}
-    if "width" in kept and "height" in kept:
-        _size(f"{kept['width']}x{kept['height']}", spec, changes, left_out)
-    changes["note"] = _said(left_out)
-    return _updates(changes)
+    return updates(NAMES, **_Restoration(context, model, settings).changes)
 
 
-def _updates(changes: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(changes.get(name, gr.skip()) for name in _NAMES)
+class _Restoration:
+    """Collects what changes on the page, and which settings cannot be used here."""
+
+    def __init__(self, context: Context, model: str, settings: Mapping[str, Any]) -> None:
+        self.changes: dict[str, Any] = {}
+        self._unusable: list[tuple[str, str]] = []
+        values = self._valid_values(settings)
+        spec = self._select_model(context, model, settings.get("model"))
+        self._check_scheduler(spec, values)
+        self._check_limits(spec, values)
+        self._set_start_picture(settings)
+        if "seed" in values:
+            self._set("random", value=False)
+        for name, value in {"style": prompt_words.NO_STYLE, **values}.items():
+            if name in NAMES:
+                self._set(name, value=value)
+        if "width" in values and "height" in values:
+            self._set_size(values["width"], values["height"], spec)
+        self.changes["note"] = self._note()
+
+    def _set(self, name: str, **update: Any) -> None:
+        self.changes[name] = {**self.changes.get(name, gr.update()), **update}
+
+    def _valid_values(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that a request may have."""
+        values: dict[str, Any] = {}
+        for name in _FIELDS:
+            value = settings.get(name)
+            if value is None or value == "":
+                continue
+            try:
+                values[name] = getattr(ImageRequest.of(**{"prompt": "x", name: value}), name)
+            except InvalidInput:
+                self._unusable.append((name, str(value)[:40]))
+        return values
+
+    def _select_model(self, context: Context, model: str, wanted: Any) -> ModelSpec:
+        """The model that the settings are for, with what it changes; else the one selected now."""
+        current = _select(context, model) or context.preferred(TEXT_TO_IMAGE)
+        spec = _select(context, wanted) if wanted else current
+        if spec is None:
+            self._unusable.append(("model", str(wanted)[:80]))
+        if spec is None or spec.id == current.id:
+            return current
+        self.changes |= {"model": spec.id, **controls.changes_for(context, spec)}
+        return spec
+
+    def _check_scheduler(self, spec: ModelSpec, values: dict[str, Any]) -> None:
+        """The model's own scheduler if there is none in the settings, or one that it cannot use."""
+        names = options_of(spec).schedulers
+        name = values.setdefault("scheduler", "")
+        if name and name not in names:
+            values["scheduler"] = ""
+            if names:
+                self._unusable.append(("scheduler", name))
+
+    def _check_limits(self, spec: ModelSpec, values: dict[str, Any]) -> None:
+        for name in ("guidance_scale", "num_inference_steps"):
+            least, most = controls.limits(spec, name)
+            if name in values and not least <= values[name] <= most:
+                self._unusable.append((name, f"{values.pop(name):g}"))
+
+    def _set_start_picture(self, settings: Mapping[str, Any]) -> None:
+        """Set the start picture; "" takes it away, and without the setting the page's own stays."""
+        url = settings.get("image")
+        if url is None:
+            return
+        if (
+            "strength" in settings and not url
+        ):  # a PNG says that there was one, but does not hold it
+            self._unusable.append(("image", ""))
+            return
+        self._set("image", value=_save_picture(str(url)) if url else None)
+        if url:
+            self._set("fold", open=True)
+
+    def _set_size(self, width: int, height: int, spec: ModelSpec) -> None:
+        """Select a size; a new one becomes a choice, but not for a starter, which has only its own."""
+        choices, size = controls.size_choices(spec), controls.size_choice(width, height)
+        if size[1] not in [value for _, value in choices]:
+            if spec.starter:
+                self._unusable.append(("size", size[0]))
+                return
+            choices.append(size)
+        self.changes["size"] = gr.update(choices=choices, value=size[1])
+
+    def _note(self) -> str:
+        if not self._unusable:
+            return line(both(f"{TAB}.restore.done"))
+        what = {
+            language: ", ".join(
+                f"{say(f'fields.{name}', language)} {value}".strip()
+                for name, value in self._unusable
+            )
+            for language in LANGUAGES
+        }
+        return status_note(both(f"{TAB}.restore.left_out", what=what))
 
 
-def _note(words: str) -> str:
-    return f'<p class="note" role="status">{words}</p>'
-
-
-def _possible(found: Mapping[str, Any], left_out: list[tuple[str, str]]) -> dict[str, Any]:
-    """The settings that a request may have."""
-    kept: dict[str, Any] = {}
-    for name in _FIELDS:
-        value = found.get(name)
-        if value is None or value == "":
-            continue
-        try:
-            kept[name] = getattr(ImageRequest.of(**{"prompt": "x", name: value}), name)
-        except InvalidInput:
-            left_out.append((name, str(value)[:40]))
-    return kept
-
-
-def _model(
-    context: Context, now: str, wanted: Any, left_out: list[tuple[str, str]]
-) -> tuple[ModelSpec, dict[str, Any]]:
-    """The model the settings are for, and what a change of the model changes."""
-    current = _chosen(context, now) or context.preferred(TEXT_TO_IMAGE)
-    spec = _chosen(context, wanted) if wanted else current
-    if spec is None:
-        left_out.append(("model", str(wanted)[:80]))
-    if spec is None or spec.id == current.id:
-        return current, {}
-    return spec, {"model": spec.id, **controls.adapted(context, spec)}
-
-
-def _chosen(context: Context, model: Any) -> ModelSpec | None:
+def _select(context: Context, model: Any) -> ModelSpec | None:
     try:
         return select(TEXT_TO_IMAGE, str(model), context.settings)
     except NotFound:
         return None
 
 
-def _scheduler(spec: ModelSpec, kept: dict[str, Any], left_out: list[tuple[str, str]]) -> None:
-    """Leave a scheduler out that the model does not have; without one, the model's own."""
-    names = offered(spec)
-    name = kept.setdefault("scheduler", "")
-    if name and name not in names:
-        kept["scheduler"] = ""
-        if names:
-            left_out.append(("scheduler", name))
-
-
-def _ranges(spec: ModelSpec, kept: dict[str, Any], left_out: list[tuple[str, str]]) -> None:
-    """Leave values out that the model's dials do not reach."""
-    for name in ("guidance_scale", "num_inference_steps"):
-        least, most = controls.limits(spec, name)
-        if name in kept and not least <= kept[name] <= most:
-            left_out.append((name, f"{kept.pop(name):g}"))
-
-
-def _start(
-    found: Mapping[str, Any], changes: dict[str, Any], left_out: list[tuple[str, str]]
-) -> None:
-    """The picture that was started from; "" is none, and where nothing is said the page's own stays."""
-    url = found.get("image")
-    if url is None:
-        return
-    if "strength" in found and not url:  # a PNG says that there was one, but does not hold it
-        left_out.append(("image", ""))
-        return
-    changes["image"] = gr.update(value=_file(str(url)) if url else None)
-    if url:
-        changes["fold"] = {**changes.get("fold", gr.update()), "open": True}
-
-
-def _file(url: str) -> str | None:
+def _save_picture(url: str) -> str | None:
     """The picture of a data URL as a file; None if there is none in it."""
     try:
         data = base64.b64decode(url.partition(",")[2], validate=True)
-        opened(data)
+        read_picture(data)
     except (InvalidInput, ValueError):
         return None
     return save_to_cache(data, "start.png")
-
-
-def _size(
-    size: str, spec: ModelSpec, changes: dict[str, Any], left_out: list[tuple[str, str]]
-) -> None:
-    """Choose a size; a new one is added to the list, but not for a model that draws only its own."""
-    choices = controls.sizes(spec)
-    if size not in [value for _, value in choices]:
-        if spec.starter:
-            left_out.append(("size", controls.size_name(size)))
-            return
-        choices.append((controls.size_name(size), size))
-    changes["size"] = gr.update(choices=choices, value=size)
-
-
-def _said(left_out: list[tuple[str, str]]) -> str:
-    if not left_out:
-        return line(both(f"{TAB}.restore.done"))
-    what = {
-        language: ", ".join(
-            f"{say(f'fields.{name}', language)} {value}".strip() for name, value in left_out
-        )
-        for language in LANGUAGES
-    }
-    return _note(both(f"{TAB}.restore.left_out", what=what))

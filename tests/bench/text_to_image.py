@@ -22,9 +22,10 @@ import torch
 
 from models.select import find
 from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.catalog import dials_of, options_of
 from models.text_to_image.requests import ImageRequest
 from models.weights import hub, sources
-from tests.bench.drawing import PROMPT, GenLab, Subject, Way, memory, plain_pipeline, plainly
+from tests.bench.image_ways import PROMPT, GenLab, Subject, Way, memory, plain_pipeline, plainly
 from tests.gpu import architecture
 
 PLAIN = "plain diffusers"
@@ -64,7 +65,7 @@ def measure(
     compiled = {mode: GenLab(subject, asks[0], mode) for mode in modes}
     pipe = plain_pipeline(subject)
     for ask in asks:
-        print(f"asked for together: {ask.num_images}")
+        print(f"request for together: {ask.num_images}")
         ways: dict[str, Way] = {
             PLAIN: plainly(pipe, ask),
             "GenLab": partial(ours.draw, ask),
@@ -120,9 +121,9 @@ def matrix_rate(device: str, size: int) -> float:
 
 
 def starter(runs: int) -> None:
-    """The starter, by its own defaults."""
+    """The starter, with its own values."""
     spec = find(TEXT_TO_IMAGE, "genlab/scenes")
-    ask = ImageRequest.of(prompt=PROMPT, seed=1).filled(spec)
+    ask = ImageRequest.of(prompt=PROMPT, seed=1).with_defaults(spec)
     print(f"starter, {ask.width} px, {ask.num_inference_steps} steps")
     ours = measure(Subject(sources.STARTERS / "scenes", spec, "cpu"), [ask], runs, ())
     around(ours, ask, 4 * runs)
@@ -147,8 +148,9 @@ def classic(options: argparse.Namespace) -> None:
     """v1-4's architecture: batches, peak memory, share of the roofline, where the time goes."""
     side = architecture.SIZES[options.size].side * 8
     spec = find(TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
-    own = {"width": side, "height": side, "sizes": (f"{side}x{side}",)}
-    spec = replace(spec, defaults={**spec.defaults, **own})
+    dials = replace(dials_of(spec), width=side, height=side)
+    options = replace(options_of(spec), sizes=((side, side),))
+    spec = replace(spec, dials=dials, options=options)
     if options.device == "cuda":
         print(torch.cuda.get_device_name())
     work = architecture.work(options.steps, options.size)
@@ -162,8 +164,10 @@ def classic(options: argparse.Namespace) -> None:
         folder = architecture.save(Path(place), options.device, options.size)
         subject = Subject(folder, spec, options.device, work)
         with patch.object(hub, "cached", lambda _: folder):
-            asked = {"prompt": PROMPT, "seed": 1, "num_inference_steps": options.steps}
-            asks = [ImageRequest.of(**asked, num_images=n).filled(spec) for n in options.batch]
+            request = {"prompt": PROMPT, "seed": 1, "num_inference_steps": options.steps}
+            asks = [
+                ImageRequest.of(**request, num_images=n).with_defaults(spec) for n in options.batch
+            ]
             ours = measure(subject, asks, options.runs, options.compile, rate)
             if options.apart:
                 apart(subject, asks[0], options.runs)
@@ -174,10 +178,10 @@ def classic(options: argparse.Namespace) -> None:
 
 def table(ours: GenLab, ask: ImageRequest) -> None:
     """Where the time goes, by kernel or operation."""
-    with torch.profiler.profile() as seen:
+    with torch.profiler.profile() as profile:
         ours.bare(ask)
     key = f"self_{ours.subject.device}_time_total"
-    print(seen.key_averages().table(sort_by=key, row_limit=25, max_name_column_width=60))
+    print(profile.key_averages().table(sort_by=key, row_limit=25, max_name_column_width=60))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -187,7 +191,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=tuple(architecture.SIZES), help="of v1-4's architecture")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--steps", type=int, help="of v1-4's architecture")
-    parser.add_argument("--batch", type=int, nargs="+", help="pictures asked for together")
+    parser.add_argument("--batch", type=int, nargs="+", help="pictures request for together")
     parser.add_argument(
         "--compile", nargs="*", default=(), help="values of GENLAB_COMPILE; on CUDA alone"
     )

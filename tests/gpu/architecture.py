@@ -95,10 +95,10 @@ def work(steps: int, size: str = "full") -> float:
     with torch.device("meta"), torch.inference_mode():
         models = parts(size)
         side, text = SIZES[size].side, SIZES[size].text
-        latents, said = torch.zeros(2, 4, side, side), torch.zeros(2, 77, text)
+        latents, words = torch.zeros(2, 4, side, side), torch.zeros(2, 77, text)
         tokens = torch.zeros(2, 77, dtype=torch.long)
         with FlopCounterMode(display=False) as step:
-            models["unet"](latents, torch.tensor(1.0), encoder_hidden_states=said)
+            models["unet"](latents, torch.tensor(1.0), encoder_hidden_states=words)
         with FlopCounterMode(display=False) as once:
             models["text_encoder"](tokens)
             models["vae"].decode(latents[:1])

@@ -23,10 +23,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def classic_folder(tmp_path_factory):
-    from tests.gpu import architecture, drawing
+    from tests.gpu import architecture
+    from tests.gpu.classic import allocated
 
     saved = architecture.save(tmp_path_factory.mktemp("v1-4"))
-    drawing.allocated()
+    allocated()
     return saved
 
 

@@ -11,11 +11,11 @@ from models.runtime.jobs import run
 from models.settings import Settings
 from models.text_to_image.events import StepDone
 from models.text_to_image.requests import ImageRequest
-from tests.gpu.drawing import SLACK, SPEC, allocated, draw, engine_of
+from tests.gpu.classic import SLACK, SPEC, allocated, draw, engine_of
 from tests.pictures import psnr
 
 pytestmark = [pytest.mark.usefixtures("classic"), pytest.mark.timeout(1800)]
-SMALL = replace(SPEC, defaults={**SPEC.defaults, "sizes": ("256x256",)})  # compiles for this one
+SMALL = replace(SPEC, options=replace(SPEC.options, sizes=((256, 256),)))  # compiles for this one
 
 
 @pytest.mark.parametrize("mode", ["default", "max-autotune-no-cudagraphs"])
@@ -47,8 +47,8 @@ def test_a_compiled_drawing_stops_within_a_step():
 
     with closing(ModelCache(Settings(GENLAB_COMPILE="default"))) as cache:
         draw(cache, SMALL)
-        asked = ImageRequest.of(prompt="a cat", width=256, height=256, num_inference_steps=150)
-        events = run(cache, SMALL, asked)
+        request = ImageRequest.of(prompt="a cat", width=256, height=256, num_inference_steps=150)
+        events = run(cache, SMALL, request)
         next(e for e in events if isinstance(e, StepDone))
         began = time.perf_counter()
         events.close()

@@ -18,7 +18,7 @@ from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
 from models.weights import sources
 from tests import tiny
-from tests.gpu.drawing import SLACK, SPEC, allocated, draw
+from tests.gpu.classic import SLACK, SPEC, allocated, draw
 
 CUDA, CPU = "cuda", "cpu"
 SENTENCES = ("the cat was bad", "a dog", "the king rules the land")
@@ -55,14 +55,14 @@ def _starters(tmp_path_factory):
         yield
 
 
-def told(cache, model):
+def events_of(cache, model):
     """Events of the model's request."""
     return list(run(cache, model, REQUESTS[model.task]))
 
 
 def on(device, model):
     with closing(ModelCache(Settings(GENLAB_DEVICE=device))) as cache:
-        events = told(cache, model)
+        events = events_of(cache, model)
     assert isinstance(events[-1], Finished)
     assert events[-1].placement.device == device
     return events
@@ -98,7 +98,7 @@ def test_an_encoder_gives_the_same_cosines():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_each_runs_in_the_dtype_it_wants_and_gives_its_memory_back(cache, model, dtype):
     before = allocated()
-    events = told(cache, replace(model, cuda_dtype=dtype))
+    events = events_of(cache, replace(model, cuda_dtype=dtype))
     placement = events[-1].placement
     assert (placement.device, placement.dtype, placement.reason) == (CUDA, dtype, "cuda_found")
     cache.unload(model.task, model.id)
@@ -112,7 +112,7 @@ def test_two_tabs_at_once(cache, classic):
         results["picture"] = draw(cache, SPEC, num_inference_steps=20)[0].images
 
     def words():
-        results["words"] = [told(cache, model)[-1] for model in (CHAT, SENTIMENT, SIMILARITY)]
+        results["words"] = [events_of(cache, model)[-1] for model in (CHAT, SENTIMENT, SIMILARITY)]
 
     threads = [threading.Thread(target=work) for work in (picture, words)]
     for thread in threads:

@@ -12,13 +12,14 @@ from models.errors import OutOfMemory, Stopped
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.settings import Settings
+from models.text_to_image.catalog import ImageDials, PipelineOptions
 from models.text_to_image.events import StepDone
 from models.text_to_image.requests import ImageRequest
 from models.weights import sources
 from tests import tiny
 from tests.gpu import architecture
-from tests.gpu.drawing import SLACK, SPEC, allocated, draw, engine_of
-from tests.pictures import opened, psnr
+from tests.gpu.classic import SLACK, SPEC, allocated, draw, engine_of
+from tests.pictures import open_png, psnr
 
 pytestmark = pytest.mark.usefixtures("classic")
 
@@ -39,14 +40,14 @@ def test_it_is_placed_on_cuda_in_half_precision_with_its_safety_checker(cache):
     assert cache.status()[0].nbytes == pytest.approx(2 * 1370e6, rel=0.02)
 
 
-def test_what_the_safety_checker_flags_is_blanked_and_said(cache):
+def test_what_the_safety_checker_flags_is_blanked_and_in_the_event(cache):
     draw(cache)
     checker = engine_of(cache)._pipe.safety_checker
     for weights in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
         weights.data.fill_(-2.0)  # no cosine is below it: all are flagged
     done, _ = draw(cache)
     assert done.flagged == (True,)
-    assert opened(done.images[0]).convert("L").getextrema() == (0, 0)
+    assert open_png(done.images[0]).convert("L").getextrema() == (0, 0)
 
 
 def test_one_seed_is_one_picture_and_pndm_counts_its_repeated_step(cache):
@@ -67,14 +68,14 @@ def test_stop_ends_within_a_step_and_frees_the_model(cache):
             return self.looks >= 3
 
     draw(cache)
-    seen = []
+    events = []
     with pytest.raises(Stopped):
-        seen.extend(
+        events.extend(
             engine_of(cache).stream(
                 ImageRequest.of(prompt="a cat", num_inference_steps=50), AtTheThirdLook()
             )
         )
-    assert [type(e) for e in seen] == [StepDone, StepDone]
+    assert [type(e) for e in events] == [StepDone, StepDone]
 
     events = run(cache, SPEC, ImageRequest.of(prompt="a cat", num_inference_steps=150))
     first = next(e for e in events if isinstance(e, StepDone))
@@ -107,7 +108,7 @@ def test_a_second_model_evicts_the_first():
 
 
 @pytest.mark.parametrize("when", ["loading", "drawing"])
-def test_out_of_memory_is_told_and_recovered_from(cache, when):
+def test_out_of_memory_is_an_error_and_recovered_from(cache, when):
     import torch
 
     before = allocated()
@@ -159,8 +160,10 @@ def test_cuda_draws_what_the_cpu_draws(tmp_path, monkeypatch):
     pictures = {}
     for device in ("cuda", "cpu"):
         cache = ModelCache(Settings(device=device))
-        asked = {"width": None, "height": None, "num_inference_steps": 10}
-        done, events = draw(cache, replace(spec, defaults={}), **asked)
+        request = {"width": None, "height": None, "num_inference_steps": 10}
+        done, events = draw(
+            cache, replace(spec, dials=ImageDials(), options=PipelineOptions()), **request
+        )
         assert events[-1].placement.device == device
         pictures[device] = done.images[0]
         cache.close()

@@ -14,14 +14,14 @@ from PIL import Image
 from models.runtime.cache import ModelCache
 from models.settings import ROOT, Settings
 from models.tasks import CATALOG
-from models.text_to_image import picture, png
+from models.text_to_image import image_files
 from models.text_to_image.events import StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.words import Vocabulary
+from models.text_to_image.vocabulary import Vocabulary
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES
-from tabs.text_to_image import controls, explore, history, picking, restore, stages, styles, words
-from tests.pictures import draw, opened
+from tabs.text_to_image import controls, explore, history, picture_html, prompt_words, restore
+from tests.pictures import draw, open_png
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
 PICTURES = [spec for spec in CATALOG if spec.task == "text-to-image"]
@@ -53,40 +53,40 @@ def context():
 def compare(context, kind, guidances="1, 4", steps="2 3", seeds=4):
     values = (kind, guidances, steps, seeds, "a red circle", "genlab/scenes", *DIALS.values())
     frames = [one for one in explore.compare(context, None, *values) if set(map(str, one)) != SKIPS]
-    return [dict(zip((*explore.View._fields, "code"), frame, strict=True)) for frame in frames]
+    return [dict(zip(explore.OUTPUTS, frame, strict=True)) for frame in frames]
 
 
-def found(table):
+def settings_in(table):
     """Settings of the cells that can be pressed."""
     return [json.loads(html.unescape(p)) for p in re.findall('data-pick="([^"]*)"', table)]
 
 
-def test_cells_appear_as_they_end_and_a_cell_is_the_picture_drawn_alone(context):
-    assert tuple(DIALS) == controls.Dials._fields
+def test_cells_appear_as_they_finish_and_a_cell_is_the_picture_of_its_seed_alone(context):
+    assert tuple(DIALS) == controls.ImageControls._fields
     frames = compare(context, explore.SETTINGS)
     tables = [frame["table"] for frame in frames if isinstance(frame["table"], str)]
-    assert [len(found(table)) for table in tables] == [0, 1, 2, 3, 4]
-    cells = found(tables[-1])
+    assert [len(settings_in(table)) for table in tables] == [0, 1, 2, 3, 4]
+    cells = settings_in(tables[-1])
     dials = [(c["guidance_scale"], c["num_inference_steps"], c["seed"]) for c in cells]
     assert dials == [(1, 2, 5), (4, 2, 5), (1, 3, 5), (4, 3, 5)]
     files = re.findall(r'src="gradio_api/file=([^"]*)"', tables[-1])
     one = {name: cells[3][name] for name in cells[3] if name not in ("model", "prompt")}
     alone, _ = draw(context.cache, "a red circle", STARTER, **one)
     with Image.open(files[3]) as cell:
-        assert psnr(cell, opened(alone.images[0])) >= 35  # the same bytes, unless drawn together
+        assert psnr(cell, open_png(alone.images[0])) >= 35  # the same bytes, unless drawn together
     assert "for number" in frames[-1]["code"]
     with Image.open(frames[-1]["sheet"]["value"]) as sheet:
         assert sheet.width > 2 * 128
         assert sheet.height > 2 * 128
         assert sheet.crop((0, 0, sheet.width, 30)).convert("L").getextrema() == (0, 255)
-        read = png.settings(sheet.text["parameters"])
+        read = image_files.parse_parameters(sheet.text["parameters"])
     assert (read["prompt"], read["seed"]) == ("a red circle", 5)
 
 
 def test_a_grid_of_seeds_has_a_seed_a_cell(context):
     table = compare(context, explore.SEEDS)[-2]["table"]
-    assert [cell["seed"] for cell in found(table)] == [5, 6, 7, 8]
-    assert {cell["guidance_scale"] for cell in found(table)} == {3}
+    assert [cell["seed"] for cell in settings_in(table)] == [5, 6, 7, 8]
+    assert {cell["guidance_scale"] for cell in settings_in(table)} == {3}
 
 
 def psnr(one, other):
@@ -98,49 +98,49 @@ def psnr(one, other):
     ("guidances", "steps"),
     [("two", "3"), ("1, 99", "3"), ("1", "0"), ("1", ",".join(map(str, range(1, 60))))],
 )
-def test_axes_that_cannot_be_drawn_get_a_sentence(context, guidances, steps):
-    with pytest.raises(gr.Error) as told:
+def test_axes_that_are_impossible_get_a_sentence(context, guidances, steps):
+    with pytest.raises(gr.Error) as error:
         compare(context, explore.SETTINGS, guidances, steps)
-    assert 10 < len(told.value.message) < 200
+    assert 10 < len(error.value.message) < 200
 
 
 @pytest.mark.parametrize("spec", [s for s in PICTURES if not s.hosted], ids=lambda s: s.id)
 def test_every_models_axes_are_within_its_limits(spec):
-    guidances, steps = explore.defaults(spec)
+    guidances, steps = explore.default_axes(spec)
     values = {"guidance_scales": guidances.split(", "), "step_counts": steps.split(", ")}
-    asked = ImageGridRequest.of(prompt="x", **values).filled(spec)
-    assert len(asked.cells()) >= 2
+    request = ImageGridRequest.of(prompt="x", **values).with_defaults(spec)
+    assert len(request.singles()) >= 2
     low, high = controls.limits(spec, "guidance_scale")
-    assert all(low <= value <= high for value in asked.guidance_scales)
+    assert all(low <= value <= high for value in request.guidance_scales)
     low, high = controls.limits(spec, "num_inference_steps")
-    assert all(low <= value <= high for value in asked.step_counts)
-    assert low <= controls._own(spec, "num_inference_steps") <= high
+    assert all(low <= value <= high for value in request.step_counts)
+    assert low <= controls.start_value(spec, "num_inference_steps") <= high
 
 
 # ---------------------------------------------------------------- words for the prompt
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("group", words.GROUPS)
+@pytest.mark.parametrize("group", prompt_words.GROUPS)
 def test_the_small_model_knows_the_words_that_are_offered(language, group):
-    assert WORDS.unknown(" ".join(words.of(language, group))) == ()
+    assert WORDS.unknown(" ".join(prompt_words.known_words(language, group))) == ()
 
 
 @pytest.mark.parametrize("prompt", ["a sailboat on the sea", "바다 위의 돛단배"])
 def test_its_styles_are_in_its_own_words_and_the_prompts_language(prompt):
-    for _, name in styles.offered(STARTER):
-        made = styles.styled(prompt, name)
-        assert WORDS.unknown(made) == ()
-        assert prompt in made
-    assert styles.styled(prompt, "no such style") == prompt
-    assert styles.styled("  ", "night") == "  "
+    for _, name in prompt_words.style_choices(STARTER):
+        prompt_in_style = prompt_words.add_style(prompt, name)
+        assert WORDS.unknown(prompt_in_style) == ()
+        assert prompt in prompt_in_style
+    assert prompt_words.add_style(prompt, "no such style") == prompt
+    assert prompt_words.add_style("  ", "night") == "  "
 
 
 def test_every_style_is_offered_to_somebody_and_says_its_prompt():
     big = next(spec for spec in PICTURES if spec.id == controls.CLASSIC)
-    names = {name for spec in (STARTER, big) for _, name in styles.offered(spec)}
-    assert names == {styles.NONE, *styles.STYLES}
-    assert styles.styled("a {odd} cat", "flat").startswith("a {odd} cat, flat")
+    names = {name for spec in (STARTER, big) for _, name in prompt_words.style_choices(spec)}
+    assert names == {prompt_words.NO_STYLE, *prompt_words.STARTER_STYLES, *prompt_words.STYLES}
+    assert prompt_words.add_style("a {odd} cat", "flat").startswith("a {odd} cat, flat")
 
 
 # ---------------------------------------------------------------- stages and history
@@ -148,54 +148,56 @@ def test_every_style_is_offered_to_somebody_and_says_its_prompt():
 
 def test_the_stages_are_those_of_the_drawing_and_small(context):
     _, events = draw(context.cache, "a blue star", STARTER, num_inference_steps=25)
-    seen = [e for e in events if isinstance(e, StepDone) and e.noisy]
-    strip = stages.strip(seen)
+    stages = [e for e in events if isinstance(e, StepDone) and e.noisy]
+    strip = picture_html.stage_strip(stages)
     assert strip.count('type="radio"') == 7
     assert len(strip) < 40_000
-    assert stages.strip([]) == ""
+    assert picture_html.stage_strip([]) == ""
 
 
 def test_a_card_of_the_history_is_small_and_holds_all_but_the_key(context):
-    asked = ImageRequest.of(
+    request = ImageRequest.of(
         prompt='<b>"star"</b>', seed=3, num_inference_steps=2, scheduler="DDIM", api_key="sk-secret"
-    ).filled(STARTER)
+    ).with_defaults(STARTER)
     done, _ = draw(context.cache, "a star", STARTER, seed=3, num_inference_steps=2, num_images=2)
-    cards = json.loads(history.cards(STARTER, asked, done))
+    cards = json.loads(history.cards(STARTER, request, done))
     assert len(cards) == 2
     assert all(len(card) < 6000 for card in cards)
     assert "<b>" not in cards[0]
     assert "sk-secret" not in "".join(cards)
-    (card,) = found(cards[1])
+    (card,) = settings_in(cards[1])
     assert (card["seed"], card["scheduler"], card["model"]) == (4, "DDIM", "genlab/scenes")
-    assert "image" not in picking.settings(STARTER, asked)
+    assert "image" not in restore.settings_of(STARTER, request)
 
 
 def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     start = io.BytesIO()
     Image.linear_gradient("L").resize((200, 90)).save(start, "JPEG")
     values = {"seed": 3, "num_inference_steps": 4, "strength": 0.5}
-    asked = ImageRequest.of(prompt="a red star", image=start.getvalue(), **values).filled(STARTER)
+    request = ImageRequest.of(prompt="a red star", image=start.getvalue(), **values).with_defaults(
+        STARTER
+    )
     done, _ = draw(context.cache, "a red star", STARTER, image=start.getvalue(), **values)
-    (card,) = found("".join(json.loads(history.cards(STARTER, asked, done))))
-    set_to = dict(zip(restore._NAMES, restore.restored(context, "auto", card), strict=True))
+    (card,) = settings_in("".join(json.loads(history.cards(STARTER, request, done))))
+    set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert (set_to["strength"]["value"], set_to["fold"]["open"]) == (0.5, True)
-    kept = Path(set_to["image"]["value"]).read_bytes()
-    again, _ = draw(context.cache, "a red star", STARTER, image=kept, **values)
+    start_picture = Path(set_to["image"]["value"]).read_bytes()
+    again, _ = draw(context.cache, "a red star", STARTER, image=start_picture, **values)
     assert again.images == done.images
 
     plain, _ = draw(context.cache, "a red star", STARTER, seed=3, num_inference_steps=4)
-    asked = ImageRequest.of(prompt="a red star", seed=3).filled(STARTER)
-    (card,) = found("".join(json.loads(history.cards(STARTER, asked, plain))))
-    set_to = dict(zip(restore._NAMES, restore.restored(context, "auto", card), strict=True))
+    request = ImageRequest.of(prompt="a red star", seed=3).with_defaults(STARTER)
+    (card,) = settings_in("".join(json.loads(history.cards(STARTER, request, plain))))
+    set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert set_to["image"]["value"] is None
 
 
-def test_a_kept_start_picture_is_small_whatever_it_was():
+def test_a_start_picture_in_the_history_is_small_whatever_it_was():
     noise = Image.merge("RGB", [Image.effect_noise((1500, 1200), 90) for _ in range(3)])
     file = io.BytesIO()
     noise.save(file, "PNG")
-    kind, data = picture.kept(file.getvalue(), 512, 768)
-    assert (kind, opened(data).size) == ("image/webp", (512, 768))
+    kind, data = image_files.compact_start_picture(file.getvalue(), 512, 768)
+    assert (kind, open_png(data).size) == ("image/webp", (512, 768))
     assert len(data) < 400_000  # noise; a photograph takes a tenth
 
 
@@ -204,7 +206,7 @@ def test_a_kept_start_picture_is_small_whatever_it_was():
 )
 def test_a_card_that_somebody_changed_brings_no_picture(context, broken):
     set_to = dict(
-        zip(restore._NAMES, restore.restored(context, "auto", {"image": broken}), strict=True)
+        zip(restore.NAMES, restore.restore(context, "auto", {"image": broken}), strict=True)
     )
     assert set_to["image"]["value"] is None
 
@@ -212,5 +214,5 @@ def test_a_card_that_somebody_changed_brings_no_picture(context, broken):
 def test_a_thumbnail_is_small_whatever_the_picture():
     file = io.BytesIO()
     Image.effect_noise((1024, 512), 90).save(file, "PNG")
-    with Image.open(io.BytesIO(png.thumbnail(file.getvalue(), history.SIDE))) as small:
+    with Image.open(io.BytesIO(image_files.thumbnail(file.getvalue(), history.SIDE))) as small:
         assert (small.format, small.size) == ("JPEG", (96, 48))

@@ -9,7 +9,6 @@ from diffusers import UNet2DConditionModel
 from models.contract import Placement
 from models.select import find
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image import traced
 from models.text_to_image import unet as module
 from models.text_to_image.loading import load_pipeline
 from models.weights.sources import STARTERS
@@ -23,7 +22,7 @@ def unet():
     torch.set_num_threads(threads)
 
 
-def asked(unet, batch: int) -> tuple[torch.Tensor, ...]:
+def request(unet, batch: int) -> tuple[torch.Tensor, ...]:
     chance = torch.Generator().manual_seed(batch)
     side, tokens, wide = unet.config.sample_size, 32, unet.config.cross_attention_dim
     latents = torch.randn(batch, unet.config.in_channels, side, side, generator=chance)
@@ -35,7 +34,7 @@ def asked(unet, batch: int) -> tuple[torch.Tensor, ...]:
 def test_it_gives_the_numbers_of_the_unet_on_one_core_and_on_two(unet, monkeypatch, cores, batch):
     monkeypatch.setattr(module, "cores", lambda: cores)
     fast = module.FastUNet(unet)
-    latents, now, text = asked(unet, batch)
+    latents, now, text = request(unet, batch)
     with torch.inference_mode():
         plain = unet(latents, now, encoder_hidden_states=text, return_dict=False)[0]
         for _ in range(2):
@@ -45,30 +44,30 @@ def test_it_gives_the_numbers_of_the_unet_on_one_core_and_on_two(unet, monkeypat
 
 @pytest.mark.parametrize("onednn", [True, False])
 def test_another_text_is_read_anew_with_and_without_onednn(unet, monkeypatch, onednn):
-    monkeypatch.setattr(traced, "has_onednn", lambda: onednn)
+    monkeypatch.setattr(module, "has_onednn", lambda: onednn)
     fast = module.FastUNet(unet)
-    latents, now, text = asked(unet, 2)
+    latents, now, text = request(unet, 2)
     with torch.inference_mode():
-        for said in (text, text.flip(1), text):
-            plain = unet(latents, now, encoder_hidden_states=said, return_dict=False)[0]
-            assert torch.allclose(fast(latents, now, said), plain, atol=1e-4)
+        for one in (text, text.flip(1), text):
+            plain = unet(latents, now, encoder_hidden_states=one, return_dict=False)[0]
+            assert torch.allclose(fast(latents, now, one), plain, atol=1e-4)
 
 
 def test_the_unet_itself_stays_as_it_was(unet):
-    kept = {name: type(one) for name, one in unet.named_modules()}
-    latents, now, text = asked(unet, 1)
+    types = {name: type(one) for name, one in unet.named_modules()}
+    latents, now, text = request(unet, 1)
     with torch.inference_mode():
         module.FastUNet(unet)(latents, now, text)
-    assert {name: type(one) for name, one in unet.named_modules()} == kept
-    assert not any("_Given" in str(one) for one in unet.attn_processors.values())
+    assert {name: type(one) for name, one in unet.named_modules()} == types
+    assert not any("_ContextAttention" in str(one) for one in unet.attn_processors.values())
 
 
 def test_one_of_another_kind_is_asked_as_it_is(unet):
-    assert traced.fits(unet)
+    assert module.is_traceable(unet)
     other: Any = UNet2DConditionModel.from_config(dict(unet.config), only_cross_attention=True)
     other.eval()
-    assert not traced.fits(other)
-    latents, now, text = asked(unet, 1)
+    assert not module.is_traceable(other)
+    latents, now, text = request(unet, 1)
     with torch.inference_mode():
         plain = other(latents, now, encoder_hidden_states=text, return_dict=False)[0]
         assert torch.equal(module.FastUNet(other)(latents, now, text), plain)

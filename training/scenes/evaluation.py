@@ -143,7 +143,7 @@ def seconds_a_picture(folder: Path, repeats: int = 5) -> dict[str, float]:
 
 def _asked(spec: ModelSpec, seed: int) -> ImageRequest:
     asked = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
-    return ImageRequest.of(prompt=SHEET[0], seed=seed, **asked).filled(spec)
+    return ImageRequest.of(prompt=SHEET[0], seed=seed, **asked).with_defaults(spec)
 
 
 def figures(folder: Path, samples: int, curve: int) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from tests.gpu import architecture
 def test_every_part_of_it_runs_without_a_gpu(capsys):
     every = ["--compile", "default", "--apart", "--profile", "--batch", "2"]
     text_to_image.main(["--size", "tiny", "--steps", "2", "--runs", "1", *every])
-    said = capsys.readouterr().out
-    ways = re.findall(r"^(.+): [\d.]+ s a picture", said, re.M)
+    output = capsys.readouterr().out
+    ways = re.findall(r"^(.+): [\d.]+ s a picture", output, re.M)
     around = ["GenLab without loader and events", "... and without previews"]
     usual = ["plain diffusers", "GenLab", *around]
     assert ways == [
@@ -18,12 +18,12 @@ def test_every_part_of_it_runs_without_a_gpu(capsys):
         *(*usual, "GenLab, default"),
         *("plain diffusers", "... channels_last", "... and fused projections"),
     ]
-    assert ("GENLAB_COMPILE=default" in said, "compiling" in said) == (
+    assert ("GENLAB_COMPILE=default" in output, "compiling" in output) == (
         True,
         False,
     )  # never on a CPU
-    assert said.count("% of the roofline") == 5
-    assert "Self CPU time total" in said
+    assert output.count("% of the roofline") == 5
+    assert "Self CPU time total" in output
 
 
 def test_the_work_of_a_picture_is_v1_4s():

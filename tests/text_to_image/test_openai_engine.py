@@ -51,8 +51,8 @@ def settings(server, **values):
 
 def draw(server, limits=None, **values):
     cache = ModelCache(limits or settings(server))
-    asked = ImageRequest.of(**{"prompt": "a red square", "api_key": KEY, **values})
-    events = list(run(cache, SPEC, asked))
+    request = ImageRequest.of(**{"prompt": "a red square", "api_key": KEY, **values})
+    events = list(run(cache, SPEC, request))
     assert isinstance(events[-1], Finished)
     return [e for e in events if isinstance(e, ImagesDone)][-1]
 
@@ -92,24 +92,24 @@ def test_a_parameter_that_the_server_does_not_know_is_left_out(server):
         (200, {"data": [{"b64_json": "bm90IGEgcGljdHVyZQ=="}]}, Unavailable, "unavailable_server"),
     ],
 )
-def test_each_failure_is_told_in_kind_without_the_key(server, status, body, kind, code):
+def test_each_failure_has_its_kind_and_holds_no_key(server, status, body, kind, code):
     server.answers = [(status, body)]
-    with pytest.raises(kind) as told:
+    with pytest.raises(kind) as error:
         draw(server)
-    assert told.value.code == (code or kind.kind)
-    assert KEY not in repr(told.value.params)
-    assert told.value.__cause__ is None
+    assert error.value.code == (code or kind.kind)
+    assert KEY not in repr(error.value.params)
+    assert error.value.__cause__ is None
 
 
-def test_a_server_that_is_down_or_silent_is_told_apart(server):
+def test_a_server_that_is_down_differs_from_a_silent_one(server):
     down = Settings(openai_base_url="http://127.0.0.1:9/v1")
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as error:
         draw(server, down)
-    assert told.value.code == "unavailable_server"
+    assert error.value.code == "unavailable_server"
     server.answers = [(200, (20.0,))]
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as error:
         draw(server, settings(server, openai_timeout=0.05))
-    assert told.value.code == "unavailable_timeout"
+    assert error.value.code == "unavailable_timeout"
 
 
 def test_stop_does_not_wait_for_the_server(server):
@@ -141,10 +141,10 @@ def test_the_hosts_key_is_not_spent_on_a_public_page(server, public):
 def test_the_recipe_asks_the_same_and_holds_no_key(server, tmp_path, monkeypatch):
     server.answers = [(200, answer(1))]
     draw(server, width=1024, height=1024)
-    asked = ImageRequest.of(
+    request = ImageRequest.of(
         prompt="a red square", width=1024, height=1024, model_name="image-model", api_key=KEY
     )
-    code = python(SPEC, asked, None)
+    code = python(SPEC, request, None)
     assert KEY not in code
     monkeypatch.setenv("OPENAI_API_KEY", "sk-other")
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)

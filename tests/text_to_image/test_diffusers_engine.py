@@ -16,12 +16,12 @@ from models.contract import Stop
 from models.errors import InvalidInput, ModelError, Stopped
 from models.runtime.jobs import run
 from models.text_to_image.events import ImagesDone, StepDone
-from models.text_to_image.png import parameters, sampler
+from models.text_to_image.image_files import format_parameters, sampler_name
 from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageRequest
 from models.weights import sources
 from tests import tiny
-from tests.pictures import TINY, draw, load, opened, psnr
+from tests.pictures import TINY, draw, load, open_png, psnr
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def copy(tiny_starters, tmp_path):
     return shutil.copytree(tiny_starters / "tiny", tmp_path / "copy")
 
 
-# ---------------------------------------------------------------- what is drawn
+# ---------------------------------------------------------------- pictures
 
 
 def test_one_seed_gives_the_same_bytes_and_picture_k_is_the_one_of_seed_plus_k(cache):
@@ -62,40 +62,40 @@ def test_one_seed_gives_the_same_bytes_and_picture_k_is_the_one_of_seed_plus_k(c
 def test_every_control_changes_the_picture(cache, change):
     plain, _ = draw(cache)
     changed, _ = draw(cache, **change)
-    assert opened(plain.images[0]).tobytes() != opened(changed.images[0]).tobytes()
+    assert open_png(plain.images[0]).tobytes() != open_png(changed.images[0]).tobytes()
 
 
 def test_a_negative_prompt_does_nothing_without_guidance(cache):
     plain, _ = draw(cache, guidance_scale=1.0)
     negative, _ = draw(cache, guidance_scale=1.0, negative_prompt="blue")
-    assert opened(plain.images[0]).tobytes() == opened(negative.images[0]).tobytes()
+    assert open_png(plain.images[0]).tobytes() == open_png(negative.images[0]).tobytes()
 
 
-def test_a_drawn_seed_comes_back_and_draws_the_same_again(cache):
-    drawn, _ = draw(cache, seed=-1)
-    assert drawn.seeds[0] >= 0
-    again, _ = draw(cache, seed=drawn.seeds[0])
-    assert drawn.images == again.images
+def test_a_random_seed_comes_back_and_draws_the_same_again(cache):
+    first, _ = draw(cache, seed=-1)
+    assert first.seeds[0] >= 0
+    again, _ = draw(cache, seed=first.seeds[0])
+    assert first.images == again.images
 
 
 def test_steps_are_counted_over_all_pictures_with_previews_of_the_picture_so_far(cache):
     done, events = draw(cache, num_images=2)
     steps = [e for e in events if isinstance(e, StepDone)]
     assert [(e.step, e.total) for e in steps] == [(k, 6) for k in range(1, 7)]
-    preview = opened(next(e.preview.jpeg for e in steps if e.preview))
+    preview = open_png(next(e.preview.jpeg for e in steps if e.preview))
     assert (preview.format, preview.size) == ("JPEG", (32, 32))
     assert [len(e.images) for e in events if isinstance(e, ImagesDone)] == [1, 2]
-    assert opened(done.images[0]).size == (64, 64)
+    assert open_png(done.images[0]).size == (64, 64)
 
 
-def test_stages_from_noise_to_picture_are_told_however_fast_it_is(cache):
+def test_stages_from_noise_to_picture_come_however_fast_it_is(cache):
     _, events = draw(cache, num_inference_steps=20)
     staged = [e for e in events if isinstance(e, StepDone) and e.noisy]
     assert [e.step for e in staged] == [1, 4, 7, 11, 14, 17, 20]
     assert all(e.preview for e in staged)
-    first, last = opened(staged[0].noisy.jpeg), opened(staged[-1].noisy.jpeg)
+    first, last = open_png(staged[0].noisy.jpeg), open_png(staged[-1].noisy.jpeg)
     assert first.size == last.size == (32, 32)
-    assert first.tobytes() != opened(staged[0].preview.jpeg).tobytes()
+    assert first.tobytes() != open_png(staged[0].preview.jpeg).tobytes()
 
 
 def test_stop_ends_within_one_step(tiny_starters):
@@ -106,13 +106,13 @@ def test_stop_ends_within_one_step(tiny_starters):
             self.looks += threading.current_thread() is not threading.main_thread()  # draws
             return self.looks >= 3
 
-    seen = []
+    events = []
     stream = load(tiny_starters / "tiny").stream(
         ImageRequest.of(prompt="x", num_inference_steps=50), AtTheThirdLook()
     )
     with pytest.raises(Stopped):
-        seen.extend(stream)
-    assert [type(e) for e in seen] == [StepDone, StepDone]
+        events.extend(stream)
+    assert [type(e) for e in events] == [StepDone, StepDone]
 
 
 def test_leaving_frees_the_model_for_the_next(cache):
@@ -129,7 +129,7 @@ def test_pndm_counts_the_step_it_repeats(tmp_path):
     engine = load(tiny.stable_diffusion(tmp_path / "pndm", scheduler="pndm"))
     events = list(engine.stream(ImageRequest.of(prompt="x", num_inference_steps=4), Stop()))
     assert [e.step for e in events[:-1]] == [1, 2, 3, 4, 5]
-    assert "Sampler: PLMS" in opened(events[-1].images[0]).text["parameters"]
+    assert "Sampler: PLMS" in open_png(events[-1].images[0]).text["parameters"]
 
 
 # ---------------------------------------------------------------- what the file says
@@ -139,7 +139,7 @@ PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')  # AU
 
 def test_the_png_says_how_it_was_made(cache):
     done, _ = draw(cache, prompt="빨간 원\non white", negative_prompt="blue, dark")
-    image = opened(done.images[0])
+    image = open_png(done.images[0])
     assert image.format == "PNG"
     *prompt, negative, last = image.text["parameters"].split("\n")
     assert prompt == ["빨간 원", "on white"]
@@ -154,51 +154,54 @@ def test_the_png_says_how_it_was_made(cache):
 
 
 def test_a_value_with_a_comma_or_colon_is_quoted():
-    text = parameters("p", "", {"Steps": 1, "Model": "a, b: c", "Seed": None})
+    text = format_parameters("p", "", {"Steps": 1, "Model": "a, b: c", "Seed": None})
     assert text == 'p\nSteps: 1, Model: "a, b: c"'
-    assert sampler("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}) == "DPM++ 2M Karras"
+    assert (
+        sampler_name("DPMSolverMultistepScheduler", {"use_karras_sigmas": True})
+        == "DPM++ 2M Karras"
+    )
 
 
-# ---------------------------------------------------------------- what cannot be drawn
+# ---------------------------------------------------------------- what the model cannot draw
 
 
 @pytest.mark.parametrize("size", [{"width": 512}, {"height": 128}, {"width": 72, "height": 72}])
 def test_a_starter_draws_only_its_own_size(cache, size):
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         draw(cache, **size)
-    assert told.value.code == "invalid_size_one"
-    assert told.value.params["own"] == 64
+    assert error.value.code == "invalid_size_one"
+    assert error.value.params["own"] == 64
 
 
 def test_another_model_draws_from_half_to_twice_its_size(tiny_starters):
     spec = replace(TINY, source="hub:tests/tiny")
     engine = load(tiny_starters / "tiny", spec)
-    asked = ImageRequest.of(prompt="x", width=128, height=96)
-    done = list(engine.stream(asked, Stop()))[-1]
-    assert opened(done.images[0]).size == (128, 96)
-    with pytest.raises(InvalidInput) as told:
+    request = ImageRequest.of(prompt="x", width=128, height=96)
+    done = list(engine.stream(request, Stop()))[-1]
+    assert open_png(done.images[0]).size == (128, 96)
+    with pytest.raises(InvalidInput) as error:
         list(engine.stream(ImageRequest.of(prompt="x", width=136), Stop()))
-    assert told.value.params["high"] == 128
+    assert error.value.params["high"] == 128
 
 
 @pytest.mark.parametrize(("threshold", "flagged"), [(-2.0, True), (2.0, False)])
-def test_the_safety_checker_stays_on_and_its_verdict_is_told(tmp_path, threshold, flagged):
+def test_the_safety_checker_stays_on_and_its_verdict_is_in_the_event(tmp_path, threshold, flagged):
     engine = load(tiny.stable_diffusion(tmp_path / "safe", safety=threshold))
     done = list(engine.stream(ImageRequest.of(prompt="x", num_inference_steps=1), Stop()))[-1]
     assert done.flagged == (flagged,)
-    assert (opened(done.images[0]).getextrema() == ((0, 0),) * 3) == flagged
+    assert (open_png(done.images[0]).getextrema() == ((0, 0),) * 3) == flagged
 
 
-def test_a_picture_of_no_numbers_is_said(copy):
+def test_a_picture_of_no_numbers_is_an_error(copy):
     from safetensors.torch import load_file, save_file
 
     file = copy / "vae" / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
     weights["decoder.conv_in.weight"][:] = float("nan")
     save_file(weights, file)
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as error:
         list(load(copy).stream(ImageRequest.of(prompt="x"), Stop()))
-    assert told.value.code == "nan_image"
+    assert error.value.code == "nan_image"
 
 
 def test_words_past_the_limit_are_named(cache):
@@ -222,20 +225,20 @@ def test_unknown_words_are_named_and_nothing_known_is_refused(copy):
     assert unknown("two red dragons, a dragon's house") == ("two", "dragons", "dragon", "s")
     assert unknown("빨간 원을 밤 도시에서 그려줘, 고양이와") == ("고양이와",)
     for prompt in ("a purple dragon", "please draw a picture", "그림 그려 주세요", "🙂 !?"):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             unknown(prompt)
-        assert told.value.code == "invalid_unknown_words"
+        assert error.value.code == "invalid_unknown_words"
 
 
 # ---------------------------------------------------------------- the recipe
 
 
 def test_the_recipe_draws_the_same_picture(cache, tiny_starters, tmp_path):
-    asked = ImageRequest.of(
+    request = ImageRequest.of(
         prompt='a "red"\ncircle', negative_prompt="blue", seed=41, num_images=2
-    ).filled(TINY)
-    done, events = draw(cache, **asked.model_dump(exclude={"api_key"}))
-    code = python(TINY, asked, events[-1].placement)
+    ).with_defaults(TINY)
+    done, events = draw(cache, **request.model_dump(exclude={"api_key"}))
+    code = python(TINY, request, events[-1].placement)
     assert "models/starter/tiny" in code
     code = code.replace("models/starter", str(tiny_starters))
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)

@@ -25,8 +25,8 @@ def allocated() -> int:
 
 def draw(cache, spec: ModelSpec = SPEC, **values):
     """The last ImagesDone, and all events."""
-    asked = {"prompt": "a cat", "seed": 1, "num_inference_steps": 3, "width": 256, "height": 256}
-    events = list(run(cache, spec, ImageRequest.of(**{**asked, **values})))
+    request = {"prompt": "a cat", "seed": 1, "num_inference_steps": 3, "width": 256, "height": 256}
+    events = list(run(cache, spec, ImageRequest.of(**{**request, **values})))
     assert isinstance(events[-1], Finished)
     return [e for e in events if isinstance(e, ImagesDone)][-1], events
 

@@ -36,10 +36,10 @@ def test_a_damaged_starter_names_the_file_and_what_rebuilds_it(copy, monkeypatch
     monkeypatch.setattr(sources, "STARTERS", copy.parent)
     monkeypatch.setattr(sources, "REBUILD", {"copy": "python -m rebuild"})
     fresh = ModelCache(Settings())
-    with pytest.raises(Damaged) as told:
+    with pytest.raises(Damaged) as error:
         draw(fresh, spec=replace(TINY, source="starter:copy"))
-    assert told.value.params["file"].startswith(f"models/starter/copy/{file.partition('/')[0]}")
-    assert told.value.params["command"] == "python -m rebuild"
+    assert error.value.params["file"].startswith(f"models/starter/copy/{file.partition('/')[0]}")
+    assert error.value.params["command"] == "python -m rebuild"
     assert fresh.status() == []
 
 
@@ -59,9 +59,9 @@ def test_half_precision_files_are_read_where_they_are_all_or_wanted(tiny_starter
     for weights in copy.glob("*/*.safetensors"):
         weights.rename(weights.with_suffix(".fp16.safetensors"))
     assert variant(copy, "float16") == variant(copy, "float32") == "fp16"
-    asked = ImageRequest.of(prompt="x", seed=1)
+    request = ImageRequest.of(prompt="x", seed=1)
     pictures = [
-        list(load(folder).stream(asked, Stop()))[-1].images
+        list(load(folder).stream(request, Stop()))[-1].images
         for folder in (copy, tiny_starters / "tiny")
     ]
     assert pictures[0] == pictures[1]

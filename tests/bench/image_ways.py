@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import psutil
 import torch
 
-from models.contract import ModelSpec, Stop, WarmingUp
+from models.contract import Event, ModelSpec, Stop, WarmingUp
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.settings import Settings
 from models.text_to_image.events import Sketch, StepDone
+from models.text_to_image.progress import Progress
 from models.text_to_image.requests import ImageRequest
 
 THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
@@ -42,21 +42,23 @@ def plain_pipeline(subject: Subject) -> Any:
     return pipe.to(subject.device)
 
 
-class Page:
+class PreviewReader:
     """Looks at previews as the page does: each tenth of a second, and at all stages in the end."""
 
     def __init__(self) -> None:
-        self._looked, self._stages = 0.0, list[Sketch]()
+        self._last_look, self._stages = 0.0, list[Sketch]()
 
-    def see(self, _: int, preview: Sketch | None, noisy: Sketch | None) -> None:
-        """A step is done."""
-        if preview and time.perf_counter() - self._looked >= 0.1:
-            self._looked = time.perf_counter()
-            _ = preview.jpeg
-        self._stages += [one for one in (preview, noisy) if one and noisy]
+    def read(self, event: Event) -> None:
+        """Look at the previews of a step, if it is time."""
+        if not isinstance(event, StepDone):
+            return
+        if event.preview and time.perf_counter() - self._last_look >= 0.1:
+            self._last_look = time.perf_counter()
+            _ = event.preview.jpeg
+        self._stages += [one for one in (event.preview, event.noisy) if one and event.noisy]
 
     def end(self) -> None:
-        """The drawing is."""
+        """The drawing is finished: look at all stages."""
         _ = [one.jpeg for one in self._stages]
 
 
@@ -67,7 +69,8 @@ class GenLab:
         self.subject = subject
         self.cache = ModelCache(Settings(GENLAB_DEVICE=subject.device, GENLAB_COMPILE=mode))
         with self.cache.lease(subject.spec, Stop(), lambda _: None) as lease:
-            self.drawing, self.threads = lease.engine._drawing, lease.placement.threads
+            self.denoiser, self.colours = lease.engine._denoiser, lease.engine._colours
+            self.threads = lease.placement.threads
         began = time.perf_counter()
         warms = any(isinstance(event, WarmingUp) for event in self.draw(first))
         print(
@@ -77,23 +80,28 @@ class GenLab:
 
     def draw(self, ask: ImageRequest) -> list[Any]:
         """As the page does: cache, thread, events, previews."""
-        page, events = Page(), list[Any]()
+        reader, events = PreviewReader(), list[Any]()
         for event in run(self.cache, self.subject.spec, ask):
             events.append(event)
-            if isinstance(event, StepDone):
-                page.see(event.step, event.preview, event.noisy)
-        page.end()
+            reader.read(event)
+        reader.end()
         return events
 
     def bare(self, ask: ImageRequest, previews: bool = True) -> None:
         """The engine's loop alone, in this thread."""
         torch.set_num_threads(self.threads or THREADS)
-        shown, page = self.drawing._preview if previews else None, Page()
-        with patch.object(self.drawing, "_preview", shown), torch.inference_mode():
-            singles = ask.singles()
-            for batch in self.drawing.batches(singles):
-                self.drawing.draw([singles[k] for k in batch], page.see)
-            page.end()
+        singles, reader = ask.singles(), PreviewReader()
+        passes = [one.num_inference_steps or 1 for one in singles]
+        colours = self.colours if previews else None
+        progress = Progress(ask, passes, colours, reader.read, Stop())
+        left = list(range(len(singles)))
+        with torch.inference_mode():
+            while left:
+                batch = self.denoiser.next_batch(singles, left)
+                progress.start(batch)
+                self.denoiser.draw([singles[k] for k in batch], progress)
+                left = [k for k in left if k not in batch]
+        reader.end()
 
 
 def plainly(pipe: Any, ask: ImageRequest) -> Way:

@@ -1,4 +1,4 @@
-"""Several pictures together, memory that runs out, and previews for every scheduler."""
+"""Several pictures together, memory that runs out, and the preview of every scheduler."""
 
 from dataclasses import replace
 
@@ -8,14 +8,15 @@ import torch
 
 from models.contract import Stop
 from models.errors import OutOfMemory
-from models.text_to_image import preview
+from models.text_to_image import progress
+from models.text_to_image.catalog import PipelineOptions
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import UNBOUNDED
 from tests import tiny
-from tests.pictures import TINY, load, opened, psnr
+from tests.pictures import TINY, load, open_png, psnr
 
-ASKED = {"prompt": "a red circle", "seed": 7, "num_inference_steps": 3}
+VALUES = {"prompt": "a red circle", "seed": 7, "num_inference_steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +29,25 @@ def engine(folder):
     return load(folder)
 
 
-def events(engine, asked):
-    return list(engine.stream(asked, Stop()))
+def events(engine, request):
+    return list(engine.stream(request, Stop()))
 
 
 def test_on_a_cpu_pictures_are_drawn_alone(engine):
-    done = events(engine, ImageRequest.of(**ASKED, num_images=3))[-1]
+    done = events(engine, ImageRequest.of(**VALUES, num_images=3))[-1]
     assert (done.batch, len(done.images)) == (1, 3)
 
 
 @pytest.mark.parametrize("scheduler", ["", "LCM", "PNDM"])
 def test_a_picture_of_a_batch_is_the_one_drawn_alone(engine, scheduler):
-    asked = ImageRequest.of(**ASKED, num_images=5, scheduler=scheduler)
-    alone = events(engine, asked)[-1]
-    engine._drawing.most = 2
-    told = events(engine, asked)
-    together = told[-1]
+    request = ImageRequest.of(**VALUES, num_images=5, scheduler=scheduler)
+    alone = events(engine, request)[-1]
+    engine._denoiser.batch_limit = 2
+    stream = events(engine, request)
+    together = stream[-1]
     assert together.batch == 5
-    assert [len(e.images) for e in told if isinstance(e, ImagesDone)] == [5]
-    steps = [e for e in told if isinstance(e, StepDone)]
+    assert [len(e.images) for e in stream if isinstance(e, ImagesDone)] == [5]
+    steps = [e for e in stream if isinstance(e, StepDone)]
     assert {(e.first, e.at_once) for e in steps} == {(0, 5)}
     assert steps[-1].step == steps[-1].total
     for one, other in zip(alone.images, together.images, strict=True):
@@ -55,19 +56,19 @@ def test_a_picture_of_a_batch_is_the_one_drawn_alone(engine, scheduler):
 
 
 def test_cells_of_equal_steps_are_drawn_together_each_with_its_guidance(engine):
-    asked = ImageGridRequest.of(
+    request = ImageGridRequest.of(
         prompt="a red circle", seed=7, guidance_scales=(1.0, 4.0, 9.0), step_counts=(2, 3)
     )
-    alone = events(engine, asked)[-1]
-    engine._drawing.most = 8
-    told = events(engine, asked)
-    together = told[-1]
+    alone = events(engine, request)[-1]
+    engine._denoiser.batch_limit = 8
+    stream = events(engine, request)
+    together = stream[-1]
     assert isinstance(together, GridDone)
     assert [cell.batch for cell in together.cells] == [1, 2, 2, 1, 2, 2]
-    assert len([e for e in told if isinstance(e, CellDone)]) == 6
+    assert len([e for e in stream if isinstance(e, CellDone)]) == 6
     for one, other in zip(alone.cells, together.cells, strict=True):
         assert psnr(one.image, other.image) >= 35
-        assert opened(one.image).text == opened(other.image).text
+        assert open_png(one.image).text == open_png(other.image).text
 
 
 # ---------------------------------------------------------------- memory
@@ -75,7 +76,7 @@ def test_cells_of_equal_steps_are_drawn_together_each_with_its_guidance(engine):
 
 def runs_out(monkeypatch, engine, when):
     """Fail as the allocator does, in the UNet, when(pictures, latent height) holds."""
-    unet = engine._drawing._loop._unet
+    unet = engine._denoiser.loop._unet
     plain = type(unet).__call__
 
     def call(self, latents, timestep, text):
@@ -87,29 +88,29 @@ def runs_out(monkeypatch, engine, when):
 
 
 def test_a_batch_that_does_not_fit_is_drawn_in_smaller_ones(engine, monkeypatch):
-    asked = ImageRequest.of(**ASKED, num_images=5)
-    alone = events(engine, asked)[-1]
-    engine._drawing.most = 8
+    request = ImageRequest.of(**VALUES, num_images=5)
+    alone = events(engine, request)[-1]
+    engine._denoiser.batch_limit = 8
     runs_out(monkeypatch, engine, lambda pictures, _: pictures > 2)
-    told = events(engine, asked)
-    together = told[-1]
-    assert [len(e.images) for e in told if isinstance(e, ImagesDone)] == [2, 4, 5]
+    stream = events(engine, request)
+    together = stream[-1]
+    assert [len(e.images) for e in stream if isinstance(e, ImagesDone)] == [2, 4, 5]
     assert (together.batch, together.seeds) == (2, (7, 8, 9, 10, 11))
     assert all(psnr(a, b) >= 35 for a, b in zip(alone.images, together.images, strict=True))
 
 
 def test_the_size_that_fits_is_named(folder, monkeypatch):
-    sizes = {"sizes": ("128x128", "96x96", "64x96", "64x64")}
-    engine = load(folder, replace(TINY, source="hub:tests/tiny", defaults=sizes))
+    options = PipelineOptions(sizes=((128, 128), (96, 96), (64, 96), (64, 64)))
+    engine = load(folder, replace(TINY, source="hub:tests/tiny", options=options))
     runs_out(monkeypatch, engine, lambda _, height: height > 32)
-    with pytest.raises(OutOfMemory) as told:
-        events(engine, ImageRequest.of(**ASKED, width=128, height=128))
-    assert told.value.code == "out_of_memory_size"
-    assert told.value.params == {"width": 128, "height": 128, "fits": "64 × 64"}
+    with pytest.raises(OutOfMemory) as error:
+        events(engine, ImageRequest.of(**VALUES, width=128, height=128))
+    assert error.value.code == "out_of_memory_size"
+    assert error.value.params == {"width": 128, "height": 128, "fits": "64 × 64"}
     runs_out(monkeypatch, engine, lambda *_: True)
-    with pytest.raises(OutOfMemory) as told:
-        events(engine, ImageRequest.of(**ASKED, width=128, height=128))
-    assert told.value.code == "out_of_memory"
+    with pytest.raises(OutOfMemory) as error:
+        events(engine, ImageRequest.of(**VALUES, width=128, height=128))
+    assert error.value.code == "out_of_memory"
 
 
 # ---------------------------------------------------------------- previews
@@ -118,17 +119,17 @@ def test_the_size_that_fits_is_named(folder, monkeypatch):
 @pytest.mark.parametrize("scheduler", UNBOUNDED)
 def test_the_last_preview_is_what_the_decoder_gets(engine, monkeypatch, scheduler):
     """At the last step the predicted x0 is the result itself, whatever the scheduler."""
-    monkeypatch.setattr(preview, "_EVERY", 0)
-    shown = []
+    monkeypatch.setattr(progress, "_INTERVAL", 0)
+    previews, results, loop = [], [], engine._denoiser.loop
     monkeypatch.setattr(
-        preview.Preview, "sketch", lambda self, latents: shown.append(latents.clone())
+        progress.LatentColours, "sketch", lambda self, latents: previews.append(latents.clone())
     )
-    decoded = []
-    loop = engine._drawing._loop
-    plain = loop.decoded
-    monkeypatch.setattr(loop, "decoded", lambda lat: decoded.append(lat.clone()) or plain(lat))
-    events(engine, ImageRequest.of(**ASKED | {"num_inference_steps": 12}, scheduler=scheduler))
-    assert len(shown) >= 12 + preview.STAGES  # these also with their noise
-    x0, result = shown[-2].numpy().ravel(), decoded[0].numpy().ravel()
+    decode = loop.decode
+    monkeypatch.setattr(
+        loop, "decode", lambda latents: results.append(latents.clone()) or decode(latents)
+    )
+    events(engine, ImageRequest.of(**VALUES | {"num_inference_steps": 12}, scheduler=scheduler))
+    assert len(previews) >= 12 + progress.STAGES  # the stages also with their noise
+    x0, result = previews[-2].numpy().ravel(), results[0].numpy().ravel()
     assert np.corrcoef(x0, result)[0, 1] > 0.97
     assert x0.std() == pytest.approx(result.std(), rel=0.2)

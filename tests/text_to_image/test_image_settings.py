@@ -17,7 +17,7 @@ from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import BOUNDED, UNBOUNDED
 from models.weights import sources
 from tests import tiny
-from tests.pictures import TINY, draw, load, opened, psnr
+from tests.pictures import TINY, draw, load, open_png, psnr
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +26,14 @@ def _starters(tiny_starters, monkeypatch):
 
 
 def file(kind="PNG", size=(90, 60), mode="RGB", **options):
-    made = io.BytesIO()
-    Image.linear_gradient("L").resize(size).convert(mode).save(made, kind, **options)
-    return made.getvalue()
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def grid(cache, **values):
-    asked = ImageGridRequest.of(**{"prompt": "a red circle", "seed": 7, **values})
-    return asked.filled(TINY), list(run(cache, TINY, asked))
+    request = ImageGridRequest.of(**{"prompt": "a red circle", "seed": 7, **values})
+    return request.with_defaults(TINY), list(run(cache, TINY, request))
 
 
 # ---------------------------------------------------------------- schedulers
@@ -41,31 +41,31 @@ def grid(cache, **values):
 
 def test_each_scheduler_draws_its_own_picture_and_is_named_in_it(cache):
     names = UNBOUNDED
-    drawn = {name: draw(cache, scheduler=name, num_inference_steps=4)[0] for name in names}
-    pictures = {opened(done.images[0]).tobytes() for done in drawn.values()}
+    results = {name: draw(cache, scheduler=name, num_inference_steps=4)[0] for name in names}
+    pictures = {open_png(done.images[0]).tobytes() for done in results.values()}
     assert len(pictures) == len(names)
-    for name, done in drawn.items():
-        said = opened(done.images[0]).text["parameters"]
-        assert f"Sampler: {'PLMS' if name == 'PNDM' else name}," in said
+    for name, done in results.items():
+        parameters = open_png(done.images[0]).text["parameters"]
+        assert f"Sampler: {'PLMS' if name == 'PNDM' else name}," in parameters
     own, _ = draw(cache, num_inference_steps=4)
-    assert opened(own.images[0]).tobytes() == opened(drawn["DPM++ 2M"].images[0]).tobytes()
+    assert open_png(own.images[0]).tobytes() == open_png(results["DPM++ 2M"].images[0]).tobytes()
 
 
 def test_some_are_only_for_models_whose_noise_has_a_bound(cache, tmp_path):
     classic = load(tiny.stable_diffusion(tmp_path / "pndm", scheduler="pndm"))
     for name in BOUNDED:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             draw(cache, scheduler=name)
-        assert told.value.code == "invalid_scheduler_model"
-        asked = ImageRequest.of(prompt="x", num_inference_steps=4, scheduler=name)
-        done = list(classic.stream(asked, Stop()))[-1]
-        assert f"Sampler: {name}," in opened(done.images[0]).text["parameters"]
+        assert error.value.code == "invalid_scheduler_model"
+        request = ImageRequest.of(prompt="x", num_inference_steps=4, scheduler=name)
+        done = list(classic.stream(request, Stop()))[-1]
+        assert f"Sampler: {name}," in open_png(done.images[0]).text["parameters"]
 
 
 def test_another_name_is_refused_and_an_old_one_understood():
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         ImageRequest.of(prompt="x", scheduler="Euler b")
-    assert told.value.code == "invalid_scheduler"
+    assert error.value.code == "invalid_scheduler"
     assert ImageRequest.of(prompt="x", scheduler="PLMS").scheduler == "PNDM"
 
 
@@ -81,12 +81,12 @@ def test_a_picture_is_started_from_with_the_same_weights(cache):
     assert len({one.images for one in (plain, weak, strong, other)}) == 4
     steps = [e for e in events if isinstance(e, StepDone)]
     assert [(e.step, e.total) for e in steps] == [(1, 1)]
-    assert "Denoising strength: 0.34" in opened(weak.images[0]).text["parameters"]
+    assert "Denoising strength: 0.34" in open_png(weak.images[0]).text["parameters"]
     with cache.lease(TINY, Stop(), lambda _: None) as lease:
         assert lease.engine.nbytes() == held
-        drawing = lease.engine._drawing
-        for name, part in drawing._pipe.components.items():
-            assert drawing._on_picture.components[name] is part, name
+        denoiser = lease.engine._denoiser
+        for name, part in denoiser._pipe.components.items():
+            assert denoiser._image_pipe.components[name] is part, name
 
 
 def test_pictures_are_opened_with_care():
@@ -97,13 +97,13 @@ def test_pictures_are_opened_with_care():
     text.add_text("a", "b" * 3_000_000, zip=True)
     broken = [b"", b"GIF89a", file()[:100], file("JPEG")[:100], file(pnginfo=text), b"text"]
     for data in broken:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             ImageRequest.of(prompt="x", image=data)
-        assert told.value.code == "invalid_picture"
+        assert error.value.code == "invalid_picture"
     for data in (bomb.getvalue(), file() + b"\0" * 31_000_000):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             ImageRequest.of(prompt="x", image=data)
-        assert told.value.code == "invalid_picture_large"
+        assert error.value.code == "invalid_picture_large"
     for data in (file("WEBP"), file("JPEG"), file(mode="RGBA")):
         assert ImageRequest.of(prompt="x", image=data).image == data
 
@@ -112,7 +112,7 @@ def test_pictures_are_opened_with_care():
 
 
 def test_a_grid_shows_guidance_and_steps_on_one_seed_and_each_cell_alone(cache):
-    asked, events = grid(cache, guidance_scales=(1.0, 5.0, 9.0), step_counts=(2, 3))
+    request, events = grid(cache, guidance_scales=(1.0, 5.0, 9.0), step_counts=(2, 3))
     cells = [e for e in events if isinstance(e, CellDone)]
     whole = next(e for e in events if isinstance(e, GridDone))
     assert (whole.rows, whole.columns) == (2, 3)
@@ -121,7 +121,7 @@ def test_a_grid_shows_guidance_and_steps_on_one_seed_and_each_cell_alone(cache):
     steps = [e for e in events if isinstance(e, StepDone)]
     assert steps[-1].step == steps[-1].total == 15
     assert sorted(e.step for e in steps) == [e.step for e in steps]
-    for cell, single in zip(whole.cells, asked.cells(), strict=True):
+    for cell, single in zip(whole.cells, request.singles(), strict=True):
         assert cell.guidance_scale == single.guidance_scale
         assert cell.num_inference_steps == single.num_inference_steps
         assert cell.seed == single.seed == 7
@@ -149,18 +149,18 @@ def test_a_grid_of_seeds(cache):
     ],
 )
 def test_a_grid_has_limits(values, code):
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         ImageGridRequest.of(prompt="x", **values)
-    assert told.value.code == code
+    assert error.value.code == code
 
 
 def test_the_recipe_draws_the_grid_from_the_picture_with_the_scheduler(
     cache, tiny_starters, tmp_path
 ):
-    asked, events = grid(
+    request, events = grid(
         cache, guidance_scales=(2.0, 5.0), step_counts=(3,), scheduler="Euler", image=file()
     )
-    code = python(TINY, asked, events[-1].placement).replace("models/starter", str(tiny_starters))
+    code = python(TINY, request, events[-1].placement).replace("models/starter", str(tiny_starters))
     (tmp_path / "start.png").write_bytes(file())
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
     whole = next(e for e in events if isinstance(e, GridDone))

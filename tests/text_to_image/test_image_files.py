@@ -11,7 +11,7 @@ from sd_parsers.data import Generators
 
 from models.errors import InvalidInput
 from models.settings import Settings
-from models.text_to_image import png
+from models.text_to_image import image_files
 from tabs.shared.context import Context
 from tabs.text_to_image import restore
 from tests.pictures import draw
@@ -29,7 +29,7 @@ Model hash: fe4efff1e1, Model: sd-v1-4, Denoising strength: 0.6, Version: v1.10.
 
 def file(folder, text=None, chunk="parameters"):
     """A PNG with a text chunk."""
-    info = png.PngInfo()
+    info = image_files.PngInfo()
     if text is not None:
         info.add_text(chunk, text)
     path = folder / "picture.png"
@@ -65,21 +65,26 @@ def test_an_independent_reader_reads_ours(cache, negative):
     assert sampler.parameters["steps"] == "2"
     assert float(sampler.parameters["cfg_scale"]) == 4.5
     assert sampler.model.name == "genlab/scenes"
-    assert sampler.name == png.settings(png.chunk(io.BytesIO(done.images[0])))["scheduler"]
+    assert (
+        sampler.name
+        == image_files.parse_parameters(image_files.read_parameters(io.BytesIO(done.images[0])))[
+            "scheduler"
+        ]
+    )
 
 
 def test_we_read_our_own_whole(cache):
-    asked = {
+    request = {
         "prompt": "빨간 원, 파란 배경",
         "negative_prompt": "star",
         "guidance_scale": 2.5,
         "num_inference_steps": 3,
         "seed": 12,
     }
-    done, _ = draw(cache, spec=starter(), **asked)
-    read = png.settings(png.chunk(io.BytesIO(done.images[0])))
+    done, _ = draw(cache, spec=starter(), **request)
+    read = image_files.parse_parameters(image_files.read_parameters(io.BytesIO(done.images[0])))
     size = {"width": 64, "height": 64}
-    assert asked | size | {"model": "genlab/scenes"} == {
+    assert request | size | {"model": "genlab/scenes"} == {
         k: read[k] for k in read if k != "scheduler"
     }
 
@@ -87,7 +92,7 @@ def test_we_read_our_own_whole(cache):
 @pytest.mark.parametrize("text", [WEB_UI, WEB_UI_NEWER])
 def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
     path = file(tmp_path, text)
-    ours = png.settings(png.chunk(path))
+    ours = image_files.parse_parameters(image_files.read_parameters(path))
     (theirs,) = ParserManager().parse(path).samplers
     assert [ours["prompt"]] == [p.value for p in theirs.prompts]
     assert ours["negative_prompt"] == "".join(p.value for p in theirs.negative_prompts)
@@ -100,8 +105,10 @@ def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
 
 
 def test_a_prompt_alone_and_odd_values_are_read_for_what_they_are():
-    assert png.settings("a cat: sitting")["prompt"] == "a cat: sitting"
-    odd = png.settings('p\nSteps: many, CFG scale: 7, Seed: 5, Size: big, Model: "a, b: c"')
+    assert image_files.parse_parameters("a cat: sitting")["prompt"] == "a cat: sitting"
+    odd = image_files.parse_parameters(
+        'p\nSteps: many, CFG scale: 7, Seed: 5, Size: big, Model: "a, b: c"'
+    )
     assert odd == {
         "prompt": "p",
         "negative_prompt": "",
@@ -163,23 +170,23 @@ def words(folder):
     ids=["bomb", "zipped", "long", "damaged", "words", "none", "another tool's"],
 )
 def test_what_cannot_be_read_has_its_word(tmp_path, make, code):
-    with pytest.raises(InvalidInput) as told:
-        png.chunk(make(tmp_path))
-    assert told.value.code == code
+    with pytest.raises(InvalidInput) as error:
+        image_files.read_parameters(make(tmp_path))
+    assert error.value.code == code
 
 
 def test_a_file_cut_off_within_its_pixels_still_tells_its_settings(tmp_path):
     path = file(tmp_path, WEB_UI)
     path.write_bytes(path.read_bytes()[:-20])
-    assert png.settings(png.chunk(path))["seed"] == 965400086
+    assert image_files.parse_parameters(image_files.read_parameters(path))["seed"] == 965400086
 
 
 # ---------------------------------------------------------------- back into the dials
 
 
 def dials(cache, found, model="auto"):
-    updates = restore.restored(Context(Settings(), cache), model, found)
-    named = dict(zip(restore._NAMES, updates, strict=True))
+    updates = restore.restore(Context(Settings(), cache), model, found)
+    named = dict(zip(restore.NAMES, updates, strict=True))
     return {
         name: update.get("value") if isinstance(update, dict) else update
         for name, update in named.items()
@@ -188,7 +195,7 @@ def dials(cache, found, model="auto"):
 
 
 def test_every_known_field_comes_back(cache):
-    found = png.settings(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
+    found = image_files.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
     set_to = dials(cache, found)
     assert set_to["prompt"].endswith("by a lake")
     assert set_to["negative_prompt"] == "blurry, lowres"
@@ -198,7 +205,10 @@ def test_every_known_field_comes_back(cache):
 
 
 def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
-    found = png.settings(WEB_UI) | {"num_inference_steps": 5000, "guidance_scale": float("nan")}
+    found = image_files.parse_parameters(WEB_UI) | {
+        "num_inference_steps": 5000,
+        "guidance_scale": float("nan"),
+    }
     set_to = dials(cache, found, "genlab/scenes")
     assert set_to["seed"] == 965400086
     assert not {"model", "size", "num_inference_steps", "guidance_scale"} & set(set_to)
@@ -215,11 +225,11 @@ def test_values_that_a_models_dials_do_not_reach_are_named(cache):
 def test_a_note_without_a_start_picture_takes_the_pages_away_or_says_that_it_holds_none(cache):
     from_noise = dials(cache, {"prompt": "x", "image": ""})
     assert from_noise["image"] is None
-    from_picture = dials(cache, {**png.settings(WEB_UI_NEWER), "image": ""})
+    from_picture = dials(cache, {**image_files.parse_parameters(WEB_UI_NEWER), "image": ""})
     assert "image" not in from_picture
     assert "start picture" in from_picture["note"]
 
 
 def test_markup_in_a_note_stays_text(cache):
-    said = dials(cache, {"prompt": "x", "model": "<img src=x onerror=alert(1)>"})["note"]
-    assert "<img" not in said
+    note = dials(cache, {"prompt": "x", "model": "<img src=x onerror=alert(1)>"})["note"]
+    assert "<img" not in note

@@ -12,10 +12,10 @@ from models.runtime.jobs import run
 from models.select import find
 from models.settings import Settings
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image import preview
+from models.text_to_image import progress
 from models.text_to_image.events import ImagesDone, StepDone
 from models.text_to_image.requests import ImageRequest
-from models.text_to_image.words import Vocabulary
+from models.text_to_image.vocabulary import Vocabulary
 from models.weights import sources
 from tabs.text_to_image import EXAMPLES
 
@@ -31,7 +31,7 @@ def test_it_knows_every_word_of_the_examples(prompt):
 
 
 def test_the_preview_comes_to_look_like_the_picture(monkeypatch):
-    monkeypatch.setattr(preview, "_EVERY", 0)
+    monkeypatch.setattr(progress, "_INTERVAL", 0)
     cache = ModelCache(Settings())
     events = list(run(cache, SCENES, ImageRequest.of(prompt=EXAMPLES[0], seed=3)))
     cache.close()
@@ -60,6 +60,8 @@ def test_the_preview_has_the_colours_of_the_picture(prompt):
     cache.close()
     png = next(e for e in events if isinstance(e, ImagesDone)).images[0]
     last = [e for e in events if isinstance(e, StepDone)][-1].preview.jpeg
-    seen, drawn = (np.mean(Image.open(io.BytesIO(file)), axis=(0, 1)) for file in (last, png))
-    cast = (seen - drawn) / 255
+    in_preview, in_picture = (
+        np.mean(Image.open(io.BytesIO(file)), axis=(0, 1)) for file in (last, png)
+    )
+    cast = (in_preview - in_picture) / 255
     assert abs(cast[2] - cast[1]) < 0.12  # no more blue in it than green

@@ -7,16 +7,15 @@ from models.contract import Placement, Stop, WarmingUp
 from models.select import find
 from models.settings import Settings
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image.compiled import CompiledUNet
+from models.text_to_image.denoising import StableDiffusionLoop
 from models.text_to_image.events import StepDone
-from models.text_to_image.loop import Loop
 from models.text_to_image.requests import ImageRequest
-from models.text_to_image.unet import FastUNet
+from models.text_to_image.unet import CompiledUNet, FastUNet
 from tabs.shared.events import waiting_line
 from tests import tiny
 from tests.pictures import TINY, load, psnr
 
-ASKED = {"prompt": "a red circle", "seed": 7, "num_inference_steps": 3}
+VALUES = {"prompt": "a red circle", "seed": 7, "num_inference_steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +27,12 @@ def folder(tmp_path_factory):
 def engine(folder):
     engine = load(folder)
     compiled = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend="eager")
-    engine._drawing._loop = Loop(engine._pipe, compiled)
+    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, compiled)
     return engine
 
 
-def drawn(engine, **values):
-    return list(engine.stream(ImageRequest.of(**{**ASKED, **values}), Stop()))
+def draw(engine, **values):
+    return list(engine.stream(ImageRequest.of(**{**VALUES, **values}), Stop()))
 
 
 def warmings(events):
@@ -41,19 +40,19 @@ def warmings(events):
 
 
 def test_a_compiled_unet_draws_the_same_and_says_that_it_compiles_once(engine, folder):
-    plain = drawn(load(folder))
-    first, again = drawn(engine), drawn(engine, seed=8)
+    plain = draw(load(folder))
+    first, again = draw(engine), draw(engine, seed=8)
     assert psnr(plain[-1].images[0], first[-1].images[0]) >= 50
     assert (warmings(plain), warmings(first), warmings(again)) == ([], [0], [])
     assert isinstance(first[1], StepDone)
-    unguided = drawn(engine, guidance_scale=1.0)
-    assert (warmings(unguided), warmings(drawn(engine, guidance_scale=0.0))) == ([0], [])
-    plain = drawn(load(folder), guidance_scale=1.0)
+    unguided = draw(engine, guidance_scale=1.0)
+    assert (warmings(unguided), warmings(draw(engine, guidance_scale=0.0))) == ([0], [])
+    plain = draw(load(folder), guidance_scale=1.0)
     assert psnr(plain[-1].images[0], unguided[-1].images[0]) >= 50
 
 
 def test_only_a_few_usual_shapes_are_compiled(engine):
-    unet = engine._drawing._loop._unet
+    unet = engine._denoiser.loop._unet
     for count, height, compiles in ((2, 32, True), (6, 32, False), (2, 24, False)):
         assert unet.compiles((count, 4, height, 32)) is compiles
         text = torch.zeros(count, 24, 32)
@@ -69,23 +68,23 @@ def test_without_a_compiler_it_draws_all_the_same(folder):
 
     engine = load(folder)
     compiled = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend=broken)
-    engine._drawing._loop = Loop(engine._pipe, compiled)
-    assert psnr(drawn(engine)[-1].images[0], drawn(load(folder))[-1].images[0]) >= 50
-    assert warmings(drawn(engine)) == []
+    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, compiled)
+    assert psnr(draw(engine)[-1].images[0], draw(load(folder))[-1].images[0]) >= 50
+    assert warmings(draw(engine)) == []
 
 
 def test_never_on_a_cpu_and_on_cuda_only_where_the_host_wants_it(folder, monkeypatch):
-    chosen = []
+    compiled = []
     monkeypatch.setattr(
-        "models.text_to_image.drawing.CompiledUNet",
-        lambda unet, *values: chosen.append(values) or FastUNet(unet),
+        "models.text_to_image.denoising.CompiledUNet",
+        lambda unet, *values: compiled.append(values) or FastUNet(unet),
     )
     monkeypatch.setattr("models.text_to_image.diffusers_engine.load_pipeline", _on_the_cpu(folder))
     for device, mode in (("cpu", "default"), ("cuda", "off"), ("cuda", "default")):
         settings = Settings(GENLAB_COMPILE=mode)
         placement = Placement(device, "float32", "no_gpu", 1)
         type(load(folder)).load(TINY, folder, placement, settings)
-    assert chosen == [("default", {(32, 32)})]
+    assert compiled == [("default", {(32, 32)})]
 
 
 def _on_the_cpu(folder):
@@ -96,7 +95,7 @@ def _on_the_cpu(folder):
 
 
 def test_the_page_says_what_it_waits_for():
-    said = waiting_line(WarmingUp(find(TEXT_TO_IMAGE, "genlab/scenes")), 12.4)
-    assert "compiling GenLab Scenes" in said
-    assert "컴파일" in said
-    assert "12" in said
+    words = waiting_line(WarmingUp(find(TEXT_TO_IMAGE, "genlab/scenes")), 12.4)
+    assert "compiling GenLab Scenes" in words
+    assert "컴파일" in words
+    assert "12" in words

@@ -1,0 +1,292 @@
+"""Drawing the pictures of one batch with a loaded pipeline.
+
+Stable Diffusion goes through a loop of our own, several pictures together. Every other pipeline, and a
+drawing that starts from a picture, goes through the pipeline's own call, one picture at a time.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from inspect import signature
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.contract import ModelSpec
+from models.errors import InvalidInput, ModelError
+from models.text_to_image.catalog import dials_of, options_of
+from models.text_to_image.image_files import (
+    crop_to_size,
+    encode_png,
+    format_parameters,
+    sampler_name,
+)
+from models.text_to_image.progress import OnStep, PictureFile, Progress
+from models.text_to_image.requests import ImageRequest
+from models.text_to_image.schedulers import predicted_original
+from models.text_to_image.unet import CompiledUNet, FastUNet
+
+_BATCH_LIMIT = 8  # pictures drawn together, at 512 x 512
+
+
+class Denoiser:
+    """Draws with a pipeline, and writes the PNG files.
+
+    Args:
+        pipe: a text-to-image pipeline; the image-to-image one is made of the same parts.
+        spec: with all dials.
+        compile_mode: torch.compile's mode for a UNet on CUDA; "off" elsewhere.
+    """
+
+    def __init__(self, pipe: Any, spec: ModelSpec, compile_mode: str = "off") -> None:
+        self._pipe, self._spec = pipe, spec
+        self._image_pipe: Any = None
+        self.loop: StableDiffusionLoop | None = None
+        if StableDiffusionLoop.fits(pipe):
+            compiled = _compiled_unet(pipe, spec, compile_mode) if compile_mode != "off" else None
+            self.loop = StableDiffusionLoop(pipe, compiled)
+        self.batch_limit = _BATCH_LIMIT if self.loop and pipe.device.type == "cuda" else 1
+
+    def next_batch(
+        self, requests: Sequence[ImageRequest], left: Sequence[int], limit: int | None = None
+    ) -> list[int]:
+        """Which of the pictures that are left are drawn together next: equal steps, all guided or none.
+
+        Args:
+            requests: one for each picture.
+            left: indexes of those that are not drawn yet, at least one.
+            limit: at most so many; by default as many as memory is likely to hold. On a CPU it is one,
+                so that each picture is exactly reproducible: a step of four of the starter's together
+                takes 27 ms of a core instead of 4 x 9, but tracing that shape takes 1200 ms.
+        """
+        first = requests[left[0]]
+        if limit is None:
+            area = (first.width or 512) * (first.height or 512)
+            limit = 1 if self.batch_limit == 1 else max(1, self.batch_limit * 512 * 512 // area)
+        limit = 1 if first.image is not None else min(limit, _BATCH_LIMIT)
+        kind = (first.num_inference_steps, first.is_guided)
+        alike = (
+            i for i in left if kind == (requests[i].num_inference_steps, requests[i].is_guided)
+        )
+        return list(islice(alike, limit))
+
+    def compiles(self, requests: Sequence[ImageRequest]) -> bool:
+        """Whether drawing this batch compiles the UNet for its shape first, which takes minutes."""
+        if self.loop is None or requests[0].image is not None:
+            return False
+        return self.loop.compiles(requests)
+
+    def draw(self, requests: Sequence[ImageRequest], progress: Progress) -> list[PictureFile]:
+        """The pictures of one batch.
+
+        Args:
+            requests: with all values; a batch as `next_batch` makes it.
+            progress: gets each step; what it raises ends the drawing before the decoder.
+
+        Raises:
+            InvalidInput: the model cannot start from a picture (invalid_start_picture).
+            ModelError: the numbers overflowed (nan_image).
+        """
+        if self.loop is None or requests[0].image is not None:
+            return [self._encode(requests[0], *self._call_pipeline(requests[0], progress))]
+        latents = self.loop.denoise(requests, progress.step)
+        return [
+            self._encode(request, *self.loop.decode(latents[index : index + 1]))
+            for index, request in enumerate(requests)
+        ]
+
+    def _call_pipeline(self, request: ImageRequest, progress: Progress) -> tuple[Any, bool]:
+        pipe = self._pipe if request.image is None else self._image_to_image()
+        output = pipe(
+            **self._arguments(pipe, request),
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            callback_on_step_end=progress.on_step_end,
+        )
+        flagged = getattr(output, "nsfw_content_detected", None) or [False]
+        return output.images[0], bool(flagged[0])
+
+    def _image_to_image(self) -> Any:
+        """The image-to-image pipeline with the same weights, not a copy of them."""
+        from diffusers import AutoPipelineForImage2Image
+
+        if self._image_pipe is None:
+            try:
+                self._image_pipe = AutoPipelineForImage2Image.from_pipe(self._pipe)
+            except ValueError:
+                raise InvalidInput("invalid_start_picture", model=self._spec.label) from None
+            self._image_pipe.set_progress_bar_config(disable=True)
+        self._image_pipe.scheduler = self._pipe.scheduler
+        return self._image_pipe
+
+    def _arguments(self, pipe: Any, request: ImageRequest) -> dict[str, Any]:
+        """The request's values that the pipeline takes, by its names."""
+        values: dict[str, Any] = {
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt or None,
+            "guidance_scale": request.guidance_scale,
+            "num_inference_steps": request.num_inference_steps,
+            "width": request.width,
+            "height": request.height,
+            "output_type": "np",
+        }
+        if request.image is not None:
+            values["image"] = crop_to_size(request.image, request.width or 0, request.height or 0)
+            values["strength"] = request.start_strength
+        parameters = signature(pipe.__call__).parameters
+        return {
+            name: parameters[name].default if value is None else value
+            for name, value in values.items()
+            if name in parameters
+        }
+
+    def _encode(self, request: ImageRequest, pixels: Any, flagged: bool) -> PictureFile:
+        """A PNG file of pixels (height, width, 3) from 0 to 1."""
+        import numpy as np
+        from PIL import Image
+
+        if not np.isfinite(pixels).all():
+            raise ModelError("nan_image", model=self._spec.label)
+        scheduler = self._pipe.scheduler
+        values = {
+            "Steps": request.num_inference_steps,
+            "Sampler": sampler_name(type(scheduler).__name__, scheduler.config),
+            "CFG scale": request.guidance_scale,
+            "Seed": request.seed,
+            "Size": f"{request.width}x{request.height}",
+            "Model": self._spec.id,
+            "Denoising strength": request.strength if request.image is not None else None,
+            "Version": "GenLab",
+        }
+        parameters = format_parameters(request.prompt, request.negative_prompt, values)
+        image = Image.fromarray((pixels * 255).round().astype("uint8"))
+        return PictureFile(encode_png(image, parameters), flagged)
+
+
+def _compiled_unet(pipe: Any, spec: ModelSpec, mode: str) -> CompiledUNet:
+    dials, scale = dials_of(spec), pipe.vae_scale_factor
+    pixels = {(dials.width or 0, dials.height or 0), *options_of(spec).sizes}
+    return CompiledUNet(pipe.unet, mode, {(high // scale, wide // scale) for wide, high in pixels})
+
+
+class StableDiffusionLoop:
+    """Stable Diffusion's denoising loop: several pictures together, each as if it were drawn alone.
+
+    The pipeline's own parts do the work (text encoder, scheduler, decoder, safety checker). The
+    differences: every picture has its own generator and its own guidance, the model's newest output is
+    there for the preview, and pictures are decoded one at a time, so that a stop never waits for eight.
+
+    Args:
+        pipe: a StableDiffusionPipeline. Pictures drawn together share prompt, size, steps and scheduler.
+        compiled: called instead of the pipeline's UNet.
+    """
+
+    def __init__(self, pipe: Any, compiled: CompiledUNet | None = None) -> None:
+        self._pipe = pipe
+        self._unet: CompiledUNet | FastUNet
+        if (
+            compiled is not None
+        ):  # it takes minutes a shape: at the first use, so that the page can say so
+            self._unet = compiled
+            return
+        self._unet = FastUNet(pipe.unet)
+        side, tokens = pipe.unet.config.sample_size, pipe.tokenizer.model_max_length
+        if isinstance(side, int):  # the usual shape: one guided picture of the model's own size
+            self._unet.prepare((2, pipe.unet.config.in_channels, side, side, tokens))
+
+    @classmethod
+    def fits(cls, pipe: Any) -> bool:
+        """Whether this loop does what the pipeline's own call does."""
+        plain = type(pipe).__name__ == "StableDiffusionPipeline"
+        return plain and pipe.unet.config.time_cond_proj_dim is None
+
+    def compiles(self, requests: Sequence[ImageRequest]) -> bool:
+        """Whether the UNet is compiled first for these pictures together."""
+        if not isinstance(self._unet, CompiledUNet):
+            return False
+        scale, first = self._pipe.vae_scale_factor, requests[0]
+        batch = len(requests) * (1 + first.is_guided)
+        height, width = (first.height or 0) // scale, (first.width or 0) // scale
+        return self._unet.compiles((batch, self._pipe.unet.config.in_channels, height, width))
+
+    def denoise(self, requests: Sequence[ImageRequest], on_step: OnStep) -> Tensor:
+        """Latents of the finished pictures: (pictures, channels, height, width), as the decoder takes them.
+
+        Args:
+            requests: all with guidance or all without.
+            on_step: called after each pass; what it raises ends the loop.
+        """
+        pipe, first = self._pipe, requests[0]
+        text = self._encode_text(first, len(requests))
+        scheduler = pipe.scheduler
+        scheduler.set_timesteps(first.num_inference_steps, device=pipe.device)
+        if hasattr(scheduler, "set_begin_index"):  # else it searches, which makes a GPU wait
+            scheduler.set_begin_index(0)
+        generators = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
+        latents = self._noise(first, generators)
+        takes_generators = "generator" in signature(scheduler.step).parameters
+        extra = {"generator": generators} if takes_generators else {}
+        scale = torch.tensor([one.guidance_scale or 0 for one in requests], dtype=latents.dtype)
+        scale = scale.to(latents.device).view(-1, 1, 1, 1)
+        gpu_queue = GpuQueue(pipe.device.type)
+        for index, timestep in enumerate(scheduler.timesteps):
+            inputs = torch.cat([latents, latents]) if first.is_guided else latents
+            output = self._unet(scheduler.scale_model_input(inputs, timestep), timestep, text)
+            if first.is_guided:
+                without, with_text = output.chunk(2)
+                output = without + scale * (with_text - without)
+            before = latents
+            latents = scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+            gpu_queue.wait()
+            predict = partial(predicted_original, scheduler, before, output, timestep, index)
+            on_step(index, len(scheduler.timesteps), latents, predict)
+        return latents
+
+    def decode(self, latents: Tensor) -> tuple[Any, bool]:
+        """Pixels (height, width, 3) from 0 to 1 of one picture's latents; whether the checker blanked it."""
+        pipe = self._pipe
+        image = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
+        image, flagged = pipe.run_safety_checker(image, pipe.device, pipe.text_encoder.dtype)
+        blank = bool(flagged and flagged[0])  # then the pixels are zeros, which must stay black
+        pixels = pipe.image_processor.postprocess(image, "np", do_denormalize=[not blank])[0]
+        return pixels, blank
+
+    def _encode_text(self, request: ImageRequest, count: int) -> Tensor:
+        """The text encoder's output for each picture; with guidance, first for the negative prompt."""
+        guided = request.is_guided
+        positive, negative = self._pipe.encode_prompt(
+            request.prompt, self._pipe.device, 1, guided, request.negative_prompt or None
+        )
+        parts = [negative, positive] if guided else [positive]
+        return torch.cat([part.expand(count, -1, -1) for part in parts])
+
+    def _noise(self, request: ImageRequest, generators: list[torch.Generator]) -> Tensor:
+        unet = self._pipe.unet
+        return self._pipe.prepare_latents(
+            len(generators),
+            unet.config.in_channels,
+            request.height,
+            request.width,
+            unet.dtype,
+            self._pipe.device,
+            generators,
+            None,
+        )
+
+
+class GpuQueue:
+    """Keeps the program at most one step ahead of a GPU, so that a step that is reported is really done."""
+
+    def __init__(self, device: str) -> None:
+        self._on_gpu = device == "cuda"
+        self._last: Any = None
+
+    def wait(self) -> None:
+        """A step was sent to the GPU: wait until the one before it is done."""
+        if not self._on_gpu:
+            return
+        event = torch.cuda.Event()
+        event.record()
+        if self._last is not None:
+            self._last.synchronize()
+        self._last = event

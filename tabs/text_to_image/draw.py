@@ -1,0 +1,226 @@
+"""One drawing, from the press of the button to the pictures with their code."""
+
+import time
+from collections.abc import Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import gradio as gr
+
+from models.contract import Finished, ModelSpec
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
+from models.text_to_image.catalog import dials_of
+from models.text_to_image.events import ImagesDone, Sketch, StepDone
+from models.text_to_image.requests import ImageRequest
+from tabs.shared.context import Context
+from tabs.shared.events import Pace, follow, python, result_line, show_errors, waiting_line
+from tabs.shared.gradio_patches import save_to_cache
+from tabs.shared.strings import t
+from tabs.shared.widgets import updates
+from tabs.text_to_image import history, picture_html
+from tabs.text_to_image.controls import ImageControls
+from tabs.text_to_image.prompt_words import add_style
+
+TAB = "text_to_image"
+SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
+
+
+class DrawingView(NamedTuple):
+    """What a drawing is shown in."""
+
+    forming: gr.HTML
+    gallery: gr.Gallery
+    download: gr.DownloadButton
+    start_from: gr.Button
+    status: gr.HTML
+    stages: gr.HTML
+    pictures: gr.State
+
+
+OUTPUTS = (*DrawingView._fields, "code", "seed", "note", "new_cards")
+frame = partial(updates, OUTPUTS)
+
+
+def build_view() -> DrawingView:
+    """Lay out the picture while it forms, then the pictures, a download and the status line."""
+    forming = gr.HTML(
+        picture_html.empty(),
+        container=True,
+        padding=True,
+        min_height=120,
+        elem_id=f"{TAB}-forming",
+    )
+    gallery = gr.Gallery(
+        label=t(f"{TAB}.result"),
+        show_label=False,
+        visible=False,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        buttons=["download", "download_all", "fullscreen"],
+        elem_id=f"{TAB}-result",
+    )
+    with gr.Row():
+        download = gr.DownloadButton(
+            cast(str, t(f"{TAB}.download")), visible=False, size="sm", elem_id=f"{TAB}-download"
+        )
+        start_from = gr.Button(
+            t(f"{TAB}.start_from"), visible=False, size="sm", elem_id=f"{TAB}-start-from"
+        )
+    status = gr.HTML(padding=False, elem_id=f"{TAB}-status")
+    stages = gr.HTML(padding=False, elem_id=f"{TAB}-stages")
+    return DrawingView(forming, gallery, download, start_from, status, stages, gr.State([]))
+
+
+def draw(
+    context: Context, request: gr.Request, prompt: str, model: str, *values: Any
+) -> Generator[tuple[Any, ...]]:
+    """Yield updates of `OUTPUTS` while the pictures form, and at last the pictures.
+
+    Args:
+        context: the app's.
+        request: the visitor's.
+        prompt: as typed.
+        model: id, or "auto".
+        *values: of ImageControls.
+    """
+    with show_errors(request):
+        image_request = request_of(prompt, values)
+        spec = select(TEXT_TO_IMAGE, model, context.settings, image_request.prompt)
+        image_request = image_request.with_defaults(spec)
+        if spec.hosted:
+            update = {"model_name": context.settings.openai_image_model}
+            image_request = image_request.model_copy(update=update)
+    hidden = gr.update(visible=False)
+    yield frame(
+        forming=gr.update(value=picture_html.forming(None, None, 1, 0), visible=True),
+        gallery=hidden,
+        download=hidden,
+        start_from=hidden,
+        stages="",
+        status="",
+        note="",
+        seed=gr.skip() if spec.hosted else image_request.seed,
+    )
+    try:
+        yield from _frames(context, request, spec, image_request)
+    except gr.Error:
+        yield frame(forming=gr.update(value=picture_html.empty(), visible=True), status="")
+        raise
+
+
+def request_of(prompt: str, values: Sequence[Any]) -> ImageRequest:
+    """The request of the controls' values, in the order of ImageControls."""
+    dials = dict(zip(ImageControls._fields, values, strict=True))
+    width, _, height = (dials["size"] or "").partition("x")
+    random = dials["random"] or dials["seed"] is None
+    return ImageRequest.of(
+        prompt=add_style(prompt, dials["style"]),
+        negative_prompt=dials["negative_prompt"] or "",
+        guidance_scale=dials["guidance_scale"],
+        num_inference_steps=dials["num_inference_steps"],
+        seed=-1 if random else dials["seed"],
+        width=int(width) if width else None,
+        height=int(height) if height else None,
+        num_images=dials["num_images"],
+        scheduler=dials["scheduler"] or "",
+        image=Path(dials["image"]).read_bytes() if dials["image"] else None,
+        strength=dials["strength"],
+        api_key=dials["api_key"] or None,
+    )
+
+
+def _frames(
+    context: Context, visitor: gr.Request, spec: ModelSpec, request: ImageRequest
+) -> Generator[tuple[Any, ...]]:
+    images = ImagesDone((), ())
+    preview: Sketch | None = None
+    stages: list[StepDone] = []  # of the first picture
+    pace, started = Pace(), time.perf_counter()
+    for event in follow(context, spec, request, visitor):
+        if isinstance(event, StepDone):
+            now = time.perf_counter()
+            preview = event.preview or preview
+            if event.noisy and event.first == 0 and event.at_once == 1:
+                stages.append(event)
+            started = now if event.step == 1 else started
+            if pace.due() or event.step == 1:
+                page = picture_html.forming(preview, event, request.num_images, now - started)
+                # The line is cleared once: a step that is still on its way must not clear "Stopped".
+                yield frame(forming=page, status="") if event.step == 1 else frame(forming=page)
+        elif isinstance(event, ImagesDone):
+            images = event
+            partly = len(images.images) < request.num_images
+            yield frame(gallery=_gallery(spec, images)) if partly else frame()
+        elif isinstance(event, Finished):
+            yield _final_frame(spec, request, images, event, stages)
+        else:
+            wait = waiting_line(event)
+            yield frame(status=wait) if wait else frame()
+
+
+def _final_frame(
+    spec: ModelSpec,
+    request: ImageRequest,
+    images: ImagesDone,
+    end: Finished,
+    stages: Sequence[StepDone],
+) -> tuple[Any, ...]:
+    files = save_images(spec, images)
+    notes = picture_html.image_notes(images, spec.hosted and bool(request.negative_prompt))
+    return frame(
+        forming=gr.update(value="", visible=False),
+        gallery=_gallery(spec, images),
+        download=gr.update(value=files[0] if files else None, visible=len(files) == 1),
+        start_from=gr.update(visible=bool(files) and not spec.hosted),
+        stages=picture_html.stage_strip(stages),
+        pictures=files,
+        new_cards=history.cards(spec, request, images),
+        status=result_line(end, *picture_html.seed_range(images.seeds)) + notes,
+        code=python(spec, request, end),
+    )
+
+
+def _gallery(spec: ModelSpec, images: ImagesDone) -> Any:
+    """The pictures, each above its seed; without those that the checker blanked."""
+    files = save_images(spec, images)
+    indexes = [k for k in range(len(images.images)) if not images.is_flagged(k)]
+    captions = [f"{images.seeds[k]}" if images.seeds else None for k in indexes]
+    return gr.update(
+        value=list(zip(files, captions, strict=True)) if len(files) > 1 else files,
+        visible=bool(files),
+        columns=1 if len(files) == 1 else 2,
+        selected_index=None,
+        elem_classes=["pixelated"] if (dials_of(spec).width or SMALL) < SMALL else [],
+    )
+
+
+def save_images(spec: ModelSpec, images: ImagesDone) -> list[str]:
+    """Paths of the PNG files in the page's cache, byte for byte as the engine made them.
+
+    Pictures that the checker blanked are not saved.
+    """
+    name = spec.name.rpartition("/")[2] or spec.id
+    return [
+        save_to_cache(image, f"{name}-{images.seeds[k] if images.seeds else k + 1}.png")
+        for k, image in enumerate(images.images)
+        if not images.is_flagged(k)
+    ]
+
+
+def bind_start_from(view: DrawingView, controls: ImageControls) -> None:
+    """A click takes the picture, or of several the selected one, as the start of the next drawing."""
+    selected = gr.State(0)
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def select_picture(event: gr.SelectData) -> int:
+        return event.index
+
+    def start_from(pictures: list[str], index: int) -> str:
+        return pictures[min(index, len(pictures) - 1)]
+
+    view.gallery.select(select_picture, None, selected, **quiet)
+    view.pictures.change(lambda: 0, None, selected, **quiet)
+    view.start_from.click(start_from, [view.pictures, selected], controls.image, **quiet)
