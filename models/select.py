@@ -10,7 +10,7 @@ from models.contract import ModelSpec
 from models.errors import NotFound
 from models.runtime.placement import place
 from models.settings import Settings
-from models.tasks import SENTENCE_SIMILARITY, Task
+from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
 from models.text.language import language_of
 from models.weights.sources import is_here
 
@@ -60,6 +60,42 @@ def select(task: Task, model_id: str, settings: Settings, text: str = "") -> Mod
     if model_id != "auto":
         return find(task, model_id)
     return preferred(task, settings, language_of(text))
+
+
+def select_by_language(
+    task: Task, model_id: str, settings: Settings, texts: Sequence[str]
+) -> list[tuple[ModelSpec, list[int]]]:
+    """The models for many texts, each with the indexes of its texts.
+
+    "auto" picks for each text by its language; any other id is the one model of all.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return [(find(task, model_id), [*range(len(texts))])]
+    languages: dict[str, list[int]] = {}
+    for index, text in enumerate(texts):
+        languages.setdefault(language_of(text), []).append(index)
+    models: dict[str, tuple[ModelSpec, list[int]]] = {}
+    for language, indexes in languages.items():
+        spec = preferred(task, settings, language)
+        models.setdefault(spec.id, (spec, []))[1].extend(indexes)
+    return [*models.values()]
+
+
+def select_teachable(model_id: str, sentences: Sequence[str]) -> ModelSpec:
+    """The encoder for a classifier of one's own classes.
+
+    "auto" takes the first one here that reads the language of most of the sentences.
+
+    Raises:
+        NotFound: no such model.
+    """
+    if model_id != "auto":
+        return find(TEACH, model_id)
+    text = " ".join(sentences)
+    return next(spec for spec in TEACH.models if reads(spec, [text]) and is_here(spec))
 
 
 def select_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) -> ModelSpec:

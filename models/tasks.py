@@ -67,7 +67,7 @@ SENTIMENT = Task(
     models=sentiment.MODELS,
     recipe="models.sentiment.recipe:python",
     hub_engine="models.sentiment.transformers_engine:TransformersSentiment",
-    hub_check="models.sentiment.loading:refuse_headless",
+    hub_check="models.sentiment.transformers_engine:refuse_headless",
 )
 SENTENCE_SIMILARITY = Task(
     id="sentence-similarity",

@@ -22,7 +22,7 @@ from models.runtime.jobs import run
 from models.sentence_similarity.encoder import in_order
 from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.requests import EncodeRequest
-from models.sentiment.events import RowsScored
+from models.sentiment.events import RowScores
 from models.sentiment.requests import ManyTextsRequest
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, Task
@@ -54,7 +54,7 @@ def accuracy(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> float:
     """Per cent of texts whose likeliest class is the right one of negative and positive."""
     right = 0
     for event in run(cache, spec, ManyTextsRequest.of(texts=[text for text, _ in rows])):
-        if not isinstance(event, RowsScored):
+        if not isinstance(event, RowScores):
             continue
         for (_, label), scores in zip(rows[event.first :], event.scores, strict=False):
             read = not np.isnan(scores).any()  # a text without a token is answered with NaN

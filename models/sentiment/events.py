@@ -7,12 +7,12 @@ from models.contract import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One piece of a text over the model's limit.
+class Piece:
+    """One piece of a text that is longer than the model's limit.
 
     Attributes:
-        begin, end: where it stands in the text, in characters.
-        tokens: how many it has, special ones included: its weight in the average.
+        begin, end: its place in the text, in characters.
+        tokens: how many it has, special ones included; this is its weight in the average.
         scores: (label, probability) pairs, in the order of the whole text's.
     """
 
@@ -28,35 +28,35 @@ class Scores(Event):
 
     Attributes:
         scores: (label, probability) pairs that sum to 1.
-        parts: for a text over the model's limit, how many pieces were scored and averaged.
-        multi_label: each label was asked for itself, so that they need not sum to 1.
-        pieces: those pieces, each with its own scores.
+        parts: how many pieces were scored and averaged; 1 for a text within the model's limit.
+        multi_label: each label has a probability of its own, so that they need not sum to 1.
+        pieces: the pieces with their own scores, where there are several.
         unknown: share of the tokens that are not in the model's vocabulary, 0 to 1.
     """
 
     scores: tuple[tuple[str, float], ...]
     parts: int = 1
     multi_label: bool = False
-    pieces: tuple[Part, ...] = ()
+    pieces: tuple[Piece, ...] = ()
     unknown: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(Event):
-    """So much of the work is done."""
+class AttributionProgress(Event):
+    """`done` of `total` pieces or words of a text are explained."""
 
     done: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A word and what it did.
+class WordAttribution:
+    """A word and what it adds to the probability of a class.
 
     Attributes:
-        begin, end: where it stands in the text, in characters.
-        value: what it adds to the class's probability; below 0 it speaks against the class.
-        tokens: (token, id) pairs that it was cut into.
+        begin, end: its place in the text, in characters.
+        value: what it adds to the probability; below 0 for a word against the class.
+        tokens: (token, id) pairs of the word.
     """
 
     begin: int
@@ -67,24 +67,24 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Attribution(Event):
-    """Which words did it, for one class.
+    """What each word adds to the probability of one class.
 
     Attributes:
         method: "gradients" (the values sum to score - baseline, but for the error) or "leave_out"
-            (each value stands for itself: the score minus the score without the word).
+            (each value by itself: the score minus the score without the word).
         label: the class.
         score: its probability for the whole text.
-        baseline: its probability for the text without any word; None for "leave_out".
+        baseline: its probability for the text with every word masked; None for "leave_out".
         words: in the order of the text.
-        rest: what the special tokens added.
-        error: the sum of all values and the rest, minus (score - baseline): 0 were the integral exact.
-        steps: points of the integral, the most that a part needed.
+        rest: what the special tokens add.
+        error: the sum of all values and the rest, minus (score - baseline); 0 for an exact integral.
+        steps: points of the integral, the most that a piece needed.
     """
 
     method: str
     label: str
     score: float
-    words: tuple[Word, ...]
+    words: tuple[WordAttribution, ...]
     baseline: float | None = None
     rest: float = 0.0
     error: float = 0.0
@@ -92,14 +92,14 @@ class Attribution(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RowsScored(Event):
-    """Some of many texts are scored.
+class RowScores(Event):
+    """The scores of some of many texts, which follow each other in the request.
 
     Attributes:
         first: the index of the first of them in the request.
         labels: the model's classes, in its own order.
         scores: float32 of shape (texts, classes); a row of NaN where a text has no token.
-        parts: for each text, how many pieces it was cut into.
+        parts: for each text, how many pieces it was cut into; 0 for one without a token.
     """
 
     first: int
@@ -109,4 +109,4 @@ class RowsScored(Event):
     multi_label: bool = False
 
 
-SentimentEvent = Scores | Progress | Attribution | RowsScored
+SentimentEvent = Scores | AttributionProgress | Attribution | RowScores

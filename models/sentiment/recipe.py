@@ -1,13 +1,20 @@
-"""The Python behind a sentiment result."""
+"""The Python behind a sentiment result: the scores of a text, or what each word adds to one."""
 
 from models.contract import ModelSpec, Placement, Request
-from models.sentiment import attribution_recipe as sentiment_words
-from models.sentiment.requests import AttributionRequest, SentimentRequest
+from models.sentiment.requests import (
+    MAX_ERROR,
+    STEPS,
+    TOKENS_PER_PASS,
+    AttributionRequest,
+    SentimentRequest,
+)
 from models.text.segmentation import SENTENCE_END
-from models.weights.sources import STARTERS
+from models.weights import sources
 
-SURELY_SHORT = 120  # characters that fit into any classifier at once, whatever its tokens
-SURELY_SHORT_HERE = 250  # for the encoder of the adapters: no token is shorter than a character
+# Characters that surely fit without a cut: into any classifier, and into the adapters' encoder, of
+# which no token is shorter than a character.
+SHORT = 120
+SHORT_FOR_ADAPTER = 250
 
 _PLAIN = """\
 import torch
@@ -90,24 +97,107 @@ for score, label in sorted(zip(scores, model.config.id2label.values()), reverse=
     print(f"{score:.6f}  {label}")
 """
 
-_WORDS_IMPORTS = """\
+_ATTRIBUTION_IMPORTS = """\
 import re
 from bisect import bisect_left, bisect_right
 
 from captum.attr import LayerIntegratedGradients
 """
 
-_ANY_HEAD = (
+_MULTI_LABEL = (
     'several = model.config.problem_type == "multi_label_classification"  # a sigmoid a label\n'
 )
 
 
+_ATTRIBUTION = """
+pieces, at = [], 0
+for piece in {pieces}:
+    at = text.index(piece, at)
+    encoded = tokenizer(
+        piece,
+        truncation=True,
+        max_length=limit,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+    )
+    pieces.append((at, piece, encoded))
+    at += len(piece)
+
+
+def probabilities(ids, mask=None):
+    logits = model(input_ids=ids, attention_mask=mask).logits.float()
+    return {scores}
+
+
+def score(ids):
+    with torch.no_grad():
+        return probabilities(torch.tensor([ids], device=model.device))[0]
+
+
+total = sum(len(encoded["input_ids"]) for _, _, encoded in pieces)
+summed = sum(score(e["input_ids"]) * len(e["input_ids"]) for _, _, e in pieces)
+labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+target = {target}
+spans = [m.span() for m in re.finditer(r"\\S+", text)]
+values = [0.0] * len(spans)
+"""
+
+_GRADIENTS = """
+ends = [end for _, end in spans]
+layer = model.get_input_embeddings()
+nothing = [tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id]
+nothing = next((i for i in [*nothing, tokenizer.eos_token_id] if i is not None), 0)
+gradients = LayerIntegratedGradients(lambda ids, mask: probabilities(ids, mask)[:, target], layer)
+for begin, piece, encoded in pieces:
+    ids = torch.tensor([encoded["input_ids"]], device=model.device)
+    mask = torch.ones_like(ids)
+    special = torch.tensor([encoded["special_tokens_mask"]], device=model.device).bool()
+    masked = torch.where(special, ids, nothing)
+    with torch.no_grad():
+        embedded = layer(masked)
+        with layer.register_forward_hook(lambda *_: embedded):
+            baseline = probabilities(ids, mask)[0, target].item()
+    for steps in {steps}:  # more as long as the completeness error is too large
+        found = gradients.attribute(
+            ids,
+            baselines=masked,
+            additional_forward_args=(mask,),
+            n_steps=steps,
+            internal_batch_size=max(1, {at_once} // ids.shape[1]),
+        )
+        shares = found[0].sum(-1).tolist()
+        if abs(sum(shares) - score(encoded["input_ids"])[target].item() + baseline) <= {good}:
+            break
+    for share, is_special, (a, b) in zip(shares, special[0], encoded["offset_mapping"]):
+        word = bisect_right(ends, begin + max(a, b - 1))
+        if not is_special and word < len(spans):
+            values[word] += share * ids.shape[1] / total
+"""
+
+_OMISSION = """
+begins = [begin for begin, _, _ in pieces]
+for word, (a, b) in enumerate(spans):
+    begin, piece, encoded = pieces[bisect_right(begins, a) - 1]
+    left = f"{piece[: a - begin].rstrip()} {piece[b - begin :].lstrip()}".strip()
+    old, new = encoded["input_ids"], tokenizer(left, truncation=True, max_length=limit)["input_ids"]
+    without = summed - score(old) * len(old) + score(new) * len(new)
+    without = without / (total - len(old) + len(new))
+    values[word] = (summed / total - without)[target].item()
+"""
+
+_SHOW_WORDS = """
+print(f"{(summed / total)[target].item():.6f}  {labels[target]}")
+for (a, b), value in zip(spans, values):
+    print(f"{value:+.6f}  {text[a:b]}")
+"""
+
+
 def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     """A script in plain transformers (and peft) code that prints the scores, highest first."""
-    assert isinstance(request, SentimentRequest), "a sentiment model is asked about a text"
+    assert isinstance(request, SentimentRequest), "there is no recipe for many texts"
     starter = spec.source.startswith("starter:")
-    adapter = starter and (STARTERS / spec.name / "adapter_config.json").is_file()
-    long = len(request.text) > (SURELY_SHORT_HERE if adapter else SURELY_SHORT)
+    adapter = starter and (sources.STARTERS / spec.name / "adapter_config.json").is_file()
+    long = len(request.text) > (SHORT_FOR_ADAPTER if adapter else SHORT)
     head = (_ADAPTER if adapter else _PLAIN).format(
         text=request.text,
         threads=f"torch.set_num_threads({placement.threads})" if placement.threads else "",
@@ -118,12 +208,30 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     )
     scores = "logits.softmax(-1)"
     if not starter:
-        head += _ANY_HEAD
+        head += _MULTI_LABEL
         scores = "(logits.sigmoid() if several else logits.softmax(-1))"
     split = _SPLIT.format(sentence_end=SENTENCE_END) if long else ""
     if isinstance(request, AttributionRequest):
-        return _WORDS_IMPORTS + head + split + sentiment_words.body(request, scores, long)
+        return _ATTRIBUTION_IMPORTS + head + split + _attribution(request, scores, long)
     body = split + (_PIECES if long else _WHOLE).format(scores=scores)
     imports = "import re\nfrom bisect import bisect_left\n" if long else ""
     blank = "\n" if long and not adapter else ""
     return imports + blank + head + body + _SHOW
+
+
+def _attribution(request: AttributionRequest, scores: str, long: bool) -> str:
+    """The rest of the script for an attribution, after the model is loaded.
+
+    Args:
+        request: the request.
+        scores: the expression that makes probabilities of `logits`.
+        long: whether the text may need cutting, by the script's own `split`.
+    """
+    room = "limit - tokenizer.num_special_tokens_to_add()"
+    index = f"labels.index({request.label!r})" if request.label else "int(summed.argmax())"
+    script = _ATTRIBUTION.replace("{pieces}", f"split(text, {room})" if long else "[text]")
+    script = script.replace("{scores}", scores).replace("{target}", index)
+    if request.method == "leave_out":
+        return script + _OMISSION + _SHOW_WORDS
+    gradients = _GRADIENTS.replace("{steps}", repr(STEPS)).replace("{good}", str(MAX_ERROR))
+    return script + gradients.replace("{at_once}", str(TOKENS_PER_PASS)) + _SHOW_WORDS

@@ -1,4 +1,4 @@
-"""Requests to a classifier: one text, many, and which words of one decided."""
+"""Requests to a classifier: score one text, explain its score by word, score many texts."""
 
 from typing import Annotated, Literal
 
@@ -8,10 +8,12 @@ from models.contract import Request
 from models.fields import MAX_TEXT, Text
 
 MAX_ROWS = 100_000
-STEPS = (32, 64, 128, 256, 512)  # points of the integral: more as long as the error is too large
-GOOD_ERROR = 0.005  # half a point of probability
-TOKENS_AT_ONCE = 2048  # in one forward and backward pass: bounds the memory
-Row = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+STEPS = (32, 64, 128, 256, 512)  # points of the integral, tried in this order
+MAX_ERROR = 0.005  # half a point of probability; above it the integral gets more points
+TOKENS_PER_PASS = 2048  # in one forward and backward pass: bounds the memory
+
+
+_Row = Annotated[str, StringConstraints(max_length=MAX_TEXT)]  # may be blank
 
 
 class SentimentRequest(Request):
@@ -21,10 +23,10 @@ class SentimentRequest(Request):
 
 
 class AttributionRequest(SentimentRequest):
-    """Which words of a text did it.
+    """A text of which each word's part in the score is wanted.
 
     Attributes:
-        label: the class that is explained; "" the one with the highest probability.
+        label: the class to explain; "" for the one with the highest probability.
         method: "gradients" (layer integrated gradients) or "leave_out" (each word left out in turn).
     """
 
@@ -33,6 +35,6 @@ class AttributionRequest(SentimentRequest):
 
 
 class ManyTextsRequest(Request):
-    """Many texts to classify; one without a letter is answered with NaN, not refused."""
+    """Many texts to classify; the scores of a text without a letter are NaN, and no error."""
 
-    texts: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_ROWS)]
+    texts: Annotated[tuple[_Row, ...], Field(min_length=1, max_length=MAX_ROWS)]

@@ -1,39 +1,32 @@
-"""The engine: the classes of a text or of many, and what each word did."""
+"""The engine: a classifier loaded from its files, and one whose answers would be random refused."""
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from models.contract import ModelSpec, Placement, Request, Stop
-from models.errors import InvalidInput
+from models.errors import Refused, UntrainedHead
 from models.sentiment.attribution import attribute
-from models.sentiment.batch import score_rows
-from models.sentiment.events import Part, Scores, SentimentEvent
-from models.sentiment.loading import load
-from models.sentiment.requests import AttributionRequest, ManyTextsRequest
+from models.sentiment.classifier import TextClassifier
+from models.sentiment.events import SentimentEvent
+from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
-from models.text.segmentation import split_pieces
 from models.torch_tools.linear import by_onednn
-from models.torch_tools.loading import torch_dtype, weights_bytes
+from models.torch_tools.loading import loading, token_limit, torch_dtype
+from models.weights.minilm import minilm_folder
+
+ADAPTER = "adapter_config.json"
+ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # the one encoder of the adapters here
+_PEFT_PREFIX = "base_model.model."
 
 
-class TransformersSentiment:
-    """A classifier with a trained head; one that was never trained is refused.
-
-    Args:
-        model: a transformers model for sequence classification, on its device.
-        tokenizer: its tokenizer.
-        limit: tokens it takes at once, special ones included.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any, limit: int) -> None:
-        self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.limit = limit
-        self.multi_label = model.config.problem_type == "multi_label_classification"
-        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+class TransformersSentiment(TextClassifier):
+    """A classifier with a trained head; one that was never trained is refused."""
 
     @classmethod
     def load(
@@ -54,7 +47,7 @@ class TransformersSentiment:
             Damaged: a file is missing or broken.
         """
         assert folder is not None, "a classifier has weights"
-        model, tokenizer, limit = load(spec, folder, torch_dtype(placement))
+        model, tokenizer, limit = load_classifier(spec, folder, torch_dtype(placement))
         by_onednn(model)
         return cls(model.to(placement.device), tokenizer, limit)
 
@@ -62,95 +55,98 @@ class TransformersSentiment:
         """Answer a SentimentRequest, an AttributionRequest or a ManyTextsRequest.
 
         Raises:
-            InvalidInput: the tokenizer finds nothing in the text (invalid_blank); see `attribute`.
+            InvalidInput: the tokenizer finds no token in the text (invalid_blank); see `attribute`.
         """
         if isinstance(request, AttributionRequest):
             yield from attribute(self, request, stop)
         elif isinstance(request, ManyTextsRequest):
-            yield from score_rows(self, request.texts, stop)
-        else:
-            yield from self._score_text(request.text, stop)  # type: ignore[attr-defined]
+            yield from self.score_rows(request.texts, stop)
+        elif isinstance(request, SentimentRequest):
+            yield from self.score_text(request.text, stop)
 
-    def _score_text(self, text: str, stop: Stop) -> Generator[Scores]:
-        """Score a text; one over the limit is cut into pieces and their scores are averaged.
 
-        A piece weighs as much as it has tokens. Scores are a softmax and sum to 1; for a
-        multi-label model each is a sigmoid of its own and they need not.
-        """
-        pieces = self.placed_pieces(text)
-        scored: list[tuple[torch.Tensor, list[int]]] = []
-        for _, piece in pieces:
-            if stop.is_set():
-                return
-            scored.append(self._score(piece))
-        ids = [i for _, piece in scored for i in piece]
-        mean = sum((scores * len(piece) for scores, piece in scored), torch.zeros(())) / len(ids)
-        order = mean.argsort(descending=True, stable=True).tolist()
+def load_classifier(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    """Load a transformers folder, or a peft adapter with the classifier's config.json.
 
-        def named(scores: torch.Tensor) -> tuple[tuple[str, float], ...]:
-            return tuple((self.labels[i], scores[i].item()) for i in order)
+    Returns:
+        The model (on the CPU), its tokenizer, and how many tokens it takes at once.
 
-        parts = tuple(
-            Part(begin, begin + len(piece), len(tokens), named(scores))
-            for (begin, piece), (scores, tokens) in zip(pieces, scored, strict=True)
-        )
-        unknown = ids.count(self.tokenizer.unk_token_id) / len(ids)
-        several = parts if len(parts) > 1 else ()
-        yield Scores(named(mean), len(parts), self.multi_label, several, unknown)
+    Raises:
+        UntrainedHead, Refused, Damaged: as `TransformersSentiment.load` says.
+    """
+    if (folder / ADAPTER).is_file():
+        return _load_adapter(spec, folder, dtype)
+    return _load_plain(spec, folder, dtype)
 
-    def pieces(self, text: str) -> list[str]:
-        """Cut a text into pieces that the model can take whole.
 
-        Raises:
-            InvalidInput: there is no token in it.
-        """
-        return [piece for _, piece in self.placed_pieces(text)]
+def _load_plain(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
+        config = AutoConfig.from_pretrained(folder)
+        _refuse_regression(spec, config)
+        model, missing = _classifier(folder, config, dtype)
+        _refuse_untrained(spec, missing)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return model, tokenizer, token_limit(model, tokenizer)
 
-    def placed_pieces(self, text: str) -> list[tuple[int, str]]:
-        """The same, each with the place where it begins, in characters."""
-        offsets = self._offsets(text)
-        if not offsets:
-            raise InvalidInput("invalid_blank", field="text")
-        room = max(1, self.limit - self.tokenizer.num_special_tokens_to_add())
-        placed, begin = list[tuple[int, str]](), 0
-        for piece in split_pieces(text, offsets, room):
-            if piece.strip():
-                placed.append((begin, piece))
-            begin += len(piece)
-        return placed
 
-    def encoded_pieces(self, text: str) -> list[list[int]]:
-        """The pieces as token ids, special ones included."""
-        return [self._encode(piece) for piece in self.pieces(text)]
+def _load_adapter(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
+    """An adapter (LoRA, Hu et al. 2022) merged into the encoder: as fast as a plain classifier."""
+    from peft import PeftModel
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (n, classes) as probabilities."""
-        return logits.float().sigmoid() if self.multi_label else logits.float().softmax(-1)
+    base = minilm_folder()
+    with loading(spec, folder, "config.json", "adapter_model.safetensors"):
+        encoder = json.loads((folder / ADAPTER).read_text("utf-8"))["base_model_name_or_path"]
+        if encoder != ENCODER:
+            raise Refused("refused_adapter", model=spec.label, encoder=str(encoder))
+        config = AutoConfig.from_pretrained(folder)
+        _refuse_regression(spec, config)
+        model, missing = _classifier(base, config, dtype)
+        with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
+            names = {name.removeprefix(_PEFT_PREFIX) for name in weights.keys()}  # noqa: SIM118
+        _refuse_untrained(spec, missing - names)
+        model = PeftModel.from_pretrained(model, folder).merge_and_unload().to(dtype)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        own_limit = json.loads((base / "sentence_bert_config.json").read_text("utf-8"))
+        return model, tokenizer, min(token_limit(model, tokenizer), own_limit["max_seq_length"])
 
-    @property
-    def nothing(self) -> int:
-        """The token that stands for no word: [MASK] where there is one."""
-        own = self.tokenizer
-        known = (own.mask_token_id, own.pad_token_id, own.unk_token_id, own.eos_token_id)
-        return next((i for i in known if i is not None), 0)
 
-    def _offsets(self, text: str) -> list[tuple[int, int]]:
-        if not self.tokenizer.is_fast:  # knows no offsets: no token is shorter than a character
-            return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
-        return self.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"]
+def _classifier(folder: Path, config: Any, dtype: torch.dtype) -> tuple[Any, set[str]]:
+    """The model, and the names of its weights that are not in the files or do not fit."""
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    # A mismatch is (name, shape in the file, shape in the model).
+    return model, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
 
-    def _encode(self, piece: str) -> list[int]:
-        return self.tokenizer(piece, truncation=True, max_length=self.limit)["input_ids"]
 
-    @torch.inference_mode()
-    def _score(self, piece: str) -> tuple[torch.Tensor, list[int]]:
-        """Scores of shape (labels,) on the CPU, and the token ids they rest on."""
-        ids = self._encode(piece)
-        logits = self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits
-        return self.probabilities(logits)[0].cpu(), ids
+def refuse_headless(spec: ModelSpec, config: dict[str, Any]) -> None:
+    """Refuse a hub model by its config.json alone, before its weights are fetched.
 
-    def nbytes(self) -> int:
-        """Bytes of weights held."""
-        return weights_bytes(self.model)
+    Raises:
+        UntrainedHead: it was saved as another kind of model than a classifier; names the weights
+            that it does not have.
+    """
+    classes = config.get("architectures") or []
+    if not classes or any("ForSequenceClassification" in name for name in classes):
+        return
+    with torch.device("meta"):  # the names of the weights, without the weights
+        model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config))
+    encoder = f"{model.base_model_prefix}."
+    _refuse_untrained(spec, {n for n, _ in model.named_parameters() if not n.startswith(encoder)})
+
+
+def _refuse_regression(spec: ModelSpec, config: Any) -> None:
+    several = config.problem_type == "multi_label_classification"
+    if config.problem_type == "regression" or (config.num_labels < 2 and not several):
+        raise Refused("refused_regression", model=spec.label)
+
+
+def _refuse_untrained(spec: ModelSpec, missing: set[str]) -> None:
+    if missing:
+        raise UntrainedHead(model=spec.label, missing=", ".join(sorted(missing)))

@@ -1,4 +1,4 @@
-"""The encoders that can be taught. Their weights are those of other tasks' models."""
+"""The encoders for classes of one's own. Their weights are those of other tasks' models."""
 
 from models.contract import ModelSpec
 from models.sentence_similarity import catalog as sentence_similarity
@@ -11,7 +11,7 @@ def _teachable(models: tuple[ModelSpec, ...], model_id: str, label: str) -> Mode
     return ModelSpec(
         id=f"teach/{label}",
         task="teach",
-        engine="models.teach.engine:TeachableEncoder",
+        engine="models.teach.transformers_engine:TeachableEncoder",
         source=other.source,
         label=label,
         languages=other.languages,

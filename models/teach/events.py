@@ -1,4 +1,4 @@
-"""What a teachable encoder answers."""
+"""The events of training a classifier and of using it."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,18 @@ from models.contract import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Taught(Event):
-    """A classifier of the encoder's vectors as they are.
+class HeadResult(Event):
+    """A trained head on the encoder's vectors, and how good it is.
 
     Attributes:
-        classifier: as a file (models/teach/file.py).
-        labels: the classes in the order of everything below.
+        classifier: the content of its file (models/teach/classifier_file.py).
+        labels: the classes, in the order of everything below.
         counts: sentences of each class.
-        accuracy: in cross-validation, None where a class has one sentence only.
+        accuracy: in cross-validation; None where a class has one sentence only.
         folds: of the cross-validation; 0 for none.
-        chance: accuracy of always saying the commonest class.
-        confusion: confusion[true][said], from the folds.
-        wrong: (text, its label, what was said) of sentences that were wrong when left out.
+        chance: accuracy of always predicting the commonest class.
+        confusion: confusion[label][prediction], from the cross-validation.
+        wrong: (text, label, prediction) of the sentences with a wrong prediction there.
         notes: codes of [notes] in tabs/text.
     """
 
@@ -33,8 +33,8 @@ class Taught(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainStep(Event):
-    """Step `step` of `total` of a training is done, at this loss."""
+class TrainingStep(Event):
+    """Step `step` of `total` of a fine-tuning, and its loss."""
 
     step: int
     total: int
@@ -42,15 +42,15 @@ class TrainStep(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class FineTuned(Event):
-    """A fine-tuned encoder beside a head alone, both taught on the same part of the sentences.
+class FineTuningResult(Event):
+    """A fine-tuned encoder compared with a head alone, both trained on the same sentences.
 
     Attributes:
-        classifier: the fine-tuned one as a file.
-        held_out: (text, label, what the head alone says, what the fine-tuned one says).
+        classifier: the content of the fine-tuned one's file.
+        held_out: (text, label, prediction of the head alone, prediction of the fine-tuned one).
         head_accuracy, tuned_accuracy: on the held-out sentences.
-        trained_on: how many sentences both learned from.
-        parameters: how many numbers the fine-tuning moved.
+        trained_on: how many sentences both were trained on.
+        parameters: how many numbers the fine-tuning changed.
         notes: codes of [notes] in tabs/text.
     """
 
@@ -64,8 +64,11 @@ class FineTuned(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Classified(Event):
-    """Probabilities of each class, one row a text; `labels` names the columns."""
+class Classification(Event):
+    """Probabilities of each class, a row for each text; `labels` names the columns."""
 
     labels: tuple[str, ...]
     probabilities: tuple[tuple[float, ...], ...]
+
+
+TeachEvent = HeadResult | TrainingStep | FineTuningResult | Classification

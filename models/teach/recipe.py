@@ -1,20 +1,19 @@
-"""The Python behind a taught classifier."""
+"""The Python behind a classifier of one's own classes."""
 
 from pprint import pformat
 
-from models.contract import ModelSpec, Placement
+from models.contract import ModelSpec, Placement, Request
 from models.teach.requests import (
     BATCH,
     HELD_OUT,
-    LONGEST,
+    MAX_TOKENS,
     STRENGTH,
     TARGETS,
     FineTuneRequest,
     TeachRequest,
 )
-from models.weights.sources import STARTERS
 
-LONGEST_LITERAL = 8_000  # characters of examples that are written into the script
+MAX_LITERAL = 8_000  # characters of sentences that are written into the script
 
 _ENCODER = """\
 {imports}import numpy as np
@@ -108,28 +107,29 @@ source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
 """
 
 
-def python(spec: ModelSpec, request: TeachRequest, placement: Placement) -> str:
+def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     """A script in plain transformers, scikit-learn and, for a fine-tuning, peft code.
 
-    The head's figures are the page's; a fine-tuning's may differ in a digit, since its dropout is drawn
-    in another order.
+    The head's figures are those of the page. A fine-tuning's may differ in a digit, because its
+    dropout takes its random numbers in another order.
     """
-    tunes = isinstance(request, FineTuneRequest)
-    packaged = spec.source.startswith("package:")
-    imports = "from importlib.util import find_spec\nfrom pathlib import Path\n\n" * packaged
-    if packaged:
+    assert isinstance(request, TeachRequest), "there is no recipe for the use of a classifier"
+    fine_tunes = isinstance(request, FineTuneRequest)
+    package = spec.source.startswith("package:")
+    imports = "from importlib.util import find_spec\nfrom pathlib import Path\n\n" * package
+    if package:
         source = _PACKAGE.format(name=spec.name)
     elif spec.source.startswith("starter:"):
-        source = f'source = "models/{STARTERS.name}/{spec.name}"  # run this in GenLab\'s folder'
+        source = f'source = "models/starter/{spec.name}"  # run this in GenLab\'s folder'
     else:
         source = f"source = {spec.name!r}"
     head = _ENCODER.format(
         imports=imports,
-        split="train_test_split" if tunes else "StratifiedKFold, cross_val_predict",
+        split="train_test_split" if fine_tunes else "StratifiedKFold, cross_val_predict",
         examples=_literal(request),
         source=source.rstrip(),
         device=placement.device,
-        longest=LONGEST,
+        longest=MAX_TOKENS,
         strength=STRENGTH,
     )
     if not isinstance(request, FineTuneRequest):
@@ -151,7 +151,7 @@ def python(spec: ModelSpec, request: TeachRequest, placement: Placement) -> str:
 
 def _literal(request: TeachRequest) -> str:
     texts, labels = request.pairs()
-    written = pformat(dict(zip(texts, labels, strict=True)), width=96, sort_dicts=False)
-    if len(written) > LONGEST_LITERAL:
+    literal = pformat(dict(zip(texts, labels, strict=True)), width=96, sort_dicts=False)
+    if len(literal) > MAX_LITERAL:
         return '{}  # fill in your sentences: {"sentence": "label", ...}'
-    return written
+    return literal

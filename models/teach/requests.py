@@ -1,4 +1,4 @@
-"""What is asked of a teachable encoder."""
+"""Requests to a teachable encoder: train a head, fine-tune, classify; and what the training is fixed to."""
 
 from collections import Counter
 from typing import Annotated
@@ -12,42 +12,41 @@ from models.fields import Seed, not_blank
 MAX_EXAMPLES = 2000
 MAX_CLASSES = 20
 
-LONGEST = 256  # tokens read of a sentence
-STRENGTH = (
-    10.0  # of the head's fit (scikit-learn's C): vectors of length 1 need more than its default
-)
-HELD_OUT = 0.25  # part of the sentences that a fine-tuning is judged by
-BATCH = 8  # sentences a step of it
-TARGETS = ("query", "key", "value", "dense")  # where LoRA goes: the linear layers of BERT's family
+MAX_TOKENS = 256  # of a sentence; the rest is not read
+# C of scikit-learn's LogisticRegression: vectors of length 1 need more than its default of 1.
+STRENGTH = 10.0
+HELD_OUT = 0.25  # share of the sentences that a fine-tuning is tested on
+BATCH = 8  # sentences of a training step
+TARGETS = ("query", "key", "value", "dense")  # layers with LoRA: the linear ones of BERT's family
 
-Sentence = Annotated[
+_Sentence = Annotated[
     str, StringConstraints(max_length=2000, strip_whitespace=True), AfterValidator(not_blank)
 ]
-Label = Annotated[
+_Label = Annotated[
     str, StringConstraints(max_length=60, strip_whitespace=True), AfterValidator(not_blank)
 ]
 
 
 class Example(Request):
-    """A sentence and the class a person gave it."""
+    """A sentence and its class."""
 
-    text: Sentence
-    label: Label
+    text: _Sentence
+    label: _Label
 
 
-def _teachable(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+def _check_classes(examples: tuple[Example, ...]) -> tuple[Example, ...]:
     counts = Counter(example.label for example in examples)
     if not 2 <= len(counts) <= MAX_CLASSES:
         raise PydanticCustomError("teach_classes", "classes", {"limit": MAX_CLASSES})
-    given: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for example in examples:
-        if given.setdefault(example.text, example.label) != example.label:
+        if labels.setdefault(example.text, example.label) != example.label:
             raise PydanticCustomError("teach_twice", "twice", {"text": example.text[:60]})
     return examples
 
 
 class TeachRequest(Request):
-    """Labelled sentences to learn a linear head from, by the vectors of an encoder.
+    """Labelled sentences to train a linear head on, by the vectors of an encoder.
 
     Attributes:
         examples: 4 to 2,000, of 2 to 20 classes; a sentence has one class.
@@ -57,21 +56,21 @@ class TeachRequest(Request):
     examples: Annotated[
         tuple[Example, ...],
         Field(min_length=4, max_length=MAX_EXAMPLES),
-        AfterValidator(_teachable),
+        AfterValidator(_check_classes),
     ]
     seed: Seed = 0
 
     def pairs(self) -> tuple[list[str], list[str]]:
         """The sentences and their labels, each sentence once."""
-        once = {example.text: example.label for example in self.examples}
-        return list(once), list(once.values())
+        labels = {example.text: example.label for example in self.examples}
+        return list(labels), list(labels.values())
 
 
 class FineTuneRequest(TeachRequest):
-    """The same sentences, a part of them held out, for a head alone and for LoRA on the encoder.
+    """The same sentences, some of them held out, for a head alone and for LoRA on the encoder.
 
     Attributes:
-        epochs: how often the sentences are gone through.
+        epochs: passes through the sentences.
         rank: of the low-rank matrices.
         learning_rate: of AdamW.
     """
@@ -82,11 +81,11 @@ class FineTuneRequest(TeachRequest):
 
 
 class ClassifyRequest(Request):
-    """Sentences for a taught classifier.
+    """Sentences for a trained classifier.
 
     Attributes:
-        classifier: the bytes that `Taught` or `FineTuned` brought, or a saved file.
+        classifier: the content of its file, as HeadResult and FineTuningResult have it.
     """
 
     classifier: Annotated[bytes, Field(max_length=20_000_000)]
-    texts: Annotated[tuple[Sentence, ...], Field(min_length=1, max_length=1000)]
+    texts: Annotated[tuple[_Sentence, ...], Field(min_length=1, max_length=1000)]

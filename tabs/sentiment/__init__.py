@@ -1,23 +1,26 @@
 """The sentiment tab: which feeling a text carries, and why the model says so.
 
-one.py         one text: its classes
-why.py         which words did it
-file.py        every row of a file, and how right the classes are
-two.py         two models on the same texts
-teach*.py      classes of one's own: laid out, filled from a file, shown, used
-source.py      a file or pasted lines, and the column with the texts
-show.py        scores, words and parts as HTML; show_file.py: a file's
-endpoint.py    the tab for programs
+one_text.py     one text: its classes, and which words did it
+table.py        every row of a file, and how right the classes are
+two_models.py   two models on the same texts
+teach/          classes of one's own
+scores_html.py  scores, words and pieces as HTML
+endpoint.py     the tab for programs
 """
 
 import gradio as gr
 
-from tabs.sentiment import endpoint, file, one, two
-from tabs.sentiment.teach import training as teach
+from tabs.sentiment import endpoint, one_text, table, two_models
+from tabs.sentiment.teach import classifier
 from tabs.shared.context import Context
 from tabs.shared.widgets import inner_tab
 
-PARTS = {"one": one.build, "file": file.build, "two": two.build, "teach": teach.build}
+PARTS = {
+    "one": one_text.build,
+    "file": table.build,
+    "two": two_models.build,
+    "teach": classifier.build,
+}
 
 
 def build(context: Context) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 import gradio as gr
 
 from models.contract import Finished
-from models.select import select
-from models.sentiment.by_model import by_model
-from models.sentiment.events import Attribution, RowsScored, Scores
+from models.select import select, select_by_language
+from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.tasks import SENTIMENT
 from models.text.language import unread
@@ -33,16 +32,16 @@ def _one(context: Context) -> None:
             `unread` is the language ("ko", "en") in the text that the model does not read, or "".
         """
         with show_errors(request):
-            ask = SentimentRequest.of(text=text)
-            spec = select(SENTIMENT, model, context.settings, ask.text)
+            analysis = SentimentRequest.of(text=text)
+            spec = select(SENTIMENT, model, context.settings, analysis.text)
         result: dict[str, Any] = {}
-        for event in follow(context, spec, ask, request):
+        for event in follow(context, spec, analysis, request):
             if isinstance(event, Scores):
                 pairs = [{"label": name, "confidence": p} for name, p in event.scores]
                 result = {"label": event.scores[0][0], "confidences": pairs, "parts": event.parts}
             elif isinstance(event, Finished):
                 result |= {"model": spec.id, "seconds": event.seconds}
-        return result | {"unread": unread(spec, ask.text)}
+        return result | {"unread": unread(spec, analysis.text)}
 
     gr.api(analyze_sentiment, api_name="analyze_sentiment")
 
@@ -55,7 +54,7 @@ def _why(context: Context) -> None:
         method: str = "gradients",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
-        """Say what each word adds to a class's probability; a blank `label` means the predicted one.
+        """Compute what each word adds to a class's probability; a blank `label` means the predicted one.
 
         `method` is "gradients" (layer integrated gradients) or "leave_out" (each word left out).
 
@@ -64,14 +63,14 @@ def _why(context: Context) -> None:
             [{"word", "begin", "end", "value", "tokens": [[token, id]]}]}
         """
         with show_errors(request):
-            ask = AttributionRequest.of(text=text, label=label, method=method)
-            spec = select(SENTIMENT, model, context.settings, ask.text)
+            explanation = AttributionRequest.of(text=text, label=label, method=method)
+            spec = select(SENTIMENT, model, context.settings, explanation.text)
         result: dict[str, Any] = {}
-        for event in follow(context, spec, ask, request):
+        for event in follow(context, spec, explanation, request):
             if isinstance(event, Attribution):
                 result = asdict(event)
                 for word in result["words"]:
-                    word["word"] = ask.text[word["begin"] : word["end"]]
+                    word["word"] = explanation.text[word["begin"] : word["end"]]
             elif isinstance(event, Finished):
                 result |= {"model": spec.id, "seconds": event.seconds}
         return result
@@ -92,12 +91,14 @@ def _many(context: Context) -> None:
             text in their order; an empty one for a text without a letter.
         """
         with show_errors(request):
-            groups = by_model(model, context.settings, ManyTextsRequest.of(texts=texts).texts)
+            models = select_by_language(
+                SENTIMENT, model, context.settings, ManyTextsRequest.of(texts=texts).texts
+            )
         rows: list[dict[str, Any]] = [{} for _ in texts]
-        for spec, indexes in groups:
-            ask = ManyTextsRequest.of(texts=[texts[i] for i in indexes])
-            for event in follow(context, spec, ask, request):
-                if isinstance(event, RowsScored):
+        for spec, indexes in models:
+            many = ManyTextsRequest.of(texts=[texts[i] for i in indexes])
+            for event in follow(context, spec, many, request):
+                if isinstance(event, RowScores):
                     for offset, scores in enumerate(event.scores.tolist()):
                         if scores[0] == scores[0]:  # not NaN
                             rows[indexes[event.first + offset]] = _row(spec.id, event, scores)
@@ -106,7 +107,7 @@ def _many(context: Context) -> None:
     gr.api(analyze_sentiments, api_name="analyze_sentiments")
 
 
-def _row(model: str, event: RowsScored, scores: list[float]) -> dict[str, Any]:
+def _row(model: str, event: RowScores, scores: list[float]) -> dict[str, Any]:
     best = max(range(len(scores)), key=scores.__getitem__)
     named = dict(zip(event.labels, scores, strict=True))
     return {

@@ -19,12 +19,11 @@ from transformers import pipeline
 from models.contract import ModelSpec, Stop
 from models.runtime.cache import ModelCache
 from models.select import find
-from models.sentiment.batch import score_rows
-from models.sentiment.loading import load
+from models.sentiment.transformers_engine import load_classifier
 from models.settings import Settings
 from models.tasks import SENTIMENT
 from models.weights import sources
-from tabs.sentiment.file import _classify
+from tabs.sentiment.table import _classify
 from tabs.shared.context import Context
 
 WORDS = {
@@ -60,7 +59,7 @@ def others(spec: ModelSpec, folder: str) -> dict[str, Way]:
     """
     shipped = sources.folder(spec, Settings(), Stop(), lambda _: None)
     assert shipped is not None, "a classifier has weights"
-    model, tokenizer, limit = load(spec, shipped, torch.float32)
+    model, tokenizer, limit = load_classifier(spec, shipped, torch.float32)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pipe: Any = pipeline("text-classification", model=model, tokenizer=tokenizer)
@@ -87,7 +86,7 @@ def compare(cache: ModelCache, spec: ModelSpec) -> None:
         cache.lease(spec, Stop(), lambda _: None) as lease,
     ):
         ways: dict[str, Way] = {
-            "GenLab": lambda texts: list(score_rows(lease.engine, texts, Stop()))
+            "GenLab": lambda texts: list(lease.engine.score_rows(texts, Stop()))
         } | others(spec, folder)
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(TURNS + 1):
@@ -108,9 +107,9 @@ def many(cache: ModelCache, spec: ModelSpec) -> None:
     """Print the memory that many rows take while they are scored, and what the page adds in time."""
     texts, process, most = texts_of(WORDS[spec.id], MANY), psutil.Process(), 0
     with cache.lease(spec, Stop(), lambda _: None) as lease:
-        list(score_rows(lease.engine, texts[:ROWS], Stop()))
+        list(lease.engine.score_rows(texts[:ROWS], Stop()))
         before, began = process.memory_info().rss, time.perf_counter()
-        for _ in score_rows(lease.engine, texts, Stop()):
+        for _ in lease.engine.score_rows(texts, Stop()):
             most = max(most, process.memory_info().rss)
         seconds = time.perf_counter() - began
     print(f"{spec.id}: {MANY:,} rows more, {(most - before) / 2**20:.0f} MiB more memory")

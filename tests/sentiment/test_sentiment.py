@@ -74,7 +74,6 @@ _MULTI_LABEL = {"problem_type": "multi_label_classification"}
 @pytest.fixture
 def cache(starters, monkeypatch):
     monkeypatch.setattr(sources, "STARTERS", starters)
-    monkeypatch.setattr("models.sentiment.recipe.STARTERS", starters)
     with_models = ModelCache(Settings(device="cpu", idle_minutes=0))
     yield with_models
     with_models.close()
@@ -119,7 +118,7 @@ def test_long_text_is_the_mean_of_its_pieces_weighted_by_tokens(cache, starters)
 
     scores, _ = analyze(cache, "plain", LONG)
     with cache.lease(spec_of("plain"), _stop(), lambda event: None) as lease:
-        pieces = lease.engine.pieces(LONG)
+        pieces = [piece for _, piece in lease.engine.split(LONG)]
     tokenizer = AutoTokenizer.from_pretrained(starters / "plain")
     counts = [len(tokenizer(piece)["input_ids"]) for piece in pieces]
     assert scores.parts == len(pieces) > 3
@@ -159,10 +158,10 @@ def test_the_longest_text_allowed_has_a_result(cache):
     assert scores.parts > 100
 
 
-def test_text_without_a_token_is_said_to_be_blank(cache):
-    with pytest.raises(InvalidInput) as told:
+def test_text_without_a_token_is_refused_as_blank(cache):
+    with pytest.raises(InvalidInput) as problem:
         analyze(cache, "plain", "\u200b\u200b")
-    assert told.value.code == "invalid_blank"
+    assert problem.value.code == "invalid_blank"
 
 
 def test_multi_label_scores_are_sigmoids_of_their_own(cache):
@@ -173,10 +172,10 @@ def test_multi_label_scores_are_sigmoids_of_their_own(cache):
 
 
 def refusal(cache: ModelCache, name: str) -> ModelError:
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as problem:
         analyze(cache, name, SENTENCES[0])
     assert not cache.status(), "nothing of a refused model stays"
-    return told.value
+    return problem.value
 
 
 def test_an_untrained_head_is_refused_with_the_names_of_its_weights(cache):
@@ -219,14 +218,14 @@ def test_pickles_and_other_kinds_of_model_are_refused(cache, starters, monkeypat
     (pickled / "model.safetensors").unlink()
     monkeypatch.setattr("models.weights.hub.cached", lambda spec: starters / spec.name)
     request = SentimentRequest.of(text="good")
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as problem:
         list(run(cache, spec_of("pickled", "hub"), request))
-    assert told.value.code == "refused_pickle"
+    assert problem.value.code == "refused_pickle"
     shutil.copytree(starters / "plain", starters / "picture")
     (starters / "picture" / "config.json").write_text('{"model_type": "vit"}')
-    with pytest.raises(NotFound) as told:
+    with pytest.raises(NotFound) as problem:
         list(run(cache, spec_of("picture", "hub"), request))
-    assert told.value.code == "not_found_task"
+    assert problem.value.code == "not_found_task"
 
 
 def test_an_adapter_is_merged_and_keeps_its_scores(cache, starters):
@@ -256,11 +255,11 @@ def test_an_adapter_without_its_head_is_refused(cache, starters):
 
 def test_recipes_give_the_same_scores_in_another_process(cache, starters):
     texts = (SENTENCES[1], LONG + ' "Quotes"\nand {braces}, 안녕!')
-    asked = [(name, text) for name in ("plain", "adapter") for text in texts]
-    results = [analyze(cache, name, text) for name, text in asked]
+    requests = [(name, text) for name in ("plain", "adapter") for text in texts]
+    results = [analyze(cache, name, text) for name, text in requests]
     scripts = [
         recipe(spec_of(name), SentimentRequest.of(text=text), done.placement)
-        for (name, text), (_, done) in zip(asked, results, strict=True)
+        for (name, text), (_, done) in zip(requests, results, strict=True)
     ]
     # One fresh process for all, each script in a namespace of its own.
     one = "import sys\nfor s in sys.argv[1:]:\n    exec(s, {})\n    print('=====')"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from models.runtime.cache import ModelCache
-from models.sentiment.events import RowsScored
-from models.sentiment.results import Results
+from models.sentiment.events import RowScores
+from models.sentiment.results import TableResults
 from models.settings import Settings
 from models.text.tables import read_lines
-from tabs.sentiment import two
+from tabs.sentiment import two_models
 from tabs.shared.context import Context
 
 SETTINGS = Settings(device="cpu", idle_minutes=0)
@@ -27,7 +27,7 @@ def context():
 def compared(context: Context, first: str, second: str, lines: str = TEXTS) -> tuple[str, str, str]:
     """The last table, the last status line and the file that a comparison ends with."""
     shown = ["", "", ""]
-    for update in two._compare(context, (None, lines, True, None, first, second), None):  # type: ignore[arg-type]
+    for update in two_models._compare(context, (None, lines, True, None, first, second), None):  # type: ignore[arg-type]
         for at, value in enumerate(update):
             if isinstance(value, str):
                 shown[at] = value
@@ -53,7 +53,7 @@ def test_auto_reads_each_text_with_the_model_of_its_language(context):
     assert "GenLab Sentiment (English) / GenLab Sentiment (한국어)" in table
 
 
-def test_the_same_model_twice_is_said(context):
+def test_the_same_model_twice_gets_a_note(context):
     assert "pick another one" in compared(context, "auto", "auto")[1]
     korean = "정말 재미있어요"
     assert "pick another one" in compared(context, "auto", "genlab/sentiment-ko", korean)[1]
@@ -64,17 +64,17 @@ def test_the_same_model_twice_is_said(context):
 
 def test_texts_on_which_they_differ_come_first_the_surest_of_them_before_the_others():
     lines = read_lines("same\nunread\nunsure\nsure")
-    one, two_ = (Results(lines, lines.column(lines.columns[0])) for _ in range(2))
+    one, two_ = (TableResults(lines, lines.column(lines.columns[0])) for _ in range(2))
     first = np.array([[0.1, 0.9], [np.nan, np.nan], [0.6, 0.4], [0.9, 0.1]], np.float32)
     second = np.array([[0.7, 0.3], [0.7, 0.3], [0.7, 0.3], [0.8, 0.2]], np.float32)
     rows = range(4)
-    one.add("a", rows, RowsScored(0, ("negative", "positive"), first, (1,) * 4))
-    two_.add("b", rows, RowsScored(0, ("POSITIVE", "NEGATIVE"), second, (1,) * 4))
-    table = two.table_of([], [one, two_])
+    one.add("a", rows, RowScores(0, ("negative", "positive"), first, (1,) * 4))
+    two_.add("b", rows, RowScores(0, ("POSITIVE", "NEGATIVE"), second, (1,) * 4))
+    table = two_models.comparison_html([], [one, two_])
     assert "33.3%" in table
     assert [table.index(f"<td>{text}") for text in ("sure", "unsure", "same")] == sorted(
         table.index(f"<td>{text}") for text in ("sure", "unsure", "same")
     )
     assert "<td>unread" not in table
     assert table.count("≠") == 2
-    assert [row[-1] for row in two._both_rows(one, two_)] == ["yes", "", "no", "no"]
+    assert [row[-1] for row in two_models.comparison_rows(one, two_)] == ["yes", "", "no", "no"]

@@ -11,7 +11,7 @@ from models.errors import InvalidInput, UntrainedHead
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
-from models.sentiment.events import Attribution, Scores
+from models.sentiment.events import Attribution, AttributionProgress, Scores
 from models.sentiment.requests import AttributionRequest, SentimentRequest
 from models.settings import ROOT, Settings
 from models.tasks import SENTIMENT, recipe
@@ -62,8 +62,8 @@ def spec_of(name: str, **fields) -> ModelSpec:
     return ModelSpec(name, "sentiment", engine, f"starter:{name}", name, cpu_threads=1, **fields)
 
 
-def explain(cache: ModelCache, spec: ModelSpec, text: str, **asked) -> Attribution:
-    events = run(cache, spec, AttributionRequest.of(text=text, **asked))
+def explain(cache: ModelCache, spec: ModelSpec, text: str, **values) -> Attribution:
+    events = run(cache, spec, AttributionRequest.of(text=text, **values))
     return next(e for e in [*events] if isinstance(e, Attribution))
 
 
@@ -75,14 +75,14 @@ def scores(cache: ModelCache, spec: ModelSpec, text: str) -> dict[str, float]:
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "several"])
 @pytest.mark.parametrize("text", [TEXT, LONG])
 def test_gradients_sum_to_the_score_minus_the_baseline(cache, name, text):
-    found = explain(cache, spec_of(name), text)
-    summed = sum(word.value for word in found.words) + found.rest
-    assert summed - (found.score - found.baseline) == pytest.approx(found.error, abs=1e-6)
-    assert abs(found.error) < 0.02
-    assert found.score == pytest.approx(scores(cache, spec_of(name), text)[found.label], abs=1e-5)
-    assert [text[w.begin : w.end] for w in found.words] == text.split()
-    assert any(word.value > 0.01 for word in found.words) or any(
-        word.value < -0.01 for word in found.words
+    result = explain(cache, spec_of(name), text)
+    summed = sum(word.value for word in result.words) + result.rest
+    assert summed - (result.score - result.baseline) == pytest.approx(result.error, abs=1e-6)
+    assert abs(result.error) < 0.02
+    assert result.score == pytest.approx(scores(cache, spec_of(name), text)[result.label], abs=1e-5)
+    assert [text[w.begin : w.end] for w in result.words] == text.split()
+    assert any(word.value > 0.01 for word in result.words) or any(
+        word.value < -0.01 for word in result.words
     )
 
 
@@ -93,39 +93,39 @@ def test_the_baseline_is_the_text_with_every_word_masked(cache, starters):
     model = AutoModelForSequenceClassification.from_pretrained(starters / "bert").eval()
     count = len(tokenizer(TEXT)["input_ids"]) - 2
     masked = " ".join([tokenizer.mask_token] * count)
-    found = explain(cache, spec_of("bert"), TEXT, label="positive")
+    result = explain(cache, spec_of("bert"), TEXT, label="positive")
     with torch.inference_mode():
         logits = model(**tokenizer(masked, return_tensors="pt")).logits
-    assert found.baseline == pytest.approx(logits.softmax(-1)[0, 1].item(), abs=1e-5)
+    assert result.baseline == pytest.approx(logits.softmax(-1)[0, 1].item(), abs=1e-5)
 
 
 def test_subwords_are_summed_into_their_word_with_their_ids(cache, starters):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(starters / "bert")
-    found = explain(cache, spec_of("bert"), "good xyz, film")
-    tokens = [token for word in found.words for token in word.tokens]
-    assert [token for token, _ in found.words[1].tokens] == ["x", "##y", "##z", ","]
+    result = explain(cache, spec_of("bert"), "good xyz, film")
+    tokens = [token for word in result.words for token in word.tokens]
+    assert [token for token, _ in result.words[1].tokens] == ["x", "##y", "##z", ","]
     assert [number for _, number in tokens] == tokenizer("good xyz, film")["input_ids"][1:-1]
 
 
 def test_left_out_is_the_change_of_the_score_without_the_word(cache):
     spec = spec_of("bert")
-    found = explain(cache, spec, TEXT, method="leave_out", label="positive")
+    result = explain(cache, spec, TEXT, method="leave_out", label="positive")
     words = TEXT.split()
     whole = scores(cache, spec, TEXT)["positive"]
     for number in (0, 4, len(words) - 1):
         left = " ".join(words[:number] + words[number + 1 :])
         expected = whole - scores(cache, spec, left)["positive"]
-        assert found.words[number].value == pytest.approx(expected, abs=1e-5)
+        assert result.words[number].value == pytest.approx(expected, abs=1e-5)
 
 
 def test_one_word_and_an_unknown_class(cache):
     assert len(explain(cache, spec_of("bert"), "good", method="leave_out").words) == 1
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as problem:
         explain(cache, spec_of("bert"), "good", label="angry")
-    assert told.value.code == "invalid_label"
-    assert told.value.params["known"] == "negative, positive"
+    assert problem.value.code == "invalid_label"
+    assert problem.value.params["known"] == "negative, positive"
 
 
 @pytest.mark.parametrize(
@@ -137,18 +137,18 @@ def test_one_word_and_an_unknown_class(cache):
 )
 @pytest.mark.parametrize("method", ["gradients", "leave_out"])
 def test_the_starters_name_the_word_that_turned_them(shipped, model, text, word, method):
-    found = explain(shipped, find(SENTIMENT, model), text, method=method)
-    assert found.label == "negative"
-    strongest = max(found.words, key=lambda w: w.value)
+    result = explain(shipped, find(SENTIMENT, model), text, method=method)
+    assert result.label == "negative"
+    strongest = max(result.words, key=lambda w: w.value)
     assert text[strongest.begin : strongest.end] == word
-    assert abs(found.error) <= 0.005
+    assert abs(result.error) <= 0.005
 
 
 def test_a_stop_ends_an_attribution_of_a_long_text(cache):
     import time
 
     events = run(cache, spec_of("bert"), AttributionRequest.of(text=LONG * 40))
-    next(e for e in events if type(e).__name__ == "Progress")
+    next(e for e in events if isinstance(e, AttributionProgress))
     events.close()
     end = time.monotonic() + 20
     while any(one.active for one in cache.status()):
@@ -180,17 +180,17 @@ def test_what_a_model_does_not_read():
 def test_a_headless_model_is_refused_by_its_configuration_alone():
     from transformers import RobertaConfig
 
-    from models.sentiment.loading import refuse_headless
+    from models.sentiment.transformers_engine import refuse_headless
 
     config = RobertaConfig(architectures=["RobertaForMaskedLM"]).to_dict()
-    with pytest.raises(UntrainedHead) as told:
+    with pytest.raises(UntrainedHead) as problem:
         refuse_headless(spec_of("roberta-base"), config)
-    assert "classifier.out_proj.weight" in told.value.params["missing"]
+    assert "classifier.out_proj.weight" in problem.value.params["missing"]
     refuse_headless(spec_of("x"), config | {"architectures": ["RobertaForSequenceClassification"]})
 
 
 def test_the_recipes_give_the_same_numbers(shipped):
-    asked = [
+    requests = [
         (*one, method)
         for one in (
             ("genlab/sentiment-ko", KOREAN),
@@ -199,11 +199,11 @@ def test_the_recipes_give_the_same_numbers(shipped):
         for method in ("gradients", "leave_out")
     ]
     scripts, expected = [], []
-    for model, text, method in asked:
+    for model, text, method in requests:
         spec, ask = find(SENTIMENT, model), AttributionRequest.of(text=text, method=method)
         events = [*run(shipped, spec, ask)]
-        found = next(e for e in events if isinstance(e, Attribution))
-        expected.append([found.score, *(word.value for word in found.words)])
+        result = next(e for e in events if isinstance(e, Attribution))
+        expected.append([result.score, *(word.value for word in result.words)])
         scripts.append(recipe(spec, ask, events[-1].placement))
     one = "import sys\nfor s in sys.argv[1:]:\n    exec(s, {})\n    print('=====')"
     command = [sys.executable, "-c", one, *scripts]

@@ -14,12 +14,13 @@ from models.contract import Finished, Stop, Working
 from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
+from models.select import select_teachable
 from models.settings import ROOT, Settings
-from models.teach.events import Classified, FineTuned, Taught, TrainStep
-from models.teach.file import classifier
-from models.teach.recipe import python
+from models.tasks import recipe
+from models.teach.catalog import ENGLISH, KOREAN
+from models.teach.classifier_file import encoder_of, read_classifier
+from models.teach.events import Classification, FineTuningResult, HeadResult, TrainingStep
 from models.teach.requests import STRENGTH, ClassifyRequest, FineTuneRequest, TeachRequest
-from models.teach.select import ENGLISH, KOREAN, encoder_for, encoder_of
 
 ENGLISH_EXAMPLES = [
     ("My parcel never arrived.", "complaint"),
@@ -56,8 +57,8 @@ def only(events, kind):
     return next(event for event in events if isinstance(event, kind))
 
 
-def taught(cache, pairs, spec=ENGLISH, **more):
-    return only(ask(cache, TeachRequest.of(examples=examples(pairs), **more), spec), Taught)
+def head_result(cache, pairs, spec=ENGLISH, **more):
+    return only(ask(cache, TeachRequest.of(examples=examples(pairs), **more), spec), HeadResult)
 
 
 def engine(cache, spec=ENGLISH):
@@ -67,30 +68,37 @@ def engine(cache, spec=ENGLISH):
 
 @pytest.mark.parametrize("pairs", [ENGLISH_EXAMPLES, ENGLISH_EXAMPLES + QUESTIONS])
 def test_the_head_is_scikit_learns_on_the_encoders_vectors(cache, pairs):
-    found = taught(cache, pairs)
+    result = head_result(cache, pairs)
     texts, labels = zip(*pairs, strict=True)
     vectors = engine(cache).vectors(texts, Stop())
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     judge = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight="balanced")
     parts = StratifiedKFold(4, shuffle=True, random_state=0)
-    assert found.folds == 4
-    assert found.accuracy == pytest.approx(cross_val_score(judge, vectors, labels, cv=parts).mean())
-    assert sum(map(sum, found.confusion)) == len(pairs)
-    said = only(
-        ask(cache, ClassifyRequest.of(classifier=found.classifier, texts=texts)), Classified
+    assert result.folds == 4
+    assert result.accuracy == pytest.approx(
+        cross_val_score(judge, vectors, labels, cv=parts).mean()
+    )
+    assert sum(map(sum, result.confusion)) == len(pairs)
+    classes = only(
+        ask(cache, ClassifyRequest.of(classifier=result.classifier, texts=texts)), Classification
     )
     expected = judge.fit(vectors, labels).predict_proba(vectors)
-    assert said.labels == tuple(judge.classes_)
-    assert np.allclose(said.probabilities, expected, atol=1e-4)
+    assert classes.labels == tuple(judge.classes_)
+    assert np.allclose(classes.probabilities, expected, atol=1e-4)
 
 
 def test_a_handful_of_sentences_is_enough_for_what_the_encoder_sees(cache):
-    found = taught(cache, ENGLISH_EXAMPLES)
-    assert found.accuracy >= 0.75
-    assert found.notes == ("teach_few",)
+    result = head_result(cache, ENGLISH_EXAMPLES)
+    assert result.accuracy >= 0.75
+    assert result.notes == ("teach_few",)
     new = ["The zip broke on the first day.", "Lovely colours, thank you so much!"]
-    said = only(ask(cache, ClassifyRequest.of(classifier=found.classifier, texts=new)), Classified)
-    assert [said.labels[np.argmax(row)] for row in said.probabilities] == ["complaint", "praise"]
+    classes = only(
+        ask(cache, ClassifyRequest.of(classifier=result.classifier, texts=new)), Classification
+    )
+    assert [classes.labels[np.argmax(row)] for row in classes.probabilities] == [
+        "complaint",
+        "praise",
+    ]
 
 
 def test_korean_sentences_go_to_a_korean_encoder(cache):
@@ -102,16 +110,16 @@ def test_korean_sentences_go_to_a_korean_encoder(cache):
         ("돈이 아까워요.", "나쁨"),
         ("최악이에요.", "나쁨"),
     ]
-    spec = encoder_for([text for text, _ in pairs], Settings.read({}))
+    spec = select_teachable("auto", [text for text, _ in pairs])
     assert spec is not ENGLISH
-    found = taught(cache, pairs, KOREAN)
-    assert found.accuracy > found.chance
-    assert encoder_of(found.classifier) is KOREAN
+    result = head_result(cache, pairs, KOREAN)
+    assert result.accuracy > result.chance
+    assert encoder_of(result.classifier) is KOREAN
 
 
 def test_one_sentence_of_a_class_cannot_be_left_out(cache):
-    found = taught(cache, [*ENGLISH_EXAMPLES, ("Do you ship to Korea?", "question")])
-    assert (found.accuracy, found.folds, found.confusion) == (None, 0, ())
+    result = head_result(cache, [*ENGLISH_EXAMPLES, ("Do you ship to Korea?", "question")])
+    assert (result.accuracy, result.folds, result.confusion) == (None, 0, ())
 
 
 def test_fine_tuning_learns_and_leaves_the_encoder_as_it_was(cache):
@@ -119,48 +127,48 @@ def test_fine_tuning_learns_and_leaves_the_encoder_as_it_was(cache):
     before = engine(cache).vectors(["A sentence."], Stop())
     request = FineTuneRequest.of(examples=examples(pairs), epochs=4)
     events = ask(cache, request)
-    steps = [event for event in events if isinstance(event, TrainStep)]
-    found = only(events, FineTuned)
+    steps = [event for event in events if isinstance(event, TrainingStep)]
+    result = only(events, FineTuningResult)
     assert steps[-1].step == steps[-1].total == len(steps) == 4 * 2
     assert steps[-1].loss < steps[0].loss
     assert np.array_equal(before, engine(cache).vectors(["A sentence."], Stop()))
-    assert len(found.held_out) + found.trained_on == len(pairs)
-    assert {label for _, label, _, _ in found.held_out} == {"complaint", "praise", "question"}
-    right = np.mean([label == after for _, label, _, after in found.held_out])
-    assert found.tuned_accuracy == right
+    assert len(result.held_out) + result.trained_on == len(pairs)
+    assert {label for _, label, _, _ in result.held_out} == {"complaint", "praise", "question"}
+    right = np.mean([label == after for _, label, _, after in result.held_out])
+    assert result.tuned_accuracy == right
     # The file gives back what the training ended with.
-    texts = [text for text, *_ in found.held_out]
-    said = only(
-        ask(cache, ClassifyRequest.of(classifier=found.classifier, texts=texts)), Classified
+    texts = [text for text, *_ in result.held_out]
+    classes = only(
+        ask(cache, ClassifyRequest.of(classifier=result.classifier, texts=texts)), Classification
     )
-    assert [said.labels[np.argmax(row)] for row in said.probabilities] == [
-        after for *_, after in found.held_out
+    assert [classes.labels[np.argmax(row)] for row in classes.probabilities] == [
+        after for *_, after in result.held_out
     ]
-    again = only(ask(cache, request), FineTuned)
+    again = only(ask(cache, request), FineTuningResult)
     assert load(again.classifier)["head.weight"].allclose(
-        load(found.classifier)["head.weight"], atol=1e-3
+        load(result.classifier)["head.weight"], atol=1e-3
     )
 
 
 def test_stop_ends_a_training_within_a_step(cache):
     request = FineTuneRequest.of(examples=examples(ENGLISH_EXAMPLES), epochs=50)
     events = run(cache, ENGLISH, request)
-    next(event for event in events if isinstance(event, TrainStep))
+    next(event for event in events if isinstance(event, TrainingStep))
     events.close()
     # The model is free again: another job runs to its end.
-    assert only(ask(cache, TeachRequest.of(examples=examples(ENGLISH_EXAMPLES))), Taught)
+    assert only(ask(cache, TeachRequest.of(examples=examples(ENGLISH_EXAMPLES))), HeadResult)
 
 
 def test_a_file_holds_numbers_and_names_only(cache):
-    content = taught(cache, ENGLISH_EXAMPLES).classifier
+    content = head_result(cache, ENGLISH_EXAMPLES).classifier
     assert set(load(content)) == {"head.weight", "head.bias"}
     assert not any(text.encode() in content for text, _ in ENGLISH_EXAMPLES)
-    again = load(classifier(content).to_bytes())
+    again = load(read_classifier(content).to_bytes())
     assert all(again[name].equal(tensor) for name, tensor in load(content).items())
 
 
-def test_foreign_and_damaged_files_are_refused_in_a_word(cache):
-    good = taught(cache, ENGLISH_EXAMPLES).classifier
+def test_foreign_and_damaged_files_are_refused(cache):
+    good = head_result(cache, ENGLISH_EXAMPLES).classifier
     tensors = load(good)
     foreign = save({"weight": tensors["head.weight"]})
     wrong_shape = good.replace(b'"shape":[2,384]', b'"shape":[384,2]')
@@ -183,13 +191,13 @@ def test_foreign_and_damaged_files_are_refused_in_a_word(cache):
         ([("a" * 2001, "x"), ("b", "y"), ("c", "x"), ("d", "y")], "invalid_too_long"),
     ],
 )
-def test_bad_examples_are_told(pairs, code):
+def test_bad_examples_are_refused(pairs, code):
     with pytest.raises(InvalidInput) as problem:
         TeachRequest.of(examples=examples(pairs))
     assert problem.value.code == code
 
 
-def test_too_little_to_hold_out_is_said(cache):
+def test_too_few_sentences_to_hold_one_out_are_refused(cache):
     pairs = [*ENGLISH_EXAMPLES, ("Do you ship to Korea?", "question")]
     with pytest.raises(InvalidInput) as problem:
         ask(cache, FineTuneRequest.of(examples=examples(pairs)))
@@ -201,14 +209,14 @@ def test_the_recipe_gives_the_same_figures(cache, kind):
     more = {"epochs": 2} if kind is FineTuneRequest else {}
     request = kind.of(examples=examples(ENGLISH_EXAMPLES + QUESTIONS), **more)
     events = ask(cache, request)
-    script = python(ENGLISH, request, only(events, Finished).placement)
+    script = recipe(ENGLISH, request, only(events, Finished).placement)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=240
     )
     assert done.returncode == 0, done.stderr[-2000:]
     if kind is FineTuneRequest:
-        accuracy, shown = only(events, FineTuned).head_accuracy, r"head alone (\S+)"
+        accuracy, shown = only(events, FineTuningResult).head_accuracy, r"head alone (\S+)"
         assert "fine-tuned" in done.stdout
     else:
-        accuracy, shown = only(events, Taught).accuracy, r"accuracy (\S+)"
+        accuracy, shown = only(events, HeadResult).accuracy, r"accuracy (\S+)"
     assert float(re.search(shown, done.stdout)[1]) == pytest.approx(accuracy)

@@ -5,8 +5,8 @@ from openpyxl import Workbook
 
 from models.errors import InvalidInput
 from models.text.tables import read_table
-from tabs.sentiment.teach.file import _columns, has_header, lines_of
-from tabs.sentiment.teach.training import examples_of
+from tabs.sentiment.teach.classifier import examples_of
+from tabs.sentiment.teach.examples_file import columns_choice, has_header, lines_of
 
 SENTENCES = [
     ("불만", "택배가 아직도, 그러니까 오늘도 안 왔어요."),
@@ -19,10 +19,10 @@ def test_a_csv_fills_the_lines_from_its_two_columns(tmp_path):
     path = tmp_path / "file.csv"
     rows = [f'{n},"{text}",{label}' for n, (label, text) in enumerate(SENTENCES)]
     path.write_bytes("\n".join(["no,글,라벨", *rows, "9,,칭찬", "1,2,3,4"]).encode("cp949"))
-    lines, said = lines_of(path)
+    lines, note = lines_of(path)
     found = examples_of("\n".join(lines))
     assert [(one["label"], one["text"]) for one in found] == SENTENCES
-    assert "뺀 행은 2개" in said
+    assert "뺀 행은 2개" in note
 
 
 def test_an_xlsx_without_names_loses_no_row(tmp_path):
@@ -44,12 +44,12 @@ def test_lines_as_they_are_written_on_the_page_stay(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["text\none\ntwo\n", "text,label\none,x\ntwo,x\n"])
-def test_a_file_without_labels_is_said(tmp_path, content):
+def test_a_file_without_labels_is_refused(tmp_path, content):
     path = tmp_path / "file.csv"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as problem:
         lines_of(path)
-    assert told.value.code == "teach_no_labels"
+    assert problem.value.code == "teach_no_labels"
 
 
 def test_a_person_says_which_columns_and_whether_there_are_names(tmp_path):
@@ -59,15 +59,15 @@ def test_a_person_says_which_columns_and_whether_there_are_names(tmp_path):
     path.write_text("\n".join(rows), encoding="utf-8")
     assert lines_of(path, True, "title", "mood")[0] == ["good: one", "bad: two", "good: three"]
     assert len(lines_of(path, False, "column 2", "column 5")[0]) == 4
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as problem:
         lines_of(path, True, "title", "title")
-    assert told.value.code == "teach_one_column"
+    assert problem.value.code == "teach_one_column"
 
 
 def test_a_table_of_many_labels_is_offered_without_a_guess(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text("\n".join(["text,label", *(f"text {n},{n}" for n in range(200))]), "utf-8")
-    sentences, labels = _columns(str(path), True)
+    sentences, labels = columns_choice(str(path), True)
     assert (sentences["value"], labels["value"]) == ("text", None)
     assert labels["choices"] == ["text", "label"]
     assert has_header(read_table(path))

@@ -1,0 +1,204 @@
+"""A text classifier in memory: the scores of one text, and of many in batches on all cores."""
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.contract import Stop
+from models.errors import InvalidInput, Stopped
+from models.sentiment.events import Piece, RowScores, Scores
+from models.text.segmentation import split_pieces
+from models.torch_tools.batching import batches_by_length
+from models.torch_tools.loading import weights_bytes
+
+WINDOW = 512  # texts that are sorted by length together; a stop loses at most these
+BATCH_ROWS = 32
+BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768, "mps": 8192}  # with padding: bounds the memory
+MAX_WORKERS = 8
+
+
+class TextClassifier:
+    """A transformers model for sequence classification with its tokenizer.
+
+    Args:
+        model: on its device.
+        tokenizer: the model's own.
+        limit: the most tokens that the model takes at once, special ones included.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, limit: int) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.limit = limit
+        self.multi_label = model.config.problem_type == "multi_label_classification"
+        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+
+    def split(self, text: str) -> list[tuple[int, str]]:
+        """Cut a text into pieces that the model takes whole.
+
+        Returns:
+            Each piece with its place in the text, in characters.
+
+        Raises:
+            InvalidInput: the tokenizer finds no token (invalid_blank).
+        """
+        offsets = self._offsets(text)
+        if not offsets:
+            raise InvalidInput("invalid_blank", field="text")
+        room = max(1, self.limit - self.tokenizer.num_special_tokens_to_add())
+        pieces, begin = list[tuple[int, str]](), 0
+        for piece in split_pieces(text, offsets, room):
+            if piece.strip():
+                pieces.append((begin, piece))
+            begin += len(piece)
+        return pieces
+
+    def _offsets(self, text: str) -> list[tuple[int, int]]:
+        if not self.tokenizer.is_fast:  # has no offsets: no token is shorter than a character
+            return [(i, i + 1) for i, character in enumerate(text) if not character.isspace()]
+        return self.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+
+    def encode(self, piece: str) -> list[int]:
+        """The token ids of a piece, special ones included."""
+        return self.tokenizer(piece, truncation=True, max_length=self.limit)["input_ids"]
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Probabilities from logits, both of shape (texts, classes)."""
+        return logits.float().sigmoid() if self.multi_label else logits.float().softmax(-1)
+
+    @property
+    def blank_token(self) -> int:
+        """The id of the token that stands for no word: [MASK] where there is one."""
+        own = self.tokenizer
+        known = (own.mask_token_id, own.pad_token_id, own.unk_token_id, own.eos_token_id)
+        return next((i for i in known if i is not None), 0)
+
+    def nbytes(self) -> int:
+        """Bytes of weights held."""
+        return weights_bytes(self.model)
+
+    # ------------------------------------------------------------ one text
+
+    def score_text(self, text: str, stop: Stop) -> Generator[Scores]:
+        """Score a text; one over the limit is cut into pieces and their scores are averaged.
+
+        A piece weighs as much as it has tokens. Scores are a softmax and sum to 1; for a
+        multi-label model each is a sigmoid of its own and they need not.
+        """
+        pieces = self.split(text)
+        results: list[tuple[torch.Tensor, list[int]]] = []
+        for _, piece in pieces:
+            if stop.is_set():
+                return
+            results.append(self._score_piece(piece))
+        tokens = [token for _, ids in results for token in ids]
+        total = sum((scores * len(ids) for scores, ids in results), torch.zeros(()))
+        mean = total / len(tokens)
+        order = mean.argsort(descending=True, stable=True).tolist()
+
+        def with_labels(scores: torch.Tensor) -> tuple[tuple[str, float], ...]:
+            return tuple((self.labels[i], scores[i].item()) for i in order)
+
+        parts = tuple(
+            Piece(begin, begin + len(piece), len(ids), with_labels(scores))
+            for (begin, piece), (scores, ids) in zip(pieces, results, strict=True)
+        )
+        unknown = tokens.count(self.tokenizer.unk_token_id) / len(tokens)
+        several = parts if len(parts) > 1 else ()
+        yield Scores(with_labels(mean), len(parts), self.multi_label, several, unknown)
+
+    @torch.inference_mode()
+    def _score_piece(self, piece: str) -> tuple[torch.Tensor, list[int]]:
+        """Scores of shape (classes,) on the CPU, and the token ids of the piece."""
+        ids = self.encode(piece)
+        logits = self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits
+        return self.probabilities(logits)[0].cpu(), ids
+
+    # ------------------------------------------------------------ many texts
+
+    def score_rows(self, texts: Sequence[str], stop: Stop) -> Generator[RowScores]:
+        """Score texts in their order, each as `score_text` does.
+
+        Args:
+            texts: any number; the memory needed is that of one window.
+            stop: ends it within a batch.
+        """
+        labels = tuple(self.labels)
+        for first in range(0, len(texts), WINDOW):
+            pieces, counts = self._encode_rows(texts[first : first + WINDOW])
+            scores = np.zeros((len(pieces), len(labels)), np.float32)
+            try:
+                for indexes, batch in self.score_batches(pieces, stop):
+                    scores[indexes] = batch
+            except Stopped:
+                return
+            rows = np.full((len(counts), len(labels)), np.nan, np.float32)
+            at = 0
+            for row, count in enumerate(counts):
+                if count:
+                    weights = [len(ids) for ids in pieces[at : at + count]]
+                    rows[row] = np.average(scores[at : at + count], axis=0, weights=weights)
+                    at += count
+            yield RowScores(first, labels, rows, tuple(counts), self.multi_label)
+
+    def _encode_rows(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
+        """Token ids of all pieces, and how many pieces each text has; 0 for a text without a token."""
+        special = self.tokenizer.num_special_tokens_to_add()
+        pieces: list[list[int]] = []
+        counts: list[int] = []
+        all_ids = self.tokenizer([*texts], verbose=False)["input_ids"]
+        for text, ids in zip(texts, all_ids, strict=True):
+            if len(ids) <= special:
+                own = []
+            elif len(ids) <= self.limit:
+                own = [ids]
+            else:
+                own = [self.encode(piece) for _, piece in self.split(text)]
+            pieces += own
+            counts.append(len(own))
+        return pieces, counts
+
+    def score_batches(
+        self, pieces: Sequence[list[int]], stop: Stop
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Score token ids of any lengths; on a CPU each core scores a batch of its own in a thread.
+
+        That is faster than all of torch's threads on one batch: the products are small, and a product
+        that is split waits for its slowest part.
+
+        Yields:
+            Indexes into `pieces` and their scores, of shape (indexes, classes).
+
+        Raises:
+            Stopped: stop was set.
+        """
+
+        def score(indexes: list[int]) -> tuple[list[int], np.ndarray]:
+            if stop.is_set():
+                raise Stopped
+            return indexes, self._score_batch([pieces[i] for i in indexes])
+
+        device = self.model.device.type
+        rows = 1 if self.tokenizer.pad_token_id is None else BATCH_ROWS
+        lengths, tokens = [len(ids) for ids in pieces], BATCH_TOKENS.get(device, 1024)
+        batches = [*batches_by_length(lengths, rows, tokens=tokens)]
+        workers = min(os.cpu_count() or 1, MAX_WORKERS, len(batches)) if device == "cpu" else 1
+        if workers < 2:
+            yield from map(score, batches)
+            return
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(score, batches)
+
+    @torch.inference_mode()
+    def _score_batch(self, pieces: list[list[int]]) -> np.ndarray:
+        inputs: Any = {"input_ids": torch.tensor(pieces[:1])}
+        if len(pieces) > 1:
+            inputs = self.tokenizer.pad({"input_ids": pieces}, return_tensors="pt")
+        inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
+        return self.probabilities(self.model(**inputs).logits).cpu().numpy()

@@ -1,0 +1,158 @@
+"""Scores, the pieces of a long text and its words as HTML, and the notes on a result."""
+
+import html
+import re
+
+from models.contract import ModelSpec
+from models.sentiment.events import Attribution, Piece, Scores, WordAttribution
+from models.text.language import language_of, unread
+from tabs.shared.strings import STRINGS, both
+from tabs.shared.widgets import bars
+
+MAX_COLOUR = 45  # per cent, behind the strongest word; with more its text is hard to read
+MIN_VALUE = 0.005  # half a point of probability; a word with less has neither number nor colour
+MANY_UNKNOWN = 0.2  # share of tokens
+_NAMELESS = re.compile(r"LABEL_\d+")
+
+
+def class_bars(scores: Scores) -> str:
+    """The classes with their probabilities, highest first."""
+    return bars([(class_name(name), p) for name, p in scores.scores])
+
+
+def class_name(name: str) -> str:
+    """A class in both languages where it is a usual one, as HTML."""
+    key = class_key(name)
+    return both(key) if key else html.escape(name)
+
+
+def class_key(name: str) -> str:
+    """The key of a usual class's name in tabs/text; "" for any other class."""
+    key = f"sentiment.classes.{name.lower()}"
+    return key if key in STRINGS["en"] else ""
+
+
+def pieces_table(text: str, pieces: tuple[Piece, ...]) -> str:
+    """A folded table of the pieces of a long text with their scores; "" for a text of one piece."""
+    if not pieces:
+        return ""
+    rows = "".join(
+        f"<tr><td>{number}</td><td>{html.escape(shorten(text[piece.begin : piece.end]))}</td>"
+        f"<td>{class_name(top[0])} {top[1]:.1%}</td><td>{piece.tokens}</td></tr>"
+        for number, piece in enumerate(pieces, 1)
+        for top in [max(piece.scores, key=lambda score: score[1])]
+    )
+    head = "".join(
+        f'<th scope="col">{both(f"sentiment.part_{name}")}</th>'
+        for name in ("number", "text", "score", "tokens")
+    )
+    return (
+        f"<details><summary>{both('sentiment.parts_open', parts=len(pieces))}</summary>"
+        f"<p>{both('sentiment.parts_rule')}</p>"
+        f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
+    )
+
+
+def shorten(text: str, most: int = 120) -> str:
+    """A text in a table: its beginning, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:
+    """What a person should know before believing the scores, as HTML."""
+    lines: list[str] = []
+    if scores.parts > 1:
+        lines.append(both("sentiment.parts", parts=scores.parts))
+    if scores.multi_label:
+        lines.append(both("sentiment.multi_label"))
+    lines += language_note(spec, text)
+    if scores.unknown >= MANY_UNKNOWN:
+        lines.append(both("sentiment.unknown", share=f"{scores.unknown:.0%}"))
+    if scores.scores and all(_NAMELESS.fullmatch(name) for name, _ in scores.scores):
+        lines.append(both("sentiment.nameless"))
+    return lines
+
+
+def language_note(spec: ModelSpec, text: str) -> list[str]:
+    """That a model does not read the text's language or a part of it, as HTML; none where it does."""
+    language = unread(spec, text)
+    if language and language == language_of(text):
+        return [both("sentiment.language", languages=", ".join(spec.languages))]
+    if language:
+        return [both("sentiment.language_mixed")]
+    from_hub = not spec.note  # an id that is not in the catalogue: its languages are not known
+    return [both("sentiment.language_typed")] if from_hub and language_of(text) == "ko" else []
+
+
+def words(text: str, attribution: Attribution) -> str:
+    """The text with each word's value in points of probability, and all of them as a table."""
+    strongest = max((abs(word.value) for word in attribution.words), default=0.0) or 1.0
+    content, end = "", 0
+    for word in attribution.words:
+        content += html.escape(text[end : word.begin]) + _word(text, word, strongest)
+        end = word.end
+    label = class_labels(attribution.label)
+    return (
+        f"<p>{_sum(attribution)}</p>"
+        f'<p class="marked-words">{content}{html.escape(text[end:])}</p>'
+        f"<p>{both('sentiment.why.legend', label=label)}</p>"
+        f"<details><summary>{both('sentiment.why.table')}</summary>"
+        f"{_words_table(text, attribution)}</details>"
+    )
+
+
+def _sum(attribution: Attribution) -> str:
+    """What the values add up to, or what each of them means."""
+    label, score = class_labels(attribution.label), attribution.score
+    if attribution.baseline is None:
+        return both("sentiment.why.left_out", label=label, score=f"{score:.1%}")
+    return both(
+        "sentiment.why.sum",
+        label=label,
+        baseline=f"{attribution.baseline:.1%}",
+        score=f"{score:.1%}",
+        difference=points(score - attribution.baseline, 1),
+        error=f"{100 * abs(attribution.error):.2f}",
+        steps=attribution.steps,
+    )
+
+
+def class_labels(name: str) -> dict[str, str]:
+    """A class's name in each language, as plain text."""
+    key = class_key(name)
+    return {language: texts.get(key, name) for language, texts in STRINGS.items()}
+
+
+def points(value: float, digits: int = 0) -> str:
+    """A difference of probabilities in points, with its sign."""
+    return f"{100 * value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _word(text: str, word: WordAttribution, strongest: float) -> str:
+    content = html.escape(text[word.begin : word.end])
+    tokens = " ".join(f"{token} {number}" for token, number in word.tokens)
+    title = html.escape(" · ".join(filter(None, [points(word.value, 1), tokens])))
+    if abs(word.value) < MIN_VALUE:
+        return f'<span title="{title}">{content}</span>'
+    side = "for" if word.value > 0 else "against"
+    share = round(MAX_COLOUR * abs(word.value) / strongest)
+    return (
+        f'<span class="word-{side}" style="--share:{share}%" title="{title}">{content}'
+        f"<sup>{points(word.value)}</sup></span>"
+    )
+
+
+def _words_table(text: str, attribution: Attribution) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(text[word.begin : word.end])}</td><td>{points(word.value, 2)}</td>"
+        f"<td>{html.escape(' '.join(f'{token} ({number})' for token, number in word.tokens))}</td></tr>"
+        for word in attribution.words
+    )
+    head = "".join(
+        f'<th scope="col">{both(f"sentiment.why.{name}")}</th>'
+        for name in ("word", "points", "tokens")
+    )
+    rest = points(attribution.rest, 2)
+    note = both("sentiment.why.rest", value=rest) if attribution.rest else ""
+    return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}'
