@@ -69,7 +69,7 @@ def serving(repo: Path) -> Iterator[str]:
 
 
 def name_of(target: str, values: Values) -> str:
-    """A request's name in a recording: short, and told apart by a hash of all its values."""
+    """A request's name in a recording: short, with a hash of all its values at the end."""
     text = json.dumps(values, ensure_ascii=False)
     short = text if len(text) < 150 else f"{text[:130]}…"
     return f"{target} {short} #{hash_of(text.encode())[:6]}"
@@ -130,8 +130,8 @@ def endpoints(client: Client, config: Values) -> Values:
 
 
 def _parameter(parameter: Values) -> Values:
-    kept = {k: parameter[k] for k in ("parameter_has_default", "parameter_default", "type")}
-    return kept | {"python_type": parameter["python_type"]["type"]}
+    contract = {k: parameter[k] for k in ("parameter_has_default", "parameter_default", "type")}
+    return contract | {"python_type": parameter["python_type"]["type"]}
 
 
 def record(repo: Path) -> Values:
@@ -175,15 +175,25 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
+def excerpts(one: Any, other: Any) -> tuple[str, str]:
+    """Both values for print; of two long texts the part from shortly before they differ."""
+    begin = 0
+    if isinstance(one, str) and isinstance(other, str):
+        pairs = enumerate(zip(one, other, strict=False))
+        begin = max(0, next((at for at, (a, b) in pairs if a != b), 0) - 40)
+        one, other = one[begin:], other[begin:]
+    return f"{one!r:.200}", f"{other!r:.200}"
+
+
 def compare(first: Values, second: Values) -> int:
     """Print each difference and the counts; returns how many are different."""
     one, other = dict(leaves(first)), dict(leaves(second))
     different = 0
     for path in dict.fromkeys([*one, *other]):
-        values = [found.get(path, "(missing)") for found in (one, other)]
+        values = one.get(path, "(missing)"), other.get(path, "(missing)")
         if not same(*values):
             different += 1
-            print(" > ".join(path), "|", *(f"{value!r:.300}" for value in values), sep="  ")
+            print(" > ".join(path), "|", *excerpts(*values), sep="  ")
     print(f"{len(one.keys() | other.keys()) - different} equal, {different} different")
     return different
 

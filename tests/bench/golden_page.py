@@ -23,27 +23,27 @@ class Page:
             if part["type"] == "textbox" and part["props"].get("value") is None:
                 part["props"]["value"] = ""  # as a browser sends an empty box
 
-    def press(self, button: str, typed: Values) -> Values:
+    def press(self, button: str, values: Values) -> Values:
         """What a button's click brings to each output that has an elem_id, when it is done."""
         event = self._event(button)
         inputs = [self._parts[one] for one in event["inputs"]] if event else []
-        if missing := typed.keys() - {part.get("elem_id") for part in inputs} or not event:
-            return {"error": f"the page has no such button, or its request no {missing}"}
-        data = [typed.get(part.get("elem_id"), part.get("value")) for part in inputs]
+        if unknown := values.keys() - {part.get("elem_id") for part in inputs} or not event:
+            return {"error": f"the page has no such button, or its request has no {unknown}"}
+        data = [values.get(part.get("elem_id"), part.get("value")) for part in inputs]
         session = f"{time.monotonic_ns()}"
         body = {"data": data, "fn_index": event["id"], "session_hash": session}
         self._http.post("/gradio_api/queue/join", json=body).raise_for_status()
         names = [self._parts[one].get("elem_id") for one in event["outputs"]]
-        shown: Values = {}
+        results: Values = {}
         for output in self._outputs(session):
             if "error" in output:
-                return {"error": output["error"], "title": output.get("title"), **shown}
+                return {"error": output["error"], "title": output.get("title"), **results}
             for name, value in zip(names, output["data"], strict=True):
                 if isinstance(value, dict) and value.get("__type__") == "update":
-                    value = value.get("value", shown.get(name))
+                    value = value.get("value", results.get(name))
                 if name:
-                    shown[name] = value
-        return shown
+                    results[name] = value
+        return results
 
     def _event(self, button: str) -> Values | None:
         for event in self._events:

@@ -86,10 +86,10 @@ def answers(address: str) -> bool:
 
 def line(what: str, unit: str, values: dict[str, list[float]]) -> str:
     """A line of the report: each app's median with its least and most, and their ratio."""
-    medians = {name: statistics.median(found) for name, found in values.items()}
+    medians = {name: statistics.median(runs) for name, runs in values.items()}
     apps = ", ".join(
-        f"{name} {medians[name]:.2f} {unit} ({min(found):.2f} to {max(found):.2f})"
-        for name, found in values.items()
+        f"{name} {medians[name]:.2f} {unit} ({min(runs):.2f} to {max(runs):.2f})"
+        for name, runs in values.items()
     )
     return f"{what}: {apps}, ratio {medians['GenLab'] / medians['empty']:.2f} (n={RUNS})"
 
@@ -102,9 +102,9 @@ def main() -> None:
     starts: dict[str, list[Start]] = {name: [] for name in COMMANDS}
     for turn in range(RUNS + 1):
         for name, command in COMMANDS.items():
-            found = start(command, repo)
+            result = start(command, repo)
             if turn:
-                starts[name].append(found)
+                starts[name].append(result)
     for index, (what, unit) in enumerate(
         [("start to first page", "s"), ("... processor time", "s"), ("memory, idle", "MiB")]
     ):
