@@ -117,7 +117,8 @@ def ask(client: Client, endpoint: str, values: Values) -> Any:
 
 def endpoints(client: Client, config: Values) -> Values:
     """Each named endpoint's parameters and answers, with types and defaults; without its words."""
-    api = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    api: Any = client.view_api(print_info=False, return_format="dict")
+    api = api["named_endpoints"]
     streams = {f"/{one['api_name']}": one["types"]["generator"] for one in config["dependencies"]}
     contract = {}
     for name, one in api.items():

@@ -26,9 +26,11 @@ class Page:
     def press(self, button: str, values: Values) -> Values:
         """What a button's click brings to each output that has an elem_id, when it is done."""
         event = self._event(button)
-        inputs = [self._parts[one] for one in event["inputs"]] if event else []
-        if unknown := values.keys() - {part.get("elem_id") for part in inputs} or not event:
-            return {"error": f"the page has no such button, or its request has no {unknown}"}
+        if event is None:
+            return {"error": f"the page has no button {button}"}
+        inputs = [self._parts[one] for one in event["inputs"]]
+        if unknown := values.keys() - {part.get("elem_id") for part in inputs}:
+            return {"error": f"the button {button} sends no {sorted(unknown)}"}
         data = [values.get(part.get("elem_id"), part.get("value")) for part in inputs]
         session = f"{time.monotonic_ns()}"
         body = {"data": data, "fn_index": event["id"], "session_hash": session}
