@@ -1,10 +1,14 @@
 """GenLab: try, understand and share generative and language models in the browser."""
 
 import argparse
+import gc
 import os
 import sys
 from typing import Any
 
+# Importing Gradio and laying the page out makes a million objects that all stay: looking through them for
+# garbage again and again took a sixth of the start.
+gc.disable()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
@@ -60,6 +64,8 @@ if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the mo
     cache = ModelCache(settings)
 
 with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+    # First, while the page is empty: each call to queue builds the whole app's configuration.
+    demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)
     context = Context(settings, cache)  # pyright: ignore[reportPossiblyUnboundVariable]
     open_models, switch = header.build(context)
     tabs: dict[str, gr.Tab] = {}
@@ -70,9 +76,10 @@ with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
     header.bind_language(demo, switch, tabs | context.inner_tabs)
     models_panel.build(context, open_models)
     demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")
-demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)
+gc.enable()
 
 if __name__ == "__main__":
+    gc.freeze()  # the page's objects are never garbage: no later look through them either
     demo.launch(
         share=options.share,
         server_name=options.host or settings.host,
