@@ -18,7 +18,7 @@ from models.sentiment.requests import AttributionRequest, ManyTextsRequest, Sent
 from models.settings import Settings
 from models.torch_tools.linear import by_onednn
 from models.torch_tools.loading import loading, token_limit, torch_dtype
-from models.weights.minilm import minilm_folder
+from models.weights.packages import MINILM, package_folder
 
 ADAPTER = "adapter_config.json"
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"  # the one encoder of the adapters here
@@ -93,7 +93,7 @@ def _load_adapter(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[An
     """An adapter (LoRA, Hu et al. 2022) merged into the encoder: as fast as a plain classifier."""
     from peft import PeftModel
 
-    base = minilm_folder()
+    base = package_folder(MINILM)
     with loading(spec, folder, "config.json", "adapter_model.safetensors"):
         encoder = json.loads((folder / ADAPTER).read_text("utf-8"))["base_model_name_or_path"]
         if encoder != ENCODER:

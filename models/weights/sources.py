@@ -11,7 +11,7 @@ from models.contract import ModelSpec, Notify, Stop
 from models.errors import Damaged, Refused
 from models.settings import Settings
 from models.weights import hub
-from models.weights.minilm import minilm_folder
+from models.weights.packages import package_folder
 
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
 
@@ -40,7 +40,8 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
     Raises:
         Damaged: weights that ship are missing or broken; names the command that mends it.
         Refused: a download is needed and not allowed (refused_downloads), or needs a licence click.
-        NotFound, Unavailable: the hub does not know it, or cannot be reached.
+        NotFound: neither the hub nor PACKAGES knows it.
+        Unavailable: the hub cannot be reached.
         Stopped: stop was set during the download.
     """
     source = SOURCES.get(spec.scheme)
@@ -87,6 +88,6 @@ def damaged_starter(name: str, file: str) -> Damaged:
 
 SOURCES = {  # without a row ("openai", "none"): no weights on this machine
     "starter": Source(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
-    "package": Source(lambda spec: True, lambda spec, *_: minilm_folder()),
+    "package": Source(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
     "hub": Source(lambda spec: hub.cached(spec) is not None, _hub_folder),
 }

@@ -16,7 +16,7 @@ from models.sentence_similarity.requests import EncodeRequest
 from models.sentence_similarity.search import Index
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY
-from models.weights.minilm import minilm_folder
+from models.weights.packages import MINILM, package_folder
 
 RUNS = 3
 LINES = 100_000
@@ -28,7 +28,7 @@ def encode() -> None:
     words = list(dict.fromkeys(s for left, right, _ in pairs("en") for s in (left, right)))
     sentences = [" ".join(words[i : i + 1 + i % 3]) for i in range(len(words))]
     ask = EncodeRequest.of(sentences=sentences)
-    plain = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
+    plain = SentenceTransformer(str(package_folder(MINILM)), device="cpu", local_files_only=True)
     ratios, speeds = [], []
     with ModelCache(Settings()).lease(spec, Stop(), lambda _: None) as lease:
         for _ in range(RUNS + 1):

@@ -23,7 +23,7 @@ from transformers import AutoModel, AutoTokenizer
 from models.sentence_similarity.encoder import batches
 from models.sentence_similarity.transformers_engine import mean_pooled
 from models.torch_tools.linear import by_onednn, in_int8
-from models.weights.minilm import minilm_folder
+from models.weights.packages import MINILM, package_folder
 from training.corpora import require
 from training.word_vectors.evaluation import sts_pairs
 
@@ -101,8 +101,8 @@ def main() -> None:
     sentences = list(dict.fromkeys(s for left, right, _ in pairs for s in (left, right)))
     row = {sentence: i for i, sentence in enumerate(sentences)}
     torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
-    model = AutoModel.from_pretrained(minilm_folder()).eval()
+    tokenizer = AutoTokenizer.from_pretrained(package_folder(MINILM))
+    model = AutoModel.from_pretrained(package_folder(MINILM)).eval()
     with tempfile.TemporaryDirectory() as folder:
         ways = dict(torch_ways(model))
         if importlib.util.find_spec("onnxruntime"):

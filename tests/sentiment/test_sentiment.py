@@ -43,11 +43,11 @@ def save_adapter(folder: Path) -> Path:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification
 
-    from models.weights.minilm import minilm_folder
+    from models.weights.packages import MINILM, package_folder
 
     torch.manual_seed(0)
     labels = tiny.named(("negative", "positive"))
-    base = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), **labels)
+    base = AutoModelForSequenceClassification.from_pretrained(package_folder(MINILM), **labels)
     saved = ["pooler", "classifier"]
     # Both factors random (init_lora_weights), so that the adapter changes what the model says.
     lora = LoraConfig(
@@ -232,11 +232,13 @@ def test_an_adapter_is_merged_and_keeps_its_scores(cache, starters):
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from models.weights.minilm import minilm_folder
+    from models.weights.packages import MINILM, package_folder
 
-    base = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), num_labels=2)
+    base = AutoModelForSequenceClassification.from_pretrained(package_folder(MINILM), num_labels=2)
     model = PeftModel.from_pretrained(base, starters / "adapter").eval()
-    inputs = AutoTokenizer.from_pretrained(minilm_folder())(SENTENCES[0], return_tensors="pt")
+    inputs = AutoTokenizer.from_pretrained(package_folder(MINILM))(
+        SENTENCES[0], return_tensors="pt"
+    )
     with torch.inference_mode():
         unmerged = model(**inputs).logits.softmax(-1)[0].tolist()
     scores, _ = analyze(cache, "adapter", SENTENCES[0])

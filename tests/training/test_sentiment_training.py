@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import Damaged
-from models.weights import minilm
+from models.weights.packages import MINILM, package_folder
 from training import corpora
 from training.sentiment import data, english, evaluation, korean, loop, ngrams
 from training.sentiment.calibration import expected_calibration_error, fit_temperature
@@ -134,7 +133,7 @@ def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_pa
     halved = 1 / (1 + np.exp((before[:, 0] - before[:, 1]) / 2))
     np.testing.assert_allclose(after, halved, atol=0.02)
     text = (tmp_path / "adapter_config.json").read_text() + (tmp_path / "config.json").read_text()
-    assert str(minilm.minilm_folder()) not in text
+    assert str(package_folder(MINILM)) not in text
 
 
 @pytest.mark.parametrize(
@@ -187,11 +186,3 @@ def test_a_missing_or_other_corpus_is_named_with_its_source(tmp_path: Path) -> N
     (tmp_path / corpora.CORPORA["sst2_dev"].path).write_text("fine\t1\n")
     with pytest.raises(SystemExit, match="has sha256"):
         data.sst2_dev(tmp_path)
-
-
-def test_other_weights_in_the_encoder_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minilm, "WEIGHTS_SHA256", "0" * 64)
-    minilm.minilm_folder.cache_clear()
-    with pytest.raises(Damaged):
-        minilm.minilm_folder()
-    minilm.minilm_folder.cache_clear()

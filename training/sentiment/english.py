@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.weights.minilm import minilm_folder
+from models.weights.packages import MINILM, package_folder
 from training.sentiment import data as texts
 from training.sentiment.calibration import fit_temperature
 from training.sentiment.loop import batches, padded, predict, soft_cross_entropy
@@ -45,7 +45,7 @@ def new_model() -> Any:
     from transformers import AutoModelForSequenceClassification
 
     model = AutoModelForSequenceClassification.from_pretrained(
-        minilm_folder(),
+        package_folder(MINILM),
         num_labels=2,
         id2label=LABELS,
         label2id={v: k for k, v in LABELS.items()},
@@ -80,7 +80,7 @@ def tokenised(sentences: list[str]) -> list[list[int]]:
     """Return the token ids of each sentence, cut at LONGEST."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
+    tokenizer = AutoTokenizer.from_pretrained(package_folder(MINILM))
     return tokenizer(sentences, truncation=True, max_length=LONGEST)["input_ids"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.weights.minilm import minilm_folder
+from models.weights.packages import MINILM, package_folder
 from models.weights.sources import STARTERS
 from training.sentiment import data as texts
 from training.sentiment.calibration import expected_calibration_error
@@ -31,10 +31,10 @@ def load_starter(language: str, folder: Path | None = None) -> tuple[Any, Any]:
     from peft import PeftModel
 
     base = loader.from_pretrained(
-        minilm_folder(), config=AutoConfig.from_pretrained(folder), dtype=torch.float32
+        package_folder(MINILM), config=AutoConfig.from_pretrained(folder), dtype=torch.float32
     )
     model = PeftModel.from_pretrained(base, folder).eval()
-    return model, AutoTokenizer.from_pretrained(minilm_folder())
+    return model, AutoTokenizer.from_pretrained(package_folder(MINILM))
 
 
 def positive_probabilities(model: Any, tokenizer: Any, sentences: list[str]) -> np.ndarray:
