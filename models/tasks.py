@@ -14,6 +14,7 @@ from models.sentence_similarity import catalog as sentence_similarity
 from models.sentiment import catalog as sentiment
 from models.teach import catalog as teach
 from models.text_to_image import catalog as text_to_image
+from models.word_vectors import catalog as word_vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,17 @@ SENTIMENT = Task(
 SENTENCE_SIMILARITY = Task(
     id="sentence-similarity",
     label="Sentence similarity",
-    models=sentence_similarity.MODELS,
+    models=(*sentence_similarity.MODELS, *word_vectors.MODELS),
     recipe="models.sentence_similarity.recipe:python",
     hub_engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
     hub_files="models.weights.hub_files:encoder_files",
+)
+WORD_VECTORS = Task(  # their recipes are their own; as encoders they are listed above
+    id="word-vectors",
+    label="Word vectors",
+    models=word_vectors.MODELS,
+    recipe="models.word_vectors.recipe:python",
+    listed=False,
 )
 TEACH = Task(
     id="teach",
@@ -85,7 +93,7 @@ TEACH = Task(
     listed=False,
 )
 
-TASKS = (CHAT, TEXT_TO_IMAGE, SENTIMENT, SENTENCE_SIMILARITY, TEACH)
+TASKS = (CHAT, TEXT_TO_IMAGE, SENTIMENT, SENTENCE_SIMILARITY, WORD_VECTORS, TEACH)
 CATALOG = tuple(spec for task in TASKS if task.listed for spec in task.models)
 
 

@@ -4,7 +4,7 @@ import re
 
 from models.contract import ModelSpec
 from models.settings import ROOT
-from models.tasks import CATALOG, task_of
+from models.tasks import TASKS
 
 MARKS = ("<!-- models -->", "<!-- /models -->")
 
@@ -21,11 +21,10 @@ def needs(spec: ModelSpec) -> str:
 def table() -> str:
     """The table as Markdown."""
     rows = ["| tab | model | needs | size | licence |", "|---|---|---|---|---|"]
-    for spec in CATALOG:
+    models = [(task, spec) for task in TASKS if task.listed for spec in task.models]
+    for task, spec in models:
         size = f"{spec.size_gb:g} GB" if spec.size_gb else "–"
-        rows.append(
-            f"| {task_of(spec).label} | {spec.label} | {needs(spec)} | {size} | {spec.licence} |"
-        )
+        rows.append(f"| {task.label} | {spec.label} | {needs(spec)} | {size} | {spec.licence} |")
     return "\n".join(rows)
 
 

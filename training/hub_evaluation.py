@@ -40,8 +40,8 @@ def spearman(cache: ModelCache, spec: ModelSpec, pairs: Pairs) -> float:
     from scipy.stats import spearmanr
 
     sentences = list(dict.fromkeys(s for left, right, _ in pairs for s in (left, right)))
-    ask = EncodeRequest.of(sentences=sentences)
-    parts = [event for event in run(cache, spec, ask) if isinstance(event, Encoded)]
+    request = EncodeRequest.of(sentences=sentences)
+    parts = [event for event in run(cache, spec, request) if isinstance(event, Encoded)]
     vectors = np.nan_to_num(in_order(parts, len(sentences)))
     row = {sentence: i for i, sentence in enumerate(sentences)}
     cosines = [float(vectors[row[a]] @ vectors[row[b]]) for a, b, _ in pairs]
@@ -57,9 +57,9 @@ def accuracy(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> float:
         if not isinstance(event, RowScores):
             continue
         for (_, label), scores in zip(rows[event.first :], event.scores, strict=False):
-            read = not np.isnan(scores).any()  # a text without a token is answered with NaN
-            said = event.labels[int(scores.argmax())].lower() if read else ""
-            right += said == ("negative", "positive")[int(label)]
+            readable = not np.isnan(scores).any()  # a text without a token gets NaN
+            answer = event.labels[int(scores.argmax())].lower() if readable else ""
+            right += answer == ("negative", "positive")[int(label)]
     return 100 * right / len(rows)
 
 
@@ -94,13 +94,13 @@ def table(
 def row(spec: ModelSpec, figures: Sequence[Callable[[], float]]) -> str:
     """A model's line; where it cannot be used, its problem's code."""
     cells: list[str] = []
-    began = time.monotonic()
+    start = time.monotonic()
     for figure in figures:
         try:
             cells.append(f"{figure():.1f}".replace("nan", "–"))
         except ModelError as problem:
             cells.append(problem.code)
-    return f"| {spec.id} | {' | '.join(cells)} | {time.monotonic() - began:.0f} |"
+    return f"| {spec.id} | {' | '.join(cells)} | {time.monotonic() - start:.0f} |"
 
 
 def encoders(cache: ModelCache, data: Path, few: slice) -> Iterator[str]:

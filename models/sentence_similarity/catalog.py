@@ -1,6 +1,33 @@
 """Models of sentence similarity."""
 
-from models.contract import LICENCE_SOURCE, ModelSpec
+from dataclasses import dataclass
+from typing import Literal
+
+from models.contract import LICENCE_SOURCE, EngineOptions, ModelSpec
+
+Pooling = Literal["mean", "cls"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions(EngineOptions):
+    """What an encoder's engine must know.
+
+    Attributes:
+        pooling: what stands for a sentence: the mean of its tokens' states under the attention mask,
+            or the state of its first token, [CLS]. Only for BertSimilarity.
+        int8: compute linear layers in int8 on a CPU. Only for SentenceTransformerSimilarity.
+        model_name: the model of the server where the request names none. Only for hosted encoders.
+    """
+
+    pooling: Pooling = "mean"
+    int8: bool = False
+    model_name: str = ""
+
+
+def encoder_options(spec: ModelSpec) -> EncoderOptions:
+    """An encoder's options; the default ones for a spec without (a hub id typed in)."""
+    return spec.options if isinstance(spec.options, EncoderOptions) else EncoderOptions()
+
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -59,7 +86,7 @@ MODELS: tuple[ModelSpec, ...] = (
         languages=("en",),
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",
         size_gb=0.44,
-        defaults={"pooling": "cls"},
+        options=EncoderOptions(pooling="cls"),
     ),
     ModelSpec(
         id="sentence-transformers/all-MiniLM-L6-v2:int8",
@@ -76,7 +103,7 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.09,
         cuda_dtype="float32",
         cpu_threads=1,
-        defaults={"int8": True},
+        options=EncoderOptions(int8=True),
     ),
     ModelSpec(
         id="sentence-transformers/all-MiniLM-L6-v2:cls",
@@ -93,7 +120,7 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.09,
         cuda_dtype="float32",
         cpu_threads=1,
-        defaults={"pooling": "cls"},
+        options=EncoderOptions(pooling="cls"),
     ),
     ModelSpec(
         id="openai",
@@ -108,86 +135,6 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="terms of the provider",
         size_gb=0,
         concurrency=16,
-        defaults={"model_name": "text-embedding-3-small"},
-    ),
-    ModelSpec(
-        id="genlab/words-en",
-        task="sentence-similarity",
-        engine="models.word_vectors.engine:WordVectorSimilarity",
-        source="starter:word_vectors_en",
-        label="GenLab Words (English)",
-        note={
-            "en": "Word2Vec vectors that ship with GenLab; a sentence is their weighted mean (SIF).",
-            "ko": "GenLab에 들어 있는 영어 Word2Vec 벡터예요. 문장은 단어 벡터의 가중 평균(SIF)이에요.",
-        },
-        languages=("en",),
-        licence="Apache-2.0 (this project)",
-        size_gb=0.002,
-        cuda_dtype="",
-        last=True,
-    ),
-    ModelSpec(
-        id="genlab/words-ko",
-        task="sentence-similarity",
-        engine="models.word_vectors.engine:WordVectorSimilarity",
-        source="starter:word_vectors_ko",
-        label="GenLab Words (한국어)",
-        note={
-            "en": "The same for Korean: words and pieces of words from film reviews and chats.",
-            "ko": "영화평과 대화로 학습한 한국어 단어·조각 벡터예요. 문장은 가중 평균(SIF)이에요.",
-        },
-        languages=("ko",),
-        licence="Apache-2.0 (this project)",
-        size_gb=0.002,
-        cuda_dtype="",
-        last=True,
-    ),
-    ModelSpec(
-        id="genlab/words-en:mean",
-        task="sentence-similarity",
-        engine="models.word_vectors.engine:WordVectorSimilarity",
-        source="starter:word_vectors_en",
-        label="GenLab Words (English), plain average",
-        note={
-            "en": "The same vectors, plainly averaged: frequent words drown the others, and all cosines rise.",
-            "ko": "같은 벡터를 무게 없이 평균해요. 흔한 단어에 묻혀서 무엇이든 코사인이 높아져요.",
-        },
-        languages=("en",),
-        licence="Apache-2.0 (this project)",
-        size_gb=0.002,
-        cuda_dtype="",
-        last=True,
-        defaults={"pooling": "mean"},
-    ),
-    ModelSpec(
-        id="genlab/words-ko:mean",
-        task="sentence-similarity",
-        engine="models.word_vectors.engine:WordVectorSimilarity",
-        source="starter:word_vectors_ko",
-        label="GenLab Words (한국어), plain average",
-        note={
-            "en": "The same for Korean, plainly averaged.",
-            "ko": "한국어 벡터를 무게 없이 평균해요. 흔한 말에 묻혀서 무엇이든 코사인이 높아져요.",
-        },
-        languages=("ko",),
-        licence="Apache-2.0 (this project)",
-        size_gb=0.002,
-        cuda_dtype="",
-        last=True,
-        defaults={"pooling": "mean"},
-    ),
-    ModelSpec(
-        id="word2vec",
-        task="sentence-similarity",
-        engine="models.word_vectors.word2vec:Word2VecSimilarity",
-        source="none:",
-        label="Word2Vec (your sentences)",
-        note={
-            "en": "Trained while you watch, on the sentences you give it.",
-            "ko": "적어 준 문장으로 그 자리에서 학습해요.",
-        },
-        licence="LGPL-2.1 (gensim)",
-        size_gb=0,
-        concurrency=2,
+        options=EncoderOptions(model_name="text-embedding-3-small"),
     ),
 )

@@ -1,11 +1,16 @@
 """What the encoders of sentences yield."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from models.contract import Event
+
+GRADES = ("none", "some", "close", "same")  # how alike the sentences of a reference pair are
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +28,43 @@ class Similarities(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """What cosines this encoder gives pairs of known likeness (models.sentence_similarity.reference).
+class ReferenceCosines(Event):
+    """The cosines that an encoder gives to pairs of known likeness (encoder.reference_pairs).
 
     Attributes:
         language: of the pairs: "en", "ko" or "mixed".
-        cosines: grade ("none", "some", "close", "same") -> its pairs' cosines, lowest first.
+        cosines: grade -> its pairs' cosines, lowest first.
     """
 
     language: str
     cosines: Mapping[str, tuple[float, ...]]
+
+    def percentile(self, cosine: float) -> float:
+        """The share of pairs with a lower cosine, 0 to 1; NaN where nothing can be said."""
+        known = sorted(c for cosines in self.cosines.values() for c in cosines)
+        if not known or math.isnan(cosine):
+            return math.nan
+        return bisect_left(known, cosine) / len(known)
+
+    def median(self, grade: str) -> float:
+        """The median cosine of a grade's pairs; NaN where none has one."""
+        cosines = self.cosines[grade]
+        return median(cosines) if cosines else math.nan
+
+    def separation(self) -> float:
+        """How often a pair of one meaning has a higher cosine than an unrelated one, 0 to 1.
+
+        This is the area under the ROC curve: 0.5 is chance. NaN where nothing can be said.
+        """
+        same, unrelated = self.cosines["same"], sorted(self.cosines["none"])
+        if not same or not unrelated:
+            return math.nan
+        wins = sum(bisect_left(unrelated, c) for c in same)
+        return wins / (len(same) * len(unrelated))
+
+    def nearest_grade(self, cosine: float) -> str:
+        """The grade whose median is nearest to a cosine."""
+        return min(GRADES, key=lambda grade: abs(self.median(grade) - cosine))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +74,7 @@ class Encoded(Event):
     Attributes:
         rows: which sentences, indexes of shape (some,).
         vectors: of length 1 (or all NaN where there is none), float32, shape (some, dimensions).
-        share: how much of the whole request's text is done, 0 to 1.
+        share: how much of the whole request's text is encoded so far, 0 to 1.
         truncated: how many of these sentences the encoder saw only in part.
     """
 

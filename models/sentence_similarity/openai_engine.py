@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Unavailable
 from models.runtime.blocking import run
+from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.encoder import Encoder
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.servers.openai_client import as_model_error, async_client
@@ -32,14 +33,14 @@ class OpenAIEmbeddings(Encoder):
     def load(
         cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
     ) -> Self:
-        """Nothing is loaded; the server is first asked with the first request."""
+        """Nothing is loaded; the server is first called by the first request."""
         return cls(spec, settings)
 
     def for_request(self, request: SimilarityRequest | EncodeRequest, stop: Stop) -> Self:
         """An encoder with this request's key and model, which ends with the request."""
         bound = type(self)(self._spec, self._settings)
         bound._request, bound._stop = request, stop
-        bound.variant = request.model_name or self._spec.defaults["model_name"]
+        bound.variant = request.model_name or encoder_options(self._spec).model_name
         return bound
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
@@ -55,7 +56,7 @@ class OpenAIEmbeddings(Encoder):
             answer = run(self._create(sentences, self._request.api_key), self._stop)
         except Exception as error:
             raise as_model_error(error, self.variant) from None
-        return _checked(answer, len(sentences))
+        return _vectors_of(answer, len(sentences))
 
     async def _create(self, sentences: Sequence[str], api_key: SecretStr | None) -> Any:
         async with async_client(self._settings, api_key) as client:
@@ -69,13 +70,13 @@ class OpenAIEmbeddings(Encoder):
         return 0
 
 
-def _checked(answer: Any, count: int) -> np.ndarray:
+def _vectors_of(answer: Any, count: int) -> np.ndarray:
     """The vectors of an answer that has one of the same length for each sentence."""
     try:
         ordered = sorted(answer, key=lambda one: one.index)
-        found = np.array([one.embedding for one in ordered], dtype=np.float32)
+        vectors = np.array([one.embedding for one in ordered], dtype=np.float32)
     except (TypeError, ValueError, AttributeError):
         raise Unavailable("unavailable_server") from None
-    if found.ndim != 2 or len(found) != count or not np.isfinite(found).all():
+    if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():
         raise Unavailable("unavailable_server")
-    return found
+    return vectors

@@ -1,12 +1,10 @@
-"""The Python behind a similarity result."""
+"""The Python behind a similarity result: sentence-transformers, transformers or openai code."""
+
+from collections.abc import Sequence
 
 from models.contract import ModelSpec, Placement, Request
+from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.requests import SimilarityRequest
-from models.text.segmentation import LONGEST_LINE, WORD, as_word, training_sentences
-from models.word_vectors import recipe as words
-from models.word_vectors.requests import Word2VecRequest, WordsRequest
-
-LONGEST_LITERAL = 5_000  # characters of training text that are written into the script
 
 _ENCODER = """\
 {imports}import torch
@@ -68,64 +66,14 @@ vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 print(vectors @ vectors.T)
 """
 
-_WORD2VEC = """\
-import re
-import unicodedata
-
-from gensim.models import Word2Vec
-from scipy.spatial.distance import cosine
-
-
-def words(text):
-    return re.findall({word!r}, unicodedata.normalize("NFC", text).lower())
-
-
-{corpus}
-training = [words(line) for line in corpus if words(line)]
-{cut}model = Word2Vec(
-    training,
-    vector_size={vector_size},
-    window={window},
-    min_count={min_count},
-    sg={sg},
-    negative={negative},
-    epochs={epochs},
-    seed={seed},
-    workers=1,  # with several the order of the updates, and so the result, is chance
-)
-
-word_a, word_b = {word_a!r}, {word_b!r}
-for word in (word_a, word_b):
-    if word in model.wv:
-        print(word, model.wv.most_similar(word))
-if word_a in model.wv and word_b in model.wv:
-    print("words", 1 - cosine(model.wv[word_a], model.wv[word_b]))
-"""
-
-_MEANS = """
-{sentences}
-for i, a in enumerate(sentences):
-    for b in sentences[i + 1 :]:
-        known = [[word for word in words(s) if word in model.wv] for s in (a, b)]
-        if all(known):
-            print("sentences", model.wv.n_similarity(*known))
-"""
-
-_CUT = "training = [s[i : i + {n}] for s in training for i in range(0, len(s), {n})]\n"
-
 
 def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
-    """A script that prints the cosines: sentence-transformers, transformers or gensim code."""
-    if isinstance(request, Word2VecRequest):
-        return _word2vec(request)
-    if isinstance(request, WordsRequest) or spec.engine.endswith(":WordVectorSimilarity"):
-        assert isinstance(request, WordsRequest | SimilarityRequest)
-        return words.python(spec, request)
-    assert isinstance(request, SimilarityRequest), "an encoder is asked about sentences"
-    sentences = _listed("sentences", request.sentences)
+    """A script that prints the cosines of the sentences."""
+    assert isinstance(request, SimilarityRequest), "an encoder compares sentences"
+    sentences = list_assignment("sentences", request.sentences)
+    options = encoder_options(spec)
     if spec.hosted:
-        model = request.model_name or spec.defaults["model_name"]
-        return _OPENAI.format(sentences=sentences, model=model)
+        return _OPENAI.format(sentences=sentences, model=request.model_name or options.model_name)
     bert = spec.engine.endswith(":BertSimilarity")
     return (_BERT if bert else _ENCODER).format(
         imports=_IMPORTS if spec.source.startswith("package:") else "",
@@ -134,8 +82,8 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         source=_source(spec),
         device=placement.device,
         dtype=placement.dtype,
-        int8=_INT8 if spec.defaults.get("int8") and placement.device == "cpu" else "",
-        pooling=_POOLING[spec.defaults.get("pooling", "mean")],
+        int8=_INT8 if options.int8 and placement.device == "cpu" else "",
+        pooling=_POOLING[options.pooling],
     )
 
 
@@ -147,25 +95,6 @@ def _source(spec: ModelSpec) -> str:
     return f"source = {spec.name!r}"
 
 
-def _word2vec(request: Word2VecRequest) -> str:
-    lines = request.corpus.splitlines()
-    corpus = _listed("corpus", [line for line in lines if line.strip()])
-    if len(request.corpus) > LONGEST_LITERAL:
-        corpus = 'corpus = open("corpus.txt", encoding="utf-8").read().splitlines()'
-        corpus += "  # save your training text there"
-    long = max(map(len, training_sentences(request.corpus)), default=0) >= LONGEST_LINE
-    script = _WORD2VEC.format(
-        word=WORD,
-        corpus=corpus,
-        cut=_CUT.format(n=LONGEST_LINE) if long else "",
-        word_a=as_word(request.word_a),
-        word_b=as_word(request.word_b),
-        **request.model_dump(exclude={"corpus", "sentences", "word_a", "word_b", "words"}),
-    )
-    if len(request.sentences) > 1:
-        script += _MEANS.format(sentences=_listed("sentences", request.sentences))
-    return script
-
-
-def _listed(name: str, texts: tuple[str, ...] | list[str]) -> str:
+def list_assignment(name: str, texts: Sequence[str]) -> str:
+    """Python code that assigns a list of texts, a line each."""
     return "\n".join([f"{name} = [", *(f"    {text!r}," for text in texts), "]"])

@@ -1,4 +1,4 @@
-"""Requests to an encoder: sentences to compare with each other, or to turn into vectors."""
+"""Requests to an encoder: compare sentences with each other, or turn them into vectors."""
 
 from typing import Annotated
 
@@ -17,9 +17,9 @@ class SimilarityRequest(_EncoderRequest):
     """Sentences to compare with each other (2 to 300), by a pretrained encoder.
 
     Attributes:
-        reference: whether the encoder's cosines of the reference pairs are wanted too.
+        reference: whether to yield the encoder's cosines of the reference pairs too.
         model_name: which model of the server, for hosted models; "" takes the usual one.
-        api_key: a key the person typed, for hosted models; never kept.
+        api_key: a key the person typed, for hosted models; never stored.
     """
 
     sentences: Annotated[tuple[Sentence, ...], Field(min_length=2, max_length=300)]

@@ -1,4 +1,4 @@
-"""Pretrained encoders on this machine; models/word2vec.py trains one on the spot."""
+"""Pretrained encoders on this machine: sentence-transformers, and a BERT's pooled states."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from models.contract import ModelSpec, Placement
+from models.sentence_similarity.catalog import Pooling, encoder_options
 from models.sentence_similarity.encoder import Encoder
 from models.settings import Settings
 from models.torch_tools.linear import by_onednn, in_int8, int8_bytes
@@ -34,13 +35,13 @@ class _OnTorch(Encoder):
         """
         assert folder is not None, "an encoder has weights"
         with loading(spec, folder):
-            encoder = cls.opened(spec, folder, placement)
+            encoder = cls.from_folder(spec, folder, placement)
         by_onednn(encoder.model)
         return encoder
 
     @classmethod
     @abstractmethod
-    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+    def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
         """The encoder of a folder, on its device."""
 
     def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
@@ -72,10 +73,10 @@ class SentenceTransformerSimilarity(_OnTorch):
         self.limit = model.max_seq_length or self.tokenizer.model_max_length
 
     @classmethod
-    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+    def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
         """A sentence-transformers folder; a plain model gets mean pooling.
 
-        A spec with defaults={"int8": True} is computed in int8 on a CPU, and as it is on a GPU.
+        The option int8 counts on a CPU only.
         """
         from sentence_transformers import SentenceTransformer
 
@@ -86,35 +87,35 @@ class SentenceTransformerSimilarity(_OnTorch):
             trust_remote_code=False,
             model_kwargs={"dtype": torch_dtype(placement), "use_safetensors": True},
         )
-        if spec.defaults.get("int8") and placement.device == "cpu":
+        if encoder_options(spec).int8 and placement.device == "cpu":
             in_int8(model)
         return cls(model)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """The model's own embeddings, float32, shape (sentences, dimensions)."""
         with torch.inference_mode():
-            found = self.model.encode(
+            vectors = self.model.encode(
                 list(sentences), convert_to_tensor=True, show_progress_bar=False
             )
-        return found.float().cpu().numpy()
+        return vectors.float().cpu().numpy()
 
 
 class BertSimilarity(_OnTorch):
-    """The mean of a BERT's last hidden states under the attention mask, or its first, [CLS].
+    """A BERT's last hidden states, pooled as the spec's options say.
 
-    A spec chooses with defaults={"pooling": "cls"}. BERT never learned to compare sentences: its vectors point into a narrow cone, so that any two
+    BERT never learned to compare sentences: its vectors point into a narrow cone, so that any two
     sentences have a high cosine (Ethayarajh, EMNLP 2019).
     """
 
-    def __init__(self, model: Any, tokenizer: Any, cls: bool = False) -> None:
+    def __init__(self, model: Any, tokenizer: Any, pooling: Pooling) -> None:
         super().__init__()
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.cls = cls
+        self.pooling: Pooling = pooling
         self.limit = token_limit(model, tokenizer)
 
     @classmethod
-    def opened(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
+    def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
         """A transformers encoder; a missing pooler is not used and no fault."""
         from transformers import AutoModel, AutoTokenizer
 
@@ -122,8 +123,7 @@ class BertSimilarity(_OnTorch):
         model = AutoModel.from_pretrained(
             folder, dtype=torch_dtype(placement), use_safetensors=True, trust_remote_code=False
         )
-        pooling = spec.defaults.get("pooling", "mean")
-        return cls(model.to(placement.device), tokenizer, pooling == "cls")
+        return cls(model.to(placement.device), tokenizer, encoder_options(spec).pooling)
 
     def vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """Pooled last hidden states, float32, shape (sentences, hidden size)."""
@@ -136,8 +136,9 @@ class BertSimilarity(_OnTorch):
         ).to(self.model.device)
         with torch.inference_mode():
             states = self.model(**inputs).last_hidden_state.float()
-        pooled = states[:, 0] if self.cls else mean_pooled(states, inputs["attention_mask"])
-        return pooled.cpu().numpy()
+        if self.pooling == "cls":
+            return states[:, 0].cpu().numpy()
+        return mean_pooled(states, inputs["attention_mask"]).cpu().numpy()
 
 
 def mean_pooled(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

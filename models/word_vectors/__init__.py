@@ -1,1 +1,1 @@
-"""Vectors of words: the starters' and a person's own, and what can be asked of them."""
+"""Word vectors: the starters, and Word2Vec trained on a person's own text."""

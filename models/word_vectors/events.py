@@ -1,7 +1,5 @@
 """What word vectors yield."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,12 +9,12 @@ from models.contract import Event
 from models.sentence_similarity.events import Similarities
 
 Neighbours = Mapping[str, tuple[tuple[str, float], ...]]  # word -> its nearest (word, cosine)
-Places = tuple[tuple[str, float, float], ...]  # (word, x, y) on a map
+MapPoints = tuple[tuple[str, float, float], ...]  # (word, x, y)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordTable:
-    """Vectors that belong to one person; held in their session, never in an engine.
+    """Vectors that belong to one person; they live in that person's session, never in an engine.
 
     Attributes:
         words: most frequent first.
@@ -29,17 +27,17 @@ class WordTable:
 
 @dataclass(frozen=True, slots=True)
 class Word2VecStep(Event):
-    """An epoch of a training is done.
+    """The end of an epoch of a training.
 
     Attributes:
         loss: gensim's training loss of this epoch, summed over the text.
-        places: where the words of the map are by now.
+        points: the map of the words so far.
     """
 
     epoch: int
     epochs: int
     loss: float
-    places: Places = ()
+    points: MapPoints = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class OtherSeed:
 
 @dataclass(frozen=True, slots=True)
 class Word2VecDone(Event):
-    """What a freshly trained Word2Vec says.
+    """The result of a Word2Vec training.
 
     Attributes:
         vocabulary: words it knows, most frequent first.
@@ -65,9 +63,9 @@ class Word2VecDone(Event):
         neighbours: of word_a and word_b.
         before: the same, of the random vectors that the training began with.
         similarities: of `sentences`, by mean vectors; None where there were fewer than two.
-        unknown: words of the pair and the sentences that it never saw.
+        unknown: words of the pair, the sentences and the map that are not in the vocabulary.
         other_seed: the same from another seed, where there was too little text.
-        places: the map at the end.
+        points: the map at the end.
         table: the vectors themselves.
     """
 
@@ -78,19 +76,19 @@ class Word2VecDone(Event):
     unknown: tuple[str, ...]
     before: Neighbours = field(default_factory=dict[str, tuple[tuple[str, float], ...]])
     other_seed: OtherSeed | None = None
-    places: Places = ()
+    points: MapPoints = ()
     table: WordTable | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class WordsFound(Event):
+class WordAnswer(Event):
     """The answer to a question about words.
 
     Attributes:
         nearest: (word, cosine), nearest first: of the word, or of the analogy's point.
-        odd: the word that fits the others least, "" where that was not asked.
+        odd: the word that fits the others least, "" for other questions.
         fits: (word, cosine with the mean of all), for the odd one out.
-        places: the map.
+        points: the map.
         unknown: words without a vector, each once.
         pieces: words read as pieces of them -> the pieces.
     """
@@ -98,6 +96,6 @@ class WordsFound(Event):
     nearest: tuple[tuple[str, float], ...] = ()
     odd: str = ""
     fits: tuple[tuple[str, float], ...] = ()
-    places: Places = ()
+    points: MapPoints = ()
     unknown: tuple[str, ...] = ()
     pieces: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

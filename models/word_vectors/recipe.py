@@ -1,10 +1,14 @@
-"""The Python behind an answer of word vectors: plain gensim and numpy code."""
+"""The Python behind an answer of word vectors, or a training: plain gensim and numpy code."""
 
-from models.contract import ModelSpec
+from models.contract import ModelSpec, Placement, Request
+from models.sentence_similarity.recipe import list_assignment
 from models.sentence_similarity.requests import SimilarityRequest
-from models.text.segmentation import WORD
-from models.word_vectors.questions import spelt
-from models.word_vectors.requests import WordsRequest
+from models.text.segmentation import LONGEST_LINE, WORD, as_word, training_sentences
+from models.word_vectors.catalog import plain_mean
+from models.word_vectors.requests import Word2VecRequest, WordsRequest
+from models.word_vectors.vectors import unique_words
+
+LONGEST_LITERAL = 5_000  # characters of training text that are written into the script
 
 _STARTER = """\
 from pathlib import Path
@@ -90,32 +94,104 @@ _SIF = """\
 _PLAIN = "    return np.mean([vectors[piece] for piece in known], axis=0)"
 
 
-def python(spec: ModelSpec, request: WordsRequest | SimilarityRequest) -> str:
-    """A script that prints what the page showed."""
+_WORD2VEC = """\
+import re
+import unicodedata
+
+from gensim.models import Word2Vec
+from scipy.spatial.distance import cosine
+
+
+def words(text):
+    return re.findall({word!r}, unicodedata.normalize("NFC", text).lower())
+
+
+{corpus}
+training = [words(line) for line in corpus if words(line)]
+{cut}model = Word2Vec(
+    training,
+    vector_size={vector_size},
+    window={window},
+    min_count={min_count},
+    sg={sg},
+    negative={negative},
+    epochs={epochs},
+    seed={seed},
+    workers=1,  # with several the order of the updates, and so the result, is chance
+)
+
+word_a, word_b = {word_a!r}, {word_b!r}
+for word in (word_a, word_b):
+    if word in model.wv:
+        print(word, model.wv.most_similar(word))
+if word_a in model.wv and word_b in model.wv:
+    print("words", 1 - cosine(model.wv[word_a], model.wv[word_b]))
+"""
+
+_MEANS = """
+{sentences}
+for i, a in enumerate(sentences):
+    for b in sentences[i + 1 :]:
+        known = [[word for word in words(s) if word in model.wv] for s in (a, b)]
+        if all(known):
+            print("sentences", model.wv.n_similarity(*known))
+"""
+
+_CUT = "training = [s[i : i + {n}] for s in training for i in range(0, len(s), {n})]\n"
+
+
+def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
+    """A script that prints what the page shows."""
+    if isinstance(request, Word2VecRequest):
+        return _training(request)
     pieces = "ko" in spec.languages and spec.source.startswith("starter:")
     own = isinstance(request, WordsRequest) and request.table is not None
     head = _OWN if own else _STARTER.format(name=spec.name)
     head += _PIECES if pieces else ""
     if isinstance(request, SimilarityRequest):
-        known = "cut(word)" if pieces else "[word] if word in vectors else []"
         body = _SENTENCES.format(
             sentences=list(request.sentences),
             word=WORD,
-            pieces=known,
-            mean=_PLAIN if spec.defaults.get("pooling") == "mean" else _SIF,
+            pieces="cut(word)" if pieces else "[word] if word in vectors else []",
+            mean=_PLAIN if plain_mean(spec) else _SIF,
         )
         return "import re\nimport unicodedata\n" + head + body
+    assert isinstance(request, WordsRequest), "word vectors answer questions or compare sentences"
+    return head + _question(request, pieces)
+
+
+def _question(request: WordsRequest, pieces: bool) -> str:
     vector = "vector(word)" if pieces else "vectors[word]"
-    plus, minus = spelt(request.words), spelt(request.minus)
+    plus, minus = unique_words(request.words), unique_words(request.minus)
     if request.question == "odd":
-        return head + _ODD.format(words=plus, vector=vector)
+        return _ODD.format(words=plus, vector=vector)
     if request.question == "map":
-        return head + _MAP.format(words=plus, vector=vector)
+        return _MAP.format(words=plus, vector=vector)
     key = "[word if word in vectors else vector(word) for word in {}]"
-    return head + _NEAREST.format(
+    return _NEAREST.format(
         plus=plus,
         minus=minus,
         positive=key.format("plus") if pieces else "plus",
         negative=key.format("minus") if pieces else "minus",
         count=request.count,
     )
+
+
+def _training(request: Word2VecRequest) -> str:
+    lines = request.corpus.splitlines()
+    corpus = list_assignment("corpus", [line for line in lines if line.strip()])
+    if len(request.corpus) > LONGEST_LITERAL:
+        corpus = 'corpus = open("corpus.txt", encoding="utf-8").read().splitlines()'
+        corpus += "  # save your training text there"
+    longest = max(map(len, training_sentences(request.corpus)), default=0)
+    script = _WORD2VEC.format(
+        word=WORD,
+        corpus=corpus,
+        cut=_CUT.format(n=LONGEST_LINE) if longest >= LONGEST_LINE else "",
+        word_a=as_word(request.word_a),
+        word_b=as_word(request.word_b),
+        **request.model_dump(exclude={"corpus", "sentences", "word_a", "word_b", "words"}),
+    )
+    if len(request.sentences) > 1:
+        script += _MEANS.format(sentences=list_assignment("sentences", request.sentences))
+    return script

@@ -1,4 +1,4 @@
-"""What is asked of word vectors, and a training on a person's own text."""
+"""Questions to word vectors, and a training on a person's own text."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ class WordsRequest(Request):
         question: "nearest" words to one, an "analogy" (the sum of `words` less `minus`), the "odd"
             one out, or a "map".
         count: how many nearest words.
-        table: a person's own vectors to ask; None asks the model's.
+        table: a person's own vectors to answer from; None for the model's.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -1,24 +1,35 @@
-"""Word vectors that ship with GenLab, and sentence vectors made of them without a network.
+"""Word vectors: the starters' and a person's own, as files, and the questions they answer.
 
 A sentence is the weighted mean of its words, rare words counting more than frequent ones, less
 what all sentences share (SIF; Arora, Liang and Ma, A Simple but Tough-to-Beat Baseline for
 Sentence Embeddings, ICLR 2017).
 """
 
-from __future__ import annotations
-
+import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from models.text.segmentation import words
+from models.errors import InvalidInput
+from models.text.segmentation import as_word, words
+from models.word_vectors.events import MapPoints, WordAnswer, WordTable
+from models.word_vectors.requests import WordsRequest
 
-TENSORS = "vectors.safetensors"
+TENSORS = "vectors.safetensors"  # of a starter
 VOCABULARY = "vocabulary.txt"
 HANGUL = re.compile("[가-힣]")
+MOST_NUMBERS = 20_000_000  # words x dimensions of a person's own, 80 MB in memory
+MOST_BYTES = 400_000_000  # of a file, as text
+TENSOR, METADATA_WORDS = "vectors", "vocabulary"  # in a saved file; the words are a JSON list
+SUFFIXES = (".txt", ".vec", ".safetensors")
+FEWEST = {"nearest": 1, "analogy": 1, "odd": 3, "map": 2}  # known words a question needs
+
+
+# ---------------------------------------------------------------- vectors of words and sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +53,8 @@ class WordVectors:
         """Read a folder that `python -m training.word_vectors` wrote.
 
         Raises:
-            OSError, ValueError: A file is missing, or the files are not of one make.
+            OSError, ValueError: a file is missing, or the two do not belong together.
         """
-        from gensim.models import KeyedVectors
         from safetensors.numpy import load_file
 
         tensors = load_file(folder / TENSORS)
@@ -52,63 +62,73 @@ class WordVectors:
         vectors = tensors["vectors"].astype(np.float32)
         if len(vocabulary) != len(vectors) or len(tensors["weights"]) != len(vectors):
             raise ValueError(f"{VOCABULARY} and {TENSORS} differ in length")
-        keyed = KeyedVectors(vectors.shape[1])
-        keyed.add_vectors(vocabulary, vectors)
-        weights = tensors["weights"].astype(np.float32)
-        return cls(keyed, weights, tensors["common"].astype(np.float32), bool(tensors["pieces"][0]))
+        keyed = keyed_vectors(vocabulary, vectors)
+        weights, common = (tensors[name].astype(np.float32) for name in ("weights", "common"))
+        return cls(keyed, weights, common, pieces=bool(tensors["pieces"][0]))
+
+    @classmethod
+    def from_table(cls, table: WordTable) -> Self:
+        """A person's own vectors: every word has the same weight."""
+        keyed = keyed_vectors(table.words, table.vectors)
+        ones = np.ones(len(table.words), dtype=np.float32)
+        return cls(keyed, ones, np.zeros(keyed.vector_size, np.float32), pieces=False)
 
     def tokens(self, text: str) -> list[str]:
-        """Return the known words of a text, or known pieces where this language has them."""
+        """The known words of a text, or known pieces where this language has them."""
         known = self.keyed.key_to_index
         if not self.pieces:
             return [word for word in words(text) if word in known]
         return [piece for word in words(text) for piece in cut(word, known)]
 
     def unknown(self, text: str) -> list[str]:
-        """Return the words of a text that have no vector, not even in pieces, each once."""
+        """The words of a text that have no vector, not even in pieces, each once."""
         return [word for word in dict.fromkeys(words(text)) if not self.tokens(word)]
 
     def word(self, word: str) -> np.ndarray | None:
-        """Return a word's vector, shape (dimensions,), its pieces' where it has none, or None."""
+        """A word's vector, shape (dimensions,); its pieces' mean where it has none; else None."""
         if word in self.keyed:
             return self.keyed[word]
         return self.weighted_mean(word) if self.pieces_of(word) else None
 
     def pieces_of(self, word: str) -> tuple[str, ...]:
-        """Return the known pieces that an unknown Korean word is read as when it is asked about.
+        """The known pieces that an unknown Korean word is read as in a question.
 
-        None where all are single letters: they help to tell sentences apart, but mean nothing.
+        Empty where all are single letters: they help to tell sentences apart, but mean nothing.
         """
-        found = tuple(cut(word, self.keyed.key_to_index)) if self.pieces else ()
-        return found if HANGUL.match(word) and any(len(piece) > 1 for piece in found) else ()
+        pieces = tuple(cut(word, self.keyed.key_to_index)) if self.pieces else ()
+        return pieces if HANGUL.match(word) and any(len(piece) > 1 for piece in pieces) else ()
 
     def plain_mean(self, text: str) -> np.ndarray:
-        """Return the unweighted mean of the words' vectors, shape (dimensions,); NaN for none."""
+        """The unweighted mean of the words' vectors, shape (dimensions,); NaN for none."""
         return self._mean(text, np.ones_like(self.weights))
 
     def weighted_mean(self, text: str) -> np.ndarray:
-        """Return the SIF-weighted mean, the common direction still in it, shape (dimensions,)."""
+        """The SIF-weighted mean, the common direction still in it, shape (dimensions,)."""
         return self._mean(text, self.weights)
 
     def sentence(self, text: str) -> np.ndarray:
-        """Return the SIF vector of a text, shape (dimensions,); NaN where no word is known."""
+        """The SIF vector of a text, shape (dimensions,); NaN where no word is known."""
         mean = self.weighted_mean(text)
         return mean - (mean @ self.common) * self.common
 
     def _mean(self, text: str, weights: np.ndarray) -> np.ndarray:
-        which = [self.keyed.key_to_index[token] for token in self.tokens(text)]
-        if not which:
+        rows = [self.keyed.key_to_index[token] for token in self.tokens(text)]
+        if not rows:
             return np.full(self.keyed.vector_size, np.nan, dtype=np.float32)
-        return (weights[which, None] * self.keyed.vectors[which]).mean(axis=0)
+        return (weights[rows, None] * self.keyed.vectors[rows]).mean(axis=0)
+
+
+def keyed_vectors(vocabulary: Iterable[str], vectors: np.ndarray) -> Any:
+    """Gensim KeyedVectors of words and their vectors, shape (words, dimensions)."""
+    from gensim.models import KeyedVectors
+
+    keyed = KeyedVectors(vectors.shape[1])
+    keyed.add_vectors(list(vocabulary), vectors)
+    return keyed
 
 
 def cut(word: str, known: Any) -> list[str]:
-    """Cut a word into the longest known pieces from the left; unknown letters are left out.
-
-    Args:
-        word: One word.
-        known: Anything that answers `piece in known`.
-    """
+    """Cut a word into the longest pieces that are in `known`, from the left; other letters are dropped."""
     pieces, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):
@@ -119,3 +139,158 @@ def cut(word: str, known: Any) -> list[str]:
             end = start + 1
         start = end
     return pieces
+
+
+# ---------------------------------------------------------------- questions
+
+
+def answer(vectors: WordVectors, request: WordsRequest) -> WordAnswer:
+    """Answer a question; words without a vector are named and not used.
+
+    Raises:
+        InvalidInput: too few of the words are known (invalid_no_vector).
+    """
+    plus, minus = unique_words(request.words), unique_words(request.minus)
+    by_word = {w: vector for w in [*plus, *minus] if (vector := vectors.word(w)) is not None}
+    unknown = tuple(word for word in [*plus, *minus] if word not in by_word)
+    known = [word for word in plus if word in by_word]
+    broken = request.question == "analogy" and unknown  # an analogy needs all of its words
+    if broken or len(known) < FEWEST[request.question]:
+        raise InvalidInput("invalid_no_vector", words=", ".join(unknown) or ", ".join(plus))
+    pieces = {word: vectors.pieces_of(word) for word in by_word if word not in vectors.keyed}
+    if request.question == "odd":
+        fits = centrality(by_word)
+        return WordAnswer(odd=fits[-1][0], fits=fits, unknown=unknown, pieces=pieces)
+    if request.question == "map":
+        return WordAnswer(points=map_points(by_word), unknown=unknown, pieces=pieces)
+    # A known word goes to gensim by its name, so that it is not its own nearest word.
+    keys = {word: word if word in vectors.keyed else vector for word, vector in by_word.items()}
+    signed = {
+        "positive": [(keys[word], 1.0) for word in known],
+        "negative": [(keys[word], -1.0) for word in minus],
+    }
+    near = nearest_words(vectors, signed, tuple(by_word), request.count)
+    return WordAnswer(nearest=near, unknown=unknown, pieces=pieces)
+
+
+def unique_words(typed: Iterable[str]) -> list[str]:
+    """Typed words as the vocabularies spell them, each once."""
+    return list(dict.fromkeys(map(as_word, typed)))
+
+
+def nearest_words(
+    vectors: WordVectors, signed: Mapping[str, Any], stems: tuple[str, ...], count: int
+) -> tuple[tuple[str, float], ...]:
+    """The words at the smallest angle to a sum of vectors (gensim's most_similar).
+
+    Where words are read in pieces, those that only add an ending to one of the stems are skipped.
+
+    Args:
+        vectors: to search.
+        signed: "positive" and "negative" -> (word or vector, weight) of the sum.
+        stems: the words of the question.
+        count: at most so many.
+    """
+    candidates = vectors.keyed.most_similar(**signed, topn=count * (5 if vectors.pieces else 1))
+    if vectors.pieces:
+        candidates = [(w, c) for w, c in candidates if not w.startswith(stems)]
+    return tuple((word, float(cosine)) for word, cosine in candidates[:count])
+
+
+def centrality(by_word: Mapping[str, np.ndarray]) -> tuple[tuple[str, float], ...]:
+    """Each word with its cosine to the mean of all, best first (gensim's rank_by_centrality)."""
+    keyed = keyed_vectors(by_word, np.stack(list(by_word.values())))
+    return tuple((word, float(c)) for c, word in keyed.rank_by_centrality(list(by_word)))
+
+
+def map_points(by_word: Mapping[str, np.ndarray], like: MapPoints = ()) -> MapPoints:
+    """Where words lie in the plane in which their unit vectors differ most (PCA).
+
+    Args:
+        by_word: word -> vector.
+        like: an earlier map of the same words, to which this one is turned (orthogonal Procrustes),
+            so that a training's maps follow each other without jumps.
+    """
+    from scipy.linalg import orthogonal_procrustes
+
+    unit = np.stack([v / (np.linalg.norm(v) or 1) for v in by_word.values()]).astype(np.float64)
+    left, sizes, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    flat = np.zeros((len(unit), 2))
+    flat[:, : min(2, len(sizes))] = (left * sizes)[:, :2]
+    if len(like) == len(flat):
+        turn, _ = orthogonal_procrustes(flat, np.array([[x, y] for _, x, y in like]))
+        flat = flat @ turn
+    return tuple((word, float(x), float(y)) for word, (x, y) in zip(by_word, flat, strict=True))
+
+
+def formula(text: str) -> tuple[list[str], list[str]]:
+    """The words that are added and those that are subtracted in "king - man + woman"."""
+    text = re.sub("[\N{MINUS SIGN}\N{EN DASH}]", "-", text)
+    signed = re.findall(r"([+-]?)\s*([^\s+-]+)", text)
+    plus = [word for sign, word in signed if sign != "-"]
+    return plus, [word for sign, word in signed if sign == "-"]
+
+
+# ---------------------------------------------------------------- a person's own, as files that hold no code
+
+
+def write_table(table: WordTable, path: Path) -> None:
+    """Save vectors: float32 safetensors with the words in its metadata, or word2vec's text format.
+
+    The path's suffix, one of SUFFIXES, decides which.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import save_file
+
+        metadata = {METADATA_WORDS: json.dumps(table.words, ensure_ascii=False)}
+        save_file({TENSOR: np.ascontiguousarray(table.vectors)}, path, metadata)
+    else:
+        keyed_vectors(table.words, table.vectors).save_word2vec_format(str(path), binary=False)
+
+
+def read_table(path: Path) -> WordTable:
+    """Load what `write_table` saved, or any word2vec text of that size.
+
+    Raises:
+        InvalidInput: not such a file (invalid_vectors_file), or too large (invalid_vectors_size).
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidInput("invalid_vectors_file")
+    if path.stat().st_size > MOST_BYTES:
+        raise InvalidInput("invalid_vectors_size", limit=MOST_NUMBERS)
+    try:
+        safe = path.suffix.lower() == ".safetensors"
+        table = _from_safetensors(path) if safe else _from_text(path)
+    except InvalidInput:
+        raise
+    except Exception as error:  # whatever a library raises on a file of another kind
+        raise InvalidInput("invalid_vectors_file") from error
+    if not table.words or not np.isfinite(table.vectors).all():
+        raise InvalidInput("invalid_vectors_file")
+    return table
+
+
+def _from_text(path: Path) -> WordTable:
+    from gensim.models import KeyedVectors
+
+    with path.open(encoding="utf-8") as file:  # gensim makes room for what the first line claims
+        _check_size(*map(int, file.readline(100).split()))
+    keyed = KeyedVectors.load_word2vec_format(str(path), binary=False)
+    return WordTable(tuple(keyed.index_to_key), keyed.vectors.astype(np.float32))
+
+
+def _from_safetensors(path: Path) -> WordTable:
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as file:
+        vocabulary = tuple(map(str, json.loads(file.metadata()[METADATA_WORDS])))
+        _check_size(*file.get_slice(TENSOR).get_shape())
+        vectors = file.get_tensor(TENSOR).astype(np.float32)
+    if not len(vectors) == len(vocabulary) == len(set(vocabulary)):
+        raise ValueError("words and vectors differ in number")
+    return WordTable(vocabulary, vectors)
+
+
+def _check_size(count: int, size: int) -> None:
+    if count < 1 or size < 1 or count * size > MOST_NUMBERS:
+        raise InvalidInput("invalid_vectors_size", limit=MOST_NUMBERS)

@@ -1,13 +1,11 @@
 """The similarity tab: two sentences first; many, and words, each in a tab of its own.
 
-encoders.py  which encoder, and what can be said of it
+encoders.py  the choice of an encoder, and what makes its numbers doubtful
 compare.py   two sentences, by one encoder or several
-verdicts.py  what encoders say of a pair, in proportion to pairs of known likeness
-many.py      every sentence with every other
-maps.py      groups, map and heatmap of many sentences
+many.py      every sentence with every other: groups, a map, a heatmap
 search.py    the lines nearest to a query
-words.py     Word2Vec on one's own text
-show.py      cosines as HTML
+words/       questions to word vectors, and Word2Vec on one's own text
+cosines.py   a cosine as HTML
 endpoint.py  the tab for programs
 """
 

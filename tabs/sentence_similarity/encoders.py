@@ -1,4 +1,4 @@
-"""Which encoder, whether it reads the sentences, and what there is to say about it."""
+"""The choice of an encoder, and what makes its numbers doubtful."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,18 +18,7 @@ WORD2VEC = "word2vec"
 BETTER = "paraphrase-multilingual-MiniLM-L12-v2"
 
 
-class Server(NamedTuple):
-    """What was typed for a hosted encoder; a field that is not shown holds None."""
-
-    name: str | None
-    key: str | None
-
-    def fields(self) -> dict[str, str | None]:
-        """As a request takes them."""
-        return {"model_name": self.name or "", "api_key": self.key or None}
-
-
-class Choice(NamedTuple):
+class EncoderPicker(NamedTuple):
     """The controls that pick an encoder, in the order of the handlers' values."""
 
     model: gr.Dropdown
@@ -37,7 +26,7 @@ class Choice(NamedTuple):
     api_key: gr.Textbox
 
 
-def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> Choice:
+def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> EncoderPicker:
     """Lay out the choice of an encoder, with what it is and a key's fields where it wants one.
 
     Args:
@@ -46,7 +35,7 @@ def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> Ch
         also: a choice of more encoders, which may want the key too.
     """
     model = model_picker(context, SENTENCE_SIMILARITY, f"{prefix}-model", {WORD2VEC})
-    told_of = gr.HTML(about(context, "auto"), elem_id=f"{prefix}-about")
+    description = gr.HTML(about(context, "auto"), elem_id=f"{prefix}-about")
     model_name = gr.Textbox(
         label=t(f"{TAB}.model_name"),
         info=t(f"{TAB}.model_name_info"),
@@ -61,28 +50,31 @@ def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> Ch
         elem_id=f"{prefix}-key",
     )
 
-    def adapted(model: str, *more: list[str]) -> tuple[Any, ...]:
-        server = gr.update(visible=_any_hosted([model, *(more[0] if more else [])]))
+    def show_choice(model: str, *more: list[str]) -> tuple[Any, ...]:
+        models = [model, *(more[0] if more else [])]
+        hosted = any(spec.hosted and spec.id in models for spec in SENTENCE_SIMILARITY.models)
+        server = gr.update(visible=hosted)
         return about(context, model), server, server
 
-    asked = [model, also] if also else [model]
+    dropdowns = [model, also] if also else [model]
     gr.on(
-        [one.change for one in asked],
-        adapted,
-        asked,
-        [told_of, model_name, api_key],
+        [dropdown.change for dropdown in dropdowns],
+        show_choice,
+        dropdowns,
+        [description, model_name, api_key],
         api_visibility="private",
         show_progress="hidden",
     )
-    return Choice(model, model_name, api_key)
+    return EncoderPicker(model, model_name, api_key)
 
 
-def _any_hosted(models: Sequence[str]) -> bool:
-    return any(s.hosted and s.id in models for s in SENTENCE_SIMILARITY.models)
+def hosted_fields(model_name: str | None, api_key: str | None) -> dict[str, str | None]:
+    """A request's fields for a hosted encoder; a box that is hidden holds None."""
+    return {"model_name": model_name or "", "api_key": api_key or None}
 
 
-def chosen(context: Context, model: str, sentences: Sequence[str]) -> ModelSpec:
-    """The encoder of a choice; "auto" goes by the sentences' language.
+def find_encoder(context: Context, model: str, sentences: Sequence[str]) -> ModelSpec:
+    """The encoder of an id; "auto" goes by the sentences' language.
 
     Raises:
         InvalidInput: Word2Vec, which has nothing to compare with until it is trained.
@@ -109,12 +101,12 @@ def warnings(
     unknown: Sequence[str] = (),
 ) -> list[str]:
     """What makes an encoder's numbers doubtful, as HTML."""
-    said: list[str] = []
+    texts: list[str] = []
     if not reads(spec, sentences):
-        said.append(both(f"{TAB}.language", model=spec.label, better=BETTER))
+        texts.append(both(f"{TAB}.language", model=spec.label, better=BETTER))
     if truncated:
-        cut = ", ".join(str(i + 1) for i in truncated)
-        said.append(both(f"{TAB}.truncated", sentences=cut))
+        numbers = ", ".join(str(i + 1) for i in truncated)
+        texts.append(both(f"{TAB}.truncated", sentences=numbers))
     if unknown:
-        said.append(both(f"{TAB}.unknown", words=", ".join(unknown[:20])))
-    return said
+        texts.append(both(f"{TAB}.unknown", words=", ".join(unknown[:20])))
+    return texts

@@ -11,15 +11,15 @@ from models.errors import InvalidInput
 from models.select import reads
 from models.sentence_similarity.encoder import in_order
 from models.sentence_similarity.events import Encoded, Similarities
-from models.sentence_similarity.landscape import landscape
+from models.sentence_similarity.many_sentences import landscape
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from tabs.sentence_similarity.encoders import chosen
-from tabs.sentence_similarity.maps import letter
+from tabs.sentence_similarity.encoders import find_encoder
+from tabs.sentence_similarity.many import letter
 from tabs.shared.context import Context
 from tabs.shared.events import follow, show_errors
 
 MOST_HITS = 1000
-SAMPLE = 200  # lines that "auto" looks at
+SAMPLE = 200  # lines whose language counts
 
 
 def build(context: Context) -> None:
@@ -37,8 +37,8 @@ def build(context: Context) -> None:
             The cosine, -1 to 1, and {"model", "seconds", "language_known", "truncated"}: whether the
             encoder reads the sentences' language, and which of them (0, 1) it saw only in part.
         """
-        found, facts = _compared(context, [sentence_a, sentence_b], model, request)
-        return found.cosines[0][1], facts
+        similarities, facts = _compare(context, [sentence_a, sentence_b], model, request)
+        return similarities.cosines[0][1], facts
 
     gr.api(compare_sentences, api_name="compare_sentences")
     _many(context)
@@ -57,11 +57,10 @@ def _many(context: Context) -> None:
             {"cosines", "labels", "model", "seconds", "language_known", "truncated"}: a row of cosines a
             sentence (None where it has no vector), and the group of each ("A" is the largest).
         """
-        found, facts = _compared(context, sentences, model, request)
-        cosines = [[None if math.isnan(c) else c for c in row] for row in found.cosines]
-        labels = [
-            letter(group) if group >= 0 else None for group in landscape(found.cosines).groups
-        ]
+        similarities, facts = _compare(context, sentences, model, request)
+        cosines = [[None if math.isnan(c) else c for c in row] for row in similarities.cosines]
+        groups = landscape(similarities.cosines).groups
+        labels = [letter(group) if group >= 0 else None for group in groups]
         return {"cosines": cosines, "labels": labels, **facts}
 
     gr.api(compare_many, api_name="compare_many")
@@ -75,22 +74,22 @@ def _search(context: Context) -> None:
         k: int = 10,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
-        """Find the k lines nearest in meaning to a query among up to 99,999; blank ones are passed over.
+        """Find the k lines nearest in meaning to a query among up to 99,999; blank ones are skipped.
 
         Returns:
             {"hits": [{"line", "score", "text"}], "model", "seconds", "language_known"}: nearest first,
             `line` is the index in `lines`, `score` the cosine.
         """
-        rows = [i for i, one in enumerate(lines) if one.strip()]
+        rows = [i for i, text in enumerate(lines) if text.strip()]
         with show_errors(request):
             if not rows:
                 raise InvalidInput("invalid_no_lines")
             if not 1 <= k <= MOST_HITS:
                 raise InvalidInput("invalid_hits", limit=MOST_HITS)
-            ask = EncodeRequest.of(sentences=[query, *(lines[i] for i in rows)])
-            spec = chosen(context, model, ask.sentences[:SAMPLE])
-        events = list(follow(context, spec, ask, request))
-        vectors = in_order([e for e in events if isinstance(e, Encoded)], len(ask.sentences))
+            encode = EncodeRequest.of(sentences=[query, *(lines[i] for i in rows)])
+            spec = find_encoder(context, model, encode.sentences[:SAMPLE])
+        events = list(follow(context, spec, encode, request))
+        vectors = in_order([e for e in events if isinstance(e, Encoded)], len(encode.sentences))
         cosines = vectors[1:] @ vectors[0]
         best = [i for i in np.argsort(-cosines, kind="stable")[:k] if not np.isnan(cosines[i])]
         return {
@@ -99,27 +98,27 @@ def _search(context: Context) -> None:
             ],
             "model": spec.id,
             "seconds": sum(e.seconds for e in events if isinstance(e, Finished)),
-            "language_known": reads(spec, ask.sentences[:SAMPLE]),
+            "language_known": reads(spec, encode.sentences[:SAMPLE]),
         }
 
     gr.api(search_lines, api_name="search_lines")
 
 
-def _compared(
-    context: Context, sentences: list[str], model: str, request: gr.Request
+def _compare(
+    context: Context, sentences: list[str], model: str, page: gr.Request
 ) -> tuple[Similarities, dict[str, Any]]:
-    with show_errors(request):
-        ask = SimilarityRequest.of(sentences=sentences)
-        spec = chosen(context, model, ask.sentences)
-    found, seconds = Similarities(()), 0.0
-    for event in follow(context, spec, ask, request):
+    with show_errors(page):
+        request = SimilarityRequest.of(sentences=sentences)
+        spec = find_encoder(context, model, request.sentences)
+    similarities, seconds = Similarities(()), 0.0
+    for event in follow(context, spec, request, page):
         if isinstance(event, Similarities):
-            found = event
+            similarities = event
         elif isinstance(event, Finished):
             seconds = event.seconds
-    return found, {
+    return similarities, {
         "model": spec.id,
         "seconds": seconds,
-        "language_known": reads(spec, ask.sentences),
-        "truncated": list(found.truncated),
+        "language_known": reads(spec, request.sentences),
+        "truncated": list(similarities.truncated),
     }

@@ -1,19 +1,22 @@
-"""Many sentences: every one with every other, in groups and on a map."""
+"""Many sentences: every one with every other, in groups, on a map, and as a heatmap."""
 
+import base64
+import html
+import io
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from models.contract import Finished, ModelSpec
 from models.sentence_similarity.events import Similarities
-from models.sentence_similarity.landscape import Landscape, landscape
+from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
-from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
-from tabs.sentence_similarity.maps import letter, overview
-from tabs.sentence_similarity.show import note
-from tabs.shared import table_input as source
+from tabs.sentence_similarity.cosines import cell, note, number
+from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
+from tabs.shared import table_input
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
@@ -27,7 +30,17 @@ from tabs.shared.widgets import (
 )
 
 TAB = "many"
-Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
+Outputs = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
+PAIRS = 5  # most similar pairs that are named
+IN_TABLE = 12  # sentences whose cosines are a table of numbers; more are a picture
+NUMBERED = 60  # points that bear their number
+WIDTH, HEIGHT, EDGE = 400, 300, 18  # of the map
+# Hues that differ in lightness too; the text on them is the page's own.
+HUES = (
+    *("#4f46e5", "#d97706", "#059669", "#db2777", "#0284c7"),
+    *("#7c3aed", "#65a30d", "#dc2626", "#0d9488", "#78716c"),
+)
+ACCENT = (79, 70, 229)
 EXAMPLES = (
     "A man is playing a guitar.\nSomeone plays the guitar.\nA woman is cooking dinner.\n"
     "She prepares the evening meal.\nThe stock market fell sharply today.",
@@ -41,15 +54,15 @@ def build(context: Context) -> None:
     with gr.Row():
         with gr.Column():
             gr.Markdown(t(f"{TAB}.sentences"))
-            given = source.build(TAB, lines_first=True)
+            texts = table_input.build(TAB, lines_first=True)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [f"{sample.splitlines()[0]} …" for sample in EXAMPLES]
             samples = [[sample, None] for sample in EXAMPLES]  # an example, and no file
-            examples_box(TAB, samples, [given.lines, given.file], f"{TAB}-start", titles)
-            choice = picker(context, TAB)
-            number = gr.Slider(
+            examples_box(TAB, samples, [texts.lines, texts.file], f"{TAB}-start", titles)
+            encoder = picker(context, TAB)
+            groups = gr.Slider(
                 0,
                 10,
                 0,
@@ -60,22 +73,23 @@ def build(context: Context) -> None:
             )
         with gr.Column():
             result, status = result_box(TAB, both(f"{TAB}.empty"))
-            download = source.download_button(TAB)
+            download = table_input.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
-    source.bind(given)
+    table_input.bind(texts)
 
-    def compare(request: gr.Request, *values: Any) -> Generator[Shown]:
-        *texts, number, model, name, key = values
+    def compare(request: gr.Request, *values: Any) -> Generator[Outputs]:
+        *boxes, groups, model, name, key = values
         with show_errors(request):
-            sentences, said = _given(*texts)
-        for shown in _compare(context, sentences, number, model, Server(name, key), request):
-            yield said + shown[0] if isinstance(shown[0], str) else shown[0], *shown[1:]
+            sentences, notes = read_sentences(*boxes)
+        hosted = hosted_fields(name, key)
+        for result, *rest in _compare(context, sentences, groups, model, hosted, request):
+            yield notes + result if isinstance(result, str) else result, *rest
 
     job = start.click(
         compare,
-        [*given.inputs(), number, *choice],
+        [*texts.inputs(), groups, *encoder],
         [result, status, code, download],
         show_progress="hidden",
         api_visibility="private",
@@ -83,54 +97,203 @@ def build(context: Context) -> None:
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
-def _given(file: str | None, text: str, header: bool, column: str | None) -> tuple[list[str], str]:
-    """The sentences that are not blank, and what is to be said of the others, as HTML."""
-    table, column = source.table(file, text, header, column)
+def read_sentences(
+    file: str | None, text: str, header: bool, column: str | None
+) -> tuple[list[str], str]:
+    """The sentences that are not blank, and notes on rows that could not be read, as HTML."""
+    table, column = table_input.table(file, text, header, column)
     sentences = [cell for cell in table.column(column) if cell.strip()]
-    return sentences, "".join(map(note, source.faults(table)))
+    return sentences, "".join(map(note, table_input.faults(table)))
 
 
 def _compare(
     context: Context,
     sentences: list[str],
-    number: int,
+    groups: int,
     model: str,
-    server: Server,
-    request: gr.Request,
-) -> Generator[Shown]:
+    hosted: dict[str, str | None],
+    page: gr.Request,
+) -> Generator[Outputs]:
     """Yield (result, status line, recipe, download) as the job goes on."""
-    with show_errors(request):
-        ask = SimilarityRequest.of(sentences=sentences, **server.fields())
-        spec = chosen(context, model, ask.sentences)
-    found = Similarities(())
-    for event in follow(context, spec, ask, request):
+    with show_errors(page):
+        request = SimilarityRequest.of(sentences=sentences, **hosted)
+        spec = find_encoder(context, model, request.sentences)
+    similarities = Similarities(())
+    for event in follow(context, spec, request, page):
         if isinstance(event, Finished):
-            land = landscape(found.cosines, int(number))
-            shown = _shown(spec, ask.sentences, found, land)
-            download = gr.update(value=_file(ask.sentences, found, land), visible=True)
-            yield shown, result_line(event), python(spec, ask, event), download
+            land = landscape(similarities.cosines, int(groups))
+            result = result_html(spec, request.sentences, similarities, land)
+            file = csv_file(request.sentences, similarities, land)
+            download = gr.update(value=file, visible=True)
+            yield result, result_line(event), python(spec, request, event), download
         else:
-            found = event if isinstance(event, Similarities) else found
+            similarities = event if isinstance(event, Similarities) else similarities
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
-def _shown(
-    spec: ModelSpec, sentences: tuple[str, ...], found: Similarities, land: Landscape
-) -> str:
-    """All there is to see, after what is to be said about it, as HTML."""
-    notes = warnings(spec, sentences, found.truncated, found.unknown)
-    return "".join(map(note, notes)) + overview(sentences, found, land)
-
-
-def _file(sentences: tuple[str, ...], found: Similarities, land: Landscape) -> str:
+def csv_file(sentences: Sequence[str], similarities: Similarities, land: Landscape) -> str:
     """A CSV of each sentence, its group and its cosine with every one; returns its path."""
     rows = [
-        (i + 1, sentence, letter(land.groups[i]), *(_cell(c) for c in found.cosines[i]))
+        (i + 1, sentence, letter(land.groups[i]), *map(_csv_cell, similarities.cosines[i]))
         for i, sentence in enumerate(sentences)
     ]
     numbers = [str(i + 1) for i in range(len(sentences))]
-    return source.csv_file("similarity.csv", ("number", "sentence", "group", *numbers), rows)
+    return table_input.csv_file("similarity.csv", ("number", "sentence", "group", *numbers), rows)
 
 
-def _cell(cosine: float) -> str:
+def _csv_cell(cosine: float) -> str:
     return "" if math.isnan(cosine) else f"{cosine:.4f}"
+
+
+# ---------------------------------------------------------------- the result as HTML
+
+
+def result_html(
+    spec: ModelSpec, sentences: Sequence[str], similarities: Similarities, land: Landscape
+) -> str:
+    """Notes, the most similar pairs, groups, map and heatmap."""
+    notes = warnings(spec, sentences, similarities.truncated, similarities.unknown)
+    parts = [
+        ("pairs", _most_similar(sentences, similarities.cosines)),
+        ("groups", _groups(sentences, land)),
+        ("map", _map(sentences, land)),
+        ("heat", heatmap(sentences, similarities.cosines, land)),
+    ]
+    sections = (f"<h3>{both(f'{TAB}.{name}')}</h3>{part}" for name, part in parts if part)
+    return "".join([*map(note, notes), *sections])
+
+
+def _most_similar(sentences: Sequence[str], cosines: Sequence[Sequence[float]]) -> str:
+    """The pairs at the smallest angles."""
+    above = np.triu(np.array(cosines), 1)
+    rows, columns = np.triu_indices(len(sentences), 1)
+    values = above[rows, columns]
+    known = np.flatnonzero(~np.isnan(values))
+    texts = [html.escape(sentence) for sentence in sentences]
+    best = known[np.argsort(-values[known], kind="stable")][:PAIRS]
+    lines = "".join(
+        f"<tr><td><strong>{number(float(values[k]))}</strong></td>"
+        f"<td>{i + 1}. {texts[i]}<br>{j + 1}. {texts[j]}</td></tr>"
+        for k, i, j in zip(best, rows[best].tolist(), columns[best].tolist(), strict=True)
+    )
+    return f'<table class="plain"><tbody>{lines}</tbody></table>' if lines else ""
+
+
+def _groups(sentences: Sequence[str], land: Landscape) -> str:
+    """The sentences by group, largest first; those without a vector last."""
+    parts: list[str] = []
+    for group in sorted(set(land.groups), key=lambda g: (g < 0, g)):
+        members = [i for i, g in enumerate(land.groups) if g == group]
+        items = "".join(f'<li value="{i + 1}">{html.escape(sentences[i])}</li>' for i in members)
+        key = f"{TAB}.no_vector" if group < 0 else f"{TAB}.group"
+        name = both(key, name=letter(group), count=len(members))
+        parts.append(
+            f'<p style="margin:.5rem 0 0">{_dot(group)} <strong>{name}</strong></p>'
+            f'<ol style="margin:0">{items}</ol>'
+        )
+    return "".join(parts)
+
+
+def letter(group: int) -> str:
+    """A group's name: A for the largest."""
+    return chr(ord("A") + group) if group >= 0 else "–"
+
+
+def _dot(group: int) -> str:
+    if group < 0:
+        return ""
+    style = (
+        f"display:inline-block;width:.8rem;height:.8rem;border-radius:50%;background:{_hue(group)}"
+    )
+    return f'<span aria-hidden="true" style="{style}"></span>'
+
+
+def _hue(group: int) -> str:
+    return HUES[group % len(HUES)]
+
+
+def _map(sentences: Sequence[str], land: Landscape) -> str:
+    """The sentences as points: near ones are alike, as far as two dimensions can show it."""
+    known = [i for i, group in enumerate(land.groups) if group >= 0]
+    if len(known) < 3:
+        return ""
+    low, high = np.nanmin(land.points, axis=0), np.nanmax(land.points, axis=0)
+    span = max(float((high - low).max()), 1e-9)
+    middle = (low + high) / 2
+    scale = (min(WIDTH, HEIGHT) - 2 * EDGE) / span
+    dots: list[str] = []
+    for i in known:
+        x, y = (float(v) for v in (land.points[i] - middle) * scale)
+        name = html.escape(f"{i + 1}. {sentences[i]} ({letter(land.groups[i])})")
+        at = f'transform="translate({WIDTH / 2 + x:.1f} {HEIGHT / 2 - y:.1f})"'
+        radius = 9 if len(known) <= NUMBERED else 4
+        text = f'<text text-anchor="middle" dy=".35em">{i + 1}</text>' if radius > 4 else ""
+        circle = f'<circle r="{radius}" fill="{_hue(land.groups[i])}" fill-opacity=".35" '
+        circle += f'stroke="{_hue(land.groups[i])}"/>'
+        dots.append(f"<g {at}><title>{name}</title>{circle}{text}</g>")
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="map / 지도" '
+        'style="width:100%;height:auto;font-size:10px;fill:var(--body-text-color);'
+        f'background:var(--background-fill-secondary);border-radius:.5rem">{"".join(dots)}</svg>'
+        f'<p class="result-line">{both(f"{TAB}.kept", share=f"{land.variance:.0%}")}</p>'
+    )
+
+
+def heatmap(sentences: Sequence[str], cosines: Sequence[Sequence[float]], land: Landscape) -> str:
+    """Every cosine: few as a table of numbers, more as a picture ordered by group."""
+    if len(sentences) <= IN_TABLE:
+        return _matrix(cosines)
+    order = sorted(range(len(sentences)), key=lambda i: (land.groups[i] < 0, land.groups[i], i))
+    picture = _picture(np.array(cosines)[np.ix_(order, order)])
+    return (
+        f'<img src="{picture}" alt="cosines / 코사인" aria-describedby="{TAB}-heat-says" '
+        'style="width:100%;max-width:36rem;aspect-ratio:1;image-rendering:pixelated;'
+        'border:1px solid var(--border-color-primary)">'
+        f'<p class="result-line" id="{TAB}-heat-says">{both(f"{TAB}.heat_says")}</p>'
+        f"{_nearest(sentences, np.array(cosines))}"
+    )
+
+
+def _nearest(sentences: Sequence[str], cosines: np.ndarray) -> str:
+    """The picture for those who cannot see it: each sentence's nearest as a folded table."""
+    others = np.where(np.eye(len(sentences), dtype=bool) | np.isnan(cosines), -2, cosines)
+    rows = "".join(
+        f'<tr><th scope="row">{i + 1}. {html.escape(sentences[i])}</th><td>{number(others[i, j])}</td>'
+        f"<td>{j + 1}. {html.escape(sentences[j])}</td></tr>"
+        for i, j in enumerate(map(int, others.argmax(axis=1)))
+        if others[i, j] > -2
+    )
+    names = ("sentence", "cosine", "nearest")
+    head = "".join(f'<th scope="col">{both(f"{TAB}.column.{name}")}</th>' for name in names)
+    return (
+        f"<details><summary>{both(f'{TAB}.nearest')}</summary>"
+        f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
+    )
+
+
+def _picture(cosines: np.ndarray) -> str:
+    """A PNG with a pixel a pair, from clear (the lowest) to the accent (1), as a data: address."""
+    from PIL import Image
+
+    low = min(float(np.nanmin(cosines)), 0.9) if not np.isnan(cosines).all() else 0.0
+    share = np.nan_to_num((cosines - low) / (1 - low)).clip(0, 1)
+    pixels = np.empty((*share.shape, 4), np.uint8)
+    pixels[..., :3] = ACCENT
+    pixels[..., 3] = (255 * share).round()
+    file = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _matrix(cosines: Sequence[Sequence[float]]) -> str:
+    """Every sentence with every other: the more alike, the darker. Scrolls in itself if it must."""
+    head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(cosines) + 1))
+    rows = "".join(
+        f'<tr><th scope="row">{n}</th>{"".join(map(cell, row))}</tr>'
+        for n, row in enumerate(cosines, 1)
+    )
+    return (
+        '<div style="overflow-x:auto" tabindex="0" role="region" aria-label="cosine / 코사인">'
+        f'<table class="plain"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
+    )

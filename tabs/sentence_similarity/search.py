@@ -14,63 +14,64 @@ from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, OutOfMemory
 from models.select import find, reads
 from models.sentence_similarity.events import Encoded
+from models.sentence_similarity.many_sentences import Index
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.sentence_similarity.search import Index
 from models.tasks import SENTENCE_SIMILARITY
-from tabs.sentence_similarity.encoders import Server, chosen, picker, warnings
-from tabs.sentence_similarity.show import note, number
-from tabs.shared import table_input as source
+from tabs.sentence_similarity.cosines import note, number
+from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
+from tabs.shared import table_input
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, how_it_works, recipe_box, result_box, stop_button
 
 TAB = "search"
-KEPT = 3600  # seconds that vectors are kept after their last change
-SAMPLE = 200  # lines that "auto" looks at
-SHOWN = 400  # characters of a line
-LONGEST = 2000  # characters of a line that are kept
-Shown = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
+LIFETIME = 3600  # seconds that vectors live after their last change
+SAMPLE = 200  # lines whose language counts
+EXCERPT = 400  # characters of a line in the result
+LONGEST = 2000  # characters of a line; the rest is cut
+Outputs = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 
 
 def build(context: Context) -> None:
     """Lay the part out: lines and their vectors first, then the query."""
-    index = gr.State(None, time_to_live=KEPT)
+    index = gr.State(None, time_to_live=LIFETIME)
     with gr.Row():
         with gr.Column():
-            given = source.build(TAB, lines_first=True)
+            texts = table_input.build(TAB, lines_first=True)
             with gr.Row():
                 prepare = gr.Button(t(f"{TAB}.prepare"), elem_id=f"{TAB}-prepare")
                 stop = stop_button(TAB)
             query = gr.Textbox(label=t(f"{TAB}.query"), elem_id=f"{TAB}-query")
             start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
             count = gr.Slider(1, 100, 10, step=1, label=t(f"{TAB}.count"), elem_id=f"{TAB}-count")
-            choice = picker(context, TAB)
+            encoder = picker(context, TAB)
         with gr.Column():
             result, status = result_box(TAB, both(f"{TAB}.empty"))
-            download = source.download_button(TAB)
+            download = table_input.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
-    source.bind(given)
+    table_input.bind(texts)
 
-    def take_in(request: gr.Request, *values: Any) -> Generator[tuple[Any, Any, Any]]:
-        file, lines, header, column, model, name, key, had = values
-        taken = _taken(file, lines, header, column, request)
-        yield from _take_in(context, taken, model, Server(name, key), had, request)
+    def prepare_lines(request: gr.Request, *values: Any) -> Generator[tuple[Any, Any, Any]]:
+        *boxes, model, name, key, old = values
+        yield from _prepare(context, boxes, model, hosted_fields(name, key), old, request)
 
     def search(
         query: str, count: int, key: str, index: Any, request: gr.Request
-    ) -> Generator[Shown]:
+    ) -> Generator[Outputs]:
         yield from _search(context, query, int(count), key, index, request)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     jobs = [
-        prepare.click(take_in, [*given.inputs(), *choice, index], [index, result, status], **quiet),
+        prepare.click(
+            prepare_lines, [*texts.inputs(), *encoder, index], [index, result, status], **quiet
+        ),
         gr.on(
             [start.click, query.submit],
             search,
-            [query, count, choice.api_key, index],
+            [query, count, encoder.api_key, index],
             [result, status, code, download],
             **quiet,
         ),
@@ -79,64 +80,75 @@ def build(context: Context) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The lines that can be searched, their numbers where they came from, and what is to be said."""
+class SearchLines:
+    """The lines that can be searched.
 
-    lines: tuple[str, ...]
+    Attributes:
+        texts: not blank, at most LONGEST characters.
+        numbers: of each in its file or box.
+        notes: on what could not be read or was cut, as HTML.
+    """
+
+    texts: tuple[str, ...]
     numbers: tuple[int, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def _taken(
-    file: str | None, text: str, header: bool, column: str | None, request: gr.Request
-) -> Taken:
-    """The cells of the column that are not blank, without what is too long of them."""
-    with show_errors(request):
-        table, column = source.table(file, text, header, column)
-        cells = zip(table.lines, table.column(column), strict=True)
-        kept = [(number, cell.strip()) for number, cell in cells if cell.strip()]
-        if not kept:
-            raise InvalidInput("invalid_table_empty")
-    said = source.faults(table)
-    if cut := sum(len(cell) > LONGEST for _, cell in kept):
-        said.append(both(f"{TAB}.cut", count=f"{cut:,}"))
-    lines = tuple(cell[:LONGEST] for _, cell in kept)
-    return Taken(lines, tuple(number for number, _ in kept), tuple(said))
+def lines_of_table(file: str | None, text: str, header: bool, column: str | None) -> SearchLines:
+    """The cells of the column that are not blank, cut where they are too long.
+
+    Raises:
+        InvalidInput: there is none, or it is no table.
+    """
+    table, column = table_input.table(file, text, header, column)
+    cells = zip(table.lines, table.column(column), strict=True)
+    rows = [(number, cell.strip()) for number, cell in cells if cell.strip()]
+    if not rows:
+        raise InvalidInput("invalid_table_empty")
+    notes = table_input.faults(table)
+    if long := sum(len(cell) > LONGEST for _, cell in rows):
+        notes.append(both(f"{TAB}.cut", count=f"{long:,}"))
+    texts = tuple(cell[:LONGEST] for _, cell in rows)
+    return SearchLines(texts, tuple(number for number, _ in rows), tuple(notes))
 
 
-def _take_in(
+def _prepare(
     context: Context,
-    taken: Taken,
+    boxes: list[Any],
     model: str,
-    server: Server,
-    had: Index | None,
-    request: gr.Request,
+    hosted: dict[str, str | None],
+    old: Any,
+    page: gr.Request,
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (index, result, status line); the index fills in place, so that a stop loses nothing."""
-    with show_errors(request):
-        spec = chosen(context, model, taken.lines[:SAMPLE])
-        index = Index(taken.lines, spec.id, server.name or "", taken.numbers)
-        if had is not None and had.same(index):
-            index = had
-        yield index, _told_of(spec.label, taken), gr.skip()
-        missing = np.flatnonzero(~index.done)
+    with show_errors(page):
+        lines = lines_of_table(*boxes)
+        spec = find_encoder(context, model, lines.texts[:SAMPLE])
+        index = Index(lines.texts, spec.id, hosted["model_name"] or "", lines.numbers)
+        if isinstance(old, Index) and old.same(index):
+            index = old
+        yield index, _lines_html(spec.label, lines), gr.skip()
+        missing = np.flatnonzero(~index.ready)
         if not len(missing):
-            yield index, gr.skip(), line(both(f"{TAB}.ready", count=f"{index.ready:,}"))
+            yield index, gr.skip(), line(_ready(index))
             return
-        ask = EncodeRequest.of(sentences=[index.lines[row] for row in missing], **server.fields())
-    pace, began = Pace(), time.monotonic()
-    for event in follow(context, spec, ask, request):
+        request = EncodeRequest.of(sentences=[index.lines[row] for row in missing], **hosted)
+    pace, start = Pace(), time.monotonic()
+    for event in follow(context, spec, request, page):
         if isinstance(event, Encoded):
-            with show_errors(request):
+            with show_errors(page):
                 _add(index, replace(event, rows=missing[event.rows]))
             if pace.due():
-                said = _progress(index, event.share, time.monotonic() - began)
-                yield gr.skip(), gr.skip(), said
+                status = _progress(index, event.share, time.monotonic() - start)
+                yield gr.skip(), gr.skip(), status
         elif isinstance(event, Finished):
-            ready = both(f"{TAB}.ready", count=f"{index.ready:,}")
-            yield index, gr.skip(), result_line(event, ready)
+            yield index, gr.skip(), result_line(event, _ready(index))
         else:
             yield gr.skip(), gr.skip(), waiting_line(event) or gr.skip()
+
+
+def _ready(index: Index) -> str:
+    return both(f"{TAB}.ready", count=f"{index.size:,}")
 
 
 def _add(index: Index, part: Encoded) -> None:
@@ -146,17 +158,17 @@ def _add(index: Index, part: Encoded) -> None:
         raise OutOfMemory("out_of_memory_vectors") from None
 
 
-def _told_of(encoder: str, taken: Taken) -> str:
-    """How many lines there are, and what of them was not taken."""
-    said = both(f"{TAB}.taken", count=f"{len(taken.lines):,}", model=encoder)
-    return f"<p>{said}</p>" + "".join(map(note, taken.said))
+def _lines_html(encoder: str, lines: SearchLines) -> str:
+    """How many lines there are, and the notes on the others."""
+    count = both(f"{TAB}.taken", count=f"{len(lines.texts):,}", model=encoder)
+    return f"<p>{count}</p>" + "".join(map(note, lines.notes))
 
 
 def _progress(index: Index, share: float, seconds: float) -> str:
     left = seconds * (1 - share) / share if share else 0.0
     words = both(
         f"{TAB}.progress",
-        done=f"{index.ready:,}",
+        done=f"{index.size:,}",
         total=f"{len(index.lines):,}",
         left=f"{left:.0f}",
     )
@@ -164,69 +176,74 @@ def _progress(index: Index, share: float, seconds: float) -> str:
 
 
 def _search(
-    context: Context, query: str, count: int, key: str | None, index: Any, request: gr.Request
-) -> Generator[Shown]:
+    context: Context, query: str, count: int, key: str | None, index: Any, page: gr.Request
+) -> Generator[Outputs]:
     """Yield (result, status line, recipe, download)."""
-    with show_errors(request):
-        if not isinstance(index, Index) or not index.ready:
+    with show_errors(page):
+        if not isinstance(index, Index) or not index.size:
             raise InvalidInput("invalid_no_lines")
-        server = Server(index.model_name, key)
-        ask = EncodeRequest.of(sentences=[query], **server.fields())
+        request = EncodeRequest.of(sentences=[query], **hosted_fields(index.model_name, key))
         spec = find(SENTENCE_SIMILARITY, index.model_id)
-    shown, seconds, found = "", 0.0, list[tuple[int, float]]()
-    for event in follow(context, spec, ask, request):
+    result, seconds, hits = "", 0.0, list[tuple[int, float]]()
+    for event in follow(context, spec, request, page):
         if isinstance(event, Encoded):
-            began = time.perf_counter()
-            found = index.nearest(event.vectors[0], count)
-            seconds = time.perf_counter() - began
-            said = warnings(spec, ask.sentences)
-            if index.truncated:
-                said.append(both(f"{TAB}.truncated", count=f"{index.truncated:,}"))
-            if reads(spec, ask.sentences) and not reads(spec, index.lines[:SAMPLE]):
-                said.append(both(f"{TAB}.language", model=spec.label))
-            shown = "".join(map(note, said)) + _hits(index, found)
+            start = time.perf_counter()
+            hits = index.nearest(event.vectors[0], count)
+            seconds = time.perf_counter() - start
+            result = "".join(map(note, _notes(spec, query, index))) + _hits_html(index, hits)
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
-            among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.ready:,}")
-            code = _recipe(spec, ask, event, index, found)
-            yield shown, result_line(event, among), code, _download(index, found)
+            among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.size:,}")
+            code = _recipe(spec, request, event, index, hits)
+            yield result, result_line(event, among), code, hits_download(index, hits)
         else:
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
-def _download(index: Index, found: list[tuple[int, float]]) -> Any:
+def _notes(spec: ModelSpec, query: str, index: Index) -> list[str]:
+    """What makes the cosines doubtful, as HTML."""
+    notes = warnings(spec, [query])
+    if index.truncated:
+        notes.append(both(f"{TAB}.truncated", count=f"{index.truncated:,}"))
+    if reads(spec, [query]) and not reads(spec, index.lines[:SAMPLE]):
+        notes.append(both(f"{TAB}.language", model=spec.label))
+    return notes
+
+
+def hits_download(index: Index, hits: list[tuple[int, float]]) -> Any:
     """The results to take away, each line whole."""
-    if not found:
+    if not hits:
         return gr.update(visible=False)
-    rows = [(index.numbers[row], f"{cosine:.4f}", index.lines[row]) for row, cosine in found]
-    path = source.csv_file("search.csv", ("line", "cosine", "text"), rows)
+    rows = [(index.numbers[row], f"{cosine:.4f}", index.lines[row]) for row, cosine in hits]
+    path = table_input.csv_file("search.csv", ("line", "cosine", "text"), rows)
     return gr.update(value=path, visible=True)
 
 
 def _recipe(
     spec: ModelSpec,
-    ask: EncodeRequest,
-    done: Finished,
+    request: EncodeRequest,
+    finished: Finished,
     index: Index,
-    found: list[tuple[int, float]],
+    hits: list[tuple[int, float]],
 ) -> Any:
-    """The Python that compares the query with the lines found."""
-    if not found:
+    """The Python that compares the query with the hits."""
+    if not hits:
         return gr.skip()
-    lines = [index.lines[row] for row, _ in found]
-    return python(spec, SimilarityRequest.of(sentences=[*ask.sentences, *lines]), done)
+    lines = [index.lines[row] for row, _ in hits]
+    comparison = SimilarityRequest.of(sentences=[*request.sentences, *lines])
+    return python(spec, comparison, finished)
 
 
-def _hits(index: Index, found: list[tuple[int, float]]) -> str:
+def _hits_html(index: Index, hits: list[tuple[int, float]]) -> str:
     """The nearest lines, with their cosines and numbers."""
-    if not found:
+    if not hits:
         return f"<p>{both(f'{TAB}.nothing')}</p>"
     head = "".join(
         f'<th scope="col">{both(f"{TAB}.{name}")}</th>' for name in ("score", "row", "line")
     )
     rows = "".join(
         f"<tr><td><strong>{number(cosine)}</strong></td><td>{index.numbers[row]:,}</td>"
-        f"<td>{html.escape(textwrap.shorten(index.lines[row], SHOWN))}</td></tr>"
-        for row, cosine in found
+        f"<td>{html.escape(textwrap.shorten(index.lines[row], EXCERPT))}</td></tr>"
+        for row, cosine in hits
     )
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

@@ -7,7 +7,7 @@ import gradio as gr
 
 from models.contract import ModelSpec
 from models.runtime.cache import LoadedModel
-from models.tasks import CATALOG
+from models.tasks import TASKS, Task
 from models.weights.sources import is_here
 from tabs.shared.context import Context
 from tabs.shared.events import device, show_errors
@@ -109,16 +109,17 @@ def _entry(label: str, note: str, facts: list[str]) -> str:
 
 
 def _catalogue() -> str:
-    return f'<ul class="catalogue">{"".join(_catalogue_entry(spec) for spec in CATALOG)}</ul>'
+    entries = (_catalogue_entry(task, s) for task in TASKS if task.listed for s in task.models)
+    return f'<ul class="catalogue">{"".join(entries)}</ul>'
 
 
-def _catalogue_entry(spec: ModelSpec) -> str:
+def _catalogue_entry(task: Task, spec: ModelSpec) -> str:
     note = spans({lang: html.escape(text) for lang, text in spec.note.items()})
     size = f"{spec.size_gb:g} GB" if spec.size_gb else ""
     return _entry(
         spec.label,
         note,
-        [both(f"tasks.{spec.task}"), size, html.escape(spec.licence), _where(spec)],
+        [both(f"tasks.{task.id}"), size, html.escape(spec.licence), _where(spec)],
     )
 
 

@@ -20,8 +20,9 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModel, AutoTokenizer
 
-from models.sentence_similarity.encoder import batches
+from models.sentence_similarity.encoder import WINDOW
 from models.sentence_similarity.transformers_engine import mean_pooled
+from models.torch_tools.batching import batches_by_length
 from models.torch_tools.linear import by_onednn, in_int8
 from models.weights.packages import MINILM, package_folder
 from training.corpora import require
@@ -68,11 +69,11 @@ def onnx_ways(model: torch.nn.Module, inputs: dict[str, Any], folder: Path) -> d
 
     def states(name: str) -> States:
         session = onnxruntime.InferenceSession(folder / name, options)
-        wanted = [one.name for one in session.get_inputs()]
+        names = [value.name for value in session.get_inputs()]
 
         def run(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-            [found, *_] = session.run(None, {name: inputs[name].numpy() for name in wanted})
-            return torch.from_numpy(found)
+            [states, *_] = session.run(None, {name: inputs[name].numpy() for name in names})
+            return torch.from_numpy(states)
 
         return run
 
@@ -81,16 +82,16 @@ def onnx_ways(model: torch.nn.Module, inputs: dict[str, Any], folder: Path) -> d
 
 def encoded(states: States, tokenizer: Any, sentences: list[str]) -> np.ndarray:
     """Mean-pooled unit vectors, (sentences, 384), batched as GenLab does."""
-    found = np.empty((len(sentences), 384), np.float32)
-    for rows in batches(sentences, BATCH):
-        chosen = [sentences[row] for row in rows]
+    vectors = np.empty((len(sentences), 384), np.float32)
+    for rows in batches_by_length([len(s) for s in sentences], BATCH, window=WINDOW):
+        batch = [sentences[row] for row in rows]
         inputs = dict(
-            tokenizer(chosen, padding=True, truncation=True, max_length=LIMIT, return_tensors="pt")
+            tokenizer(batch, padding=True, truncation=True, max_length=LIMIT, return_tensors="pt")
         )
         with torch.inference_mode():
             pooled = mean_pooled(states(inputs), inputs["attention_mask"])
-        found[rows] = torch.nn.functional.normalize(pooled).numpy()
-    return found
+        vectors[rows] = torch.nn.functional.normalize(pooled).numpy()
+    return vectors
 
 
 def main() -> None:
@@ -114,11 +115,11 @@ def main() -> None:
         some = sentences[::EVERY]
         for _ in range(RUNS):
             for name, states in ways.items():
-                began = time.process_time()
+                start = time.process_time()
                 encoded(states, tokenizer, some)
-                speeds[name].append(len(some) / (time.process_time() - began))
-    for name, found in vectors.items():
-        cosines = [float(found[row[a]] @ found[row[b]]) for a, b, _ in pairs]
+                speeds[name].append(len(some) / (time.process_time() - start))
+    for name, unit in vectors.items():
+        cosines = [float(unit[row[a]] @ unit[row[b]]) for a, b, _ in pairs]
         quality = 100 * float(spearmanr(cosines, [score for *_, score in pairs]).statistic)
         speed = statistics.median(speeds[name])
         gain = speed / statistics.median(speeds["GenLab"])

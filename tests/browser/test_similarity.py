@@ -20,7 +20,7 @@ def rows_of(page: Page, button: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("locale", "example"), [("en-US", 0), ("ko-KR", 1)])
-def test_many_sentences_are_grouped_and_taken_away(open_page, locale, example):
+def test_many_sentences_are_grouped_and_downloaded(open_page, locale, example):
     page = open_page(locale)
     open_tab(page, "sentence_similarity")
     page.click("#tab-sentence_similarity-many-button")
@@ -34,18 +34,18 @@ def test_many_sentences_are_grouped_and_taken_away(open_page, locale, example):
 
 
 @pytest.mark.parametrize(
-    ("locale", "encoding", "query", "found"),
+    ("locale", "encoding", "query", "hit"),
     [
         ("en-US", "utf-8", "get my money back", "I want a refund."),
         ("ko-KR", "cp949", "강아지가 뛰어놀아요.", "개가 마당에서 뛰어요."),
     ],
 )
-def test_a_file_is_searched_and_the_hits_are_taken_away(
-    open_page, tmp_path, locale, encoding, query, found
+def test_a_file_is_searched_and_the_hits_are_downloaded(
+    open_page, tmp_path, locale, encoding, query, hit
 ):
     path = tmp_path / "lines.csv"
     path.write_bytes(
-        f"no,text\n1,{found}\n2,=cmd|calc\n3,The stock market fell.\n4,a,b\n".encode(encoding)
+        f"no,text\n1,{hit}\n2,=cmd|calc\n3,The stock market fell.\n4,a,b\n".encode(encoding)
     )
     page = open_page(locale)
     open_tab(page, "sentence_similarity")
@@ -59,15 +59,15 @@ def test_a_file_is_searched_and_the_hits_are_taken_away(
     )
     page.fill("#search-query textarea", query)
     page.click("#search-start")
-    expect(page.locator("#search-result tbody tr").first).to_contain_text(found, timeout=LONG)
+    expect(page.locator("#search-result tbody tr").first).to_contain_text(hit, timeout=LONG)
     rows = rows_of(page, "#search-download")
     assert rows[0] == ["line", "cosine", "text"]
     assert rows[1][0] == "2"
-    assert rows[1][2] == found
+    assert rows[1][2] == hit
     assert "'=cmd|calc" in {row[2] for row in rows}
 
 
-def test_a_file_that_is_none_is_said_and_nothing_is_lost(open_page, tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error_and_nothing_is_lost(open_page, tmp_path):
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 not a zip")
     page = open_page("ko-KR")
     open_tab(page, "sentence_similarity")

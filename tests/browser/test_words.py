@@ -15,18 +15,18 @@ def open_words(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "example", "said"),
+    ("locale", "example", "word"),
     [("en-US", 0, "tea"), ("en-US", 1, "mother"), ("ko-KR", 6, "노래")],
 )
-def test_the_starters_answer_at_one_click(open_page, locale, example, said):
+def test_the_starters_answer_at_one_click(open_page, locale, example, word):
     page = open_page(locale)
     open_words(page)
     page.locator("#words-examples button").nth(example).click()
     expect(page.locator("#words-status")).to_contain_text("float32", timeout=LONG)
-    expect(page.locator("#words-result")).to_contain_text(said)
+    expect(page.locator("#words-result")).to_contain_text(word)
 
 
-def test_a_map_is_drawn_and_fits_a_narrow_page(open_page):
+def test_a_map_is_shown_and_fits_a_narrow_page(open_page):
     page = open_page("ko-KR", width=390)
     open_words(page)
     page.locator("#words-examples button").last.click()
@@ -34,7 +34,7 @@ def test_a_map_is_drawn_and_fits_a_narrow_page(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_an_unknown_word_is_said(open_page):
+def test_an_unknown_word_is_named(open_page):
     page = open_page("ko-KR")
     open_words(page)
     page.fill("#words-words textarea", "qwertyuiop")
@@ -42,7 +42,7 @@ def test_an_unknown_word_is_said(open_page):
     expect(page.get_by_test_id("toast-body")).to_contain_text("qwertyuiop", timeout=LONG)
 
 
-def test_a_training_is_saved_loaded_and_asked(open_page, tmp_path):
+def test_a_trained_model_is_saved_loaded_and_answers(open_page, tmp_path):
     page = open_page("ko-KR")
     open_words(page)
     page.locator("#word2vec > button").click()

@@ -150,8 +150,8 @@ def test_auto_is_the_encoder_that_comes_with_the_install():
 
 
 def test_int8_is_near_the_whole_encoder_in_less_memory(cache):
-    ask = SimilarityRequest.of(sentences=SENTENCES)
-    (*_, whole, _), (*_, eight, _) = (run(cache, spec, ask) for spec in (MINILM, INT8))
+    request = SimilarityRequest.of(sentences=SENTENCES)
+    (*_, whole, _), (*_, eight, _) = (run(cache, spec, request) for spec in (MINILM, INT8))
     away = np.abs(np.array(whole.cosines) - np.array(eight.cosines))
     assert 0 < away.max() < 0.1
     size = {model.id: model.nbytes for model in cache.status()}
@@ -215,6 +215,6 @@ def test_a_missing_encoder_is_one_clear_error(cache):
         source="starter:nowhere",
         label="nowhere",
     )
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as error:
         compare(cache, nowhere, "a", "b")
-    assert isinstance(told.value, Damaged)
+    assert isinstance(error.value, Damaged)

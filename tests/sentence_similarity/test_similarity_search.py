@@ -12,16 +12,15 @@ import pytest
 from models.contract import Stop
 from models.errors import MissingKey, Unavailable
 from models.select import find
-from models.sentence_similarity.encoder import Encoder, batches
-from models.sentence_similarity.events import Encoded, Reference, Similarities
-from models.sentence_similarity.landscape import landscape
-from models.sentence_similarity.reference import GRADES, language_of_pairs, pairs, separation
+from models.sentence_similarity.encoder import Encoder, reference_language, reference_pairs
+from models.sentence_similarity.events import GRADES, Encoded, ReferenceCosines, Similarities
+from models.sentence_similarity.many_sentences import Index, landscape
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.sentence_similarity.search import Index
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY
 from models.text.tables import MAX_ROWS
 from tabs.sentence_similarity import many, search
+from tabs.shared.events import show_errors
 from tests.stub_server import StubServer, fault
 
 
@@ -34,8 +33,8 @@ class Letters(Encoder):
     """Counts letters: a real vector of any text without a model; none where there is no letter."""
 
     def vectors(self, sentences):
-        found = [[s.lower().count(chr(97 + i)) for i in range(26)] for s in sentences]
-        return np.array(found, dtype=np.float32)
+        counts = [[s.lower().count(chr(97 + i)) for i in range(26)] for s in sentences]
+        return np.array(counts, dtype=np.float32)
 
 
 # ---------------------------------------------------------------- groups and map
@@ -48,7 +47,7 @@ def test_the_map_is_scikit_learns_pca_of_the_vectors():
     expected = PCA(2).fit(vectors)
     land = landscape((vectors.astype(float) @ vectors.T.astype(float)).tolist())
     assert np.abs(land.points) == pytest.approx(np.abs(expected.transform(vectors)), abs=1e-4)
-    assert land.kept == pytest.approx(expected.explained_variance_ratio_.sum(), abs=1e-4)
+    assert land.variance == pytest.approx(expected.explained_variance_ratio_.sum(), abs=1e-4)
 
 
 def test_groups_are_found_and_the_largest_comes_first():
@@ -79,9 +78,9 @@ def test_search_finds_what_sentence_transformers_finds():
     for rows in np.array_split(np.random.default_rng(1).permutation(len(vectors)), 7):
         index.add(Encoded(rows, vectors[rows], 0.5))
     (expected,) = semantic_search(query[None], vectors, top_k=10)
-    found = index.nearest(query, 10)
-    assert {row for row, _ in found[:3]} == {hit["corpus_id"] for hit in expected[:3]}
-    assert [c for _, c in found] == pytest.approx([hit["score"] for hit in expected], abs=1e-3)
+    hits = index.nearest(query, 10)
+    assert {row for row, _ in hits[:3]} == {hit["corpus_id"] for hit in expected[:3]}
+    assert [c for _, c in hits] == pytest.approx([hit["score"] for hit in expected], abs=1e-3)
 
 
 def test_a_half_filled_index_answers_from_what_there_is_and_fills_on():
@@ -89,7 +88,7 @@ def test_a_half_filled_index_answers_from_what_there_is_and_fills_on():
     assert index.nearest(np.ones(3, np.float32), 5) == []
     index.add(Encoded(np.array([2]), np.eye(3, dtype=np.float32)[2:], 0.3))
     assert [row for row, _ in index.nearest(np.array([0, 0, 1], np.float32), 5)] == [2]
-    assert index.ready == 1
+    assert index.size == 1
     assert index.nearest(np.full(3, np.nan, np.float32), 5) == [], "a query without a vector"
 
 
@@ -101,7 +100,7 @@ def test_an_index_that_would_not_fit_is_refused():
 
 def test_every_line_is_encoded_once_in_batches_of_like_length():
     sentences = ["x" * (n * 7 % 50 + 1) for n in range(9000)]
-    rows = list(batches(sentences, 32))
+    rows = [part.rows.tolist() for part in Letters().encode(sentences, Stop())]
     assert sorted(chain.from_iterable(rows)) == list(range(9000))
     first = [len(sentences[row]) for row in chain.from_iterable(rows[:128])]
     assert first == sorted(first, reverse=True)
@@ -123,28 +122,28 @@ def test_encoding_yields_vectors_of_length_1_and_the_share_that_is_done():
 
 def test_the_reference_pairs_are_300_a_language_half_of_them_unrelated():
     for language in ("en", "ko", "mixed"):
-        grades = [grade for *_, grade in pairs(language)]
+        grades = [grade for *_, grade in reference_pairs(language)]
         assert {grade: grades.count(grade) for grade in GRADES} == {
             "none": 150, "some": 50, "close": 50, "same": 50
         }  # fmt: skip
-    assert language_of_pairs(["a cat", "고양이"]) == "mixed"
+    assert reference_language(["a cat", "고양이"]) == "mixed"
 
 
 def test_an_encoder_measures_the_reference_pairs_once():
     encoder = Letters()
-    ask = SimilarityRequest.of(sentences=("a cat", "a dog"), reference=True)
-    first, reference = encoder.stream(ask, Stop())
+    request = SimilarityRequest.of(sentences=("a cat", "a dog"), reference=True)
+    first, reference = encoder.stream(request, Stop())
     assert isinstance(first, Similarities)
-    assert isinstance(reference, Reference)
-    assert 0.5 < separation(reference) < 1, "letters alone tell meanings apart a little"
-    assert list(encoder.stream(ask, Stop()))[1] is reference
+    assert isinstance(reference, ReferenceCosines)
+    assert 0.5 < reference.separation() < 1, "letters alone tell meanings apart a little"
+    assert list(encoder.stream(request, Stop()))[1] is reference
 
 
 def test_a_sentence_without_a_vector_has_no_cosine():
-    ask = SimilarityRequest.of(sentences=("a cat", "🙂", "!!"), reference=True)
-    found, _ = Letters().stream(ask, Stop())
-    assert math.isnan(found.cosines[0][1])
-    assert found.cosines[0][0] == pytest.approx(1)
+    request = SimilarityRequest.of(sentences=("a cat", "🙂", "!!"), reference=True)
+    answer, _ = Letters().stream(request, Stop())
+    assert math.isnan(answer.cosines[0][1])
+    assert answer.cosines[0][0] == pytest.approx(1)
 
 
 # ---------------------------------------------------------------- uploaded lines
@@ -158,10 +157,10 @@ def test_lines_come_from_a_file_in_any_usual_encoding(tmp_path, encoding, kind):
     rows = rows if kind == "txt" else [f'{i},"{row}"' for i, row in enumerate(rows)]
     path = tmp_path / f"a.{kind}"
     path.write_bytes((head + "\n".join(rows)).encode(encoding))
-    taken = search._taken(str(path), "", True, None, None)
-    assert taken.lines == ("고양이가, 음, 자요.", "강아지가 뛰어요.")
-    assert taken.numbers == ((1, 2) if kind == "txt" else (2, 3))
-    assert not taken.said
+    lines = search.lines_of_table(str(path), "", True, None)
+    assert lines.texts == ("고양이가, 음, 자요.", "강아지가 뛰어요.")
+    assert lines.numbers == ((1, 2) if kind == "txt" else (2, 3))
+    assert not lines.notes
 
 
 def test_a_sheet_gives_the_column_that_was_chosen(tmp_path):
@@ -172,24 +171,24 @@ def test_a_sheet_gives_the_column_that_was_chosen(tmp_path):
         book.active.append(row)
     book.save(tmp_path / "a.xlsx")
     path = str(tmp_path / "a.xlsx")
-    assert search._taken(path, "", True, None, None).lines[0] == "a much longer text"
-    assert search._taken(path, "", True, "short", None).lines == ("=cmd", "b")
+    assert search.lines_of_table(path, "", True, None).texts[0] == "a much longer text"
+    assert search.lines_of_table(path, "", True, "short").texts == ("=cmd", "b")
 
 
 def test_ragged_rows_are_named_and_long_or_blank_cells_are_dealt_with(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,n\none,1\ntwo,2,3\n  ,4\n" + "x" * 3000 + ",5\n", encoding="utf-8")
-    taken = search._taken(str(path), "", True, "text", None)
-    assert taken.numbers == (2, 5)
-    assert len(taken.lines[1]) == search.LONGEST
-    assert ["rows 3" in said for said in taken.said] == [True, False]
-    sentences, said = many._given(str(path), "", True, "text")
+    lines = search.lines_of_table(str(path), "", True, "text")
+    assert lines.numbers == (2, 5)
+    assert len(lines.texts[1]) == search.LONGEST
+    assert ["rows 3" in note for note in lines.notes] == [True, False]
+    sentences, notes = many.read_sentences(str(path), "", True, "text")
     assert sentences == ["one", "x" * 3000]
-    assert "3" in said
+    assert "3" in notes
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "cannot be read as text"),
         ("a.txt", b"a\0b", "cannot be read as text"),
@@ -199,39 +198,39 @@ def test_ragged_rows_are_named_and_long_or_blank_cells_are_dealt_with(tmp_path):
         ("a.csv", b"text,n\n ,1\n", "no row"),
     ],
 )
-def test_what_holds_no_lines_is_one_clear_sentence(tmp_path, name, data, said):
+def test_what_holds_no_lines_is_one_clear_sentence(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(gr.Error, match=said):
-        search._taken(str(tmp_path / name), "", True, None, None)
+    with pytest.raises(gr.Error, match=message), show_errors(None):
+        search.lines_of_table(str(tmp_path / name), "", True, None)
 
 
 def test_a_sheet_that_unpacks_to_too_much_is_not_opened(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * 201_000_000)
-    with pytest.raises(gr.Error, match="unpacks to more than"):
-        search._taken(str(tmp_path / "a.xlsx"), "", True, None, None)
+    with pytest.raises(gr.Error, match="unpacks to more than"), show_errors(None):
+        search.lines_of_table(str(tmp_path / "a.xlsx"), "", True, None)
 
 
-def test_pasted_lines_may_be_huge_and_none_is_said():
-    taken = search._taken(None, " \n\na\n  b  \n" + "x" * 10_000_000, True, None, None)
-    assert taken.lines == ("a", "b")
-    assert "20,000" in taken.said[0]
-    with pytest.raises(gr.Error, match="nothing to read"):
-        search._taken(None, " \n \n", True, None, None)
+def test_pasted_lines_may_be_huge_and_none_is_an_error():
+    lines = search.lines_of_table(None, " \n\na\n  b  \n" + "x" * 10_000_000, True, None)
+    assert lines.texts == ("a", "b")
+    assert "20,000" in lines.notes[0]
+    with pytest.raises(gr.Error, match="nothing to read"), show_errors(None):
+        search.lines_of_table(None, " \n \n", True, None)
 
 
-def test_results_are_taken_away_as_a_csv_that_computes_nothing():
+def test_results_are_downloaded_as_a_csv_that_computes_nothing():
     index = Index(["=cmd|calc", "plain, text"], "m", numbers=(4, 7))
-    path = search._download(index, [(0, 0.91234), (1, -0.5)])["value"]
+    path = search.hits_download(index, [(0, 0.91234), (1, -0.5)])["value"]
     with open(path, encoding="utf-8-sig", newline="") as file:
         assert list(csv.reader(file)) == [
             ["line", "cosine", "text"],
             ["4", "0.9123", "'=cmd|calc"],
             ["7", "-0.5000", "plain, text"],
         ]
-    found = Similarities(((1.0, math.nan), (math.nan, 1.0)))
+    answer = Similarities(((1.0, math.nan), (math.nan, 1.0)))
     with open(
-        many._file(("=1", "b"), found, landscape(found.cosines)), encoding="utf-8-sig"
+        many.csv_file(("=1", "b"), answer, landscape(answer.cosines)), encoding="utf-8-sig"
     ) as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["number", "sentence", "group", "1", "2"]
@@ -249,19 +248,19 @@ def hosted(server, **values):
     settings = Settings(openai_base_url=server.url if server else None)
     spec = find(SENTENCE_SIMILARITY, "openai")
     engine = OpenAIEmbeddings.load(spec, None, place(spec, settings), settings)
-    ask = SimilarityRequest.of(sentences=("a", "b"), **values)
-    return list(engine.stream(ask, Stop()))
+    request = SimilarityRequest.of(sentences=("a", "b"), **values)
+    return list(engine.stream(request, Stop()))
 
 
-def answer(*vectors):
+def reply(*vectors):
     data = [{"index": i, "embedding": v, "object": "embedding"} for i, v in enumerate(vectors)]
     return 200, {"object": "list", "data": data[::-1], "model": "m", "usage": {}}
 
 
 def test_hosted_vectors_are_put_in_order_and_compared():
-    with StubServer(answer([3, 0], [3, 3])) as server:
-        (found,) = hosted(server, api_key="sk-typed", model_name="large")
-    assert found.cosines[0][1] == pytest.approx(math.sqrt(0.5), abs=1e-6)
+    with StubServer(reply([3, 0], [3, 3])) as server:
+        (answer,) = hosted(server, api_key="sk-typed", model_name="large")
+    assert answer.cosines[0][1] == pytest.approx(math.sqrt(0.5), abs=1e-6)
     assert server.asked[0]["model"] == "large"
     assert server.asked[0]["input"] == ["a", "b"]
     assert server.keys == ["Bearer sk-typed"]
@@ -269,7 +268,7 @@ def test_hosted_vectors_are_put_in_order_and_compared():
 
 @pytest.mark.parametrize("vectors", [([1, 0],), ([1, 0], [1]), ([1, 0], ["x", 1])])
 def test_an_answer_that_does_not_fit_is_no_result(vectors):
-    with StubServer(answer(*vectors)) as server, pytest.raises(Unavailable):
+    with StubServer(reply(*vectors)) as server, pytest.raises(Unavailable):
         hosted(server, api_key="sk-typed")
 
 

@@ -82,11 +82,11 @@ def test_the_seed_changes_the_result_and_nothing_else_does(cache):
     assert first.neighbours != other.neighbours
 
 
-def test_min_count_that_leaves_no_word_is_said(cache):
+def test_min_count_that_leaves_no_word_is_an_error(cache):
     for corpus, min_count in ((CORPUS, 50), ("!!! ... 🙂", 1)):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             train(cache, corpus=corpus, min_count=min_count)
-        assert told.value.code == "invalid_no_vocabulary"
+        assert error.value.code == "invalid_no_vocabulary"
 
 
 def test_one_word_is_trained_too(cache):

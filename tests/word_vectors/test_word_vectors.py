@@ -8,7 +8,7 @@ import pytest
 from models.word_vectors.vectors import WordVectors, cut
 from training.word_vectors import corpus, evaluation, training
 
-SHAPE = training.Shape(dimensions=16, kept=12, words=30, epochs=15, pieces=False)
+SIZES = training.Sizes(training_dimensions=16, dimensions=12, words=30, epochs=15, pieces=False)
 
 
 def made_up_text() -> list[list[str]]:
@@ -32,8 +32,8 @@ def made_up_text() -> list[list[str]]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> WordVectors:
     folder = tmp_path_factory.mktemp("vectors")
     sentences = made_up_text()
-    trained = training.skip_gram(sentences, SHAPE.dimensions, SHAPE.epochs)
-    training.save(training.cut_down(trained, sentences, SHAPE), folder)
+    trained = training.skip_gram(sentences, SIZES.training_dimensions, SIZES.epochs)
+    training.save(training.cut_down(trained, sentences, SIZES), folder)
     return WordVectors.load(folder)
 
 
@@ -44,17 +44,17 @@ def test_training_puts_words_of_like_company_together(small: WordVectors) -> Non
 
 def test_the_same_command_gives_the_same_vectors(small: WordVectors) -> None:
     sentences = made_up_text()
-    trained = training.skip_gram(sentences, SHAPE.dimensions, SHAPE.epochs)
-    again = training.cut_down(trained, sentences, SHAPE)
+    trained = training.skip_gram(sentences, SIZES.training_dimensions, SIZES.epochs)
+    again = training.cut_down(trained, sentences, SIZES)
     np.testing.assert_array_equal(again["vectors"], small.keyed.vectors.astype(np.float16))
-    assert again["vectors"].shape[1] == SHAPE.kept
+    assert again["vectors"].shape[1] == SIZES.dimensions
 
 
 def test_fewer_dimensions_keep_the_angles_of_what_lies_in_them() -> None:
     flat = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
     vectors = np.hstack([flat, np.zeros((50, 5), np.float32)])[:, ::-1]
-    found = training.narrowed(vectors, 3)
-    np.testing.assert_allclose(found @ found.T, vectors @ vectors.T, atol=1e-5)
+    narrow = training.narrowed(vectors, 3)
+    np.testing.assert_allclose(narrow @ narrow.T, vectors @ vectors.T, atol=1e-5)
 
 
 def test_sif_weights_of_known_counts() -> None:
@@ -65,10 +65,10 @@ def test_sif_weights_of_known_counts() -> None:
 def test_common_direction_is_the_one_that_all_share() -> None:
     rng = np.random.default_rng(0)
     shared = np.array([0.6, 0.8, 0.0])
-    found = training.common_direction(
+    common = training.common_direction(
         rng.normal(5, 1, (200, 1)) * shared + rng.normal(0, 0.1, (200, 3))
     )
-    assert abs(found @ shared) == pytest.approx(1, abs=1e-3)
+    assert abs(common @ shared) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_sentence_vector_has_no_common_direction_left(small: WordVectors) -> None:

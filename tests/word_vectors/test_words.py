@@ -1,6 +1,7 @@
 """Questions to word vectors, a person's own vectors as files, the starters as an engine."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,18 +12,24 @@ from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.runtime.placement import place
 from models.select import find, select
+from models.sentence_similarity import encoder
 from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.requests import SimilarityRequest
 from models.settings import Settings
-from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.tasks import CATALOG, SENTENCE_SIMILARITY, WORD_VECTORS, recipe
 from models.text.tables import decode
 from models.weights import sources
 from models.weights.sources import STARTERS
-from models.word_vectors.events import Word2VecStep, WordsFound, WordTable
-from models.word_vectors.files import read, write
-from models.word_vectors.questions import formula, places
+from models.word_vectors.events import Word2VecStep, WordAnswer, WordTable
 from models.word_vectors.requests import Word2VecRequest, WordsRequest
-from models.word_vectors.vectors import TENSORS, VOCABULARY
+from models.word_vectors.vectors import (
+    TENSORS,
+    VOCABULARY,
+    formula,
+    map_points,
+    read_table,
+    write_table,
+)
 
 SETTINGS = Settings(device="cpu", idle_minutes=0)
 ENGLISH = find(SENTENCE_SIMILARITY, "genlab/words-en")
@@ -42,45 +49,45 @@ def cache():
     with_models.close()
 
 
-def ask(cache: ModelCache, spec=OWN, table: WordTable | None = TABLE, **values) -> WordsFound:
+def answer_of(cache: ModelCache, spec=OWN, table: WordTable | None = TABLE, **values) -> WordAnswer:
     request = WordsRequest.of(table=table if spec is OWN else None, **values)
-    return next(e for e in run(cache, spec, request) if isinstance(e, WordsFound))
+    return next(e for e in run(cache, spec, request) if isinstance(e, WordAnswer))
 
 
 def test_known_values(cache):
-    near = ask(cache, question="nearest", words=["man"]).nearest
+    near = answer_of(cache, question="nearest", words=["man"]).nearest
     assert near[0] == ("king", pytest.approx(1 / math.sqrt(2)))
-    sum_of = ask(cache, question="analogy", words=["King", "woman"], minus=["man"]).nearest
+    sum_of = answer_of(cache, question="analogy", words=["King", "woman"], minus=["man"]).nearest
     assert sum_of[0][0] == "queen"
-    odd = ask(cache, question="odd", words=["man", "king", "stone", "queen"])
+    odd = answer_of(cache, question="odd", words=["man", "king", "stone", "queen"])
     assert (odd.odd, odd.fits[-1][0]) == ("stone", "stone")
 
 
 def test_unknown_words_are_named_and_too_few_known_are_refused(cache):
-    found = ask(cache, question="map", words=["man", "king", "unicorn"])
-    assert found.unknown == ("unicorn",)
-    assert [word for word, _, _ in found.places] == ["man", "king"]
+    answer = answer_of(cache, question="map", words=["man", "king", "unicorn"])
+    assert answer.unknown == ("unicorn",)
+    assert [word for word, _, _ in answer.points] == ["man", "king"]
     for values in (
         {"question": "nearest", "words": ["unicorn"]},
         {"question": "analogy", "words": ["king", "unicorn"], "minus": ["man"]},
         {"question": "odd", "words": ["man", "king", "unicorn"]},
     ):
-        with pytest.raises(InvalidInput) as told:
-            ask(cache, **values)
-        assert told.value.code == "invalid_no_vector"
-        assert "unicorn" in told.value.params["words"]
+        with pytest.raises(InvalidInput) as error:
+            answer_of(cache, **values)
+        assert error.value.code == "invalid_no_vector"
+        assert "unicorn" in error.value.params["words"]
 
 
 def test_a_map_keeps_distances_and_follows_an_earlier_one():
     words = {"a": np.array([1.0, 0, 0]), "b": np.array([0, 1.0, 0]), "c": np.array([0, 0, 1.0])}
-    first = places(words)
+    first = map_points(words)
     points = np.array([[x, y] for _, x, y in first])
     gaps = [np.linalg.norm(points[i] - points[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert gaps == pytest.approx([math.sqrt(2)] * 3)
     turned = tuple((word, -y, x) for word, x, y in first)
-    after = places(words, like=turned)
+    after = map_points(words, like=turned)
     assert [v for p in after for v in p[1:]] == pytest.approx([v for p in turned for v in p[1:]])
-    assert places({"a": words["a"]}) == (("a", 0.0, 0.0),)
+    assert map_points({"a": words["a"]}) == (("a", 0.0, 0.0),)
 
 
 def test_sums_as_people_type_them():
@@ -91,8 +98,8 @@ def test_sums_as_people_type_them():
 
 @pytest.mark.parametrize("name", ["mine.txt", "mine.safetensors"])
 def test_own_vectors_are_saved_and_loaded(tmp_path, name):
-    write(TABLE, tmp_path / name)
-    again = read(tmp_path / name)
+    write_table(TABLE, tmp_path / name)
+    again = read_table(tmp_path / name)
     assert again.words == TABLE.words
     np.testing.assert_allclose(again.vectors, TABLE.vectors)
     assert b"\x80\x04" not in (tmp_path / name).read_bytes()[:2], "a pickle begins so"
@@ -112,9 +119,9 @@ def test_own_vectors_are_saved_and_loaded(tmp_path, name):
 )
 def test_files_that_are_none_are_refused(tmp_path, name, content, code):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InvalidInput) as told:
-        read(tmp_path / name)
-    assert told.value.code == code
+    with pytest.raises(InvalidInput) as error:
+        read_table(tmp_path / name)
+    assert error.value.code == code
 
 
 def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another_seed(cache):
@@ -126,7 +133,7 @@ def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another
     steps = [e for e in events if isinstance(e, Word2VecStep)]
     assert (steps[-1].epoch, steps[-1].epochs) == (200, 200)
     assert steps[-1].loss > 0
-    assert [word for word, _, _ in steps[-1].places] == ["king", "land"]
+    assert [word for word, _, _ in steps[-1].points] == ["king", "land"]
     assert done.unknown == ("zebra",)
     assert done.other_seed.seed == 2
     again = request.model_copy(update={"seed": 2})
@@ -146,19 +153,23 @@ def test_text_files_of_every_usual_encoding():
 
 
 def test_the_english_starter_knows_common_words(cache):
-    near = {word for word, _ in ask(cache, ENGLISH, question="nearest", words=["mother"]).nearest}
+    near = {
+        word for word, _ in answer_of(cache, ENGLISH, question="nearest", words=["mother"]).nearest
+    }
     assert near & {"father", "sister", "daughter", "wife", "grandmother"}
-    odd = ask(cache, ENGLISH, question="odd", words=["guitar", "piano", "violin", "table"])
+    odd = answer_of(cache, ENGLISH, question="odd", words=["guitar", "piano", "violin", "table"])
     assert odd.odd == "table"
 
 
 def test_the_korean_starter_reads_unknown_words_in_pieces(cache):
-    near = {word for word, _ in ask(cache, KOREAN, question="nearest", words=["엄마"]).nearest}
+    near = {
+        word for word, _ in answer_of(cache, KOREAN, question="nearest", words=["엄마"]).nearest
+    }
     assert near & {"아빠", "어머니", "아버지", "딸", "아들"}
     assert not any(word.startswith("엄마") for word in near), "only its endings differ"
-    found = ask(cache, KOREAN, question="nearest", words=["엄마한테서도"])
-    assert found.pieces["엄마한테서도"][0] == "엄마"
-    assert not found.unknown
+    answer = answer_of(cache, KOREAN, question="nearest", words=["엄마한테서도"])
+    assert answer.pieces["엄마한테서도"][0] == "엄마"
+    assert not answer.unknown
 
 
 @pytest.mark.parametrize(
@@ -170,16 +181,16 @@ def test_the_korean_starter_reads_unknown_words_in_pieces(cache):
 )
 def test_sentences_of_like_words_are_alike(cache, spec, like, other):
     request = SimilarityRequest.of(sentences=(*like, other, "🙂🙂"))
-    found = next(e for e in run(cache, spec, request) if isinstance(e, Similarities))
-    assert found.cosines[0][1] > found.cosines[0][2]
-    assert math.isnan(found.cosines[0][3])
+    answer = next(e for e in run(cache, spec, request) if isinstance(e, Similarities))
+    assert answer.cosines[0][1] > answer.cosines[0][2]
+    assert math.isnan(answer.cosines[0][3])
 
 
 def test_a_megabyte_and_a_third_language(cache):
     request = SimilarityRequest.of(sentences=("word " * 400, "Völlig дом 家"))
-    found = next(e for e in run(cache, ENGLISH, request) if isinstance(e, Similarities))
-    assert math.isnan(found.cosines[0][1])
-    assert set(found.unknown) >= {"völlig", "дом", "家"}
+    answer = next(e for e in run(cache, ENGLISH, request) if isinstance(e, Similarities))
+    assert math.isnan(answer.cosines[0][1])
+    assert set(answer.unknown) >= {"völlig", "дом", "家"}
 
 
 def test_a_damaged_file_is_named_with_the_command(tmp_path, monkeypatch):
@@ -192,11 +203,11 @@ def test_a_damaged_file_is_named_with_the_command(tmp_path, monkeypatch):
     for break_it in (lambda: None, (folder / VOCABULARY).unlink):
         break_it()
         broken = ModelCache(SETTINGS)
-        with pytest.raises(Damaged) as told:
+        with pytest.raises(Damaged) as error:
             list(run(broken, ENGLISH, WordsRequest.of(question="nearest", words=["a"])))
         broken.close()
-        assert told.value.params["command"].startswith("python -m training.word_vectors en")
-    assert told.value.params["file"] == VOCABULARY
+        assert error.value.params["command"].startswith("python -m training.word_vectors en")
+    assert error.value.params["file"] == VOCABULARY
 
 
 def test_korean_pairs_take_the_korean_vectors_where_there_is_nothing_better():
@@ -220,24 +231,41 @@ def test_the_recipe_says_the_same(cache, spec, request_of, monkeypatch, capsys):
     exec(compile(recipe(spec, request_of, place(spec, SETTINGS)), "recipe", "exec"), {})
     printed = capsys.readouterr().out
     event = next(
-        e for e in run(cache, spec, request_of) if isinstance(e, WordsFound | Similarities)
+        e for e in run(cache, spec, request_of) if isinstance(e, WordAnswer | Similarities)
     )
     if isinstance(event, Similarities):
         assert f"{event.cosines[0][1]:.9f}"[:5] in printed
     else:
-        first = (event.nearest or event.fits or event.places)[0]
+        first = (event.nearest or event.fits or event.points)[0]
         assert first[0] in printed
         assert f"{abs(first[1]):.9f}"[:5] in printed
 
 
 def test_stop_ends_a_training_within_an_epoch(cache):
     from models.errors import Stopped
-    from models.word_vectors.word2vec import Training
+    from models.word_vectors.engine import Training
 
     stop = Stop()
-    run_of = Training(Word2VecRequest.of(corpus="a b c d\n" * 1000, epochs=500), stop)
-    steps = run_of.epochs()
+    training = Training(Word2VecRequest.of(corpus="a b c d\n" * 1000, epochs=500), stop)
+    steps = training.epochs()
     next(steps)
     stop.set()
     with pytest.raises(Stopped):
         next(steps)
+
+
+def test_word_vectors_stand_behind_the_encoders_and_are_listed_once():
+    assert SENTENCE_SIMILARITY.models[-len(WORD_VECTORS.models) :] == WORD_VECTORS.models
+    assert [spec.id for spec in WORD_VECTORS.models] == [
+        "genlab/words-en",
+        "genlab/words-ko",
+        "genlab/words-en:mean",
+        "genlab/words-ko:mean",
+        "word2vec",
+    ]
+    assert all(CATALOG.count(spec) == 1 for spec in WORD_VECTORS.models)
+
+
+def test_sentence_similarity_does_not_know_word_vectors():
+    folder = Path(encoder.__file__).parent
+    assert not any("models.word_vectors" in path.read_text() for path in folder.glob("*.py"))

@@ -159,9 +159,9 @@ def without_inflected(pieces: set[str]) -> set[str]:
 def english_sentences(data: Path) -> list[list[str]]:
     """Return the words of every English sentence."""
     return [
-        [sys.intern(word) for word in found]
+        [sys.intern(word) for word in line_words]
         for line in english_lines(data)
-        if len(found := words(line)) > 1
+        if len(line_words := words(line)) > 1
     ]
 
 
@@ -169,11 +169,11 @@ def korean_sentences(data: Path) -> list[list[str]]:
     """Return the word pieces of every Korean sentence."""
     lines = list(korean_lines(data))
     known = korean_vocabulary(lines)
-    kept: dict[str, list[str]] = {}
-    return [[p for w in words(line) for p in _kept_cut(w, known, kept)] for line in lines]
+    by_word: dict[str, list[str]] = {}
+    return [[p for w in words(line) for p in _pieces(w, known, by_word)] for line in lines]
 
 
-def _kept_cut(word: str, known: Any, kept: dict[str, list[str]]) -> list[str]:
-    if word not in kept:
-        kept[word] = [sys.intern(piece) for piece in cut(word, known)]
-    return kept[word]
+def _pieces(word: str, known: Any, by_word: dict[str, list[str]]) -> list[str]:
+    if word not in by_word:
+        by_word[word] = [sys.intern(piece) for piece in cut(word, known)]
+    return by_word[word]

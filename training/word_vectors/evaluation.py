@@ -1,7 +1,5 @@
 """Every figure of the word vectors, from the shipped files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,12 +7,11 @@ import numpy as np
 
 from models.text.segmentation import words
 from models.weights.sources import STARTERS
-from models.word_vectors.questions import answer
 from models.word_vectors.requests import WordsRequest
-from models.word_vectors.vectors import WordVectors
+from models.word_vectors.vectors import WordVectors, answer
 from training.corpora import require
 
-SHOWN = {
+EXAMPLES = {
     "en": ["mother", "monday", "music", "summer", "coffee", "beautiful", "run", "king"],
     "ko": ["엄마", "월요일", "음악", "배우", "커피", "행복", "재미", "슬프다"],
 }
@@ -22,13 +19,13 @@ Pairs = list[tuple[str, str, float]]
 
 
 def sts_pairs(path: Path) -> Pairs:
-    """Return (sentence, sentence, score 0 to 5) of an STS file; it knows no quoting."""
+    """(Sentence, sentence, score 0 to 5) of an STS file; it knows no quoting."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
     return [(row[5], row[6], float(row[4])) for row in rows if row[4] != "score"]
 
 
 def spearman(vector: Callable[[str], np.ndarray], pairs: Pairs) -> float:
-    """Return Spearman's correlation x 100 of cosines and scores; a pair without words gets 0."""
+    """Spearman's correlation x 100 of cosines and scores; a pair without words gets 0."""
     from scipy.stats import spearmanr
 
     cosines = []
@@ -50,17 +47,17 @@ def language_figures(
     }
     yield f"Vectors ({language})", f"{len(vectors.keyed):,} of {vectors.keyed.vector_size} numbers"
     texts = {text for left, right, _ in pairs for text in (left, right)}
-    asked = {word for text in texts for word in words(text)}
-    read = sum(bool(vectors.tokens(word)) for word in asked)
+    vocabulary = {word for text in texts for word in words(text)}
+    readable = sum(bool(vectors.tokens(word)) for word in vocabulary)
     yield (
         f"{name}: its words that can be read",
-        f"{100 * read / len(asked):.1f} % of {len(asked):,}",
+        f"{100 * readable / len(vocabulary):.1f} % of {len(vocabulary):,}",
     )
     for way, vector in ways.items():
         yield f"{name}: {way}", f"{spearman(vector, pairs):.1f} over {len(pairs):,} pairs"
-    for word in SHOWN[language]:
-        found = answer(vectors, WordsRequest.of(question="nearest", words=[word], count=5))
-        yield f"Nearest to {word}", ", ".join(other for other, _ in found.nearest)
+    for word in EXAMPLES[language]:
+        request = WordsRequest.of(question="nearest", words=[word], count=5)
+        yield f"Nearest to {word}", ", ".join(near for near, _ in answer(vectors, request).nearest)
 
 
 def figures(data: Path) -> Iterator[tuple[str, str]]:
@@ -70,7 +67,10 @@ def figures(data: Path) -> Iterator[tuple[str, str]]:
     score, sections = english.keyed.evaluate_word_analogies(
         str(require(data, "analogies")), restrict_vocab=len(english.keyed), case_insensitive=True
     )
-    asked = sum(len(sections[-1][k]) for k in ("correct", "incorrect"))
-    yield "Analogies of questions-words whose words are known", f"{100 * score:.1f} % of {asked:,}"
+    questions = sum(len(sections[-1][k]) for k in ("correct", "incorrect"))
+    yield (
+        "Analogies of questions-words whose words are known",
+        f"{100 * score:.1f} % of {questions:,}",
+    )
     korean = WordVectors.load(STARTERS / "word_vectors_ko")
     yield from language_figures("ko", korean, "KorSTS dev", sts_pairs(require(data, "korsts_dev")))

@@ -1,7 +1,5 @@
 """Skip-gram vectors (Mikolov et al. 2013) cut to the frequent words, with their SIF weights."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections import Counter
@@ -17,23 +15,29 @@ from training.word_vectors.corpus import english_sentences, korean_sentences
 SEED = 5
 SIF_A = 1e-3
 SAMPLE = 20_000  # sentences that the common direction is taken from
-PARTS, FEWEST_PARTS = 200, 8  # a kept word is in so many of the text's parts: no novel's own names
+PARTS, FEWEST_PARTS = 200, 8  # a word ships if so many parts of the text have it: no novel's names
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What is trained and what is kept of it."""
+class Sizes:
+    """How much is trained and how much of it ships.
 
+    Attributes:
+        training_dimensions: of the vectors while they are trained.
+        dimensions, words: of what ships.
+        pieces: whether unknown words are read in pieces.
+    """
+
+    training_dimensions: int
     dimensions: int
-    kept: int  # of the dimensions
     words: int
     epochs: int
     pieces: bool
 
 
-SHAPES = {
-    "en": Shape(dimensions=80, kept=60, words=11_200, epochs=5, pieces=False),
-    "ko": Shape(dimensions=80, kept=60, words=11_000, epochs=8, pieces=True),
+SIZES = {
+    "en": Sizes(training_dimensions=80, dimensions=60, words=11_200, epochs=5, pieces=False),
+    "ko": Sizes(training_dimensions=80, dimensions=60, words=11_000, epochs=8, pieces=True),
 }
 
 
@@ -42,16 +46,16 @@ def skip_gram(sentences: list[list[str]], dimensions: int, epochs: int, min_coun
     from gensim.models import Word2Vec
     from gensim.models.callbacks import CallbackAny2Vec
 
-    began = time.monotonic()
+    start = time.monotonic()
 
     class Progress(CallbackAny2Vec):
-        done = 0
+        epoch = 0
 
         def on_epoch_end(self, model: Any) -> None:
-            self.done += 1
-            spent = (time.monotonic() - began) / 60
-            left = spent / self.done * (epochs - self.done)
-            print(f"epoch {self.done}/{epochs}, {left:.1f} min left", flush=True)
+            self.epoch += 1
+            minutes = (time.monotonic() - start) / 60
+            left = minutes / self.epoch * (epochs - self.epoch)
+            print(f"epoch {self.epoch}/{epochs}, {left:.1f} min left", flush=True)
 
     return Word2Vec(
         sentences,
@@ -92,28 +96,28 @@ def widespread(sentences: list[list[str]]) -> set[str]:
     """Return the words that stand in at least FEWEST_PARTS of PARTS equal parts of the text."""
     size = max(1, -(-len(sentences) // PARTS))
     parts = (sentences[start : start + size] for start in range(0, len(sentences), size))
-    found = Counter(word for part in parts for word in {w for line in part for w in line})
-    return {word for word, count in found.items() if count >= FEWEST_PARTS}
+    counts = Counter(word for part in parts for word in {w for line in part for w in line})
+    return {word for word, count in counts.items() if count >= FEWEST_PARTS}
 
 
-def cut_down(vectors: Any, sentences: list[list[str]], shape: Shape) -> dict[str, Any]:
+def cut_down(vectors: Any, sentences: list[list[str]], sizes: Sizes) -> dict[str, Any]:
     """Return the tensors that ship and the vocabulary, most frequent word first."""
     wide = widespread(sentences)
-    rows = [i for i, word in enumerate(vectors.index_to_key) if word in wide][: shape.words]
+    rows = [i for i, word in enumerate(vectors.index_to_key) if word in wide][: sizes.words]
     order = [vectors.index_to_key[i] for i in rows]
     counts = np.array([vectors.get_vecattr(w, "count") for w in vectors.index_to_key], np.float64)
     weights = sif_weights(counts)[rows]
-    kept = narrowed(vectors.vectors[rows], shape.kept)
+    narrow = narrowed(vectors.vectors[rows], sizes.dimensions)
     index = {word: i for i, word in enumerate(order)}
-    drawn = random.Random(SEED).sample(sentences, min(SAMPLE, len(sentences)))
-    known = [[index[word] for word in sentence if word in index] for sentence in drawn]
-    means = np.stack([(weights[k, None] * kept[k]).mean(axis=0) for k in known if k])
+    lines = random.Random(SEED).sample(sentences, min(SAMPLE, len(sentences)))
+    known = [[index[word] for word in sentence if word in index] for sentence in lines]
+    means = np.stack([(weights[k, None] * narrow[k]).mean(axis=0) for k in known if k])
     return {
         "vocabulary": order,
-        "vectors": kept.astype(np.float16),
+        "vectors": narrow.astype(np.float16),
         "weights": weights.astype(np.float16),
         "common": common_direction(means),
-        "pieces": np.array([shape.pieces], dtype=np.uint8),
+        "pieces": np.array([sizes.pieces], dtype=np.uint8),
     }
 
 
@@ -129,11 +133,11 @@ def save(tensors: dict[str, Any], out: Path) -> None:
 
 def train(language: str, data: Path, out: Path) -> None:
     """Read the texts, train, cut down and write one language's vectors."""
-    began = time.monotonic()
-    shape = SHAPES[language]
+    start = time.monotonic()
+    sizes = SIZES[language]
     sentences = english_sentences(data) if language == "en" else korean_sentences(data)
     total = sum(map(len, sentences))
     print(f"{total:,} words in {len(sentences):,} sentences", flush=True)
-    vectors = skip_gram(sentences, shape.dimensions, shape.epochs)
-    save(cut_down(vectors, sentences, shape), out)
-    print(f"trained in {(time.monotonic() - began) / 60:.1f} minutes; written to {out}")
+    vectors = skip_gram(sentences, sizes.training_dimensions, sizes.epochs)
+    save(cut_down(vectors, sentences, sizes), out)
+    print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes; written to {out}")

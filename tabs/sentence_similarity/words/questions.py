@@ -5,15 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from models.contract import Finished, ModelSpec
+from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import find
-from models.tasks import SENTENCE_SIMILARITY
+from models.tasks import WORD_VECTORS
 from models.text.segmentation import words as words_of
-from models.word_vectors.events import WordsFound, WordTable
-from models.word_vectors.questions import formula
+from models.word_vectors.events import WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
-from tabs.sentence_similarity.words.view import answer
+from models.word_vectors.vectors import formula
+from tabs.sentence_similarity.words.view import answer_html
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
@@ -35,7 +35,12 @@ EXAMPLES = (
 
 
 def build(context: Context, own: gr.State) -> None:
-    """Lay the questions out and bind them; `own` holds a WordTable or None."""
+    """Lay the questions out and bind them.
+
+    Args:
+        context: the app's models.
+        own: the visitor's WordTable, or None.
+    """
     with gr.Row():
         with gr.Column():
             source = _radio("source", (ENGLISH, KOREAN, OWN))
@@ -58,7 +63,7 @@ def build(context: Context, own: gr.State) -> None:
             code = recipe_box(TAB)
 
     def ask(request: gr.Request, *values: Any) -> Generator[Any]:
-        yield from _ask(context, values, request)
+        yield from _answer(context, values, request)
 
     private: dict[str, Any] = {"api_visibility": "private"}
     job = gr.on(
@@ -96,21 +101,21 @@ def _request(question: str, typed: str, table: WordTable | None) -> WordsRequest
     )
 
 
-def _ask(
-    context: Context, values: tuple[Any, ...], request: gr.Request
+def _answer(
+    context: Context, values: tuple[Any, ...], page: gr.Request
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (result, status line, recipe) as the job goes on."""
     source, question, typed, own = values
-    with show_errors(request):
+    with show_errors(page):
         if source == OWN and own is None:
             raise InvalidInput("invalid_word2vec")
-        ask = _request(question, typed, own if source == OWN else None)
-        spec: ModelSpec = find(SENTENCE_SIMILARITY, source)
-    shown = ""
-    for event in follow(context, spec, ask, request):
+        request = _request(question, typed, own if source == OWN else None)
+        spec = find(WORD_VECTORS, source)
+    result = ""
+    for event in follow(context, spec, request, page):
         if isinstance(event, Finished):
-            yield shown, result_line(event), python(spec, ask, event)
+            yield result, result_line(event), python(spec, request, event)
         else:
-            found = isinstance(event, WordsFound)
-            shown = answer(question, typed.strip(), event) if found else shown
+            if isinstance(event, WordAnswer):
+                result = answer_html(question, typed.strip(), event)
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()

@@ -1,7 +1,8 @@
-"""Train Word2Vec on a text of one's own, see it learn, and look at its words."""
+"""Train Word2Vec on a text of one's own, see it learn, look at its words, save and load its vectors."""
 
 import math
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,17 +11,18 @@ import gradio as gr
 from models.contract import Finished
 from models.fields import MAX_SEED, draw_seed
 from models.select import find
-from models.tasks import SENTENCE_SIMILARITY
+from models.tasks import WORD_VECTORS
 from models.text.segmentation import training_sentences
 from models.text.segmentation import words as words_of
 from models.text.tables import decode
-from models.word_vectors.events import Word2VecDone, Word2VecStep
+from models.word_vectors.events import Word2VecDone, Word2VecStep, WordTable
 from models.word_vectors.requests import Word2VecRequest
-from tabs.sentence_similarity.show import note, number, pair
-from tabs.sentence_similarity.words import own_vectors as words_own
-from tabs.sentence_similarity.words import view as words_show
+from models.word_vectors.vectors import SUFFIXES, read_table, write_table
+from tabs.sentence_similarity.cosines import large_number, note, number
+from tabs.sentence_similarity.words import view
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -32,7 +34,8 @@ from tabs.shared.widgets import (
 )
 
 TAB = "word2vec"
-OFFERED = 40  # words of the vocabulary that are named when one was unknown
+EXAMPLE_WORDS = 40  # words of the vocabulary that are named when one was unknown
+FORMATS = {"text": "vectors.txt", "safetensors": "vectors.safetensors"}
 ENGLISH = (
     "The king rules the land.\nThe queen rules the land.\n"
     "The dog chases the cat.\nThe cat sleeps on the sofa.",
@@ -50,25 +53,25 @@ KOREAN = (
     "고양이가 자요.",
 )
 EXAMPLES = (ENGLISH, KOREAN)
-DIALS = ("vector_size", "window", "min_count", "sg", "negative", "epochs", "seed", "words")
+PARAMETERS = ("vector_size", "window", "min_count", "sg", "negative", "epochs", "seed", "words")
 
 
 def build(context: Context, own: gr.State) -> None:
     """Lay the training out and bind it; the vectors end up in `own`."""
     with gr.Row():
         with gr.Column():
-            filled = _texts()
+            texts = _texts()
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [f"{a} ↔ {b}" for _, a, b, *_ in EXAMPLES]
-            examples_box(TAB, EXAMPLES, filled, f"{TAB}-start", titles)
-            dials = _dials()
+            examples_box(TAB, EXAMPLES, texts, f"{TAB}-start", titles)
+            parameters = _parameters()
         with gr.Column():
             result, status = result_box(TAB, both(f"{TAB}.empty"))
             with gr.Row():
-                files = words_own.save_buttons()
-                words_own.load_button(own, status, files)
+                files = _save_buttons()
+                _load_button(own, status, files)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
@@ -77,14 +80,14 @@ def build(context: Context, own: gr.State) -> None:
 
     private: dict[str, Any] = {"api_visibility": "private"}
     job = start.click(
-        train, [*filled, *dials], [result, status, code, own], show_progress="hidden", **private
+        train, [*texts, *parameters], [result, status, code, own], show_progress="hidden", **private
     )
-    job.success(words_own.saved, own, files, show_progress="hidden", **private)
+    job.success(save, own, files, show_progress="hidden", **private)
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
 def _texts() -> list[gr.Textbox]:
-    """What is trained on, and what is asked afterwards, in the order of an example."""
+    """The training text, and the words and sentences to look at, in the order of an example."""
     corpus = gr.Textbox(
         ENGLISH[0],
         label=t(f"{TAB}.corpus"),
@@ -104,7 +107,7 @@ def _texts() -> list[gr.Textbox]:
 
 
 def _file_button(corpus: gr.Textbox) -> None:
-    """A button that fills the training text from a text file, in whichever encoding it is."""
+    """A button that fills the training text from a text file, in any usual encoding."""
     button = gr.UploadButton(
         cast(str, t(f"{TAB}.file")), file_types=["text"], size="sm", elem_id=f"{TAB}-file"
     )
@@ -116,8 +119,8 @@ def _file_button(corpus: gr.Textbox) -> None:
     button.upload(fill, button, corpus, api_visibility="private")
 
 
-def _dials() -> list[Any]:
-    """Gensim's parameters and the map's words, in the order of DIALS."""
+def _parameters() -> list[Any]:
+    """Gensim's parameters and the map's words, in the order of PARAMETERS."""
 
     def slider(name: str, least: int, most: int, value: int) -> gr.Slider:
         return gr.Slider(
@@ -156,55 +159,105 @@ def _dials() -> list[Any]:
 
 
 def _train(
-    context: Context, values: tuple[Any, ...], request: gr.Request
+    context: Context, values: tuple[Any, ...], page: gr.Request
 ) -> Generator[tuple[Any, Any, Any, Any]]:
     """Yield (result, status line, recipe, the vectors) as the job goes on."""
-    corpus, word_a, word_b, first, second, *dials = values
-    *numbers, mapped = dials
-    with show_errors(request):
-        ask = Word2VecRequest.of(
+    corpus, word_a, word_b, first, second, *numbers, map_words = values
+    with show_errors(page):
+        request = Word2VecRequest.of(
             corpus=corpus,
             word_a=word_a,
             word_b=word_b,
             sentences=[sentence for sentence in (first, second) if sentence],
-            words=words_of(mapped or ""),
-            **dict(zip(DIALS[:-1], numbers, strict=True)),
+            words=words_of(map_words or ""),
+            **dict(zip(PARAMETERS[:-1], numbers, strict=True)),
         )
-        ask = ask.model_copy(update={"seed": draw_seed(ask.seed)})
-        spec = find(SENTENCE_SIMILARITY, TAB)
-    shown, table, losses = "", None, list[float]()
-    for event in follow(context, spec, ask, request):
+        request = request.model_copy(update={"seed": draw_seed(request.seed)})
+        spec = find(WORD_VECTORS, TAB)
+    result, table, losses = "", None, list[float]()
+    for event in follow(context, spec, request, page):
         if isinstance(event, Word2VecStep):
             losses.append(event.loss)
-            forming = words_show.learning(event.epoch, event.epochs, losses, event.places)
-            yield forming, gr.skip(), gr.skip(), gr.skip()
+            progress = view.progress(event.epoch, event.epochs, losses, event.points)
+            yield progress, gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Word2VecDone):
-            shown, table = _shown(ask, event, losses), event.table
+            result, table = result_html(request, event, losses), event.table
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
-            status = result_line(event, both("result.seed", seed=ask.seed))
-            yield shown, status, python(spec, ask, event), table
+            status = result_line(event, both("result.seed", seed=request.seed))
+            yield result, status, python(spec, request, event), table
         else:
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
-def _shown(ask: Word2VecRequest, done: Word2VecDone, losses: list[float]) -> str:
-    """The pair of words, their neighbours, the sentences, and what is to be said about them."""
+def result_html(request: Word2VecRequest, done: Word2VecDone, losses: list[float]) -> str:
+    """The pair of words, their neighbours, the sentences, notes, the map and the loss."""
     parts: list[str] = []
     if done.pair is not None:
-        parts.append(pair(done.pair, both(f"{TAB}.pair", first=ask.word_a, second=ask.word_b)))
-    parts.append(words_show.before_and_after(done.before, done.neighbours))
+        reading = both(f"{TAB}.pair", first=request.word_a, second=request.word_b)
+        parts.append(large_number(done.pair, reading))
+    parts.append(view.before_and_after(done.before, done.neighbours))
     if done.similarities:
         cosine = done.similarities.cosines[0][1]
         key = f"{TAB}.no_vector" if math.isnan(cosine) else f"{TAB}.sentences"
         parts.append(f"<p>{both(key, cosine=number(cosine))}</p>")
     if done.unknown:
-        known = ", ".join(done.vocabulary[:OFFERED])
+        known = ", ".join(done.vocabulary[:EXAMPLE_WORDS])
         unknown = ", ".join(done.unknown)
         parts.append(note(both(f"{TAB}.unknown", unknown=unknown, known=known)))
     if done.other_seed:
-        learned = sum(map(len, training_sentences(ask.corpus)))
-        parts.append(note(both(f"{TAB}.noise", words=f"{learned:,}")))
-        parts.append(words_show.other_seed(done.neighbours, done.pair, done.other_seed))
-    parts += [words_show.word_map(done.places), words_show.loss_curve(losses)]
+        count = sum(map(len, training_sentences(request.corpus)))
+        parts.append(note(both(f"{TAB}.noise", words=f"{count:,}")))
+        parts.append(view.other_seed_html(done.neighbours, done.pair, done.other_seed))
+    parts += [view.word_map(done.points), view.loss_curve(losses)]
     return "".join(parts)
+
+
+# ---------------------------------------------------------------- the vectors as files
+
+
+def save(table: WordTable | None) -> list[Any]:
+    """Updates of the save buttons: each holds its file, and is visible once there are vectors."""
+    if table is None:
+        return [gr.update(visible=False) for _ in FORMATS]
+    updates: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FORMATS.values():
+            path = Path(folder) / name
+            write_table(table, path)
+            file = save_to_cache(path.read_bytes(), name)
+            updates.append(gr.update(value=file, visible=True))
+    return updates
+
+
+def _save_buttons() -> list[gr.DownloadButton]:
+    """A button a format, hidden until there are vectors."""
+    return [
+        gr.DownloadButton(
+            cast(str, t(f"{TAB}.save_{name}")), visible=False, size="sm", elem_id=f"{TAB}-{name}"
+        )
+        for name in FORMATS
+    ]
+
+
+def _load_button(own: gr.State, status: gr.HTML, files: Sequence[gr.DownloadButton]) -> None:
+    """A button that loads a file of vectors into the session and says how many there are.
+
+    Args:
+        own: the session's vectors.
+        status: the line that says it.
+        files: the save buttons, which then hold these vectors.
+    """
+    button = gr.UploadButton(
+        cast(str, t(f"{TAB}.load")), file_types=list(SUFFIXES), size="sm", elem_id=f"{TAB}-load"
+    )
+
+    def load(path: str, request: gr.Request) -> tuple[WordTable, str]:
+        with show_errors(request):
+            table = read_table(Path(path))
+        words, size = table.vectors.shape
+        return table, line(both(f"{TAB}.loaded", words=f"{words:,}", size=size))
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    upload = button.upload(load, button, [own, status], **private)
+    upload.success(save, own, list(files), **private)

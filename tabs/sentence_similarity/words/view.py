@@ -1,41 +1,37 @@
-"""What word vectors say, as HTML: a map, a loss curve, tables of neighbours."""
+"""Answers of word vectors and trainings as HTML: a map, a loss curve, tables of neighbours."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from models.word_vectors.events import Neighbours, OtherSeed, Places, WordsFound
-from tabs.sentence_similarity.show import NEIGHBOURS, cell, neighbours, note, number
+from models.word_vectors.events import MapPoints, Neighbours, OtherSeed, WordAnswer
+from tabs.sentence_similarity.cosines import cell, note, number
 from tabs.shared.events import line
 from tabs.shared.strings import both
 
 TAB = "words"
+NEIGHBOURS = 5
 WIDTH, HEIGHT, EDGE = 380, 300, 30  # of a map, in its own units
 
 
-def answer(question: str, asked: str, found: WordsFound) -> str:
-    """The answer to a question, with what there is to say about the words themselves."""
+def answer_html(question: str, typed: str, answer: WordAnswer) -> str:
+    """The answer to a question, with notes on words that are unknown or read in pieces."""
     if question == "map":
-        shown = word_map(found.places)
+        result = word_map(answer.points)
     elif question == "odd":
-        shown = _large(found.odd, both(f"{TAB}.odd_one"))
-        shown += _table(found.fits, both(f"{TAB}.fits"))
+        result = _large(answer.odd, both(f"{TAB}.odd_one"))
+        result += _table(answer.fits, both(f"{TAB}.fits"))
     elif question == "analogy":
-        best = found.nearest[0][0] if found.nearest else "–"
-        shown = _large(best, f"{html.escape(asked)} ≈")
-        shown += _table(found.nearest, both(f"{TAB}.point"))
+        best = answer.nearest[0][0] if answer.nearest else "–"
+        result = _large(best, f"{html.escape(typed)} ≈")
+        result += _table(answer.nearest, both(f"{TAB}.point"))
     else:
-        shown = neighbours({asked: found.nearest}, len(found.nearest))
-    return shown + remarks(found)
-
-
-def remarks(found: WordsFound) -> str:
-    """Unknown words, and words read in pieces."""
-    said: list[str] = []
-    if found.unknown:
-        said.append(both(f"{TAB}.unknown", words=", ".join(found.unknown)))
-    for word, pieces in found.pieces.items():
-        said.append(both(f"{TAB}.pieces", word=word, pieces=" + ".join(pieces)))
-    return "".join(map(note, said))
+        result = neighbours_html({typed: answer.nearest}, len(answer.nearest))
+    notes: list[str] = []
+    if answer.unknown:
+        notes.append(both(f"{TAB}.unknown", words=", ".join(answer.unknown)))
+    for word, pieces in answer.pieces.items():
+        notes.append(both(f"{TAB}.pieces", word=word, pieces=" + ".join(pieces)))
+    return result + "".join(map(note, notes))
 
 
 def _large(word: str, over: str) -> str:
@@ -53,19 +49,19 @@ def _table(rows: Sequence[tuple[str, float]], caption: str) -> str:
     )
 
 
-def word_map(places: Places) -> str:
+def word_map(points: MapPoints) -> str:
     """Words where they lie, as a drawing that scales with the page; its text is the words."""
-    if not places:
+    if not points:
         return ""
-    xs, ys = [x for _, x, _ in places], [y for _, _, y in places]
+    xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
     marks = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="var(--color-accent)"/>'
         f'<text x="{x:.1f}" y="{y - 7:.1f}" text-anchor="middle" fill="currentColor" '
         f'font-size="13">{html.escape(word)}</text>'
         for word, x, y in zip(
-            (word for word, _, _ in places),
-            _stretched(xs, EDGE, WIDTH - EDGE),
-            _stretched([-y for y in ys], EDGE, HEIGHT - EDGE),
+            (word for word, _, _ in points),
+            _scaled(xs, EDGE, WIDTH - EDGE),
+            _scaled([-y for y in ys], EDGE, HEIGHT - EDGE),
             strict=True,
         )
     )
@@ -76,23 +72,23 @@ def word_map(places: Places) -> str:
     )
 
 
-def _stretched(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Values drawn out to fill low to high; all in the middle where they are one."""
+def _scaled(values: Sequence[float], low: float, high: float) -> list[float]:
+    """Values scaled to fill low to high; all in the middle where they are equal."""
     least, most = min(values), max(values)
     if most - least < 1e-12:
         return [(low + high) / 2] * len(values)
     return [low + (value - least) / (most - least) * (high - low) for value in values]
 
 
-def learning(epoch: int, epochs: int, losses: Sequence[float], places: Places) -> str:
+def progress(epoch: int, epochs: int, losses: Sequence[float], points: MapPoints) -> str:
     """A training under way: how far, its loss, and the map by now."""
-    done = round(100 * epoch / epochs)
+    share = round(100 * epoch / epochs)
     bar = (
-        f'<div class="progress" role="progressbar" aria-label="{done} %" aria-valuenow="{done}">'
-        f'<div style="width:{done}%"></div></div>'
+        f'<div class="progress" role="progressbar" aria-label="{share} %" aria-valuenow="{share}">'
+        f'<div style="width:{share}%"></div></div>'
     )
-    said = both("word2vec.epoch", epoch=epoch, epochs=epochs, loss=_short(losses[-1]))
-    return f"{word_map(places)}{bar}<p>{said}</p>{loss_curve(losses)}"
+    text = both("word2vec.epoch", epoch=epoch, epochs=epochs, loss=_short(losses[-1]))
+    return f"{word_map(points)}{bar}<p>{text}</p>{loss_curve(losses)}"
 
 
 def _short(loss: float) -> str:
@@ -104,8 +100,8 @@ def loss_curve(losses: Sequence[float]) -> str:
     """The loss over the epochs as a line; nothing before there are two."""
     if len(losses) < 2:
         return ""
-    xs = _stretched([float(i) for i in range(len(losses))], 2, 238)
-    ys = _stretched([-loss for loss in losses], 4, 46)
+    xs = _scaled([float(i) for i in range(len(losses))], 2, 238)
+    ys = _scaled([-loss for loss in losses], 4, 46)
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
     first, last = _short(losses[0]), _short(losses[-1])
     return (
@@ -119,39 +115,57 @@ def loss_curve(losses: Sequence[float]) -> str:
 def before_and_after(before: Neighbours, after: Neighbours) -> str:
     """The nearest words of each word after the training, and at its random start."""
     return "".join(
-        neighbours({word: near}) + _start(before[word], near) for word, near in after.items()
+        neighbours_html({word: near}) + _start(before[word], near) for word, near in after.items()
     )
 
 
 def _start(before: Sequence[tuple[str, float]], after: Sequence[tuple[str, float]]) -> str:
     """The nearest words at the random start, or that they are the same."""
-    same = _named(before) == _named(after)
-    said = both("word2vec.before_same") if same else both("word2vec.before", words=_named(before))
-    return line(said)
+    if _top_words(before) == _top_words(after):
+        return line(both("word2vec.before_same"))
+    return line(both("word2vec.before", words=_top_words(before)))
 
 
-def other_seed(after: Neighbours, pair: float | None, other: OtherSeed) -> str:
-    """What the same training says from another random start."""
-    said = [both("word2vec.other_seed", seed=other.seed)]
+def other_seed_html(after: Neighbours, pair: float | None, other: OtherSeed) -> str:
+    """The result of the same training from another random start."""
+    sentences = [both("word2vec.other_seed", seed=other.seed)]
     if pair is not None and other.pair is not None:
-        said.append(both("word2vec.other_pair", before=number(pair), after=number(other.pair)))
-    said += [
+        sentences.append(both("word2vec.other_pair", before=number(pair), after=number(other.pair)))
+    sentences += [
         both(
             "word2vec.other_neighbours",
             word=word,
             same=_shared(after, other.neighbours, word),
             of=min(NEIGHBOURS, len(near)),
-            words=_named(other.neighbours.get(word, ())),
+            words=_top_words(other.neighbours.get(word, ())),
         )
         for word, near in after.items()
     ]
-    return note(" ".join(said))
+    return note(" ".join(sentences))
 
 
-def _shared(one: Neighbours, other: Neighbours, word: str) -> int:
-    tops = [{w for w, _ in near.get(word, ())[:NEIGHBOURS]} for near in (one, other)]
+def _shared(first: Neighbours, second: Neighbours, word: str) -> int:
+    """How many of the nearest words of a word are the same."""
+    tops = [{w for w, _ in near.get(word, ())[:NEIGHBOURS]} for near in (first, second)]
     return len(tops[0] & tops[1])
 
 
-def _named(near: Sequence[tuple[str, float]]) -> str:
+def _top_words(near: Sequence[tuple[str, float]]) -> str:
     return ", ".join(word for word, _ in near[:NEIGHBOURS])
+
+
+def neighbours_html(
+    nearest: Mapping[str, Sequence[tuple[str, float]]], count: int = NEIGHBOURS
+) -> str:
+    """For each word a table of its nearest words, side by side where there is room."""
+    tables = [
+        f'<table class="plain" style="flex:1 1 10rem;width:auto">'
+        f'<caption style="text-align:left">{both("word2vec.neighbours", word=word)}</caption>'
+        + "".join(
+            f"<tr><td>{html.escape(other)}</td>{cell(cosine)}</tr>"
+            for other, cosine in near[:count]
+        )
+        + "</table>"
+        for word, near in nearest.items()
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:0 1.5rem">{"".join(tables)}</div>'

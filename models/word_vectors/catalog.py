@@ -1,0 +1,106 @@
+"""Models of word vectors. Sentence similarity lists them too: they compare sentences by their words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.contract import EngineOptions, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class WordVectorOptions(EngineOptions):
+    """What the starters' engine must know.
+
+    Attributes:
+        pooling: a sentence is the "sif" (weighted) mean of its words' vectors, or their plain "mean".
+    """
+
+    pooling: Literal["sif", "mean"] = "sif"
+
+
+def plain_mean(spec: ModelSpec) -> bool:
+    """Whether a sentence is the plain mean of its words' vectors."""
+    return isinstance(spec.options, WordVectorOptions) and spec.options.pooling == "mean"
+
+
+MODELS: tuple[ModelSpec, ...] = (
+    ModelSpec(
+        id="genlab/words-en",
+        task="word-vectors",
+        engine="models.word_vectors.engine:WordVectorSimilarity",
+        source="starter:word_vectors_en",
+        label="GenLab Words (English)",
+        note={
+            "en": "Word2Vec vectors that ship with GenLab; a sentence is their weighted mean (SIF).",
+            "ko": "GenLab에 들어 있는 영어 Word2Vec 벡터예요. 문장은 단어 벡터의 가중 평균(SIF)이에요.",
+        },
+        languages=("en",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.002,
+        cuda_dtype="",
+        last=True,
+    ),
+    ModelSpec(
+        id="genlab/words-ko",
+        task="word-vectors",
+        engine="models.word_vectors.engine:WordVectorSimilarity",
+        source="starter:word_vectors_ko",
+        label="GenLab Words (한국어)",
+        note={
+            "en": "The same for Korean: words and pieces of words from film reviews and chats.",
+            "ko": "영화평과 대화로 학습한 한국어 단어·조각 벡터예요. 문장은 가중 평균(SIF)이에요.",
+        },
+        languages=("ko",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.002,
+        cuda_dtype="",
+        last=True,
+    ),
+    ModelSpec(
+        id="genlab/words-en:mean",
+        task="word-vectors",
+        engine="models.word_vectors.engine:WordVectorSimilarity",
+        source="starter:word_vectors_en",
+        label="GenLab Words (English), plain average",
+        note={
+            "en": "The same vectors, plainly averaged: frequent words drown the others, and all cosines rise.",
+            "ko": "같은 벡터를 무게 없이 평균해요. 흔한 단어에 묻혀서 무엇이든 코사인이 높아져요.",
+        },
+        languages=("en",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.002,
+        cuda_dtype="",
+        last=True,
+        options=WordVectorOptions(pooling="mean"),
+    ),
+    ModelSpec(
+        id="genlab/words-ko:mean",
+        task="word-vectors",
+        engine="models.word_vectors.engine:WordVectorSimilarity",
+        source="starter:word_vectors_ko",
+        label="GenLab Words (한국어), plain average",
+        note={
+            "en": "The same for Korean, plainly averaged.",
+            "ko": "한국어 벡터를 무게 없이 평균해요. 흔한 말에 묻혀서 무엇이든 코사인이 높아져요.",
+        },
+        languages=("ko",),
+        licence="Apache-2.0 (this project)",
+        size_gb=0.002,
+        cuda_dtype="",
+        last=True,
+        options=WordVectorOptions(pooling="mean"),
+    ),
+    ModelSpec(
+        id="word2vec",
+        task="word-vectors",
+        engine="models.word_vectors.engine:Word2VecSimilarity",
+        source="none:",
+        label="Word2Vec (your sentences)",
+        note={
+            "en": "Trained while you watch, on the sentences you give it.",
+            "ko": "적어 준 문장으로 그 자리에서 학습해요.",
+        },
+        licence="LGPL-2.1 (gensim)",
+        size_gb=0,
+        concurrency=2,
+    ),
+)
