@@ -1,10 +1,11 @@
-"""The rules of the house: layers, light imports, short files and functions, both languages whole."""
+"""The rules of the house: rooms and their order, light imports, plain names, both languages whole."""
 
 import ast
 import re
 import string
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from models.settings import ROOT
@@ -22,6 +23,16 @@ HEAVY = {
     "captum",
     "sentence_transformers",
 }
+# The folders of the tasks and of what stands beside them, in models/ and in tabs/.
+FOLDERS = sorted(
+    {
+        path.parent.name
+        for top in ("models", "tabs")
+        for path in (ROOT / top).glob("*/__init__.py")
+        if path.parent.name
+        not in {"runtime", "weights", "servers", "text", "torch_tools", "shared"}
+    }
+)
 CODE = [
     ROOT / "demo.py",
     ROOT / "api.py",
@@ -59,12 +70,11 @@ def test_tabs_know_no_model_library():
 
 
 def test_tabs_do_not_import_each_other():
-    names = {"chat", "text_to_image", "sentiment", "sentence_similarity"}
     for path in (ROOT / "tabs").rglob("*.py"):
         own = path.relative_to(ROOT / "tabs").parts[0].removesuffix(".py")
         if own == "__init__":
             continue
-        others = {f"tabs.{name}" for name in names - {own.removeprefix("_")}}
+        others = {f"tabs.{name}" for name in set(FOLDERS) - {own}}
         assert not {
             n for n in imported(path) if any(n == o or n.startswith(o + ".") for o in others)
         }, path
@@ -76,6 +86,168 @@ def test_importing_the_page_imports_no_model_library():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+# ---------------------------------------------------------------- rooms and their order
+
+# From the ground up. A module may import what stands on a lower line, and its own folder. A task's
+# engines stand above the cache because they are imported by name only, when they are first needed.
+ORDER = (
+    ("models.errors", "models.settings", "models.fields", "models.contract"),
+    ("models.servers", "models.text", "models.runtime.blocking", "models.runtime.placement"),
+    tuple(f"models.{name}.catalog" for name in FOLDERS),
+    ("models.tasks",),
+    ("models.weights",),
+    ("models.runtime", "models.select", "models.torch_tools"),
+    tuple(f"models.{name}" for name in FOLDERS),
+    ("tabs.shared",),
+    tuple(f"tabs.{name}" for name in FOLDERS),
+    ("tabs",),
+    ("api", "models"),
+    ("demo",),
+)
+GROUND = set(ORDER[0])  # these four may import each other
+MAY_USE = {  # a task's folder -> the other tasks' folders that it may import
+    "models.teach": {"models.sentence_similarity", "models.sentiment"},
+    "models.word_vectors": {"models.sentence_similarity"},
+}
+
+
+def name_of(path: Path) -> str:
+    """A file's module: models/chat/catalog.py -> models.chat.catalog."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in CODE}
+
+
+def imports_of(module: str) -> set[str]:
+    """The modules of ours that one imports: at its top, in functions, or to check types alone."""
+    found = set()
+    for node in ast.walk(tree(MODULES[module])):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return (found & MODULES.keys()) - {module}
+
+
+IMPORTS = {module: imports_of(module) for module in MODULES}
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def room_of(module: str) -> tuple[int, str]:
+    """The line of ORDER and the room on it that a module belongs to: the longest name that fits."""
+    rooms = [(level, room) for level, line in enumerate(ORDER) for room in line]
+    return max((r for r in rooms if within(module, r[1])), key=lambda r: len(r[1]))
+
+
+def folder_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_no_import_leads_in_a_circle():
+    """Whichever way: at the top, in a function, under TYPE_CHECKING."""
+    left = {module: set(others) for module, others in IMPORTS.items()}
+    while leaves := {module for module, others in left.items() if not others}:
+        left = {module: others - leaves for module, others in left.items() if module not in leaves}
+    # What is left is on a circle, or imports one.
+    while free := {m for m in left if not any(m in others for others in left.values())}:
+        left = {module: others for module, others in left.items() if module not in free}
+    assert not left, f"on a circle: {sorted(left)}"
+
+
+def test_imports_run_downward_only():
+    upward = []
+    for module, others in IMPORTS.items():
+        level, room = room_of(module)
+        for other in others:
+            other_level, other_room = room_of(other)
+            own = folder_of(module) == folder_of(other) or {room, other_room} <= GROUND
+            used = folder_of(other) in MAY_USE.get(folder_of(module), set())
+            if not own and (other_level > level or (other_level == level and not used)):
+                upward.append(f"{module} -> {other}")
+    assert not upward, sorted(upward)
+
+
+def test_a_task_imports_no_other_task():
+    names = {f"models.{name}" for name in FOLDERS}
+    wrong = []
+    for module, others in IMPORTS.items():
+        own = folder_of(module)
+        if own in names:
+            allowed = {own} | MAY_USE.get(own, set())
+            wrong += [f"{module} -> {o}" for o in others if folder_of(o) in names - allowed]
+    assert not wrong, sorted(wrong)
+
+
+# ---------------------------------------------------------------- plain names
+
+# Nouns for things, verbs for functions. A participle says neither what a thing is nor what is done.
+PARTICIPLE = re.compile(
+    "asked|told|said|drawn|kept|shown|begun|given|made|found|taken|thrown|chosen|seen|ended|heard|left_out|"
+    "written|sent|got|brought|opened|saved|adapted|settled|wanted|gone|picked|meant|held"
+)
+ALLOWED = {"NotFound"}  # HTTP's own term; and fields of the endpoints' answers
+ROLES = {"Panel", "View"}  # the components of a part of the page, the same role in each
+
+
+def definitions(path: Path):
+    """(line, name) of the functions, methods, classes, arguments, module variables and fields."""
+    module = tree(path)
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            if not isinstance(node, ast.Lambda):
+                yield node.lineno, node.name
+            arguments = node.args
+            every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            every += filter(None, (arguments.vararg, arguments.kwarg))
+            yield from ((node.lineno, argument.arg) for argument in every)
+        if isinstance(node, ast.ClassDef):
+            yield node.lineno, node.name
+        if isinstance(node, ast.ClassDef | ast.Module):
+            for part in node.body:
+                targets = part.targets if isinstance(part, ast.Assign) else []
+                targets += [part.target] if isinstance(part, ast.AnnAssign) else []
+                for target in targets:
+                    for name in ast.walk(target):
+                        if isinstance(name, ast.Name):
+                            yield part.lineno, name.id
+
+
+def is_participle(name: str) -> bool:
+    """Whether a name is one or has one among its words, or two that are one: left_out."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_").split("_")
+    pairs = (f"{first}_{second}" for first, second in pairwise(words))
+    return any(PARTICIPLE.fullmatch(word) for word in [*words, *pairs])
+
+
+def test_no_name_is_a_participle():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in CODE
+        for line, name in definitions(path)
+        if name not in ALLOWED and is_participle(name)
+    ]
+    assert not wrong, f"{len(wrong)}:\n" + "\n".join(sorted(set(wrong)))
+
+
+def test_no_module_is_named_by_a_participle():
+    assert not [m for m in MODULES if is_participle(m.rpartition(".")[2])]
+
+
+def test_two_classes_never_share_a_name():
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(module)
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert not {name: where for name, where in twice.items() if name not in ROLES}
 
 
 def test_both_languages_have_the_same_strings_with_the_same_places():

@@ -1,7 +1,6 @@
 """Which device and dtype a model gets, and why: decided here and nowhere else.
 
-Asked before torch is imported (the page shows it at once), so the hardware is looked up without
-torch: CUDA through the driver's own library, torch's build through its version's local tag.
+The page shows it before torch is imported, so the hardware is looked up without torch: CUDA through the driver's own library, torch's build through its version's local tag.
 """
 
 import ctypes
@@ -45,8 +44,8 @@ def _has_cuda() -> bool:
     try:
         driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
         count = ctypes.c_int()
-        found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-        return found and count.value > 0
+        works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+        return works and count.value > 0
     except OSError:
         return False
 
@@ -93,12 +92,12 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
     return Placement("cpu", "float32", reason, spec.cpu_threads or machine.cores)
 
 
-def _device(wanted: str, machine: Hardware) -> tuple[str, str]:
-    if wanted == "cpu":
+def _device(setting: str, machine: Hardware) -> tuple[str, str]:
+    if setting == "cpu":
         return "cpu", "cpu_by_setting"
-    if machine.cuda and not machine.cpu_torch and wanted in {"auto", "cuda"}:
+    if machine.cuda and not machine.cpu_torch and setting in {"auto", "cuda"}:
         return "cuda", "cuda_found"
-    if machine.mps and wanted in {"auto", "mps"}:
+    if machine.mps and setting in {"auto", "mps"}:
         return "mps", "mps_found"
     if machine.cuda:
         return "cpu", "torch_without_cuda"

@@ -50,7 +50,7 @@ class PriceList(BaseModel):
     models: Mapping[str, Price]
 
 
-class _Table(BaseModel):
+class _PriceFile(BaseModel):
     list: tuple[PriceList, ...] = ()
 
 
@@ -65,7 +65,7 @@ def read(path: Path) -> tuple[PriceList, ...]:
         ValueError: it cannot be read, or is not such a table; the message says where.
     """
     try:
-        return _Table.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).list
+        return _PriceFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).list
     except OSError:
         raise ValueError("the file cannot be read") from None
     except ValidationError as error:

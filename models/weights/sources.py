@@ -1,6 +1,6 @@
 """Where a model's weights are on this machine; fetched if they are not here and may be.
 
-SOURCES has a row for each scheme of ModelSpec.source. ADD A SOURCE: its module here, and a row.
+SCHEMES has a row for each scheme of ModelSpec.source. ADD A SOURCE: its module here, and a row.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from models.weights.packages import package_folder
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
 
 
-class Source(NamedTuple):
-    """One scheme.
+class Scheme(NamedTuple):
+    """One kind of ModelSpec.source.
 
     Attributes:
         is_here: whether a model can be loaded without a download. Cheap: looks, never loads.
@@ -30,8 +30,8 @@ class Source(NamedTuple):
 
 def is_here(spec: ModelSpec) -> bool:
     """Whether the model can be loaded without a download. Cheap: looks, never loads."""
-    source = SOURCES.get(spec.scheme)
-    return source is None or source.is_here(spec)
+    scheme = SCHEMES.get(spec.scheme)
+    return scheme is None or scheme.is_here(spec)
 
 
 def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path | None:
@@ -44,8 +44,8 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
         Unavailable: the hub cannot be reached.
         Stopped: stop was set during the download.
     """
-    source = SOURCES.get(spec.scheme)
-    return source and source.folder(spec, settings, stop, notify)
+    scheme = SCHEMES.get(spec.scheme)
+    return scheme and scheme.folder(spec, settings, stop, notify)
 
 
 # ---------------------------------------------------------------- hub:ORG/NAME
@@ -86,8 +86,8 @@ def damaged_starter(name: str, file: str) -> Damaged:
 
 # ---------------------------------------------------------------- the table
 
-SOURCES = {  # without a row ("openai", "none"): no weights on this machine
-    "starter": Source(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
-    "package": Source(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
-    "hub": Source(lambda spec: hub.cached(spec) is not None, _hub_folder),
+SCHEMES = {  # without a row ("openai", "none"): no weights on this machine
+    "starter": Scheme(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
+    "package": Scheme(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
+    "hub": Scheme(lambda spec: hub.cached(spec) is not None, _hub_folder),
 }

@@ -18,7 +18,7 @@ from models.runtime.jobs import run
 from models.select import reads
 from models.sentence_similarity.events import GRADES, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import SimilarityRequest
-from models.tasks import SENTENCE_SIMILARITY
+from models.tasks import SENTENCE_SIMILARITY, recipe
 from tabs.sentence_similarity.cosines import large_number, note, number
 from tabs.sentence_similarity.encoders import (
     TAB,
@@ -33,7 +33,6 @@ from tabs.shared.events import (
     error,
     line,
     problem_line,
-    python,
     result_line,
     show_errors,
     waiting_line,
@@ -162,7 +161,7 @@ def _run(
             elif isinstance(event, ReferenceCosines):
                 verdict.reference = event
             else:
-                status, code = result_line(event), python(verdict.spec, request, event)
+                status, code = result_line(event), recipe(verdict.spec, request, event.placement)
             yield verdicts_html(verdicts, request.sentences), status, code
 
 

@@ -14,11 +14,12 @@ from models.contract import Finished, ModelSpec
 from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
+from models.tasks import recipe
 from tabs.sentence_similarity.cosines import cell, note, number
 from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
 from tabs.shared import table_input
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -125,7 +126,7 @@ def _compare(
             result = result_html(spec, request.sentences, similarities, land)
             file = csv_file(request.sentences, similarities, land)
             download = gr.update(value=file, visible=True)
-            yield result, result_line(event), python(spec, request, event), download
+            yield result, result_line(event), recipe(spec, request, event.placement), download
         else:
             similarities = event if isinstance(event, Similarities) else similarities
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()

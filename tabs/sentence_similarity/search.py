@@ -16,12 +16,12 @@ from models.select import find, reads
 from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.many_sentences import Index
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.tasks import SENTENCE_SIMILARITY
+from models.tasks import SENTENCE_SIMILARITY, recipe
 from tabs.sentence_similarity.cosines import note, number
 from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
 from tabs.shared import table_input
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, how_it_works, recipe_box, result_box, stop_button
 
@@ -231,7 +231,7 @@ def _recipe(
         return gr.skip()
     lines = [index.lines[row] for row, _ in hits]
     comparison = SimilarityRequest.of(sentences=[*request.sentences, *lines])
-    return python(spec, comparison, finished)
+    return recipe(spec, comparison, finished.placement)
 
 
 def _hits_html(index: Index, hits: list[tuple[int, float]]) -> str:

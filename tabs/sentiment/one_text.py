@@ -10,10 +10,10 @@ from models.contract import Finished
 from models.select import select
 from models.sentiment.events import Attribution, AttributionProgress, Scores
 from models.sentiment.requests import AttributionRequest, SentimentRequest
-from models.tasks import SENTIMENT
+from models.tasks import SENTIMENT, recipe
 from tabs.sentiment import scores_html
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
@@ -90,7 +90,7 @@ def _analyze(
             result += scores_html.pieces_table(analysis.text, scores.pieces)
             status = result_line(event, *scores_html.notes(spec, text, scores))
             classes = _class_choice([name for name, _ in scores.scores])
-            yield result, status, python(spec, analysis, event), classes
+            yield result, status, recipe(spec, analysis, event.placement), classes
         else:
             scores = event if isinstance(event, Scores) else scores
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
@@ -166,7 +166,7 @@ def _explain(
     for event in follow(context, spec, explanation, request):
         if isinstance(event, Finished):
             status = result_line(event, *scores_html.language_note(spec, text))
-            yield result, status, python(spec, explanation, event)
+            yield result, status, recipe(spec, explanation, event.placement)
         elif isinstance(event, AttributionProgress):
             wait = both("sentiment.why.progress", done=event.done, total=event.total)
             yield gr.skip(), line(wait), gr.skip()

@@ -21,7 +21,6 @@ from models.contract import (
 )
 from models.errors import ModelError
 from models.runtime.jobs import run
-from models.tasks import recipe
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES, STRINGS, both, language_of_page, say, spans
 
@@ -41,8 +40,8 @@ def sentence(problem: ModelError, language: str) -> str:
 
 def error(problem: ModelError, language: str) -> gr.Error:
     """The one sentence for a problem, in the visitor's language."""
-    said = sentence(problem, language)
-    return gr.Error(said, title=say("errors.title", language), print_exception=False)
+    text = sentence(problem, language)
+    return gr.Error(text, title=say("errors.title", language), print_exception=False)
 
 
 def problem_line(problem: ModelError) -> str:
@@ -60,37 +59,40 @@ def show_errors(request: gr.Request | None) -> Generator[None]:
 
 
 def follow(
-    context: Context, spec: ModelSpec, ask: Request, request: gr.Request | None
+    context: Context, spec: ModelSpec, request: Request, visitor: gr.Request | None
 ) -> Generator[Event]:
     """Run a job and yield its events; problems become gr.Error. Closing it stops the job.
 
-    Gradio can close a generator at a yield alone, and holds a lock of the whole app until it has: so
-    whoever yields to the page does so at least each half second, at every Working, if only skips.
-    But each yield costs it some 7 ms: what comes often is shown when a Pace says so.
+    Gradio can close a generator only where it yields, and holds a lock of the whole app until it has.
+    So a handler yields at least every half second, at each Working, if only skips. But each yield
+    costs some 7 ms: what comes often is shown when a Pace says so.
+
+    Args:
+        context: whose models.
+        spec: the model.
+        request: what to do.
+        visitor: in whose language errors are shown.
     """
-    with show_errors(request), closing(run(context.cache, spec, ask)) as events:
+    with show_errors(visitor), closing(run(context.cache, spec, request)) as events:
         yield from events
 
 
 class Pace:
-    """When the page is due another update by events that come often."""
+    """When the page gets its next update from events that come often."""
 
     def __init__(self, seconds: float = 0.1) -> None:
         """At most one update in so many seconds."""
         self._seconds = seconds
         self._last: float | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether there was an update."""
-        return self._last is not None
+        self.updates = 0  # how many there were
 
     def due(self) -> bool:
-        """Whether it is time for an update, which then counts as made; the first always is."""
+        """Whether it is time for an update, which is then counted; it always is for the first."""
         now = time.perf_counter()
         if self._last is not None and now - self._last < self._seconds:
             return False
         self._last = now
+        self.updates += 1
         return True
 
 
@@ -134,11 +136,6 @@ def device(placement: Placement) -> str:
 def line(content: str) -> str:
     """A line under a result."""
     return f'<p class="result-line" role="status">{content}</p>'
-
-
-def python(spec: ModelSpec, ask: Request, done: Finished) -> str:
-    """The standalone Python behind a result."""
-    return recipe(spec, ask, done.placement)
 
 
 def _size(nbytes: int) -> str:

@@ -72,12 +72,12 @@ def spans(texts: Mapping[str, str]) -> str:
 
 
 def _html(key: str, language: str, params: Mapping[str, object]) -> str:
-    def shown(value: object) -> str:
+    def as_text(value: object) -> str:
         if isinstance(value, Mapping):
             value = cast(Mapping[str, object], value)[language]
         return html.escape(str(value))
 
-    return STRINGS[language][key].format(**{k: shown(v) for k, v in params.items()})
+    return STRINGS[language][key].format(**{k: as_text(v) for k, v in params.items()})
 
 
 def language_of_page(request: gr.Request | None) -> str:

@@ -20,7 +20,7 @@ NAMED = 20  # faulty rows that are named
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TableInput:
     """The components, in the order in which handlers take them."""
 
     file: gr.File
@@ -33,7 +33,7 @@ class Source:
         return [self.file, self.lines, self.header, self.column]
 
 
-def build(tab: str, lines_first: bool = False) -> Source:
+def build(tab: str, lines_first: bool = False) -> TableInput:
     """Lay the inputs out; a file's columns are offered as soon as it is there.
 
     Args:
@@ -53,7 +53,7 @@ def build(tab: str, lines_first: bool = False) -> Source:
     with gr.Row():
         column = gr.Dropdown([], label=t("source.column"), visible=False, elem_id=f"{tab}-column")
     header = gr.Checkbox(True, label=t("source.header"), visible=False, elem_id=f"{tab}-header")
-    return Source(file, lines, header, column)
+    return TableInput(file, lines, header, column)
 
 
 def _lines(tab: str, first: bool = False) -> gr.Textbox:
@@ -66,16 +66,16 @@ def _lines(tab: str, first: bool = False) -> gr.Textbox:
     )
 
 
-def bind(source: Source, truth: gr.Dropdown | None = None) -> None:
+def bind(source: TableInput, truth: gr.Dropdown | None = None) -> None:
     """Offer a file's columns once it is there; `truth` is a second choice, of the labels' column."""
-    chosen = [source.column, source.header, *([truth] if truth else [])]
+    outputs = [source.column, source.header, *([truth] if truth else [])]
 
     def offer(path: str | None, header: bool, request: gr.Request) -> Any:
         if not path:
             hidden = gr.update(visible=False)
             return (
                 gr.update(choices=[], value=None, visible=False),
-                *[hidden] * (len(chosen) - 1),
+                *[hidden] * (len(outputs) - 1),
             )
         with show_errors(request):
             table = read_table(path, header)
@@ -89,7 +89,7 @@ def bind(source: Source, truth: gr.Dropdown | None = None) -> None:
         trigger(
             offer,
             [source.file, source.header],
-            chosen,
+            outputs,
             api_visibility="private",
             show_progress="hidden",
         )
@@ -103,7 +103,7 @@ def likely_column(table: Table) -> str:
 
 
 def table(path: str | None, lines: str, header: bool, column: str | None) -> tuple[Table, str]:
-    """What was given, a file before lines, and the name of the column with the texts.
+    """The table of the inputs, a file before lines, and the name of the column with the texts.
 
     Raises:
         InvalidInput: neither, or no table.
@@ -118,21 +118,21 @@ def table(path: str | None, lines: str, header: bool, column: str | None) -> tup
 
 
 def faults(table: Table) -> list[str]:
-    """What was left out of a table, rows by their number, as HTML."""
-    said: list[str] = []
+    """Which rows a table is without, by their numbers, and why, as HTML."""
+    lines: list[str] = []
     for code in ("too_many_cells", "too_long", "unclosed_quote"):
         numbers = [fault.line for fault in table.faults if fault.code == code]
         if numbers:
-            said.append(both(f"source.{code}", rows=row_numbers(numbers)))
+            lines.append(both(f"source.{code}", rows=row_numbers(numbers)))
     if table.cut:
-        said.append(both("source.cut"))
-    return said
+        lines.append(both("source.cut"))
+    return lines
 
 
 def row_numbers(numbers: Sequence[int]) -> str:
     """The first few of them, and how many there are."""
-    shown = ", ".join(str(number) for number in numbers[:NAMED])
-    return f"{shown} … ({len(numbers):,})" if len(numbers) > NAMED else shown
+    first = ", ".join(str(number) for number in numbers[:NAMED])
+    return f"{first} … ({len(numbers):,})" if len(numbers) > NAMED else first
 
 
 def download_button(tab: str) -> gr.DownloadButton:

@@ -10,12 +10,12 @@ import gradio as gr
 
 from models.contract import Finished, ModelSpec
 from models.select import select
-from models.tasks import TEXT_TO_IMAGE
+from models.tasks import TEXT_TO_IMAGE, recipe
 from models.text_to_image.catalog import dials_of
 from models.text_to_image.events import ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, python, result_line, show_errors, waiting_line
+from tabs.shared.events import Pace, follow, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import t
 from tabs.shared.widgets import updates
@@ -179,7 +179,7 @@ def _final_frame(
         pictures=files,
         new_cards=history.cards(spec, request, images),
         status=result_line(end, *picture_html.seed_range(images.seeds)) + notes,
-        code=python(spec, request, end),
+        code=recipe(spec, request, end.placement),
     )
 
 

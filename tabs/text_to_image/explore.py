@@ -12,13 +12,13 @@ import gradio as gr
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, NotFound
 from models.select import select
-from models.tasks import TEXT_TO_IMAGE
+from models.tasks import TEXT_TO_IMAGE, recipe
 from models.text_to_image.catalog import options_of
 from models.text_to_image.events import CellDone, GridDone, StepDone
 from models.text_to_image.image_files import contact_sheet, format_parameters
 from models.text_to_image.requests import ImageGridRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, stop_button, updates
@@ -235,7 +235,7 @@ def _final_frame(
         bar="",
         sheet=gr.update(value=sheet, visible=True),
         status=result_line(end, *picture_html.seed_range(seeds)) + picture_html.grid_notes(result),
-        code=python(spec, grid, end),
+        code=recipe(spec, grid, end.placement),
     )
 
 

@@ -27,9 +27,9 @@ def test_a_line_names_the_model_of_its_own_task(spec: ModelSpec) -> None:
 
 def test_the_first_update_is_due_at_once_and_the_next_after_the_pace():
     pace = Pace(0.05)
-    assert not pace.begun
+    assert pace.updates == 0
     assert pace.due()
-    assert pace.begun
+    assert pace.updates == 1
     assert not pace.due()
     time.sleep(0.06)
     assert pace.due()

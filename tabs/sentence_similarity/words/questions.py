@@ -8,14 +8,14 @@ import gradio as gr
 from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import find
-from models.tasks import WORD_VECTORS
+from models.tasks import WORD_VECTORS, recipe
 from models.text.segmentation import words as words_of
 from models.word_vectors.events import WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula
 from tabs.sentence_similarity.words.view import answer_html
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, examples_box, recipe_box, result_box, stop_button
 
@@ -114,7 +114,7 @@ def _answer(
     result = ""
     for event in follow(context, spec, request, page):
         if isinstance(event, Finished):
-            yield result, result_line(event), python(spec, request, event)
+            yield result, result_line(event), recipe(spec, request, event.placement)
         else:
             if isinstance(event, WordAnswer):
                 result = answer_html(question, typed.strip(), event)

@@ -11,7 +11,7 @@ import gradio as gr
 from models.contract import Finished
 from models.fields import MAX_SEED, draw_seed
 from models.select import find
-from models.tasks import WORD_VECTORS
+from models.tasks import WORD_VECTORS, recipe
 from models.text.segmentation import training_sentences
 from models.text.segmentation import words as words_of
 from models.text.tables import decode
@@ -21,7 +21,7 @@ from models.word_vectors.vectors import SUFFIXES, read_table, write_table
 from tabs.sentence_similarity.cosines import large_number, note, number
 from tabs.sentence_similarity.words import view
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, python, result_line, show_errors, waiting_line
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
@@ -185,7 +185,7 @@ def _train(
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
             status = result_line(event, both("result.seed", seed=request.seed))
-            yield result, status, python(spec, request, event), table
+            yield result, status, recipe(spec, request, event.placement), table
         else:
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 

@@ -11,7 +11,7 @@ import pandas as pd
 from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import select_teachable
-from models.tasks import TEACH
+from models.tasks import TEACH, recipe
 from models.teach.classifier_file import encoder_of, read_header
 from models.teach.events import Classification, FineTuningResult, HeadResult, TrainingStep
 from models.teach.requests import ClassifyRequest, FineTuneRequest, TeachRequest
@@ -21,7 +21,6 @@ from tabs.shared.events import (
     Pace,
     follow,
     line,
-    python,
     result_line,
     show_errors,
     waiting_line,
@@ -269,7 +268,7 @@ def _train(
         elif isinstance(event, Finished) and result:
             yield TeachView.update(
                 status=result_line(event),
-                code=python(spec, training, event),
+                code=recipe(spec, training, event.placement),
                 **_result_updates(result, classifiers),
             )
         else:
