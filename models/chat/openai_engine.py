@@ -50,7 +50,7 @@ class OpenAIChat:
                 events = self._events(request)
             case NextTokenRequest():  # no server gives the logits of a whole vocabulary
                 raise Refused("refused_next_token")
-        yield from iterate(events, stop)
+        return iterate(events, stop)
 
     async def _events(self, request: ChatRequest) -> Events:
         settings = self._settings
