@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, ByT5Tokenizer, LlamaForCausalLM
 
 from models.chat import recipe as chat_recipe
 from models.chat.decoding import TextStream, generate_steps
@@ -179,8 +179,9 @@ def test_gpt2_continues_the_text_and_nothing_else(cache, starters):
 # ---------------------------------------------------------------- letters
 
 
-def test_no_half_letter_is_ever_yielded():
-    tokenizer = tiny.byte_tokenizer()
+@pytest.mark.parametrize("make", [tiny.byte_tokenizer, ByT5Tokenizer], ids=["Rust", "Python"])
+def test_no_half_letter_is_ever_yielded(make):
+    tokenizer = make()
     for whole in ("안녕하세요 😀!", "a é 你好\n  x", "👩‍👩‍👧‍👦 끝"):
         text = TextStream(tokenizer)
         pieces = [text.add(token) for token in tokenizer(whole).input_ids]
