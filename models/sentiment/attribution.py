@@ -139,7 +139,7 @@ def _integrate(classifier: TextClassifier, piece: _EncodedPiece, target: int, st
     model, layer = classifier.model, classifier.model.get_input_embeddings()
     ids = torch.tensor([piece.ids], device=model.device)
     special = torch.tensor([piece.special], device=model.device).bool()
-    masked = torch.where(special, ids, classifier.blank_token)
+    baseline_ids = torch.where(special, ids, classifier.blank_token)
 
     def probability(ids: Any, mask: Any) -> Any:
         if stop.is_set():
@@ -150,15 +150,15 @@ def _integrate(classifier: TextClassifier, piece: _EncodedPiece, target: int, st
     # The text's own ids stay the input, so that positions (RoBERTa reads them off the ids) do too.
     mask = torch.ones_like(ids)
     with torch.no_grad():
-        embedded = layer(masked)
-        with layer.register_forward_hook(lambda *_: embedded):
+        baseline_states = layer(baseline_ids)
+        with layer.register_forward_hook(lambda *_: baseline_states):
             piece.baseline = probability(ids, mask).item()
     gradients = LayerIntegratedGradients(probability, layer)
     for steps in STEPS:
         with torch.enable_grad():
             attributions: Any = gradients.attribute(
                 ids,
-                baselines=masked,
+                baselines=baseline_ids,
                 additional_forward_args=(mask,),
                 n_steps=steps,
                 internal_batch_size=max(1, TOKENS_PER_PASS // ids.shape[1]),

@@ -45,9 +45,9 @@ def texts_of(words: str, rows: int = ROWS) -> list[str]:
 
 def rate(work: Way, texts: Sequence[str]) -> float:
     """Texts a second."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     work(texts)
-    return len(texts) / (time.perf_counter() - began)
+    return len(texts) / (time.perf_counter() - start)
 
 
 def others(spec: ModelSpec, folder: str) -> dict[str, Way]:
@@ -65,17 +65,17 @@ def others(spec: ModelSpec, folder: str) -> dict[str, Way]:
     pipe: Any = pipeline("text-classification", model=model, tokenizer=tokenizer)
     encoder = SentenceTransformer(folder, device="cpu", local_files_only=True)
     encoder.max_seq_length = limit
-    made: dict[str, Way] = {
+    ways: dict[str, Way] = {
         "pipeline, a call a row": lambda texts: [pipe(text, truncation=True) for text in texts]
     }
     for size in BATCHES:
-        made[f"pipeline, batches of {size}"] = lambda texts, size=size: pipe(
+        ways[f"pipeline, batches of {size}"] = lambda texts, size=size: pipe(
             list(texts), truncation=True, batch_size=size
         )
-        made[f"sentence-transformers (no head), batches of {size}"] = lambda texts, size=size: (
+        ways[f"sentence-transformers (no head), batches of {size}"] = lambda texts, size=size: (
             encoder.encode(list(texts), batch_size=size, show_progress_bar=False)
         )
-    return made
+    return ways
 
 
 def compare(cache: ModelCache, spec: ModelSpec) -> None:
@@ -92,14 +92,14 @@ def compare(cache: ModelCache, spec: ModelSpec) -> None:
         for turn in range(TURNS + 1):
             for name, work in ways.items():
                 torch.set_num_threads(cores)
-                found = rate(work, texts[::ALONE] if "a row" in name else texts)
+                speed = rate(work, texts[::ALONE] if "a row" in name else texts)
                 if turn:  # the first turn warms up
-                    rates[name].append(found)
-    middle = {name: statistics.median(found) for name, found in rates.items()}
-    best = max(found for name, found in middle.items() if name != "GenLab")
+                    rates[name].append(speed)
+    middle = {name: statistics.median(speed) for name, speed in rates.items()}
+    best = max(speed for name, speed in middle.items() if name != "GenLab")
     print(f"{spec.id}, {ROWS} rows, {cores} cores, medians of {TURNS}")
-    for name, found in middle.items():
-        print(f"  {name}: {found:.0f} texts/s, GenLab {middle['GenLab'] / found:.2f} times")
+    for name, speed in middle.items():
+        print(f"  {name}: {speed:.0f} texts/s, GenLab {middle['GenLab'] / speed:.2f} times")
     print(f"  against the best of the others: {middle['GenLab'] / best:.2f} times", flush=True)
 
 
@@ -108,16 +108,16 @@ def many(cache: ModelCache, spec: ModelSpec) -> None:
     texts, process, most = texts_of(WORDS[spec.id], MANY), psutil.Process(), 0
     with cache.lease(spec, Stop(), lambda _: None) as lease:
         list(lease.engine.score_rows(texts[:ROWS], Stop()))
-        before, began = process.memory_info().rss, time.perf_counter()
+        before, start = process.memory_info().rss, time.perf_counter()
         for _ in lease.engine.score_rows(texts, Stop()):
             most = max(most, process.memory_info().rss)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
     print(f"{spec.id}: {MANY:,} rows more, {(most - before) / 2**20:.0f} MiB more memory")
-    given = (None, "\n".join(texts), False, None, None, spec.id)  # a table, no labels, the model
-    began = time.perf_counter()
-    for _ in _classify(Context(cache.settings, cache), given, None):  # type: ignore[arg-type]
+    values = (None, "\n".join(texts), False, None, None, spec.id)  # a table, no labels, the model
+    start = time.perf_counter()
+    for _ in _classify(Context(cache.settings, cache), values, None):  # type: ignore[arg-type]
         pass
-    print(f"  through the page: {(time.perf_counter() - began) / seconds:.2f} times the time")
+    print(f"  through the page: {(time.perf_counter() - start) / seconds:.2f} times the time")
 
 
 def main() -> None:

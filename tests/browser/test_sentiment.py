@@ -101,7 +101,7 @@ def test_pasted_lines_go_through_two_models(open_page, locale, second, agreed):
     assert rows[0]["sentiment_model_2"] == "genlab/sentiment-en"
 
 
-def test_nothing_given_is_said(open_page):
+def test_no_text_is_refused(open_page):
     page = open_page("ko-KR")
     open_tab(page, "sentiment")
     page.locator("#tab-sentiment-file-button").click()

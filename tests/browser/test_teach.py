@@ -34,15 +34,15 @@ def test_a_visitor_teaches_tries_saves_and_loads(
     expect(page.locator("#teach-said .bar").first).to_contain_text(label, timeout=LONG)
     with page.expect_download() as download:
         page.click("#teach-save")
-    kept = tmp_path / "kept.safetensors"
-    download.value.save_as(kept)
-    assert set(load(kept.read_bytes())) == {"head.weight", "head.bias"}
+    path = tmp_path / "classifier.safetensors"
+    download.value.save_as(path)
+    assert set(load(path.read_bytes())) == {"head.weight", "head.bias"}
     page.reload()
     expect(page.locator("#tab-sentiment-button")).to_be_visible()
     open_teach(page)
     with page.expect_file_chooser() as chooser:
         page.click("#teach-load")
-    chooser.value.set_files(kept)
+    chooser.value.set_files(path)
     expect(page.locator("#teach-result")).to_contain_text(label)
     page.fill("#teach-try input, #teach-try textarea", sentence)
     page.click("#teach-use")
