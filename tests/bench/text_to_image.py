@@ -65,7 +65,7 @@ def measure(
     compiled = {mode: GenLab(subject, asks[0], mode) for mode in modes}
     pipe = plain_pipeline(subject)
     for ask in asks:
-        print(f"request for together: {ask.num_images}")
+        print(f"pictures in a request: {ask.num_images}")
         ways: dict[str, Way] = {
             PLAIN: plainly(pipe, ask),
             "GenLab": partial(ours.draw, ask),
@@ -148,9 +148,11 @@ def classic(options: argparse.Namespace) -> None:
     """v1-4's architecture: batches, peak memory, share of the roofline, where the time goes."""
     side = architecture.SIZES[options.size].side * 8
     spec = find(TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
-    dials = replace(dials_of(spec), width=side, height=side)
-    options = replace(options_of(spec), sizes=((side, side),))
-    spec = replace(spec, dials=dials, options=options)
+    spec = replace(
+        spec,
+        dials=replace(dials_of(spec), width=side, height=side),
+        options=replace(options_of(spec), sizes=((side, side),)),
+    )
     if options.device == "cuda":
         print(torch.cuda.get_device_name())
     work = architecture.work(options.steps, options.size)
@@ -191,7 +193,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=tuple(architecture.SIZES), help="of v1-4's architecture")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--steps", type=int, help="of v1-4's architecture")
-    parser.add_argument("--batch", type=int, nargs="+", help="pictures request for together")
+    parser.add_argument("--batch", type=int, nargs="+", help="pictures in a request")
     parser.add_argument(
         "--compile", nargs="*", default=(), help="values of GENLAB_COMPILE; on CUDA alone"
     )
