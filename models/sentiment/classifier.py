@@ -10,7 +10,7 @@ import torch
 
 from models.contract import Stop
 from models.errors import InvalidInput, Stopped
-from models.sentiment.events import Piece, RowScores, Scores
+from models.sentiment.events import RowScores, Scores, TextPiece
 from models.text.segmentation import split_pieces
 from models.torch_tools.batching import batches_by_length
 from models.torch_tools.loading import weights_bytes
@@ -106,7 +106,7 @@ class TextClassifier:
             return tuple((self.labels[i], scores[i].item()) for i in order)
 
         parts = tuple(
-            Piece(begin, begin + len(piece), len(ids), with_labels(scores))
+            TextPiece(begin, begin + len(piece), len(ids), with_labels(scores))
             for (begin, piece), (scores, ids) in zip(pieces, results, strict=True)
         )
         unknown = tokens.count(self.tokenizer.unk_token_id) / len(tokens)

@@ -7,7 +7,7 @@ from models.contract import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """One piece of a text that is longer than the model's limit.
 
     Attributes:
@@ -37,7 +37,7 @@ class Scores(Event):
     scores: tuple[tuple[str, float], ...]
     parts: int = 1
     multi_label: bool = False
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[TextPiece, ...] = ()
     unknown: float = 0.0
 
 

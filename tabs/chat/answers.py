@@ -25,7 +25,7 @@ _OUR_NAMES = {"n": "num_return_sequences", "max_completion_tokens": "max_new_tok
 
 
 @dataclass(slots=True)
-class Sample:
+class AnswerSample:
     """One answer.
 
     Attributes:
@@ -60,7 +60,7 @@ class Answers:
 
     spec: ModelSpec
     request: ChatRequest
-    samples: list[Sample]
+    samples: list[AnswerSample]
     done: ChatDone | None = None
     finished: Finished | None = None
 
@@ -68,7 +68,7 @@ class Answers:
     def to(cls, spec: ModelSpec, request: ChatRequest) -> "Answers":
         """To a request of which nothing has come yet."""
         prefix = [TextDelta(request.prefix)] if request.prefix else []
-        samples = [Sample([*prefix]) for _ in range(request.num_return_sequences)]
+        samples = [AnswerSample([*prefix]) for _ in range(request.num_return_sequences)]
         return cls(spec, request.model_copy(update={"api_key": None}), samples)
 
     @property
@@ -81,7 +81,7 @@ class Answers:
         """Of each sample."""
         return [sample.text for sample in self.samples]
 
-    def add(self, event: Event, branch: Sample | None = None) -> None:
+    def add(self, event: Event, branch: AnswerSample | None = None) -> None:
         """Add what has come.
 
         Args:
@@ -128,7 +128,7 @@ class Answers:
             for one in alternatives
         ]
 
-    def branch(self, number: int, place: int, alternative: Alternative) -> Sample:
+    def branch(self, number: int, place: int, alternative: Alternative) -> AnswerSample:
         """A new sample: sample `number` up to a place, and another token there.
 
         Args:
@@ -136,7 +136,9 @@ class Answers:
             place: of the token in it.
             alternative: one of that token's alternatives.
         """
-        sample = Sample(_until(self.samples[number].deltas, place, alternative), (number, place))
+        sample = AnswerSample(
+            _until(self.samples[number].deltas, place, alternative), (number, place)
+        )
         if len(self.samples) >= MAX_SAMPLES:
             oldest = next((one for one in self.samples if one.origin), self.samples[0])
             self.samples.remove(oldest)
@@ -166,7 +168,7 @@ def _until(deltas: list[TextDelta], place: int, alternative: Alternative) -> lis
     return [*deltas[:which], TextDelta(text, deltas[which].index, (*before, token))]
 
 
-def shared_prefixes(samples: Sequence[Sample]) -> list[list[int]]:
+def shared_prefixes(samples: Sequence[AnswerSample]) -> list[list[int]]:
     """For each token of each sample, with how many other samples it shares all up to it."""
     keys = [
         [token.id if token.id is not None else token.text for token in s.tokens] for s in samples

@@ -4,7 +4,7 @@ import html
 import re
 
 from models.contract import ModelSpec
-from models.sentiment.events import Attribution, Piece, Scores, WordAttribution
+from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
 from tabs.shared.strings import STRINGS, both
 from tabs.shared.widgets import bars
@@ -32,7 +32,7 @@ def class_key(name: str) -> str:
     return key if key in STRINGS["en"] else ""
 
 
-def pieces_table(text: str, pieces: tuple[Piece, ...]) -> str:
+def pieces_table(text: str, pieces: tuple[TextPiece, ...]) -> str:
     """A folded table of the pieces of a long text with their scores; "" for a text of one piece."""
     if not pieces:
         return ""

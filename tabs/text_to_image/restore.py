@@ -146,12 +146,12 @@ class _Restoration:
                 self._unusable.append((name, str(value)[:40]))
         return values
 
-    def _select_model(self, context: Context, model: str, wanted: Any) -> ModelSpec:
+    def _select_model(self, context: Context, model: str, model_id: Any) -> ModelSpec:
         """The model that the settings are for, with what it changes; else the one selected now."""
         current = _select(context, model) or context.preferred(TEXT_TO_IMAGE)
-        spec = _select(context, wanted) if wanted else current
+        spec = _select(context, model_id) if model_id else current
         if spec is None:
-            self._unusable.append(("model", str(wanted)[:80]))
+            self._unusable.append(("model", str(model_id)[:80]))
         if spec is None or spec.id == current.id:
             return current
         self.changes |= {"model": spec.id, **controls.changes_for(context, spec)}

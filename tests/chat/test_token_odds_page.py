@@ -22,7 +22,7 @@ from tabs.chat import token_odds
 from tabs.chat.answers import (
     MAX_ANSWERS,
     Answers,
-    Sample,
+    AnswerSample,
     note_html,
     shared_prefixes,
     with_newest,
@@ -48,8 +48,8 @@ def token(id_: int, text: str, chance: float = 0.5) -> Token:
     return Token(text, id_, chance, chance, 1.0, others)
 
 
-def sample(*tokens: Token) -> Sample:
-    return Sample([TextDelta(one.text, 0, (one,)) for one in tokens])
+def sample(*tokens: Token) -> AnswerSample:
+    return AnswerSample([TextDelta(one.text, 0, (one,)) for one in tokens])
 
 
 def ask(**options) -> ChatRequest:
@@ -111,7 +111,7 @@ def test_a_branch_keeps_what_was_before_and_has_the_other_token():
 
 def test_another_byte_makes_another_letter():
     pair = (token(1, "⟨ed 95⟩"), token(2, "⟨9c⟩"))
-    answers = Answers(STARTER, ask(), [Sample([TextDelta("한", 0, pair)])])
+    answers = Answers(STARTER, ask(), [AnswerSample([TextDelta("한", 0, pair)])])
     assert answers.branch(0, 1, Alternative("⟨9d⟩", 3)).text == "핝"
     assert answers.branch(0, 0, Alternative("⟨ed 96⟩", 4)).text == ""  # its rest is yet to come
 
@@ -128,12 +128,12 @@ def test_nothing_of_a_token_becomes_markup():
 
 def test_the_bytes_of_a_letter_stand_over_it():
     pair = (token(1, "⟨ed 95⟩"), token(2, "⟨9c⟩"))
-    view = answers_view(Answers(STARTER, ask(), [Sample([TextDelta("한", 0, pair)])]))
+    view = answers_view(Answers(STARTER, ask(), [AnswerSample([TextDelta("한", 0, pair)])]))
     assert view.index("⟨ed 95⟩") < view.index("⟨9c⟩") < view.index('<span class="whole">한</span>')
 
 
 def test_an_answer_without_probabilities_says_so():
-    view = answers_view(Answers(STARTER, ask(), [Sample([TextDelta("Hello")])]))
+    view = answers_view(Answers(STARTER, ask(), [AnswerSample([TextDelta("Hello")])]))
     assert "no probabilities" in view
 
 

@@ -11,7 +11,7 @@ from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
 from models.fields import MAX_SEED
 from models.runtime.jobs import run
-from tabs.chat.answers import Answers, Sample, with_newest
+from tabs.chat.answers import Answers, AnswerSample, with_newest
 from tabs.chat.controls import DialComponents
 from tabs.chat.talk import chat_request
 from tabs.chat.token_odds.view import CSS, JS, answers_view, details
@@ -147,7 +147,7 @@ class Job(NamedTuple):
     request: ChatRequest
     history: list[Answers]
     number: int
-    branch: Sample | None = None
+    branch: AnswerSample | None = None
 
 
 def branch_job(
