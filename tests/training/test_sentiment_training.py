@@ -46,7 +46,7 @@ def test_calibration_error_of_known_cases() -> None:
 
 
 def test_length_sorted_batches_hold_every_row_once() -> None:
-    groups = loop.batches([i % 7 for i in range(100)], 8, random.Random(0))
+    groups = loop.random_batches([i % 7 for i in range(100)], 8, random.Random(0))
     assert sorted(i for group in groups for i in group) == list(range(100))
     assert max(len(group) for group in groups) == 8
 
@@ -54,9 +54,9 @@ def test_length_sorted_batches_hold_every_row_once() -> None:
 def test_average_of_constant_weights_is_those_weights() -> None:
     model = torch.nn.Linear(2, 2)
     before = model.weight.detach().clone()
-    kept = loop.Average(model, 0.9)
-    kept.update(1)
-    kept.apply()
+    average = loop.Average(model, 0.9)
+    average.update(1)
+    average.apply()
     assert torch.equal(model.weight, before)
 
 
@@ -64,21 +64,21 @@ def test_masking_hides_about_15_percent_and_leaves_the_frame() -> None:
     torch.manual_seed(0)
     ids = torch.randint(10, 300, (50, 40))
     ids[:, 0], ids[:, -1] = korean.CLS, korean.SEP
-    shown, hidden = korean.masked(ids, torch.ones_like(ids))
+    inputs, hidden = korean.mask_tokens(ids, torch.ones_like(ids))
     assert hidden[:, 1:-1].float().mean() == pytest.approx(0.15, abs=0.02)
     assert not hidden[:, 0].any()
     assert not hidden[:, -1].any()
-    assert torch.equal(shown[~hidden], ids[~hidden])
-    assert (shown[hidden] == korean.MASK).float().mean() == pytest.approx(0.8, abs=0.06)
+    assert torch.equal(inputs[~hidden], ids[~hidden])
+    assert (inputs[hidden] == korean.MASK).float().mean() == pytest.approx(0.8, abs=0.06)
 
 
 def test_naive_bayes_judges_a_row_by_the_others_alone() -> None:
     rows = [("재미있다", 1.0), ("재미있다", 1.0), ("지루하다", 0.0), ("지루하다", 0.0)]
-    seen = ngrams.left_out_margins(rows)
-    assert (seen[:2] > 0).all()
-    assert (seen[2:] < 0).all()
+    margins = ngrams.leave_one_out_margins(rows)
+    assert (margins[:2] > 0).all()
+    assert (margins[2:] < 0).all()
     # The odd one out is judged by its twins, not by its own label.
-    odd = ngrams.left_out_margins([("재미있다", 0.0), *rows])
+    odd = ngrams.leave_one_out_margins([("재미있다", 0.0), *rows])
     assert odd[0] > 0
 
 
@@ -125,7 +125,7 @@ def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_pa
     model = english.new_model()
     english.fit(model, rows, 8, rate=3e-4)
     model = english.as_adapter(model, lines)
-    before = loop.predict(model, english.tokenised(lines), 0)
+    before = loop.predict(model, english.tokenize(lines), 0)
     assert ((before[:, 1] > before[:, 0]) == [label for _, label in rows]).mean() >= 0.9
     english.save(model, 2.0, tmp_path)
 

@@ -49,7 +49,7 @@ def own_labelled(name: str) -> Labelled:
     return [(text, TARGETS[label]) for _, label, text in own(name)]
 
 
-def held_out(rows: Labelled, count: int, seed: int) -> tuple[Labelled, Labelled]:
+def split_off(rows: Labelled, count: int, seed: int) -> tuple[Labelled, Labelled]:
     """Shuffle and split off `count` rows for choosing and calibration."""
     rows = list(rows)
     random.Random(seed).shuffle(rows)

@@ -19,7 +19,7 @@ import torch
 from models.weights.packages import MINILM, package_folder
 from training.sentiment import data as texts
 from training.sentiment.calibration import fit_temperature
-from training.sentiment.loop import batches, padded, predict, soft_cross_entropy
+from training.sentiment.loop import pad_rows, predict, random_batches, soft_cross_entropy
 from training.sentiment.loop import train as run_steps
 
 SEED = 7  # of the split and of the head's start
@@ -31,7 +31,7 @@ SMOOTHING = 0.03
 BATCH = 32
 RANK = 39.3  # mean over the layers
 EFFECT = 600  # sentences on which the cut is to do what the whole change does
-LONGEST = 96
+MAX_TOKENS = 96
 HELD_OUT = 400
 LABELS = {0: "negative", 1: "positive"}
 # Every linear layer of the six blocks and the pooler; the head is kept whole.
@@ -63,34 +63,34 @@ def fit(
     model: Any, rows: texts.Labelled, epochs: int, rate: float = RATE, order: int = SEED
 ) -> None:
     """Train the layers and the head on (sentence, target) rows, in an order set by a seed."""
-    ids = tokenised([text for text, _ in rows])
+    ids = tokenize([text for text, _ in rows])
     targets = torch.tensor([target for _, target in rows])
     torch.manual_seed(order)
     rng = random.Random(order)
-    steps = [b for _ in range(epochs) for b in batches([len(i) for i in ids], BATCH, rng)]
+    steps = [b for _ in range(epochs) for b in random_batches([len(i) for i in ids], BATCH, rng)]
 
     def loss(which: list[int]) -> torch.Tensor:
-        batch, mask = padded([ids[i] for i in which], 0)
+        batch, mask = pad_rows([ids[i] for i in which], 0)
         return soft_cross_entropy(model(batch, attention_mask=mask).logits, targets[which])
 
     run_steps(model, steps, loss, (rate, 0.01), average=0.99, title="english")
 
 
-def tokenised(sentences: list[str]) -> list[list[int]]:
-    """Return the token ids of each sentence, cut at LONGEST."""
+def tokenize(sentences: list[str]) -> list[list[int]]:
+    """Return the token ids of each sentence, cut at MAX_TOKENS."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(package_folder(MINILM))
-    return tokenizer(sentences, truncation=True, max_length=LONGEST)["input_ids"]
+    return tokenizer(sentences, truncation=True, max_length=MAX_TOKENS)["input_ids"]
 
 
 def moments(model: Any, sentences: list[str]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Return of each layer the mean of x x' of its inputs and of g g' of what the answer asks of its outputs.
+    """Return for each layer the mean of x x' over its inputs x and of g g' over its gradients g.
 
-    g is the gradient of the logits' difference with respect to what the layer gives; both float64.
+    g is the gradient of the logits' difference with respect to the layer's output; both float64.
     """
     layers = {n: m for n, m in model.named_modules() if re.fullmatch(LINEAR_LAYERS, n)}
-    seen: dict[str, list[Any]] = {name: [0, 0, 0] for name in layers}
+    sums: dict[str, list[Any]] = {name: [0, 0, 0] for name in layers}
 
     def note(name: str) -> Any:
         def forward(_: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -98,24 +98,24 @@ def moments(model: Any, sentences: list[str]) -> dict[str, tuple[torch.Tensor, t
 
             def backward(gradient: torch.Tensor) -> None:
                 g = gradient.flatten(0, -2).double()
-                x_, g_, n = seen[name]
-                used = g.abs().sum(1) > 0  # padding asks for nothing
-                seen[name] = [x_ + x[used].T @ x[used], g_ + g.T @ g, n + int(used.sum())]
+                x_, g_, n = sums[name]
+                used = g.abs().sum(1) > 0  # padding has no gradient
+                sums[name] = [x_ + x[used].T @ x[used], g_ + g.T @ g, n + int(used.sum())]
 
             output.register_hook(backward)
 
         return forward
 
     hooks = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
-    ids = tokenised(sentences)
+    ids = tokenize(sentences)
     for start in range(0, len(ids), 16):
-        batch, mask = padded(ids[start : start + 16], 0)
+        batch, mask = pad_rows(ids[start : start + 16], 0)
         logits = model(batch, attention_mask=mask).logits
         (logits[:, 1] - logits[:, 0]).sum().backward()
     for hook in hooks:
         hook.remove()
     model.zero_grad()
-    return {name: (x / n, g / n) for name, (x, g, n) in seen.items()}
+    return {name: (x / n, g / n) for name, (x, g, n) in sums.items()}
 
 
 def root(moment: torch.Tensor, damping: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,22 +145,22 @@ def factors(
 
 
 def ranks(parts: dict[str, tuple[torch.Tensor, ...]], mean: float) -> dict[str, int]:
-    """Return a rank for each layer, together as many numbers as if all had `mean`: where it matters most."""
+    """Return a rank for each layer: higher where it has more effect, in all as many numbers as `mean`."""
     cost = {name: len(wide) + narrow.shape[1] for name, (wide, _, narrow) in parts.items()}
     gains = [
         (float(effect) ** 2 / cost[name], name)
         for name, part in parts.items()
         for effect in part[1]
     ]
-    left, given = mean * sum(cost.values()), dict.fromkeys(parts, 1)
+    left, result = mean * sum(cost.values()), dict.fromkeys(parts, 1)
     left -= sum(cost.values())
-    taken = dict.fromkeys(parts, 0)
+    counts = dict.fromkeys(parts, 0)
     for _, name in sorted(gains, reverse=True):
-        taken[name] += 1
-        if taken[name] > given[name] and left >= cost[name]:
-            given[name] += 1
+        counts[name] += 1
+        if counts[name] > result[name] and left >= cost[name]:
+            result[name] += 1
             left -= cost[name]
-    return given
+    return result
 
 
 def as_adapter(trained: Any, sentences: list[str], rank: float = RANK) -> Any:
@@ -168,32 +168,32 @@ def as_adapter(trained: Any, sentences: list[str], rank: float = RANK) -> Any:
 
     Args:
         trained: The model with its whole change.
-        sentences: What the cut is to keep the effect on.
+        sentences: The cut keeps the effect of the change on these.
         rank: Mean over the layers, weighted by their size.
     """
     from peft import LoraConfig, get_peft_model
 
-    start, found = new_model(), moments(trained, sentences)
+    start, products = new_model(), moments(trained, sentences)
     with torch.no_grad():
         parts = {
             name: factors(
                 trained.get_submodule(name).weight - start.get_submodule(name).weight, *both
             )
-            for name, both in found.items()
+            for name, both in products.items()
         }
-        given = ranks(parts, rank)
+        rank_of = ranks(parts, rank)
         config = LoraConfig(
             task_type="SEQ_CLS",
             target_modules=LINEAR_LAYERS,
             modules_to_save=["classifier"],
-            rank_pattern=given,
-            alpha_pattern=given,
+            rank_pattern=rank_of,
+            alpha_pattern=rank_of,
         )
         model = get_peft_model(start, config)
         for name, (wide, _, narrow) in parts.items():
             layer = model.base_model.model.get_submodule(name)
-            layer.lora_B["default"].weight.copy_(wide[:, : given[name]])
-            layer.lora_A["default"].weight.copy_(narrow[: given[name]])
+            layer.lora_B["default"].weight.copy_(wide[:, : rank_of[name]])
+            layer.lora_A["default"].weight.copy_(narrow[: rank_of[name]])
         head = model.base_model.model.classifier.modules_to_save["default"]
         head.load_state_dict(trained.classifier.state_dict())
     return model.eval()
@@ -213,32 +213,32 @@ def save(model: Any, temperature: float, out: Path) -> None:
     model.float()
 
 
-def calibrated(model: Any, kept: texts.Labelled, title: str) -> float:
+def calibrate(model: Any, held: texts.Labelled, title: str) -> float:
     """Return the temperature that fits held-out sentences, after printing the accuracy."""
-    logits = predict(model, tokenised([text for text, _ in kept]), 0)
-    labels = np.array([target for _, target in kept])
+    logits = predict(model, tokenize([text for text, _ in held]), 0)
+    labels = np.array([target for _, target in held])
     temperature = fit_temperature(logits, labels)
     right = ((logits[:, 1] > logits[:, 0]) == labels).mean()
     print(
-        f"{title}: {right:.4f} of {len(kept)} held out, temperature {temperature:.3f}", flush=True
+        f"{title}: {right:.4f} of {len(held)} held out, temperature {temperature:.3f}", flush=True
     )
     return temperature
 
 
-def averaged(rows: texts.Labelled, work: Path | None) -> Any:
-    """Return the model with the mean weights of one training an order; finished ones are in `work`."""
+def average_orders(rows: texts.Labelled, work: Path | None) -> Any:
+    """Return the mean of one training for each order; those in the folder `work` are not repeated."""
     states: list[dict[str, torch.Tensor]] = []
     for order in ORDERS:
         torch.manual_seed(SEED)
         model = new_model()
-        saved = work / f"whole_{order}.pt" if work else None
-        if saved and saved.is_file():
-            model.load_state_dict(torch.load(saved))
+        path = work / f"whole_{order}.pt" if work else None
+        if path and path.is_file():
+            model.load_state_dict(torch.load(path))
         else:
             fit(model, rows, EPOCHS, order=order)
-            if saved:
-                saved.parent.mkdir(parents=True, exist_ok=True)
-                torch.save(model.state_dict(), saved)
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.save(model.state_dict(), path)
         states.append(model.state_dict())
     model.load_state_dict({n: torch.stack([s[n] for s in states]).mean(dim=0) for n in states[0]})
     return model
@@ -246,12 +246,12 @@ def averaged(rows: texts.Labelled, work: Path | None) -> Any:
 
 def train(data: Path, out: Path, work: Path | None) -> None:
     """Train, average, cut down, calibrate on held-out sentences and write the starter (20 minutes)."""
-    began = time.monotonic()
-    rows, kept = texts.held_out(texts.rt_polarity(data), HELD_OUT, SEED)
+    start = time.monotonic()
+    rows, held = texts.split_off(texts.rt_polarity(data), HELD_OUT, SEED)
     rows = [(text, SMOOTHING + (1 - 2 * SMOOTHING) * label) for text, label in rows]
     rows += OWN_TIMES * texts.own_labelled("own_en")
-    model = averaged(rows, work)
-    calibrated(model, kept, "whole change")
+    model = average_orders(rows, work)
+    calibrate(model, held, "whole change")
     adapter = as_adapter(model, [text for text, _ in rows[:EFFECT]])
-    save(adapter, calibrated(adapter, kept, f"change of mean rank {RANK}"), out)
-    print(f"trained in {(time.monotonic() - began) / 60:.1f} minutes; written to {out}")
+    save(adapter, calibrate(adapter, held, f"change of mean rank {RANK}"), out)
+    print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes; written to {out}")

@@ -58,26 +58,26 @@ def dev_figures(
 
 
 def own_figures(language: str, starter: tuple[Any, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the figures on our own everyday sentences and hard cases, which nothing trained on."""
+    """Yield the figures on our own everyday sentences and hard cases, which are not in the training."""
     rows = texts.own(f"everyday_{language}")
     positive = positive_probabilities(*starter, [text for _, _, text in rows])
-    said = np.where(positive >= 0.5, "positive", "negative")
+    predictions = np.where(positive >= 0.5, "positive", "negative")
     truth = np.array([label for _, label, _ in rows])
-    sided, neutral = truth != "neutral", truth == "neutral"
-    right = int((said == truth)[sided].sum())
-    yield f"Everyday sentences outside films ({language})", f"{right} of {sided.sum()} right"
-    sure = np.maximum(positive, 1 - positive)[neutral]
+    clear, neutral = truth != "neutral", truth == "neutral"
+    right = int((predictions == truth)[clear].sum())
+    yield f"Everyday sentences outside films ({language})", f"{right} of {clear.sum()} right"
+    confidence = np.maximum(positive, 1 - positive)[neutral]
     yield (
         f"Neutral everyday sentences ({language})",
-        f"median confidence {np.median(sure):.2f}, highest {sure.max():.2f}, of {neutral.sum()}",
+        f"median confidence {np.median(confidence):.2f}, highest {confidence.max():.2f}, of {neutral.sum()}",
     )
-    cases = judged_cases(language, starter)
+    cases = case_results(language, starter)
     for kind in KINDS:
         of_kind = [right for k, _, _, right, _ in cases if k == kind]
         yield f"{kind.capitalize()} ({language})", f"{sum(of_kind)} of {len(of_kind)} right"
 
 
-def judged_cases(
+def case_results(
     language: str, starter: tuple[Any, Any]
 ) -> list[tuple[str, str, str, bool, float]]:
     """Return (kind, label, sentence, right, P(positive)) of every hard case."""

@@ -19,13 +19,13 @@ import torch
 from training.corpora import require
 from training.sentiment import data as texts
 from training.sentiment.calibration import fit_temperature
-from training.sentiment.loop import batches, padded, predict, soft_cross_entropy
+from training.sentiment.loop import pad_rows, predict, random_batches, soft_cross_entropy
 from training.sentiment.loop import train as run_steps
 from training.sentiment.ngrams import teacher_probabilities
 
 SEED = 11
 VOCABULARY = 8000
-LONGEST = 128
+MAX_TOKENS = 128
 BATCH = 64
 PRETRAIN_EPOCHS = 2
 # Epochs, highest learning rate and dropout of the hidden states; BPE dropout stays all along.
@@ -57,7 +57,7 @@ def new_tokenizer(lines: list[str], size: int = VOCABULARY) -> Any:
         vocab_size=size, special_tokens=SPECIAL, limit_alphabet=2500, show_progress=False
     )
     tokenizer.train_from_iterator(lines, trainer)
-    tokenizer.enable_truncation(LONGEST)
+    tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer
 
 
@@ -74,7 +74,7 @@ def new_config(size: int) -> Any:
         num_hidden_layers=3,
         num_attention_heads=4,
         intermediate_size=512,
-        max_position_embeddings=LONGEST,
+        max_position_embeddings=MAX_TOKENS,
         type_vocab_size=1,
         num_labels=2,
         id2label=LABELS,
@@ -94,8 +94,8 @@ def encode(tokenizer: Any, lines: list[str], rng: random.Random | None = None) -
     return [e.ids for e in tokenizer.encode_batch(lines)]
 
 
-def masked(ids: torch.Tensor, attention: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hide 15 % of the tokens (8 of 10 as [MASK], 1 of 10 as another): ids, and what was hidden.
+def mask_tokens(ids: torch.Tensor, attention: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hide 15 % of the tokens (8 of 10 as [MASK], 1 of 10 as another); return ids, and which are hidden.
 
     Source: Devlin et al., BERT, 2019. Both results have the shape of `ids`; the second is boolean.
     """
@@ -116,13 +116,13 @@ def pretrain(tokenizer: Any, config: Any, lines: list[str], epochs: int) -> dict
     tokenizer.model.dropout = 0.05
 
     def loss(which: list[int]) -> torch.Tensor:
-        ids, attention = padded(encode(tokenizer, [lines[i] for i in which], rng), PAD)
-        shown, hidden = masked(ids, attention)
-        states = model.bert(shown, attention_mask=attention).last_hidden_state
+        ids, attention = pad_rows(encode(tokenizer, [lines[i] for i in which], rng), PAD)
+        inputs, hidden = mask_tokens(ids, attention)
+        states = model.bert(inputs, attention_mask=attention).last_hidden_state
         return torch.nn.functional.cross_entropy(model.cls(states[hidden]).float(), ids[hidden])
 
     lengths = [len(line) for line in lines]
-    steps = [b for _ in range(epochs) for b in batches(lengths, BATCH, rng)]
+    steps = [b for _ in range(epochs) for b in random_batches(lengths, BATCH, rng)]
     run_steps(model, steps, loss, (1.2e-3, 0.01), title="pretraining")
     tokenizer.model.dropout = None
     return model.bert.state_dict()
@@ -135,11 +135,11 @@ def fit(model: Any, tokenizer: Any, rows: texts.Labelled, epochs: int, rate: flo
     tokenizer.model.dropout = 0.1
 
     def loss(which: list[int]) -> torch.Tensor:
-        ids, attention = padded(encode(tokenizer, [rows[i][0] for i in which], rng), PAD)
+        ids, attention = pad_rows(encode(tokenizer, [rows[i][0] for i in which], rng), PAD)
         return soft_cross_entropy(model(ids, attention_mask=attention).logits, targets[which])
 
     lengths = [len(text) for text, _ in rows]
-    steps = [b for _ in range(epochs) for b in batches(lengths, BATCH, rng)]
+    steps = [b for _ in range(epochs) for b in random_batches(lengths, BATCH, rng)]
     run_steps(model, steps, loss, (rate, 0.01), average=0.999, title="reviews")
     tokenizer.model.dropout = None
 
@@ -156,7 +156,7 @@ def save(model: Any, tokenizer: Any, temperature: float, out: Path) -> None:
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
     pieces = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        model_max_length=LONGEST,
+        model_max_length=MAX_TOKENS,
         model_input_names=["input_ids", "attention_mask"],
         **{f"{name}_token": token for name, token in names.items()},
     )
@@ -171,11 +171,11 @@ def chat_lines(data: Path) -> list[str]:
         return [row[part] for row in csv.DictReader(file) for part in ("Q", "A")]
 
 
-def softened(rows: texts.Labelled) -> texts.Labelled:
-    """Return the rows with targets drawn toward the teacher's, who has not seen them."""
+def soften(rows: texts.Labelled) -> texts.Labelled:
+    """Return the rows with targets moved toward those of a teacher that was not trained on them."""
     teacher = teacher_probabilities(rows)
     right = ((teacher >= 0.5) == (np.array([y for _, y in rows]) >= 0.5)).mean()
-    print(f"teacher, rows it did not see: {right:.4f} of {len(rows)}", flush=True)
+    print(f"teacher, rows it was not trained on: {right:.4f} of {len(rows)}", flush=True)
     pairs = zip(rows, teacher, strict=True)
     return [(x, (1 - TEACHER_SHARE) * y + TEACHER_SHARE * float(t)) for (x, y), t in pairs]
 
@@ -183,22 +183,22 @@ def softened(rows: texts.Labelled) -> texts.Labelled:
 def train_rounds(model: Any, tokenizer: Any, rows: texts.Labelled, work: Path | None) -> None:
     """Train the classifier in rounds and leave the mean of their results in it.
 
-    A finished round in `work` is not done again.
+    A round with a file in `work` is not repeated.
     """
     states: list[dict[str, torch.Tensor]] = []
     softer: texts.Labelled = []
     for number, (epochs, rate, dropout) in enumerate(ROUNDS, 1):
-        saved = work / f"round_{number}.pt" if work else None
-        if saved and saved.is_file():
-            model.load_state_dict(torch.load(saved))
+        path = work / f"round_{number}.pt" if work else None
+        if path and path.is_file():
+            model.load_state_dict(torch.load(path))
         else:
-            softer = softer or softened(rows) + OWN_TIMES * texts.own_labelled("own_ko")
+            softer = softer or soften(rows) + OWN_TIMES * texts.own_labelled("own_ko")
             for name, module in model.bert.named_modules():
                 if isinstance(module, torch.nn.Dropout) and "attention.self" not in name:
                     module.p = dropout
             fit(model, tokenizer, softer, epochs, rate)
-            if saved:
-                torch.save(model.state_dict(), saved)
+            if path:
+                torch.save(model.state_dict(), path)
         states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     means = {name: torch.stack([s[name] for s in states]).mean(dim=0) for name in states[0]}
     model.load_state_dict(means)
@@ -210,10 +210,10 @@ def train(data: Path, out: Path, work: Path | None) -> None:
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(SEED)
-    began = time.monotonic()
+    start = time.monotonic()
     if work:
         work.mkdir(parents=True, exist_ok=True)
-    rows, kept = texts.held_out(texts.nsmc(data, "train"), HELD_OUT, SEED)
+    rows, held = texts.split_off(texts.nsmc(data, "train"), HELD_OUT, SEED)
     lines = [text for text, _ in rows] + chat_lines(data)
     early = work / "pretrained.pt" if work else None
     if work and early and early.is_file():
@@ -229,10 +229,10 @@ def train(data: Path, out: Path, work: Path | None) -> None:
     model = BertForSequenceClassification(config)
     model.bert.load_state_dict(encoder, strict=False)
     train_rounds(model, tokenizer, rows, work)
-    logits = predict(model, encode(tokenizer, [text for text, _ in kept]), PAD)
-    labels = np.array([target for _, target in kept])
+    logits = predict(model, encode(tokenizer, [text for text, _ in held]), PAD)
+    labels = np.array([target for _, target in held])
     temperature = fit_temperature(logits, labels)
     print(f"held-out accuracy {((logits[:, 1] > logits[:, 0]) == labels).mean():.4f} of {HELD_OUT}")
     print(f"temperature {temperature:.3f}")
     save(model, tokenizer, temperature, out)
-    print(f"trained in {(time.monotonic() - began) / 60:.1f} minutes; written to {out}")
+    print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes; written to {out}")

@@ -1,8 +1,7 @@
-"""The training loop that both languages share: soft targets, length-sorted batches, averaging."""
+"""The training loop that both languages share: soft targets, batches by length, averaging."""
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.torch_tools.batching import batches_by_length
+
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
@@ -20,8 +21,8 @@ def fast_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
-def batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[int]]:
-    """Return index batches of like lengths in random order, so that little is padding."""
+def random_batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[int]]:
+    """Return index batches of similar lengths in random order, so that little is padding."""
     order = list(range(len(lengths)))
     rng.shuffle(order)
     groups = []
@@ -32,7 +33,7 @@ def batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[
     return groups
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_rows(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return token ids and attention mask, both of shape (rows, longest row)."""
     width = max(len(row) for row in rows)
     ids = torch.full((len(rows), width), pad)
@@ -49,44 +50,44 @@ class Average:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.model = model
-        self.kept = {n: p.detach().clone() for n, p in self._trained()}
+        self.means = {n: p.detach().clone() for n, p in self._trainable()}
 
-    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def _trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         return ((n, p) for n, p in self.model.named_parameters() if p.requires_grad)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average toward the current weights (quicker in the first steps)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in self._trained():
-            self.kept[name].lerp_(parameter, 1 - decay)
+        for name, parameter in self._trainable():
+            self.means[name].lerp_(parameter, 1 - decay)
 
     @torch.no_grad()
     def apply(self) -> None:
         """Put the average into the model."""
-        for name, parameter in self._trained():
-            parameter.copy_(self.kept[name])
+        for name, parameter in self._trainable():
+            parameter.copy_(self.means[name])
 
 
-class Progress:
+class LossLog:
     """Prints the mean loss and the time left, every twenty seconds and at the end."""
 
     def __init__(self, title: str, steps: int) -> None:
         self.title = title
         self.steps = steps
-        self.began = self.said = time.monotonic()
-        self.recent: list[float] = []
+        self.start = self.last = time.monotonic()
+        self.losses: list[float] = []
 
     def show(self, number: int, loss: float) -> None:
-        """Note the loss of step `number`, counted from 1."""
-        self.recent.append(loss)
-        if time.monotonic() - self.said < 20 and number < self.steps:
+        """Add the loss of step `number`, counted from 1."""
+        self.losses.append(loss)
+        if time.monotonic() - self.last < 20 and number < self.steps:
             return
-        self.said = time.monotonic()
-        left = (self.said - self.began) / number * (self.steps - number) / 60
-        mean = sum(self.recent) / len(self.recent)
+        self.last = time.monotonic()
+        left = (self.last - self.start) / number * (self.steps - number) / 60
+        mean = sum(self.losses) / len(self.losses)
         print(f"{self.title} {number}/{self.steps} loss {mean:.4f} {left:.1f} min left", flush=True)
-        self.recent.clear()
+        self.losses.clear()
 
 
 def train(
@@ -100,34 +101,34 @@ def train(
     """Run AdamW with a warm-up of 6 % and a linear fall over `steps`; print the time left.
 
     Args:
-        model: Trained in place; only its parameters that require a gradient move.
-        steps: What each step gets, in order.
-        loss: Turns one of the steps into a scalar.
+        model: Trained in place; only parameters that require a gradient change.
+        steps: The input of each step, in order.
+        loss: Computes a scalar from the input of a step.
         rates: Highest learning rate, and weight decay.
         average: Decay of the moving average that replaces the weights in the end; 0: none.
-        title: Word for the progress lines.
+        title: First word of the printed lines.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=rates[0], weight_decay=rates[1], fused=True)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=rates[0], weight_decay=rates[1], fused=True)
     warm = max(1, int(len(steps) * 0.06))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / warm, (len(steps) - s) / max(1, len(steps) - warm))
     )
-    kept, progress = Average(model, average) if average else None, Progress(title, len(steps))
+    means, log = Average(model, average) if average else None, LossLog(title, len(steps))
     model.train()
     for number, step in enumerate(steps, 1):
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_bf16()):
             value = loss(step)
         value.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad(set_to_none=True)
-        if kept:
-            kept.update(number)
-        progress.show(number, float(value.detach()))
-    if kept:
-        kept.apply()
+        if means:
+            means.update(number)
+        log.show(number, float(value.detach()))
+    if means:
+        means.apply()
     model.eval()
 
 
@@ -141,12 +142,10 @@ def soft_cross_entropy(logits: torch.Tensor, positive: torch.Tensor) -> torch.Te
 def predict(
     model: nn.Module, rows: Sequence[Sequence[int]], pad: int, size: int = 64
 ) -> np.ndarray:
-    """Return the logits of tokenised rows, shape (n, 2), in the order given."""
+    """Return the logits of rows of token ids, shape (n, 2), in the order of the rows."""
     model.eval()
     out = np.zeros((len(rows), 2), dtype=np.float64)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    for b in range(math.ceil(len(order) / size)):
-        which = order[b * size : (b + 1) * size]
-        ids, mask = padded([rows[i] for i in which], pad)
-        out[which] = model(input_ids=ids, attention_mask=mask).logits.float().numpy()
+    for batch in batches_by_length([*map(len, rows)], size):
+        ids, mask = pad_rows([rows[i] for i in batch], pad)
+        out[batch] = model(input_ids=ids, attention_mask=mask).logits.float().numpy()
     return out

@@ -10,12 +10,10 @@ from training.sentiment.calibration import fit_temperature
 from training.sentiment.data import Labelled
 
 
-def _counter(fewest_rows: int) -> Any:
+def _counter(min_rows: int) -> Any:
     from sklearn.feature_extraction.text import CountVectorizer
 
-    return CountVectorizer(
-        analyzer="char", ngram_range=(2, 4), min_df=fewest_rows, dtype=np.float32
-    )
+    return CountVectorizer(analyzer="char", ngram_range=(2, 4), min_df=min_rows, dtype=np.float32)
 
 
 def naive_bayes_accuracy(train: Labelled, dev: Labelled) -> float:
@@ -25,14 +23,14 @@ def naive_bayes_accuracy(train: Labelled, dev: Labelled) -> float:
     counter = _counter(1)
     counts = counter.fit_transform([text for text, _ in train])
     model = MultinomialNB().fit(counts, [label for _, label in train])
-    said = model.predict(counter.transform([text for text, _ in dev]))
-    return float((said == np.array([label for _, label in dev])).mean())
+    predictions = model.predict(counter.transform([text for text, _ in dev]))
+    return float((predictions == np.array([label for _, label in dev])).mean())
 
 
-def left_out_margins(rows: Labelled) -> np.ndarray:
-    """Return naive Bayes' log-odds of positive for each row, learnt from all the other rows.
+def leave_one_out_margins(rows: Labelled) -> np.ndarray:
+    """Return naive Bayes' log-odds of positive for each row, trained on all the other rows.
 
-    A row's own n-grams are taken out of the counts before it is judged, which needs no folds.
+    The counts are used without a row's own n-grams, so that no folds are needed.
 
     Args:
         rows: Texts with labels 0 or 1.
@@ -55,8 +53,8 @@ def left_out_margins(rows: Labelled) -> np.ndarray:
 
 
 def teacher_probabilities(rows: Labelled) -> np.ndarray:
-    """Return calibrated P(positive) of each row from naive Bayes that did not see it, (n,)."""
-    margins = left_out_margins(rows)
+    """Return calibrated P(positive) of each row from naive Bayes trained on the others, (n,)."""
+    margins = leave_one_out_margins(rows)
     labels = np.array([label for _, label in rows])
     temperature = fit_temperature(np.stack([np.zeros_like(margins), margins], axis=1), labels)
     return 1 / (1 + np.exp(-margins / temperature))
