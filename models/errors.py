@@ -16,6 +16,7 @@ ModelError
  └─ Stopped           the person stopped it; never shown as an error
 """
 
+import re
 from typing import Any, ClassVar
 
 
@@ -29,6 +30,10 @@ class ModelError(Exception):
 
     kind: ClassVar[str] = "failed"
 
+    def __init_subclass__(cls) -> None:
+        """A kind is named as its class is: NotFound is not_found."""
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
     def __init__(self, code: str | None = None, /, **params: Any) -> None:
         self.code = code or self.kind
         self.params = params
@@ -38,79 +43,53 @@ class ModelError(Exception):
 class InvalidInput(ModelError):
     """The request cannot be done as it is (codes: invalid_blank, invalid_too_long, ...)."""
 
-    kind = "invalid_input"
-
 
 class NotFound(ModelError):
     """No model of this id, or not of this task."""
-
-    kind = "not_found"
 
 
 class Unavailable(ModelError):
     """Known, but out of reach now: network, server, time-out, a cut stream."""
 
-    kind = "unavailable"
-
 
 class Refused(ModelError):
     """Within reach, but not allowed here."""
-
-    kind = "refused"
 
 
 class Damaged(ModelError):
     """A model's file is missing or broken; params name the file and the command that mends it."""
 
-    kind = "damaged"
-
 
 class MissingKey(ModelError):
     """A hosted model without a key."""
-
-    kind = "missing_key"
 
 
 class WrongKey(ModelError):
     """The server did not accept the key."""
 
-    kind = "wrong_key"
-
 
 class RateLimited(ModelError):
     """The server asks to slow down."""
-
-    kind = "rate_limited"
 
 
 class QuotaExceeded(ModelError):
     """The account behind the key has no credit left."""
 
-    kind = "quota_exceeded"
-
 
 class OutOfMemory(ModelError):
     """The model, or what was asked of it, does not fit into memory."""
-
-    kind = "out_of_memory"
 
 
 class UntrainedHead(ModelError):
     """The layer that would give the answer has random weights."""
 
-    kind = "untrained_head"
-
 
 class Busy(ModelError):
     """The model is in use."""
 
-    kind = "busy"
-
 
 class Stopped(ModelError):
     """The person left or pressed stop."""
-
-    kind = "stopped"
 
 
 def as_model_error(error: BaseException) -> ModelError:

@@ -38,8 +38,6 @@ def find(task: Task, model_id: str) -> ModelSpec:
             id=model_id,
             task=task.id,
             engine=task.hub_engine,
-            source=f"hub:{model_id}",
-            label=model_id,
             wants_gpu=task.wants_gpu,
         )
     raise NotFound(model=model_id[:100])

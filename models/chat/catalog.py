@@ -1,6 +1,7 @@
 """Chat models. ADD A MODEL: one more ModelSpec in MODELS."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from models.contract import LICENCE_SOURCE, Dials, ModelSpec
 
@@ -19,11 +20,11 @@ def dials_of(spec: ModelSpec) -> ChatDials:
     return spec.dials if isinstance(spec.dials, ChatDials) else ChatDials()
 
 
+_model = partial(ModelSpec, task="chat", engine="models.chat.transformers_engine:TransformersChat")
+
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
+    _model(
         id="genlab/small-talk",
-        task="chat",
-        engine="models.chat.transformers_engine:TransformersChat",
         source="starter:small_talk",
         label="GenLab Small Talk",
         note={
@@ -37,11 +38,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cpu_threads=1,
         dials=ChatDials(top_p=0.9, max_new_tokens=64),  # the values it was evaluated with
     ),
-    ModelSpec(
+    _model(
         id="HuggingFaceTB/SmolLM2-135M-Instruct",
-        task="chat",
-        engine="models.chat.transformers_engine:TransformersChat",
-        source="hub:HuggingFaceTB/SmolLM2-135M-Instruct",
         label="SmolLM2 135M Instruct",
         note={
             "en": "A small instruction-following model that runs on a laptop. English.",
@@ -52,11 +50,8 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.27,
         cuda_dtype="bfloat16",
     ),
-    ModelSpec(
+    _model(
         id="Qwen/Qwen3-0.6B",
-        task="chat",
-        engine="models.chat.transformers_engine:TransformersChat",
-        source="hub:Qwen/Qwen3-0.6B",
         label="Qwen3 0.6B",
         note={
             "en": "A small model of over 100 languages, Korean among them.",
@@ -66,11 +61,8 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=1.5,
         cuda_dtype="bfloat16",
     ),
-    ModelSpec(
+    _model(
         id="openai-community/gpt2",
-        task="chat",
-        engine="models.chat.transformers_engine:TransformersChat",
-        source="hub:openai-community/gpt2",
         label="GPT-2",
         note={
             "en": "The 2019 classic. It does not chat: it continues your text, differently each time.",
@@ -82,9 +74,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="float32",
         dials=ChatDials(temperature=1.0, max_new_tokens=60),
     ),
-    ModelSpec(
+    _model(
         id="openai",
-        task="chat",
         engine="models.chat.openai_engine:OpenAIChat",
         source="openai:",
         label="OpenAI (GPT-4o class)",

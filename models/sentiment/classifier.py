@@ -11,7 +11,7 @@ import torch
 from models.contract import Stop
 from models.errors import InvalidInput, Stopped
 from models.sentiment.events import RowScores, Scores, TextPiece
-from models.text.segmentation import split_pieces
+from models.text.language import split_pieces
 from models.torch_tools.batching import batches_by_length
 from models.torch_tools.loading import weights_bytes
 

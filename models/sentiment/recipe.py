@@ -8,7 +8,7 @@ from models.sentiment.requests import (
     AttributionRequest,
     SentimentRequest,
 )
-from models.text.segmentation import SENTENCE_END
+from models.text.language import SENTENCE_END
 from models.weights import sources
 
 # Characters that surely fit without a cut: into any classifier, and into the adapters' encoder, of

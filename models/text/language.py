@@ -1,11 +1,18 @@
-"""Which language a text is in, and whether a model reads it."""
+"""The language of a text, and where its words and sentences begin and end: the same everywhere."""
 
 import re
+import unicodedata
+from bisect import bisect_left, bisect_right
 
 from models.contract import ModelSpec
 
 _HANGUL = re.compile(r"[\uac00-\ud7a3\u3131-\u318e]")
 _LATIN = re.compile(r"[A-Za-z]")
+# Letters and digits of any script; an apostrophe inside belongs to the word (don't).
+WORD = r"\w+(?:['’]\w+)*"
+# After the closing marks of a sentence, or after a line's last letter.
+SENTENCE_END = r"[.!?…。]+[\"'”’)\]]*(?=\s)|\S(?=\s*\n)"
+LONGEST_LINE = 10_000  # words of a sentence that gensim reads; it would drop the rest unsaid
 
 
 def language_of(text: str) -> str:
@@ -29,3 +36,53 @@ def unread(spec: ModelSpec, text: str) -> str:
     if "ko" not in spec.languages and _HANGUL.search(text):
         return "ko"
     return "en" if "en" not in spec.languages and language_of(text) == "en" else ""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, lower-cased, without punctuation; Korean is split at spaces.
+
+    Hangul typed as separate letters (as macOS names files) is composed first, so that a word is one
+    word however it was typed.
+    """
+    return re.findall(WORD, unicodedata.normalize("NFC", text).lower())
+
+
+def as_word(typed: str) -> str:
+    """A typed word as `words` spells it; "" for none. Several words stay as they are."""
+    found = words(typed)
+    return found[0] if len(found) == 1 else typed.strip().lower()
+
+
+def training_sentences(corpus: str) -> list[list[str]]:
+    """The words of each line that has any, a line over LONGEST_LINE words in several parts."""
+    lines = [words(line) for line in corpus.splitlines()]
+    size = LONGEST_LINE
+    return [line[i : i + size] for line in lines for i in range(0, len(line), size)]
+
+
+def split_pieces(text: str, offsets: list[tuple[int, int]], room: int) -> list[str]:
+    """Cut a text into pieces of at most `room` tokens, at the end of a sentence where there is one.
+
+    A sentence longer than the room is cut between words, a longer word between tokens. The pieces
+    joined are the text again.
+
+    Args:
+        text: the whole text.
+        offsets: begin and end of each of its tokens, in characters.
+        room: tokens a piece may have, at least 1.
+    """
+    starts = [begin for begin, _ in offsets]
+    sentences = [bisect_left(starts, m.end()) for m in re.finditer(SENTENCE_END, text)]
+    gaps = [bisect_left(starts, m.start()) for m in re.finditer(r"\s+", text)]
+    cuts, first = [0], 0
+    while len(offsets) - first > room:
+        last = first + room
+        first = _last_within(sentences, first, last) or _last_within(gaps, first, last) or last
+        cuts.append(starts[first])
+    return [text[a:b] for a, b in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+def _last_within(borders: list[int], first: int, last: int) -> int | None:
+    """The last border after `first` and not after `last`."""
+    at = bisect_right(borders, last) - 1
+    return borders[at] if at >= 0 and borders[at] > first else None

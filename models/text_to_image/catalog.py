@@ -1,6 +1,7 @@
 """Text-to-image models, what their dials start with and what their pipelines can do."""
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Self
 
 from models.contract import LICENCE_SOURCE, Dials, EngineOptions, ModelSpec
@@ -61,11 +62,11 @@ def options_of(spec: ModelSpec) -> PipelineOptions:
 
 _LARGE = ((1024, 1024), (832, 1216), (1216, 832), (768, 768))
 
+_model = partial(ModelSpec, task="text-to-image", engine=_ENGINE)
+
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
+    _model(
         id="genlab/scenes",
-        task="text-to-image",
-        engine=_ENGINE,
         source="starter:scenes",
         label="GenLab Scenes",
         note={
@@ -85,11 +86,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=UNBOUNDED,
         ),
     ),
-    ModelSpec(
+    _model(
         id="CompVis/stable-diffusion-v1-4",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:CompVis/stable-diffusion-v1-4",
         label="Stable Diffusion v1-4",
         note={
             "en": "The classic of 2022, 512x512. Wants a GPU; on a CPU a picture takes many minutes.",
@@ -106,11 +104,8 @@ MODELS: tuple[ModelSpec, ...] = (
             steps_range=(1, 150),
         ),
     ),
-    ModelSpec(
+    _model(
         id="stabilityai/sd-turbo",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:stabilityai/sd-turbo",
         label="SD-Turbo",
         note={
             "en": "Stable Diffusion 2.1 distilled to 1 to 4 steps, 512x512. Wants a GPU.",
@@ -129,11 +124,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="stabilityai/sdxl-turbo",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:stabilityai/sdxl-turbo",
         label="SDXL-Turbo",
         note={
             "en": "Stable Diffusion XL distilled to 1 to 4 steps, at 512x512. Not for commercial use. Wants a GPU.",
@@ -152,11 +144,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="stabilityai/stable-diffusion-3.5-medium",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:stabilityai/stable-diffusion-3.5-medium",
         label="Stable Diffusion 3.5 Medium",
         note={
             "en": "Reads long prompts and writes words into pictures. Wants a GPU with about 20 GB.",
@@ -176,11 +165,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="black-forest-labs/FLUX.1-schnell",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:black-forest-labs/FLUX.1-schnell",
         label="FLUX.1 schnell",
         note={
             "en": "Twelve billion weights, pictures in 1 to 4 steps. Wants a GPU with about 36 GB.",
@@ -200,11 +186,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="black-forest-labs/FLUX.2-klein-4B",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:black-forest-labs/FLUX.2-klein-4B",
         label="FLUX.2 klein 4B",
         note={
             "en": "A small FLUX.2, pictures in 4 steps. Wants a GPU with about 16 GB.",
@@ -223,11 +206,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="Tongyi-MAI/Z-Image-Turbo",
-        task="text-to-image",
-        engine=_ENGINE,
-        source="hub:Tongyi-MAI/Z-Image-Turbo",
         label="Z-Image-Turbo",
         note={
             "en": "Six billion weights, reads English and Chinese, pictures in 8 or 9 steps. Wants a GPU with about 24 GB.",
@@ -246,9 +226,8 @@ MODELS: tuple[ModelSpec, ...] = (
             schedulers=(),
         ),
     ),
-    ModelSpec(
+    _model(
         id="openai-images",
-        task="text-to-image",
         engine="models.text_to_image.openai_engine:OpenAIImages",
         source="openai:",
         label="OpenAI Images",

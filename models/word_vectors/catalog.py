@@ -1,6 +1,7 @@
 """Models of word vectors. Sentence similarity lists them too: they compare sentences by their words."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from models.contract import EngineOptions, ModelSpec
@@ -22,10 +23,11 @@ def plain_mean(spec: ModelSpec) -> bool:
     return isinstance(spec.options, WordVectorOptions) and spec.options.pooling == "mean"
 
 
+_model = partial(ModelSpec, task="word-vectors")
+
 MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
+    _model(
         id="genlab/words-en",
-        task="word-vectors",
         engine="models.word_vectors.engine:WordVectorSimilarity",
         source="starter:word_vectors_en",
         label="GenLab Words (English)",
@@ -39,9 +41,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="",
         last=True,
     ),
-    ModelSpec(
+    _model(
         id="genlab/words-ko",
-        task="word-vectors",
         engine="models.word_vectors.engine:WordVectorSimilarity",
         source="starter:word_vectors_ko",
         label="GenLab Words (한국어)",
@@ -55,9 +56,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="",
         last=True,
     ),
-    ModelSpec(
+    _model(
         id="genlab/words-en:mean",
-        task="word-vectors",
         engine="models.word_vectors.engine:WordVectorSimilarity",
         source="starter:word_vectors_en",
         label="GenLab Words (English), plain average",
@@ -72,9 +72,8 @@ MODELS: tuple[ModelSpec, ...] = (
         last=True,
         options=WordVectorOptions(pooling="mean"),
     ),
-    ModelSpec(
+    _model(
         id="genlab/words-ko:mean",
-        task="word-vectors",
         engine="models.word_vectors.engine:WordVectorSimilarity",
         source="starter:word_vectors_ko",
         label="GenLab Words (한국어), plain average",
@@ -89,9 +88,8 @@ MODELS: tuple[ModelSpec, ...] = (
         last=True,
         options=WordVectorOptions(pooling="mean"),
     ),
-    ModelSpec(
+    _model(
         id="word2vec",
-        task="word-vectors",
         engine="models.word_vectors.engine:Word2VecSimilarity",
         source="none:",
         label="Word2Vec (your sentences)",

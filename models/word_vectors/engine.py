@@ -17,7 +17,7 @@ from models.sentence_similarity.encoder import Encoder
 from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.settings import Settings
-from models.text.segmentation import as_word, training_sentences, words
+from models.text.language import as_word, training_sentences, words
 from models.weights.sources import damaged_starter
 from models.word_vectors.catalog import plain_mean
 from models.word_vectors.events import (

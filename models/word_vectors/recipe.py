@@ -3,7 +3,7 @@
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.recipe import list_assignment
 from models.sentence_similarity.requests import SimilarityRequest
-from models.text.segmentation import LONGEST_LINE, WORD, as_word, training_sentences
+from models.text.language import LONGEST_LINE, WORD, as_word, training_sentences
 from models.word_vectors.catalog import plain_mean
 from models.word_vectors.requests import Word2VecRequest, WordsRequest
 from models.word_vectors.vectors import unique_words

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from models.errors import InvalidInput
-from models.text.segmentation import as_word, words
+from models.text.language import as_word, words
 from models.word_vectors.events import MapPoints, WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
 

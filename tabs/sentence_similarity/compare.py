@@ -19,12 +19,14 @@ from models.select import reads
 from models.sentence_similarity.events import GRADES, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY, recipe
-from tabs.sentence_similarity.cosines import large_number, note, number
 from tabs.sentence_similarity.encoders import (
     TAB,
     WORD2VEC,
     find_encoder,
     hosted_fields,
+    large_number,
+    note,
+    number,
     picker,
     warnings,
 )

@@ -15,8 +15,15 @@ from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
 from models.tasks import recipe
-from tabs.sentence_similarity.cosines import cell, note, number
-from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
+from tabs.sentence_similarity.encoders import (
+    cell,
+    find_encoder,
+    hosted_fields,
+    note,
+    number,
+    picker,
+    warnings,
+)
 from tabs.shared import table_input
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, result_line, show_errors, waiting_line

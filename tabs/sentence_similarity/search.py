@@ -17,8 +17,14 @@ from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.many_sentences import Index
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY, recipe
-from tabs.sentence_similarity.cosines import note, number
-from tabs.sentence_similarity.encoders import find_encoder, hosted_fields, picker, warnings
+from tabs.sentence_similarity.encoders import (
+    find_encoder,
+    hosted_fields,
+    note,
+    number,
+    picker,
+    warnings,
+)
 from tabs.shared import table_input
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line

@@ -8,12 +8,10 @@ scores_html.py  scores, words and pieces as HTML
 endpoint.py     the tab for programs
 """
 
-import gradio as gr
-
 from tabs.sentiment import endpoint, one_text, table, two_models
 from tabs.sentiment.teach import classifier
 from tabs.shared.context import Context
-from tabs.shared.widgets import inner_tab
+from tabs.shared.widgets import inner_tabs
 
 PARTS = {
     "one": one_text.build,
@@ -25,8 +23,5 @@ PARTS = {
 
 def build(context: Context) -> None:
     """Lay the parts out side by side as tabs, one text first."""
-    with gr.Tabs(elem_id="sentiment-parts", overflow_behavior="wrap"):
-        for name, build_part in PARTS.items():
-            with inner_tab(context, f"sentiment.{name}"):
-                build_part(context)
+    inner_tabs(context, "sentiment", PARTS)
     endpoint.build(context)

@@ -1,7 +1,7 @@
 """Pieces that every tab has, in the same words and places."""
 
 import html
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import gradio as gr
@@ -13,11 +13,15 @@ from tabs.shared.events import line
 from tabs.shared.strings import spans, t
 
 
-def inner_tab(context: Context, name: str) -> gr.Tab:
-    """A tab inside a task's tab: `with` it. Its label is the string "{name}.tab"; the id has no dot."""
-    tab = gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name.replace('.', '-')}")
-    context.inner_tabs[name] = tab
-    return tab
+def inner_tabs(context: Context, tab: str, parts: Mapping[str, Callable[[Context], None]]) -> None:
+    """The parts of a task's tab, each a tab in it; the label of one is the string "{tab}.{part}.tab"."""
+    with gr.Tabs(elem_id=f"{tab}-parts", overflow_behavior="wrap"):
+        for part, build in parts.items():
+            name = f"{tab}.{part}"
+            inner = gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{tab}-{part}")
+            context.inner_tabs[name] = inner
+            with inner:
+                build(context)
 
 
 # Only the unmistakable marks: "$5 and $6" is money.

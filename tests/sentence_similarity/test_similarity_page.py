@@ -15,7 +15,7 @@ from models.word_vectors.events import OtherSeed, Word2VecDone, WordAnswer
 from models.word_vectors.requests import Word2VecRequest
 from tabs.sentence_similarity import compare, encoders, many
 from tabs.sentence_similarity.compare import Verdict
-from tabs.sentence_similarity.cosines import number
+from tabs.sentence_similarity.encoders import number
 from tabs.sentence_similarity.words import training, view
 from tabs.shared.context import Context
 

@@ -17,7 +17,7 @@ from models.sentiment.events import Scores
 from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
 from models.tasks import recipe
-from models.text.segmentation import split_pieces
+from models.text.language import split_pieces
 from models.weights import sources
 from tests import tiny
 

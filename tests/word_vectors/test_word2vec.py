@@ -13,7 +13,7 @@ from models.runtime.jobs import run
 from models.select import find
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY
-from models.text.segmentation import words
+from models.text.language import words
 from models.word_vectors.events import Word2VecDone
 from models.word_vectors.requests import Word2VecRequest
 

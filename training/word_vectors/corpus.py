@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.text.segmentation import words
+from models.text.language import words
 from models.word_vectors.vectors import cut
 from training.corpora import require
 from training.sentiment.data import nsmc, rt_polarity

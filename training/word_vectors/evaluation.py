@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.text.segmentation import words
+from models.text.language import words
 from models.weights.sources import STARTERS
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import WordVectors, answer

@@ -9,7 +9,7 @@ from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import find
 from models.tasks import WORD_VECTORS, recipe
-from models.text.segmentation import words as words_of
+from models.text.language import words as words_of
 from models.word_vectors.events import WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula

@@ -12,13 +12,13 @@ from models.contract import Finished
 from models.fields import MAX_SEED, draw_seed
 from models.select import find
 from models.tasks import WORD_VECTORS, recipe
-from models.text.segmentation import training_sentences
-from models.text.segmentation import words as words_of
+from models.text.language import training_sentences
+from models.text.language import words as words_of
 from models.text.tables import decode
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordTable
 from models.word_vectors.requests import Word2VecRequest
 from models.word_vectors.vectors import SUFFIXES, read_table, write_table
-from tabs.sentence_similarity.cosines import large_number, note, number
+from tabs.sentence_similarity.encoders import large_number, note, number
 from tabs.sentence_similarity.words import view
 from tabs.shared.context import Context
 from tabs.shared.events import follow, line, result_line, show_errors, waiting_line

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from models.word_vectors.events import MapPoints, Neighbours, OtherSeed, WordAnswer
-from tabs.sentence_similarity.cosines import cell, note, number
+from tabs.sentence_similarity.encoders import cell, note, number
 from tabs.shared.events import line
 from tabs.shared.strings import both
 
