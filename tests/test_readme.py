@@ -17,7 +17,8 @@ def test_the_model_table_is_the_catalogue():
 
 def test_the_two_commands_are_there_word_for_word():
     head = "python3 -m venv .venv && .venv/bin/pip install -r "
-    assert f"\n{head}requirements.txt && .venv/bin/python demo.py\n" in README
+    weights = ".venv/bin/python -m models.weights"
+    assert f"\n{head}requirements.txt && {weights} && .venv/bin/python demo.py\n" in README
     assert f"\n{head}tests/requirements.txt && .venv/bin/python -m pytest\n" in README
 
 

