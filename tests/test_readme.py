@@ -51,3 +51,16 @@ def test_pyproject_holds_tool_settings_only():
 def test_no_shipped_file_is_over_what_a_space_takes():
     for path in (ROOT / "models" / "starter").rglob("*"):
         assert not path.is_file() or path.stat().st_size <= 10_000_000, path
+
+
+def test_every_file_that_the_architecture_names_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"`(\w+(?:/\w+)*(?:/|/\w+\.\w+)|demo\.py|api\.py)`", page))
+    assert len(files) > 45
+    assert not {name for name in files if not (ROOT / name).exists()}
+    assert len(page.splitlines()) <= 120
+
+
+def test_the_house_section_is_short():
+    house = README.split("## The house")[1].split("\n## ")[0]
+    assert len(house.strip().splitlines()) <= 25
