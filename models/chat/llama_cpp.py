@@ -11,7 +11,7 @@ from typing import Any, Self
 from models.chat import llama_odds as odds
 from models.chat.catalog import LlamaOptions
 from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
-from models.chat.llama_odds import Vocabulary
+from models.chat.llama_odds import GgufVocabulary
 from models.chat.llama_server import LlamaServer
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.contract import ModelSpec, Placement, Stop
@@ -23,8 +23,8 @@ from models.weights import gguf
 
 WINDOW = 2048  # tokens of each slot: memory grows with it
 ORDER = ("temperature", "top_k", "top_p")  # of the samplers: as models/chat/distribution.py has it
-_SEEN = 100  # tokens whose probabilities are looked at where alternatives are asked for
-_WHOLE = 60_000  # tokens of a vocabulary that is told whole; of a larger one the likeliest
+_LEAST_PROBABILITIES = 100  # tokens whose probabilities are requested where alternatives are
+_WHOLE = 60_000  # tokens of a vocabulary that is answer whole; of a larger one the likeliest
 _LOOK = 0.1  # seconds between two looks at the stop flag
 
 
@@ -39,7 +39,7 @@ class LlamaCppChat:
 
     def __init__(self, spec: ModelSpec, file: Path, gpu: bool) -> None:
         header = gguf.read(file, spec.label)
-        self._words = Vocabulary(header)
+        self._words = GgufVocabulary(header)
         self._window = min(WINDOW, header.context_length)
         self._system = default_system_prompt(spec)
         self._file, self._label, self._slots, self._gpu = file, spec.label, spec.concurrency, gpu
@@ -110,7 +110,7 @@ class LlamaCppChat:
 
 
 def default_system_prompt(spec: ModelSpec) -> str:
-    """What the model is told where a person tells it nothing; "" leaves it to the file's template."""
+    """What the model is answer where a person tells it nothing; "" leaves it to the file's template."""
     return spec.options.system_prompt if isinstance(spec.options, LlamaOptions) else ""
 
 
@@ -149,7 +149,9 @@ def completion(request: ChatRequest, ids: Sequence[int], seed: int, room: int) -
 class _Talk:
     """One request to one process."""
 
-    def __init__(self, server: LlamaServer, words: Vocabulary, window: int, system: str) -> None:
+    def __init__(
+        self, server: LlamaServer, words: GgufVocabulary, window: int, system: str
+    ) -> None:
         self._server, self._words, self._window, self._system = server, words, window, system
         self._header = words.header
 
@@ -213,7 +215,7 @@ class _Talk:
                 # only later turns, where it saves much, go on from what a slot remembers.
                 body |= {"stream": True, "cache_prompt": len(request.messages) > 1}
                 if request.alternatives:
-                    body["n_probs"] = max(_SEEN, request.top_k)
+                    body["n_probs"] = max(_LEAST_PROBABILITIES, request.top_k)
                 ends.append(self._server.stream(body, partial(_put, pieces, index)))
             yield from self._grown(request, ids, pieces, stop, seed, notes)
         finally:
@@ -245,9 +247,11 @@ class _Talk:
                 count += piece["tokens_predicted"]
                 finish = "length" if piece.get("stop_type") == "limit" else finish
                 continue
-            told = self._tokens(request, growing[index], ids, piece) if request.alternatives else ()
-            if piece["content"] or told:
-                yield TextDelta(piece["content"], index, told)
+            answer = (
+                self._tokens(request, growing[index], ids, piece) if request.alternatives else ()
+            )
+            if piece["content"] or answer:
+                yield TextDelta(piece["content"], index, answer)
         yield ChatDone(finish, seed, len(ids), count, notes)
 
     # ------------------------------------------------------------ what else could have come
@@ -262,21 +266,21 @@ class _Talk:
         """
         known = piece.get("completion_probabilities", [])
         missing = piece["tokens_predicted"] - (len(grown) - len(ids)) - len(known)
-        told: list[Token] = []
+        answer: list[Token] = []
         if missing > 0 and known:
             last = self._words.bytes_of(known[-1]["id"])
             before = piece["content"].encode().removesuffix(last)
             for id_ in self._words.split(before, missing) or ():
-                probabilities = self._asked(grown, max(_SEEN, request.top_k))
-                told.append(self._words.token(request, id_, probabilities))
+                probabilities = self._probabilities(grown, max(_LEAST_PROBABILITIES, request.top_k))
+                answer.append(self._words.token(request, id_, probabilities))
                 grown.append(id_)
-            grown += [0] * (missing - len(told))  # not found: the count stays right
+            grown += [0] * (missing - len(answer))  # not found: the count stays right
         for one in known:
-            told.append(self._words.token(request, one["id"], one))
+            answer.append(self._words.token(request, one["id"], one))
             grown.append(one["id"])
-        return tuple(told)
+        return tuple(answer)
 
-    def _asked(self, ids: list[int], likeliest: int) -> dict[str, Any]:
+    def _probabilities(self, ids: list[int], likeliest: int) -> dict[str, Any]:
         """The entry of completion_probabilities for the token after `ids`.
 
         The server tells nothing where the token that it takes is a part of a letter, so it is made to
@@ -284,15 +288,15 @@ class _Talk:
         """
         whole = [[self._words.whole, 1e6]]
         body = {"prompt": ids, "n_predict": 1, "n_probs": likeliest, "logit_bias": whole}
-        told = self._server.post("/completion", {**body, "temperature": 0})
-        return told["completion_probabilities"][0]
+        answer = self._server.post("/completion", {**body, "temperature": 0})
+        return answer["completion_probabilities"][0]
 
     # ------------------------------------------------------------ the next token
 
     def next_token(self, request: NextTokenRequest) -> NextToken:
         """The distribution of the next token.
 
-        Of a very large vocabulary only the likeliest tokens are told, and the rest's probability is
+        Of a very large vocabulary only the likeliest tokens are known, and the rest's probability is
         spread over the others evenly.
         """
         notes: tuple[Note, ...] = ()
@@ -306,11 +310,11 @@ class _Talk:
         if len(ids) >= self._window:
             raise InvalidInput("invalid_over_window", limit=self._window - 1)
         size = len(self._header.tokens)
-        told = self._asked(ids, min(size, _WHOLE))
+        answer = self._probabilities(ids, min(size, _WHOLE))
         logits = odds.log_probabilities(
-            {entry["id"]: entry["logprob"] for entry in told["top_logprobs"]}, size
+            {entry["id"]: entry["logprob"] for entry in answer["top_logprobs"]}, size
         )
-        top = [entry["id"] for entry in told["top_logprobs"][: request.likeliest]]
+        top = [entry["id"] for entry in answer["top_logprobs"][: request.likeliest]]
         return NextToken(
             prompt=tuple(map(self._words.piece, ids)),
             logits=logits,

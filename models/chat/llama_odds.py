@@ -16,7 +16,7 @@ from models.chat.token_odds import entropy, probabilities, text_of_bytes
 from models.weights import gguf
 
 
-class Vocabulary:
+class GgufVocabulary:
     """A file's tokens.
 
     Args:
@@ -36,7 +36,7 @@ class Vocabulary:
         """
         top = {entry["id"]: entry["logprob"] for entry in one["top_logprobs"]}
         top.setdefault(id_, one["logprob"] if one["id"] == id_ else -math.inf)
-        likely, bits = _drawn_with(list(top.values()), request)
+        likely, bits = _sampling_probabilities(list(top.values()), request)
         rows = {
             key: Alternative(self.piece(key).text, key, _raw(top[key]), chance)
             for key, chance in zip(top, likely, strict=True)
@@ -106,7 +106,7 @@ def _raw(logarithm: float) -> float:
     return min(1.0, math.exp(logarithm))
 
 
-def _drawn_with(
+def _sampling_probabilities(
     logarithms: Sequence[float], request: ChatRequest
 ) -> tuple[list[float | None], float | None]:
     """What the likeliest tokens were drawn with, and the entropy of that in bits.

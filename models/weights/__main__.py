@@ -4,7 +4,7 @@ python -m models.weights                the default set; never fails the start t
 python -m models.weights list           what there is, its size, licence and origin
 python -m models.weights get ID         one model; --accept-terms where it has terms to accept
 python -m models.weights save FOLDER    copy what is here, for machines without a network
-python -m models.weights load FOLDER    take what another machine saved
+python -m models.weights load FOLDER    take what another machine saved; --accept-terms as for get
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.contract import Downloading, Event, ModelSpec, Stop
-from models.errors import ModelError, NotFound
+from models.errors import ModelError, NotFound, Refused
 from models.settings import ROOT, Settings, SettingsError
 from models.tasks import CATALOG, task_of
 from models.weights import index
@@ -112,18 +112,24 @@ def save(folder: Path) -> None:
             print(words("saved", model=spec.label, file=folder / here.name))
 
 
-def load(folder: Path) -> None:
+def load(folder: Path, accept_terms: bool = False) -> None:
     """Take from a folder every file that the catalogue knows.
 
+    A model whose terms nobody accepted here is left where it is, with a sentence.
+
     Raises:
-        ModelError: a file is damaged, its terms are not accepted, or nothing is known there.
+        ModelError: a file is damaged, or nothing is known there.
     """
     known = [spec for spec in models() if (folder / index.file_name(spec)).is_file()]
     if not known:
         raise NotFound("not_found_weights", folder=folder)
     for spec in known:
-        if spec.gated:
-            index.accept(spec)  # by whoever saved it: the file itself was given under its terms
+        if accept_terms and spec.gated:
+            index.accept(spec)
+        if not index.accepted(spec):
+            refusal = Refused("refused_terms_load", model=spec.label, url=spec.terms)
+            print(error_words(refusal))
+            continue
         prepare(spec, index.place_file(spec, folder / index.file_name(spec)))
         print(words("loaded", model=spec.label))
 
@@ -164,12 +170,14 @@ def main(arguments: list[str] | None = None) -> int:
     getter = commands.add_parser("get")
     getter.add_argument("id")
     getter.add_argument("--accept-terms", action="store_true")
-    for name in ("save", "load"):
-        commands.add_parser(name).add_argument("folder", type=Path)
-    chosen = parser.parse_args(arguments)
-    failed = 0 if chosen.command is None else 1
+    commands.add_parser("save").add_argument("folder", type=Path)
+    loader = commands.add_parser("load")
+    loader.add_argument("folder", type=Path)
+    loader.add_argument("--accept-terms", action="store_true")
+    options = parser.parse_args(arguments)
+    failed = 0 if options.command is None else 1
     try:
-        _run(chosen)
+        _run(options)
     except ModelError as problem:
         print(error_words(problem), file=sys.stderr)
         return failed
@@ -182,19 +190,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _run(chosen: argparse.Namespace) -> None:
-    match chosen.command:
+def _run(options: argparse.Namespace) -> None:
+    match options.command:
         case "list":
             print_list()
         case "save":
-            save(chosen.folder)
+            save(options.folder)
         case "load":
-            load(chosen.folder)
+            load(options.folder, options.accept_terms)
         case "get":
-            spec = next((spec for spec in models() if spec.id == chosen.id), None)
+            spec = next((spec for spec in models() if spec.id == options.id), None)
             if spec is None:
-                raise NotFound("not_found_weights_id", model=chosen.id)
-            if chosen.accept_terms:
+                raise NotFound("not_found_weights_id", model=options.id)
+            if options.accept_terms:
                 index.accept(spec)
             get(spec)
         case _:

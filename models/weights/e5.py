@@ -105,7 +105,7 @@ def _sum(folder: Path) -> str:
     return found.hexdigest()
 
 
-class _Reader:
+class _ModelFileReader:
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
@@ -125,7 +125,7 @@ class _Reader:
 
 
 def _write(data: bytes, folder: Path) -> None:
-    reader = _Reader(data)
+    reader = _ModelFileReader(data)
     if reader.block(4) != b"E5S1":
         raise ValueError("no such file")
     reader.take("I")
@@ -178,7 +178,7 @@ def _write(data: bytes, folder: Path) -> None:
 # ---------------------------------------------------------------- the tokenizer
 
 
-def _write_tokenizer(reader: _Reader, folder: Path, positions: int) -> None:
+def _write_tokenizer(reader: _ModelFileReader, folder: Path, positions: int) -> None:
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     count, bos, eos, pad, unknown = reader.take("5i")
@@ -214,7 +214,7 @@ def _write_tokenizer(reader: _Reader, folder: Path, positions: int) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
-def _beyond_nfkc(reader: _Reader) -> list[tuple[str, str]]:
+def _beyond_nfkc(reader: _ModelFileReader) -> list[tuple[str, str]]:
     """The characters that the file's map turns into something else than Unicode's NFKC does.
 
     The map is NFKC, with control characters dropped and every white space made plain; NFKC itself
@@ -234,7 +234,7 @@ def _beyond_nfkc(reader: _Reader) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- the weights
 
 
-def _write_weights(reader: _Reader, folder: Path, sizes: dict[str, int]) -> None:
+def _write_weights(reader: _ModelFileReader, folder: Path, sizes: dict[str, int]) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 

@@ -91,7 +91,7 @@ def read(path: Path, label: str) -> Header:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            header = Header(_Reader(data).entries())
+            header = Header(_HeaderReader(data).entries())
     except (OSError, ValueError, struct.error, KeyError):
         raise Damaged("damaged_gguf", model=label, file=path.name) from None
     if any(name in header.architecture for name in _ENCODERS):
@@ -101,7 +101,7 @@ def read(path: Path, label: str) -> Header:
     return header
 
 
-class _Reader:
+class _HeaderReader:
     def __init__(self, data: mmap.mmap) -> None:
         self._data, self._at = data, 0
 

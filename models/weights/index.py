@@ -33,21 +33,21 @@ _SPARE = 200_000_000  # bytes that a download leaves free on the disk
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PackageFile:
     """One file in one package: NAME==VERSION and the file's path inside the wheel."""
 
     requirement: str
     file: str
 
 
-def parts(spec: ModelSpec) -> tuple[Part, ...]:
+def parts(spec: ModelSpec) -> tuple[PackageFile, ...]:
     """The packages that carry a model's file, in order.
 
     Args:
         spec: a model with source "index:...".
     """
     pairs = (part.partition("/") for part in spec.name.split(" + "))
-    return tuple(Part(requirement, file) for requirement, _, file in pairs)
+    return tuple(PackageFile(requirement, file) for requirement, _, file in pairs)
 
 
 def file_name(spec: ModelSpec) -> str:

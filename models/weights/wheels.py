@@ -28,7 +28,7 @@ _NO_NETWORK = re.compile(
     r"ConnectionError|NewConnection|ConnectTimeout|NameResolution|ProxyError|SSLError|Max retries"
     r"|Connection reset|Connection refused|RemoteDisconnected|ProtocolError|HTTP error 5\d\d"
 )
-_GONE = re.compile(r"No matching distribution|Could not find a version|HTTP error 404")
+_NO_PACKAGE = re.compile(r"No matching distribution|Could not find a version|HTTP error 404")
 
 
 def download(requirement: str, folder: Path, stop: Stop, news: Callable[[int], None]) -> Path:
@@ -82,19 +82,19 @@ def _largest(folder: Path) -> int:
     return max(sizes)
 
 
-def _failure(said: str) -> ModelError:
+def _failure(output: str) -> ModelError:
     """What pip's messages mean."""
-    if _NO_ROOM.search(said):
+    if _NO_ROOM.search(output):
         return Refused("refused_disk")
-    if "No module named pip" in said:
+    if "No module named pip" in output:
         return Unavailable("unavailable_pip")
-    if _BROKEN_OFF.search(said):
+    if _BROKEN_OFF.search(output):
         return Unavailable("unavailable_index_transfer")
-    if _NO_NETWORK.search(said):
+    if _NO_NETWORK.search(output):
         return Unavailable("unavailable_index")
-    if _NO_FOLDER.search(said):
+    if _NO_FOLDER.search(output):
         return Refused("refused_index_folder")
-    if _GONE.search(said):
+    if _NO_PACKAGE.search(output):
         return NotFound("not_found_index")
     return Unavailable("unavailable_index_transfer")
 

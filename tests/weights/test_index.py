@@ -18,6 +18,7 @@ import pytest
 from models.contract import Downloading, ModelSpec, Stop
 from models.errors import Damaged, ModelError, NotFound, Refused, Stopped, Unavailable
 from models.settings import ROOT, Settings
+from models.tasks import CATALOG
 from models.weights import index
 from models.weights.sources import folder, is_here
 from tests.conftest import free_port
@@ -311,6 +312,23 @@ def test_without_a_network_the_command_says_so_and_does_not_fail(packages):
     assert "Traceback" not in done.stdout + done.stderr
     for sentence in re.findall(".*cannot be reached.*", done.stdout):
         assert "check the network" in sentence
+
+
+def test_a_model_with_terms_is_not_loaded_from_a_folder_unless_they_are_accepted(
+    packages, tmp_path
+):
+    gemma = next(spec for spec in CATALOG if spec.id == "gemma-3-270m-gguf")
+    (tmp_path / index.file_name(gemma)).write_bytes(b"not the file")
+    done = command("load", str(tmp_path), LANG="en_US.UTF-8")
+    assert done.returncode == 0, done.stderr
+    assert gemma.terms in done.stdout
+    assert "--accept-terms" in done.stdout
+    assert index.cached(gemma) is None
+    done = command("load", str(tmp_path), "--accept-terms", LANG="en_US.UTF-8")
+    assert (
+        done.returncode == 1
+    )  # the terms are accepted, the file is looked at, and it is not the one
+    assert index.cached(gemma) is None
 
 
 def test_the_command_imports_no_model_library_and_names_what_is_wrong(packages, tmp_path):
