@@ -1,0 +1,206 @@
+"""Trains the autoencoder: 256 px to 8 x 8 x 48 and back, by diffusers' AutoencoderDC.
+
+Its norms look at one pixel, so that a thing's latents and pixels depend on nothing but the cells
+around it; crops of 128 px teach what whole scenes need. Noise on the latents, of a random strength,
+makes the decoder forgive what the diffusion leaves.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderDC
+
+from training.scenes2.drawing import Painter, background_pixels
+from training.scenes2.optimiser import new_optimiser
+from training.scenes2.progress import Progress, Threads, load_state, rate_share, save_whole
+from training.scenes2.sampling import any_background, sample
+from training.scenes2.things import all_things
+from training.scenes2.world import CELL, SHAPES, SIDE, SIZES, Scene, colours_of
+
+LATENT_CHANNELS = 48
+CROP = 128
+CHECKPOINT = "autoencoder.pt"
+NOISE = 0.15  # the strongest noise on the latents, in their spreads
+GRADIENT_WEIGHT, SQUARE_WEIGHT, SIZE_WEIGHT = 0.5, 4.0, 1e-3
+CROP_SHARES = {"small": 0.5, "medium": 0.28, "large": 0.22}
+FIRST_SHARE, FIRST = 0.85, 80  # the first things are seen more often than the later ones
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The widths and depths of the autoencoder, finest level first; the finest has no layers."""
+
+    encoder: tuple[int, ...] = (24, 24, 48, 48, 96, 96)
+    decoder: tuple[int, ...] = (24, 24, 48, 96, 96, 192)
+    encoder_layers: tuple[int, ...] = (0, 1, 1, 1, 1, 1)
+    decoder_layers: tuple[int, ...] = (0, 1, 2, 2, 2, 3)
+    latent_channels: int = LATENT_CHANNELS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the autoencoder is trained; the learning rate falls to 0 over the last `decay` steps."""
+
+    steps: int = 20_000
+    decay: int = 2_000
+    batch: int = 16
+    learning_rate: float = 0.02
+    adam_rate: float = 2e-3
+    checkpoint_steps: int = 250
+    seed: int = 0
+    threads: int = 2
+    bfloat16: bool = False
+
+
+def new_autoencoder(shape: Shape | None = None) -> AutoencoderDC:
+    """A fresh autoencoder of 32 px a cell."""
+    shape = shape or Shape()
+    none = ((),) * len(shape.encoder)
+    return AutoencoderDC(
+        latent_channels=shape.latent_channels,
+        encoder_block_out_channels=shape.encoder,
+        decoder_block_out_channels=shape.decoder,
+        encoder_layers_per_block=shape.encoder_layers,
+        decoder_layers_per_block=shape.decoder_layers,
+        encoder_qkv_multiscales=none,
+        decoder_qkv_multiscales=none,
+    ).to(memory_format=torch.channels_last)
+
+
+def _variant(rng: random.Random, keys: tuple[str, ...]) -> tuple[str, str | None]:
+    kind = rng.random()
+    if kind < 0.08:
+        key = rng.choice(SHAPES)
+    else:
+        key = rng.choice(keys[:FIRST] if rng.random() < FIRST_SHARE else keys)
+    colours = colours_of(key)
+    if colours[0] is None and rng.random() < 0.5:
+        return key, None
+    return key, rng.choice(colours)
+
+
+def crop(painter: Painter, rng: random.Random, keys: tuple[str, ...]) -> np.ndarray:
+    """A crop of 128 px full of things, small ones most, float32 (128, 128, 3)."""
+    cells = (SIDE - CROP) // CELL
+    x, y = rng.randint(0, cells) * CELL, rng.randint(0, cells) * CELL
+    canvas = background_pixels(any_background(rng))[y : y + CROP, x : x + CROP].copy()
+    size = rng.choices(list(CROP_SHARES), list(CROP_SHARES.values()))[0]
+    if size == "small":
+        left, top = (rng.choice((-CELL, 0, 0)) for _ in range(2))
+        for row in range(top, CROP, SIZES["small"]):
+            for column in range(left, CROP, SIZES["small"]):
+                if rng.random() < 0.75:
+                    painter.paste(canvas, painter.sprite(*_variant(rng, keys), 64), column, row)
+        return canvas
+    side = SIZES[size]
+    reach = (-2, 2) if size == "medium" else (-4, 2)
+    column, row = (rng.randint(*reach) * CELL for _ in range(2))
+    painter.paste(canvas, painter.sprite(*_variant(rng, keys), side), column, row)
+    if size == "medium" and column:
+        beside = column + side if column < 0 else column - side
+        painter.paste(canvas, painter.sprite(*_variant(rng, keys), side), beside, row)
+    return canvas
+
+
+def as_input(pictures: list[np.ndarray]) -> torch.Tensor:
+    """Pictures of floats from 0 to 1 as a tensor from -1 to 1, channels_last."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) * 2 - 1
+    return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def loss_of(drawn: torch.Tensor, wanted: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    """L1, half an L1 of both gradients, the square, and a little on the size of the latents."""
+    error = drawn - wanted
+    across, down = error.diff(dim=3).abs().mean(), error.diff(dim=2).abs().mean()
+    pixels = error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
+    return pixels + GRADIENT_WEIGHT * (across + down) + SIZE_WEIGHT * latents.square().mean()
+
+
+def with_noise(latents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Latents with noise of a strength of its own for each picture."""
+    strength = torch.rand(len(latents), 1, 1, 1, generator=generator) * NOISE
+    noise = torch.randn(latents.shape, generator=generator)
+    return latents + strength * latents.detach().std() * noise
+
+
+def psnr(error: torch.Tensor) -> float:
+    """Decibels of an error in pictures from -1 to 1."""
+    return float(10 * torch.log10(4 / error.square().mean()))
+
+
+@torch.inference_mode()
+def quality(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> tuple[float, float]:
+    """PSNR on 48 whole scenes, and in the boxes of small things of 48 others."""
+    rng = random.Random("quality")
+    whole, small = [], []
+    scenes: list[Scene] = [sample(rng, keys) for _ in range(48)]
+    for scene in scenes:
+        picture = as_input([painter.draw(scene)])
+        whole.append((model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture))
+    while len(small) < 48:
+        scene = sample(rng, keys, rng.choice(("one", "two")))
+        if not any(item.size == "small" for item in scene.items):
+            continue
+        picture = as_input([painter.draw(scene)])
+        error = model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture
+        for item in scene.items:
+            if item.size == "small":
+                left, top, right, bottom = item.box
+                small.append(error[:, :, top:bottom, left:right])
+    return psnr(torch.cat(whole)), psnr(torch.cat(small))
+
+
+def train_autoencoder(painter: Painter, run: Path, plan: Plan, shape: Shape | None = None) -> None:
+    """Trains on from the run's checkpoint, or from nothing; every step has its own seed."""
+    torch.manual_seed(plan.seed)
+    keys = tuple(all_things())
+    model = new_autoencoder(shape)
+    optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
+    begin = 0
+    if state := load_state(run / CHECKPOINT):
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress, threads = Progress("autoencoder"), Threads(plan.threads)
+    for step in range(begin, plan.steps):
+        threads.step()
+        rng = random.Random(f"{plan.seed}/autoencoder/{step}")
+        generator = torch.Generator().manual_seed(rng.randrange(2**62))
+        pictures = as_input([crop(painter, rng, keys) for _ in range(plan.batch)])
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
+            latents = model.encode(pictures).latent.float()
+            drawn = model.decode(with_noise(latents, generator)).sample.float()
+        loss = loss_of(drawn, pictures, latents)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        progress.step(step + 1, plan.batch, loss.item())
+        last = step + 1 == plan.steps
+        if last or (step + 1) % plan.checkpoint_steps == 0:
+            state = {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step + 1,
+            }
+            save_whole(state, run / CHECKPOINT)
+        if last or (step + 1) % 500 == 0:
+            whole, small = quality(model, painter, keys)
+            print(f"step {step + 1}: {whole:.2f} dB whole, {small:.2f} dB small", flush=True)
+
+
+def load_autoencoder(run: Path, shape: Shape | None = None) -> AutoencoderDC:
+    """The run's autoencoder, ready for use."""
+    state = load_state(run / CHECKPOINT)
+    if state is None:
+        raise FileNotFoundError(f"no {CHECKPOINT} in {run}: train the autoencoder first")
+    model = new_autoencoder(shape)
+    model.load_state_dict(state["model"])
+    return model.eval().requires_grad_(False)
+
+
+__all__ = ["Plan", "Shape", "load_autoencoder", "new_autoencoder"]
