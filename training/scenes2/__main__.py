@@ -1,41 +1,148 @@
 """python -m training.scenes2 STAGE: trains the image starter of 256 px, stage by stage.
 
-Stages: autoencoder, latents, diffusion, probe, evaluate, export. Each goes on from the run folder's
-checkpoint to the step. `--data` holds the icons and names from npm (see `drawing.py`).
+    autoencoder  crops to latents and back, until --steps; its rate falls over the last --decay
+    latents      --chunks of a thousand scenes through the autoencoder
+    diffusion    the text model reads first, then UNet and text model learn together
+    probe        how often the judging program reads rendered scenes right
+    evaluate     sheet.png and figures.json in the run folder
+    export       the diffusers folder at --out
+    pack, unpack a resumable checkpoint in float16 at --out, and a run folder from it
+
+Each goes on from the run folder's checkpoint to the step. `--data` holds the icons and names from
+npm (see `drawing.py`).
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-STAGES = ("autoencoder",)
+
+def _autoencoder(options: argparse.Namespace) -> None:
+    from training.scenes2.autoencoder import Plan, train_autoencoder
+
+    train_autoencoder(options.data, options.run, replace(Plan(), **_changes(options, Plan)))
+
+
+def _latents(options: argparse.Namespace) -> None:
+    from training.scenes2.bank import make_latents
+
+    make_latents(options.data, options.run, options.chunks, options.things, options.bfloat16)
+
+
+def _diffusion(options: argparse.Namespace) -> None:
+    from training.scenes2.diffusion import Plan, train_diffusion
+
+    train_diffusion(options.data, options.run, replace(Plan(), **_changes(options, Plan)))
+
+
+def _pipeline(options: argparse.Namespace) -> Any:
+    from training.scenes2.autoencoder import load_autoencoder
+    from training.scenes2.bank import Bank
+    from training.scenes2.diffusion import load_drawer
+    from training.scenes2.export import new_pipeline
+
+    drawer, tokenizer, step = load_drawer(options.run)
+    print(f"diffusion at step {step}", flush=True)
+    scaling_factor = 1 / Bank(options.run, most=1).std()
+    parts = load_autoencoder(options.run), drawer.text_encoder, tokenizer, drawer.unet
+    return new_pipeline(*parts, scaling_factor)
+
+
+def _probe(options: argparse.Namespace) -> None:
+    from training.scenes2.drawing import Painter, read_icons
+    from training.scenes2.evaluation import probe_accuracy
+    from training.scenes2.things import first_keys
+
+    painter = Painter(read_icons(options.data))
+    print(probe_accuracy(painter, first_keys(options.things), options.count))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes2.captions import read_lexicon
+    from training.scenes2.drawing import Painter, read_icons
+    from training.scenes2.evaluation import evaluate
+    from training.scenes2.things import first_keys
+
+    torch.set_num_threads(options.workers)
+    painter, lexicon = Painter(read_icons(options.data)), read_lexicon(options.data)
+    keys = first_keys(options.things)
+    evaluate(_pipeline(options), painter, keys, lexicon, options.run, options.count)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.scenes2.export import export
+
+    export(_pipeline(options), options.out)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from training.scenes2.checkpoint import pack
+
+    pack(options.run, options.out)
+
+
+def _unpack(options: argparse.Namespace) -> None:
+    from training.scenes2.checkpoint import unpack
+
+    unpack(options.out, options.run)
+
+
+STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "autoencoder": _autoencoder,
+    "latents": _latents,
+    "diffusion": _diffusion,
+    "probe": _probe,
+    "evaluate": _evaluate,
+    "export": _export,
+    "pack": _pack,
+    "unpack": _unpack,
+}
+PLAN_OPTIONS = ("steps", "decay", "batch", "learning_rate", "workers", "bfloat16", "things")
+
+
+def _changes(options: argparse.Namespace, plan: type) -> dict[str, Any]:
+    """What the command line changes in a plan."""
+    given = {name: getattr(options, name) for name in PLAN_OPTIONS}
+    fields = plan.__dataclass_fields__
+    return {name: value for name, value in given.items() if value is not None and name in fields}
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.scenes2", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.scenes2",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--data", type=Path, required=True, help="the npm packages, unpacked")
+    parser.add_argument("--data", type=Path, help="the npm packages, unpacked")
     parser.add_argument("--run", type=Path, default=Path("runs/scenes2"), help="checkpoints")
+    parser.add_argument("--out", type=Path, help="the folder that export, pack and unpack use")
     parser.add_argument("--steps", type=int, help="where the stage ends")
     parser.add_argument("--decay", type=int, help="over how many last steps the rate falls to 0")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--threads", type=int, default=2, help="one fewer beside other work")
+    parser.add_argument("--things", type=int, default=80, help="how many things are drawn")
+    parser.add_argument("--chunks", type=int, default=8, help="of 1,024 scenes as latents")
+    parser.add_argument("--count", type=int, default=25, help="held-out prompts a kind")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--bfloat16", action="store_true", help="autocast; for AVX512-BF16 or AMX")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.stage not in {"export", "pack", "unpack"} and options.data is None:
+        parser.error("--data is needed")
+    if options.stage in {"export", "pack", "unpack"} and options.out is None:
+        parser.error("--out is needed")
+    return options
 
 
 def main(words: list[str] | None = None) -> None:
     """Runs one stage as the command line says."""
     options = arguments(words)
-    names = ("steps", "decay", "batch", "learning_rate", "threads", "bfloat16")
-    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if options.stage == "autoencoder":
-        from training.scenes2.autoencoder import Plan, train_autoencoder
-        from training.scenes2.drawing import Painter, read_icons
-
-        train_autoencoder(Painter(read_icons(options.data)), options.run, replace(Plan(), **changes))
+    STAGES[options.stage](options)
 
 
 if __name__ == "__main__":

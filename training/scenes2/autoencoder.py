@@ -1,4 +1,4 @@
-"""Trains the autoencoder: 256 px to 8 x 8 x 48 and back, by diffusers' AutoencoderDC.
+"""Trains the autoencoder: 256 px to 8 x 8 x 96 and back, by diffusers' AutoencoderDC.
 
 Its norms look at one pixel, so that a thing's latents and pixels depend on nothing but the cells
 around it; crops of 128 px teach what whole scenes need. Noise on the latents, of a random strength,
@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from diffusers import AutoencoderDC
 
-from training.scenes2.drawing import Painter, background_pixels
+from training.scenes2.drawing import Painter, background_pixels, read_icons
 from training.scenes2.optimiser import new_optimiser
-from training.scenes2.progress import Progress, Threads, load_state, rate_share, save_whole
+from training.scenes2.parallel import PARTS, Pair
+from training.scenes2.progress import Progress, load_state, rate_share, save_whole
 from training.scenes2.sampling import any_background, sample
 from training.scenes2.things import all_things
 from training.scenes2.world import CELL, SHAPES, SIDE, SIZES, Scene, colours_of
 
-LATENT_CHANNELS = 48
+LATENT_CHANNELS = 96
 CROP = 128
 CHECKPOINT = "autoencoder.pt"
 NOISE = 0.15  # the strongest noise on the latents, in their spreads
@@ -46,12 +47,13 @@ class Plan:
 
     steps: int = 20_000
     decay: int = 2_000
-    batch: int = 16
+    batch: int = 32
     learning_rate: float = 0.02
     adam_rate: float = 2e-3
-    checkpoint_steps: int = 250
+    checkpoint_steps: int = 100
+    judge_steps: int = 500
     seed: int = 0
-    threads: int = 2
+    workers: int = 2
     bfloat16: bool = False
 
 
@@ -133,14 +135,14 @@ def psnr(error: torch.Tensor) -> float:
 
 @torch.inference_mode()
 def quality(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> tuple[float, float]:
-    """PSNR on 48 whole scenes, and in the boxes of small things of 48 others."""
+    """PSNR on 32 whole scenes, and in the boxes of 32 small things of others."""
     rng = random.Random("quality")
     whole, small = [], []
-    scenes: list[Scene] = [sample(rng, keys) for _ in range(48)]
+    scenes: list[Scene] = [sample(rng, keys) for _ in range(32)]
     for scene in scenes:
         picture = as_input([painter.draw(scene)])
-        whole.append((model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture))
-    while len(small) < 48:
+        whole.append(model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture)
+    while len(small) < 32:
         scene = sample(rng, keys, rng.choice(("one", "two")))
         if not any(item.size == "small" for item in scene.items):
             continue
@@ -153,44 +155,53 @@ def quality(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> tu
     return psnr(torch.cat(whole)), psnr(torch.cat(small))
 
 
-def train_autoencoder(painter: Painter, run: Path, plan: Plan, shape: Shape | None = None) -> None:
+class Crops:
+    """What `Pair` computes: the loss on a part of a step's crops."""
+
+    def __init__(self, data: Path, plan: Plan) -> None:
+        self._data, self._plan = data, plan
+        self._painter: Painter | None = None
+        self._keys = tuple(all_things())
+
+    def loss(self, model: AutoencoderDC, step: int, part: int) -> torch.Tensor:
+        """Draws crops by the step's seed, and reconstructs them through noise."""
+        self._painter = self._painter or Painter(read_icons(self._data))
+        rng = random.Random(f"{self._plan.seed}/autoencoder/{step}/{part}")
+        generator = torch.Generator().manual_seed(rng.randrange(2**62))
+        count = self._plan.batch // PARTS
+        pictures = as_input([crop(self._painter, rng, self._keys) for _ in range(count)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
+            latents = model.encode(pictures).latent.float()
+            drawn = model.decode(with_noise(latents, generator)).sample.float()
+        return loss_of(drawn, pictures, latents)
+
+
+def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = None) -> None:
     """Trains on from the run's checkpoint, or from nothing; every step has its own seed."""
     torch.manual_seed(plan.seed)
-    keys = tuple(all_things())
     model = new_autoencoder(shape)
     optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
     begin = 0
     if state := load_state(run / CHECKPOINT):
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        if state["optimiser"]:
+            optimiser.load_state_dict(state["optimiser"])
         begin = state["step"]
-    progress, threads = Progress("autoencoder"), Threads(plan.threads)
+    progress, pair = Progress("autoencoder"), Pair(Crops(data, plan), model, plan.workers)
     for step in range(begin, plan.steps):
-        threads.step()
-        rng = random.Random(f"{plan.seed}/autoencoder/{step}")
-        generator = torch.Generator().manual_seed(rng.randrange(2**62))
-        pictures = as_input([crop(painter, rng, keys) for _ in range(plan.batch)])
         optimiser.set_share(rate_share(step, plan.steps, plan.decay))
-        with torch.autocast("cpu", torch.bfloat16, enabled=plan.bfloat16):
-            latents = model.encode(pictures).latent.float()
-            drawn = model.decode(with_noise(latents, generator)).sample.float()
-        loss = loss_of(drawn, pictures, latents)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss = pair.gradients(step)
         optimiser.step()
-        progress.step(step + 1, plan.batch, loss.item())
+        progress.step(step + 1, plan.batch, loss)
         last = step + 1 == plan.steps
         if last or (step + 1) % plan.checkpoint_steps == 0:
-            state = {
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step + 1,
-            }
-            save_whole(state, run / CHECKPOINT)
-        if last or (step + 1) % 500 == 0:
-            whole, small = quality(model, painter, keys)
+            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            save_whole({**states, "step": step + 1}, run / CHECKPOINT)
+        if last or (step + 1) % plan.judge_steps == 0:
+            keys = tuple(all_things())[:FIRST]
+            whole, small = quality(model, Painter(read_icons(data)), keys)
             print(f"step {step + 1}: {whole:.2f} dB whole, {small:.2f} dB small", flush=True)
+    pair.close()
 
 
 def load_autoencoder(run: Path, shape: Shape | None = None) -> AutoencoderDC:

@@ -19,7 +19,8 @@ SKY_COLOURS = {
 }
 GROUND_COLOURS = {
     "grass": "#62b246",
-    "sand": "#ecd39a",
+    "beach": "#f0dba6",
+    "desert": "#e8c07c",
     "sea": "#2f7fc9",
     "snow": "#f3f7fb",
     "city": "#6a6f7a",
@@ -29,8 +30,15 @@ GROUND_COLOURS = {
 }
 SHADE = {"day": 1.0, "sunset": 0.85, "night": 0.55, "rain": 0.8}  # light on the ground
 STARS = ((20, 22), (76, 12), (118, 44), (168, 20), (228, 40), (42, 84), (204, 92), (140, 108))
-TOWERS = ((0, 40, 120), (40, 28, 84), (68, 44, 136), (112, 32, 100), (144, 44, 72), (188, 28, 128),
-          (216, 40, 96))  # left, width, top
+TOWERS = (
+    (0, 40, 120),
+    (40, 28, 84),
+    (68, 44, 136),
+    (112, 32, 100),
+    (144, 44, 72),
+    (188, 28, 128),
+    (216, 40, 96),
+)  # left, width, top
 FIRS = range(-8, SIDE + 16, 32)
 DROPS = [(x, y) for y in range(8, HORIZON, 32) for x in range(8 + y % 64 // 2, SIDE, 32)]
 
@@ -96,6 +104,15 @@ def _ground(sky: str, ground: str) -> str:
         return low + "".join(
             f'<ellipse cx="{x}" cy="{y}" rx="{r}" ry="{r * 0.32}" fill="{crater}"/>'
             for x, y, r in holes
+        )
+    if ground == "beach":
+        water = _shaded(GROUND_COLOURS["sea"], light)
+        return low + f'<rect y="{HORIZON}" width="{SIDE}" height="16" fill="{water}"/>'
+    if ground == "desert":
+        dune = _mixed(colour, haze, 0.25)
+        return (
+            f'<path d="M-20 {HORIZON}Q50 150 128 {HORIZON}Q200 160 276 {HORIZON}z" fill="{dune}"/>'
+            + low
         )
     if ground == "sea":
         foam = _shaded("#6fb1ea", light)

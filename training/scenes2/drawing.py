@@ -125,5 +125,3 @@ class Painter:
 def as_bytes(pixels: np.ndarray) -> np.ndarray:
     """Floats from 0 to 1 as uint8."""
     return np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
-
-

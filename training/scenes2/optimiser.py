@@ -51,6 +51,11 @@ class Muon(torch.optim.Optimizer):
             {"params": list(others), "lr": adam_rate, "base": adam_rate, "muon": False},
         ]
         super().__init__(groups, {"weight_decay": weight_decay, "momentum": momentum})
+        self._slow: dict[nn.Parameter, float] = {}
+
+    def slow_down(self, part: nn.Module, share: float) -> None:
+        """Gives the parameters of a part of the model this share of the learning rate."""
+        self._slow |= dict.fromkeys(part.parameters(), share)
 
     def set_share(self, share: float) -> None:
         """Sets every learning rate to this share of its base."""
@@ -78,7 +83,7 @@ class Muon(torch.optim.Optimizer):
         flat = direction.reshape(direction.size(0), -1)
         scale = max(1.0, flat.size(0) / flat.size(1)) ** 0.5
         step = orthogonal(flat).view_as(direction) * scale
-        parameter.add_(step, alpha=-group["lr"])
+        parameter.add_(step, alpha=-group["lr"] * self._slow.get(parameter, 1.0))
 
     def _adam(self, parameter: nn.Parameter, group: dict) -> None:
         state, gradient = self.state[parameter], parameter.grad
@@ -89,8 +94,9 @@ class Muon(torch.optim.Optimizer):
         count = state["count"].item()
         state["first"].lerp_(gradient, 0.1)
         state["second"].lerp_(gradient.square(), 0.01)
+        rate = group["lr"] * self._slow.get(parameter, 1.0)
         size = (state["second"] / (1 - 0.99**count)).sqrt_().add_(1e-8)
-        parameter.addcdiv_(state["first"], size, value=-group["lr"] / (1 - 0.9**count))
+        parameter.addcdiv_(state["first"], size, value=-rate / (1 - 0.9**count))
 
 
 def new_optimiser(model: nn.Module, learning_rate: float, adam_rate: float) -> Muon:

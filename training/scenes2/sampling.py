@@ -22,7 +22,7 @@ from training.scenes2.world import (
     offsets,
 )
 
-KINDS = {"one": 0.5, "two": 0.22, "count": 0.13, "shape": 0.12, "empty": 0.03}
+KINDS = {"one": 0.42, "two": 0.3, "count": 0.13, "shape": 0.11, "empty": 0.04}
 SIZE_SHARES = {"small": 0.25, "medium": 0.5, "large": 0.25}
 COLOUR_SHARE = 0.4  # of the things that can take a colour, how many are asked for in one
 HOME_SHARE = 0.5  # how many stand where a person would put them
@@ -50,8 +50,9 @@ def any_background(rng: random.Random) -> Background:
     if kind < 0.42:
         return Background(colour=rng.choice(BACKGROUNDS))
     if kind < 0.95:
-        sky = rng.choices(SKIES, (5, 3, 3, 2))[0]
-        return Background(sky=sky, ground=rng.choice(GROUNDS))
+        ground = rng.choice(GROUNDS)
+        sky = "night" if ground == "moon" else rng.choices(SKIES, (5, 3, 3, 2))[0]
+        return Background(sky=sky, ground=ground)
     return Background(ground=UNDER_WATER)
 
 
@@ -139,9 +140,15 @@ def _count(key: str, rng: random.Random) -> Scene:
     else:
         size, columns = "small", (0, 96, 192)
     middle = 96 if size == "small" else 64
-    row = middle if background.colour or background.ground == UNDER_WATER else {
-        "sky": CELL, "ground": SIDE - CELL - SIZES[size], "water": SIDE - CELL - SIZES[size],
-    }.get(home, middle)
+    row = (
+        middle
+        if background.colour or background.ground == UNDER_WATER
+        else {
+            "sky": CELL,
+            "ground": SIDE - CELL - SIZES[size],
+            "water": SIDE - CELL - SIZES[size],
+        }.get(home, middle)
+    )
     return Scene(background, tuple(Item(key, colour, size, x, row) for x in columns))
 
 

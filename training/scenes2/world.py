@@ -33,7 +33,7 @@ SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
 SHAPE_COLOURS = tuple(PALETTE)
 SIZES = {"small": 64, "medium": 128, "large": 192}
 SKIES = ("day", "sunset", "night", "rain")
-GROUNDS = ("grass", "sand", "sea", "snow", "city", "forest", "hill", "moon")
+GROUNDS = ("grass", "beach", "sea", "snow", "city", "forest", "hill", "desert", "moon")
 UNDER_WATER = "underwater"
 COLUMNS, ROWS = ("left", "center", "right"), ("top", "middle", "bottom")
 HELD_OUT_SHARE = 10  # one combination in ten is never trained on
@@ -111,9 +111,13 @@ def _nearest(offset: int, size: str, names: tuple[str, ...]) -> str:
 
 
 def all_backgrounds() -> tuple[Background, ...]:
-    """The eight plain colours, every sky over every ground, and under water."""
+    """The eight plain colours, every sky over every ground (night over the moon), and the sea floor."""
     plain = [Background(colour=colour) for colour in BACKGROUNDS]
-    land = [Background(sky=sky, ground=ground) for sky in SKIES for ground in GROUNDS]
+    land = [
+        Background(sky=sky, ground=ground)
+        for ground in GROUNDS
+        for sky in (SKIES if ground != "moon" else ("night",))
+    ]
     return (*plain, *land, Background(ground=UNDER_WATER))
 
 

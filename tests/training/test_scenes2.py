@@ -1,0 +1,181 @@
+"""GenLab Scenes 2: its world, its captions, resuming to the step, and the diffusers folder."""
+
+import json
+import random
+import re
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("resvg_py")
+
+from training.scenes2 import autoencoder, bank, captions, checkpoint, diffusion, sampling
+from training.scenes2.autoencoder import Shape, new_autoencoder, train_autoencoder
+from training.scenes2.captions import Lexicon, caption
+from training.scenes2.drawing import Painter, as_bytes, recolour
+from training.scenes2.evaluation import draw, judged
+from training.scenes2.export import export, load_pipeline, new_pipeline
+from training.scenes2.held_out import PROMPTS
+from training.scenes2.probe import Probe
+from training.scenes2.text import encoder_for, new_tokenizer
+from training.scenes2.things import all_things, first_keys
+from training.scenes2.world import PALETTE, Background, Item, Scene, all_backgrounds
+
+DISC = '<circle cx="16" cy="16" r="16" fill="#f8312f"/>'
+KEYS = ("car", "balloon", "apple")
+TINY = Shape(
+    encoder=(8,) * 6, decoder=(8,) * 6, encoder_layers=(0, 1, 1, 1, 1, 1),
+    decoder_layers=(0, 1, 1, 1, 1, 1), latent_channels=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def icons():
+    """Three icons of one shape each, by the names that the things have."""
+    square = '<rect width="32" height="32" fill="#f8312f"/>'
+    leaf = DISC + '<rect x="12" width="8" height="8" fill="#00d26a"/>'
+    every = {thing.icon: DISC for thing in all_things().values()}
+    return every | {"automobile": square, "balloon": DISC, "red-apple": leaf}
+
+
+@pytest.fixture
+def data(tmp_path, icons):
+    """A data folder as npm unpacks it, with the tiny icons."""
+    folder = tmp_path / "iconify-json-fluent-emoji-flat-1.2.6"
+    folder.mkdir()
+    (folder / "icons.json").write_text(
+        json.dumps({"icons": {name: {"body": body} for name, body in icons.items()}})
+    )
+    (folder / "chars.json").write_text(json.dumps({"1f697": "automobile", "1f388": "balloon"}))
+    for language, label in (("en", "auto mobile"), ("ko", "승용차")):
+        labels = tmp_path / "emojibase-data-17.0.0" / language
+        labels.mkdir(parents=True)
+        (labels / "data.json").write_text(json.dumps([{"emoji": "🚗", "label": label}]))
+    return tmp_path
+
+
+def test_there_are_two_hundred_things_with_names_in_both_languages():
+    things = all_things()
+    assert len(things) == 200
+    assert all(thing.names["en"] and thing.names["ko"] for thing in things.values())
+    for language in ("en", "ko"):
+        names = [name for thing in things.values() for name in thing.names[language]]
+        assert len(names) == len(set(names))
+
+
+def test_a_thing_stands_exactly_where_the_scene_says(icons):
+    scene = Scene(Background(colour="blue"), (Item("car", None, "medium", 64, 96),))
+    pixels = as_bytes(Painter(icons).draw(scene))
+    assert tuple(pixels[96, 64]) == tuple(pixels[223, 191]) == (0xF8, 0x31, 0x2F)
+    for y, x in ((95, 64), (96, 63), (224, 191), (223, 192)):
+        assert tuple(pixels[y, x]) == PALETTE["blue"]
+
+
+def test_a_large_red_circle_on_blue_is_red_inside_and_blue_at_the_edge(icons):
+    scene = Scene(Background(colour="blue"), (Item("circle", "red", "large", 32, 32),))
+    pixels = as_bytes(Painter(icons).draw(scene))
+    assert tuple(pixels[128, 128]) == PALETTE["red"]
+    assert tuple(pixels[4, 4]) == tuple(pixels[250, 128]) == PALETTE["blue"]
+
+
+def test_a_colour_changes_the_named_fills_only():
+    body = '<path fill="#f8312f"/><path fill="#ca0b4a"/><path fill="#ffffff"/>'
+    fills = re.findall("#([0-9a-f]{6})", recolour(body, ("f8312f", "ca0b4a"), "green"))
+    assert fills[0] == "{:02x}{:02x}{:02x}".format(*PALETTE["green"])
+    assert fills[1] != fills[0]
+    assert fills[2] == "ffffff"
+
+
+def test_every_background_is_its_own(icons):
+    painter = Painter(icons)
+    seen = {painter.draw(Scene(background, ())).tobytes() for background in all_backgrounds()}
+    assert len(seen) == len(all_backgrounds())
+
+
+@pytest.mark.parametrize("language", captions.LANGUAGES)
+def test_captions_name_the_things_and_never_a_judging_prompt(language):
+    rng, lexicon = random.Random(0), Lexicon()
+    for _ in range(400):
+        scene = sampling.sample_trained(rng, first_keys(80))
+        text = caption(scene, rng, language, lexicon)
+        assert text.strip() == text
+        assert "  " not in text
+        assert "None" not in text
+        assert not captions.is_kept_for_judging(text)
+        if language == "ko":
+            assert re.search("[가-힣]", text)
+    assert len(PROMPTS) == 60
+
+
+def test_captions_read_as_people_write(icons):
+    rng, lexicon = random.Random(1), Lexicon()
+    night = Scene(Background(sky="night", ground="snow"), (Item("panda", None, "medium", 64, 96),))
+    english = {caption(night, rng, "en", lexicon) for _ in range(200)}
+    korean = {caption(night, rng, "ko", lexicon) for _ in range(200)}
+    assert "a panda in the snow at night" in english
+    assert "밤 눈밭의 판다" in korean
+    balloons = tuple(Item("balloon", "red", "small", x, 32) for x in (0, 96, 192))
+    three = Scene(Background(sky="day", ground="grass"), balloons)
+    assert "three red balloons" in {caption(three, rng, "en", lexicon) for _ in range(100)}
+    assert "빨간 풍선 세 개" in {caption(three, rng, "ko", lexicon) for _ in range(100)}
+
+
+def test_held_out_scenes_are_never_trained():
+    rng = random.Random(0)
+    for _ in range(200):
+        assert not sampling.sample_trained(rng, KEYS).held_out
+    assert sampling.sample_held_out(rng, KEYS).held_out
+
+
+def test_the_probe_reads_what_was_drawn(icons):
+    painter, rng = Painter(icons), random.Random(0)
+    probe = Probe(painter, ("car", "apple"))
+    for kind in ("one", "two", "count", "shape"):
+        scene = sampling.sample(rng, ("car", "apple"), kind)
+        marks = judged(scene, probe.read(painter.draw(scene)).scene)
+        assert marks["background"], scene
+        assert marks["place"], scene
+
+
+def _weights(run, file, part):
+    return torch.load(run / file, weights_only=True)[part]
+
+
+def test_the_autoencoder_resumes_to_the_same_weights(data, tmp_path):
+    common = {"decay": 1, "batch": 2, "checkpoint_steps": 2, "judge_steps": 100, "workers": 1}
+    plan, short = (autoencoder.Plan(steps=steps, **common) for steps in (4, 2))
+    found = {}
+    for name, plans in {"whole": (plan,), "halves": (short, plan)}.items():
+        for each in plans:
+            train_autoencoder(data, tmp_path / name, each, TINY)
+        found[name] = _weights(tmp_path / name, autoencoder.CHECKPOINT, "model")
+    for key, value in found["whole"].items():
+        assert torch.equal(value, found["halves"][key]), key
+
+
+def test_export_loads_with_diffusers_classes(data, tmp_path):
+    torch.manual_seed(0)
+    tokenizer = new_tokenizer(captions.read_lexicon(data), captions=200, size=700)
+    unet = diffusion.new_unet((32, 32), latents=8)
+    pipeline = new_pipeline(new_autoencoder(TINY), encoder_for(tokenizer), tokenizer, unet, 0.5)
+    export(pipeline, tmp_path / "out")
+    index = json.loads((tmp_path / "out" / "model_index.json").read_text())
+    assert index["vae"] == ["diffusers", "AutoencoderDC"]
+    loaded = load_pipeline(tmp_path / "out")
+    pictures = draw(loaded, ["a cat", "고양이"], steps=2)
+    assert pictures.shape == (2, 256, 256, 3)
+    assert np.isfinite(pictures).all()
+    assert loaded.vae_scale_factor == 32
+
+
+def test_a_checkpoint_packs_and_unpacks(data, tmp_path):
+    plan = autoencoder.Plan(steps=1, batch=2, judge_steps=100, workers=1)
+    train_autoencoder(data, tmp_path / "run", plan, TINY)
+    checkpoint.pack(tmp_path / "run", tmp_path / "packed")
+    checkpoint.unpack(tmp_path / "packed", tmp_path / "again")
+    first = _weights(tmp_path / "run", autoencoder.CHECKPOINT, "model")
+    second = _weights(tmp_path / "again", autoencoder.CHECKPOINT, "model")
+    for key, value in first.items():
+        assert torch.allclose(value, second[key], atol=2e-3), key
+    assert bank.chunk_path(tmp_path, 3).name == "0003.pt"

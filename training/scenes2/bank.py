@@ -1,0 +1,77 @@
+"""Scenes as latents on disk, so that the diffusion's training never waits for drawing.
+
+A chunk is a thousand scenes of one seed; only its latents are stored, since the seed gives the
+scenes again.
+"""
+
+import random
+from pathlib import Path
+
+import torch
+
+from training.scenes2.autoencoder import as_input, load_autoencoder
+from training.scenes2.drawing import Painter, read_icons
+from training.scenes2.progress import load_state, save_whole
+from training.scenes2.sampling import sample_trained
+from training.scenes2.things import first_keys
+from training.scenes2.world import Scene
+
+CHUNK = 1024
+AT_ONCE = 16
+
+
+def chunk_path(run: Path, chunk: int) -> Path:
+    """Where a chunk's latents lie."""
+    return run / "latents" / f"{chunk:04d}.pt"
+
+
+def chunk_scenes(chunk: int, things: int) -> list[Scene]:
+    """The scenes of a chunk, of the first `things` things."""
+    rng, keys = random.Random(f"bank/{chunk}"), first_keys(things)
+    return [sample_trained(rng, keys) for _ in range(CHUNK)]
+
+
+@torch.inference_mode()
+def make_latents(data: Path, run: Path, chunks: int, things: int, bfloat16: bool) -> None:
+    """Encodes the chunks that are not there yet."""
+    torch.set_num_threads(1)
+    painter, model = Painter(read_icons(data)), load_autoencoder(run)
+    for chunk in range(chunks):
+        if chunk_path(run, chunk).exists():
+            continue
+        scenes, parts = chunk_scenes(chunk, things), []
+        for begin in range(0, CHUNK, AT_ONCE):
+            pictures = [painter.draw(scene) for scene in scenes[begin : begin + AT_ONCE]]
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                parts.append(model.encode(as_input(pictures)).latent.half().contiguous())
+        save_whole({"latents": torch.cat(parts), "things": things}, chunk_path(run, chunk))
+        print(f"chunk {chunk} of {chunks}", flush=True)
+
+
+class Bank:
+    """The chunks of a run in memory, more as they appear."""
+
+    def __init__(self, run: Path, most: int | None = None) -> None:
+        self._run, self._most = run, most
+        self._scenes: list[Scene] = []
+        self._latents: list[torch.Tensor] = []
+        self.extend()
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def extend(self) -> None:
+        """Takes in the chunks that have appeared since."""
+        while self._most is None or len(self._latents) < self._most:
+            if (state := load_state(chunk_path(self._run, len(self._latents)))) is None:
+                return
+            self._scenes += chunk_scenes(len(self._latents), state["things"])
+            self._latents.append(state["latents"])
+
+    def std(self) -> float:
+        """The spread of all latents in the first chunk: 1 / `scaling_factor`."""
+        return self._latents[0].float().std().item()
+
+    def row(self, index: int) -> tuple[torch.Tensor, Scene]:
+        """The latents (96, 8, 8) and the scene of one picture."""
+        return self._latents[index // CHUNK][index % CHUNK].float(), self._scenes[index]

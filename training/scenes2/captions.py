@@ -1,0 +1,69 @@
+"""Puts a scene into words in English or Korean.
+
+A caption is true of its scene and says all that is not as a person would expect it: a medium size,
+a place at home, the thing's own colours and its usual background may stay unsaid.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.scenes2 import english, korean
+from training.scenes2.held_out import PROMPTS
+from training.scenes2.sampling import INDOOR_BACKGROUNDS, usual_background
+from training.scenes2.things import all_things
+from training.scenes2.words import emoji_of, labels
+from training.scenes2.world import SHAPES, Scene
+
+LANGUAGES = ("en", "ko")
+WRITERS = {"en": english, "ko": korean}
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What captions take from the data folder: emoji of things and emojibase's labels of them."""
+
+    emoji: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, dict[str, str]] = field(default_factory=lambda: {"en": {}, "ko": {}})
+
+
+def read_lexicon(data: Path) -> Lexicon:
+    """The lexicon of a data folder."""
+    return Lexicon(emoji_of(data), {language: labels(data, language) for language in LANGUAGES})
+
+
+def is_usual(scene: Scene) -> bool:
+    """Whether the background is what the first thing has when none is asked for."""
+    key = scene.items[0].key
+    if key not in SHAPES and all_things()[key].home == "indoors":
+        return scene.background.colour in INDOOR_BACKGROUNDS
+    return scene.background == usual_background(key, random.Random(0))
+
+
+def is_kept_for_judging(text: str) -> bool:
+    """Whether the text is one of the ordinary prompts that only judge."""
+    digest = hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()
+    return digest[:10] in PROMPTS
+
+
+def _caption(scene: Scene, rng: random.Random, language: str, lexicon: Lexicon) -> str:
+    writer = WRITERS[language]
+    if not scene.items:
+        return writer.opened(writer.empty(scene.background, rng), rng)
+    few = scene.items if len({item.key for item in scene.items}) > 1 else scene.items[:1]
+    names = [writer.name_of(item, rng, lexicon.emoji, lexicon.labels[language]) for item in few]
+    single = len(scene.items) == 1
+    if single and scene.at_home and rng.random() < 0.06:
+        return writer.as_list(scene, names, rng)
+    what = writer.things(scene, names, rng)
+    if is_usual(scene) and rng.random() < 0.7:
+        return writer.opened(what, rng)
+    return writer.opened(writer.before(scene.background, what, scene, rng), rng)
+
+
+def caption(scene: Scene, rng: random.Random, language: str, lexicon: Lexicon) -> str:
+    """The scene in words; never one of the prompts that only judge."""
+    while is_kept_for_judging(text := _caption(scene, rng, language, lexicon)):
+        pass
+    return text

@@ -1,0 +1,178 @@
+"""Trains the UNet and the text model together on the bank's latents by flow matching.
+
+The target is noise - latents, which DPMSolverMultistepScheduler draws from as `flow_prediction`.
+"""
+
+import copy
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.scenes2.autoencoder import LATENT_CHANNELS
+from training.scenes2.bank import Bank
+from training.scenes2.captions import LANGUAGES, Lexicon, caption, read_lexicon
+from training.scenes2.optimiser import new_optimiser
+from training.scenes2.parallel import PARTS, Pair
+from training.scenes2.progress import Progress, load_state, rate_share, save_whole
+from training.scenes2.reading import teach_reading
+from training.scenes2.text import WIDTH, encoder_for, tokenizer_of, tokens
+from training.scenes2.things import first_keys
+
+CHECKPOINT = "diffusion.pt"
+EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
+TIME_MEAN, TIME_SPREAD = 0.3, 1.0  # of the logit of a step's share of noise
+TEXT_RATE = 0.25  # the text model learns more slowly than the UNet: it can read already
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the diffusion is trained; `things` is how many of the things are drawn."""
+
+    steps: int = 20_000
+    decay: int = 2_000
+    batch: int = 32
+    learning_rate: float = 0.02
+    adam_rate: float = 2e-3
+    ema: float = 0.998
+    checkpoint_steps: int = 100
+    reading_steps: int = 1200
+    things: int = 80
+    seed: int = 0
+    workers: int = 2
+    bfloat16: bool = False
+
+
+class Drawer(nn.Module):
+    """The text model and the UNet, trained as one."""
+
+    def __init__(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder
+        self.unet = unet
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """What the UNet sees in noisy latents (count, 96, 8, 8) at times from 0 to 1000."""
+        words = self.text_encoder(ids)[0]
+        return self.unet(noisy, times, encoder_hidden_states=words).sample
+
+
+def new_unet(
+    channels: tuple[int, ...] = (128, 128), latents: int = LATENT_CHANNELS
+) -> UNet2DConditionModel:
+    """A fresh UNet for latents of 8 x 8."""
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=latents,
+        out_channels=latents,
+        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+        mid_block_type="UNetMidBlock2D",
+        block_out_channels=channels,
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=channels[0] // 32,
+    ).to(memory_format=torch.channels_last)
+
+
+class Latents:
+    """What `Pair` computes: the loss on a part of a step's batch."""
+
+    def __init__(self, run: Path, lexicon: Lexicon, tokenizer: CLIPTokenizer, plan: Plan) -> None:
+        self._run, self._lexicon, self._tokenizer, self._plan = run, lexicon, tokenizer, plan
+        self._bank: Bank | None = None
+
+    def loss(self, model: Drawer, step: int, part: int) -> torch.Tensor:
+        """The mean square of the error in noise - latents."""
+        self._bank = self._bank or Bank(self._run)
+        if step % 200 == 0:
+            self._bank.extend()
+        rng = random.Random(f"{self._plan.seed}/diffusion/{step}/{part}")
+        generator = torch.Generator().manual_seed(rng.randrange(2**62))
+        rows, texts = [], []
+        for _ in range(self._plan.batch // PARTS):
+            row, scene = self._bank.row(rng.randrange(len(self._bank)))
+            text = caption(scene, rng, rng.choice(LANGUAGES), self._lexicon)
+            rows.append(row)
+            texts.append("" if rng.random() < EMPTY_SHARE else text)
+        latents = torch.stack(rows) / self._bank.std()
+        latents = latents.contiguous(memory_format=torch.channels_last)
+        logits = torch.randn(len(rows), generator=generator) * TIME_SPREAD + TIME_MEAN
+        share = logits.sigmoid()
+        noise = torch.randn(latents.shape, generator=generator)
+        at = share[:, None, None, None]
+        noisy = latents * (1 - at) + noise * at
+        ids = tokens(self._tokenizer, texts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
+            predicted = model(noisy, share * 1000, ids)
+        return (predicted.float() - (noise - latents)).square().mean()
+
+
+class Average:
+    """The weights' moving average, which is what draws."""
+
+    def __init__(self, model: nn.Module, rate: float) -> None:
+        self.model, self._rate = copy.deepcopy(model).requires_grad_(False), rate
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module, step: int) -> None:
+        """Moves towards the model; faster in the beginning."""
+        rate = min(self._rate, (step + 1) / (step + 10))
+        for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
+            mean.lerp_(value, 1 - rate)
+
+
+def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
+    """Trains on from the run's checkpoint, or from nothing after a course of reading."""
+    torch.manual_seed(plan.seed)
+    lexicon = read_lexicon(data)
+    tokenizer = tokenizer_of(run, lexicon)
+    state = load_state(run / CHECKPOINT)
+    if state:
+        text_encoder = encoder_for(tokenizer)
+    else:
+        torch.set_num_threads(plan.workers)
+        keys = first_keys(plan.things)
+        text_encoder = teach_reading(run, tokenizer, lexicon, keys, plan.reading_steps)
+    model = Drawer(text_encoder, new_unet())
+    average = Average(model, plan.ema)
+    optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
+    optimiser.slow_down(model.text_encoder, TEXT_RATE)
+    begin = 0
+    if state:
+        model.load_state_dict(state["model"])
+        average.model.load_state_dict(state["average"])
+        if state["optimiser"]:
+            optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress, pair = (
+        Progress("diffusion"),
+        Pair(Latents(run, lexicon, tokenizer, plan), model, plan.workers),
+    )
+    for step in range(begin, plan.steps):
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        loss = pair.gradients(step)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        average.follow(model, step)
+        progress.step(step + 1, plan.batch, loss)
+        if (step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps:
+            states = {"model": model.state_dict(), "average": average.model.state_dict()}
+            states |= {"optimiser": optimiser.state_dict(), "step": step + 1}
+            save_whole(states, run / CHECKPOINT)
+    pair.close()
+
+
+def load_drawer(run: Path) -> tuple[Drawer, CLIPTokenizer, int]:
+    """The run's averaged weights, its tokenizer and how many steps it has seen."""
+    state = load_state(run / CHECKPOINT)
+    if state is None:
+        raise FileNotFoundError(f"no {CHECKPOINT} in {run}: train the diffusion first")
+    tokenizer = tokenizer_of(run, Lexicon())
+    model = Drawer(encoder_for(tokenizer), new_unet())
+    model.load_state_dict(state["average"])
+    return model.eval().requires_grad_(False), tokenizer, state["step"]

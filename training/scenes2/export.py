@@ -1,0 +1,115 @@
+"""Writes and reads the diffusers folder: float16 on disk in files under 10 MB, float32 in memory."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderDC,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.models.autoencoders.vae import DecoderOutput
+from transformers import CLIPTextModel, CLIPTokenizer
+
+SHARD = "9MB"
+
+
+class SceneAutoencoder(AutoencoderDC):
+    """AutoencoderDC whose `decode` takes the generator that StableDiffusionPipeline hands on.
+
+    The class adds nothing else. Without it the pipeline draws with `output_type="latent"`, and
+    `pipe.vae.decode(latents / pipe.vae.config.scaling_factor)` gives the picture.
+    """
+
+    def decode(
+        self,
+        z: torch.Tensor,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> DecoderOutput | tuple[torch.Tensor]:
+        """Decodes latents; the generator is not needed."""
+        return super().decode(z, return_dict=return_dict)
+
+
+def new_scheduler() -> DPMSolverMultistepScheduler:
+    """The scheduler that agrees with the training: flow matching, a linear path."""
+    return DPMSolverMultistepScheduler(
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        algorithm_type="dpmsolver++",
+        solver_type="midpoint",
+        steps_offset=1,  # unused; the pipeline warns of any other value
+    )
+
+
+def new_pipeline(
+    autoencoder: AutoencoderDC,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    unet: UNet2DConditionModel,
+    scaling_factor: float,
+) -> StableDiffusionPipeline:
+    """A pipeline of the parts; the autoencoder becomes one that takes a generator."""
+    config = dict(autoencoder.config) | {"scaling_factor": scaling_factor}
+    vae = SceneAutoencoder.from_config(config)
+    vae.load_state_dict(autoencoder.state_dict())
+    # The pipeline counts these widths to know the factor of 32; the class itself has none.
+    vae.register_to_config(block_out_channels=list(config["encoder_block_out_channels"]))
+    pipeline = StableDiffusionPipeline(
+        vae=vae.eval(),
+        text_encoder=text_encoder.eval(),
+        tokenizer=tokenizer,
+        unet=unet.eval(),
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def export(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Writes the pipeline in float16; readers find the old folder or the new one, never a half."""
+    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    half = StableDiffusionPipeline(**pipeline.components, requires_safety_checker=False)
+    for name in ("vae", "text_encoder", "unet"):
+        getattr(half, name).half()
+    half.save_pretrained(fresh, max_shard_size=SHARD)
+    for name in ("vae", "text_encoder", "unet"):
+        getattr(half, name).float()
+    _edit(fresh / "model_index.json", lambda index: index | {"vae": ["diffusers", "AutoencoderDC"]})
+    _edit(fresh / "vae" / "config.json", lambda config: config | {"_class_name": "AutoencoderDC"})
+    _edit(fresh / "text_encoder" / "config.json", _as_float32)
+    if folder.exists():
+        for note in folder.iterdir():
+            if note.is_file() and note.name != "model_index.json":
+                shutil.copy2(note, fresh / note.name)
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _edit(file: Path, change) -> None:  # noqa: ANN001
+    file.write_text(json.dumps(change(json.loads(file.read_text())), indent=2) + "\n")
+
+
+def _as_float32(config: dict) -> dict:
+    """Names float32, which is what transformers goes by when it loads."""
+    return {k: v for k, v in config.items() if k != "torch_dtype"} | {"dtype": "float32"}
+
+
+def load_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The folder's pipeline in float32 and channels_last, without a progress bar."""
+    vae = SceneAutoencoder.from_pretrained(folder / "vae", local_files_only=True)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, vae=vae, local_files_only=True)
+    pipeline.unet.to(memory_format=torch.channels_last)
+    pipeline.vae.to(memory_format=torch.channels_last)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,118 @@
+"""Reads a picture back into a scene, by comparing it with everything that can be drawn.
+
+The world is finite and stands on a grid, so no network is needed: the background is the one that
+most pixels agree with; a thing is the sprite, size and place that explain most of what is left.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.scenes2.drawing import Painter, background_pixels
+from training.scenes2.world import (
+    CELL,
+    SHAPES,
+    SIDE,
+    SIZES,
+    Background,
+    Item,
+    Scene,
+    all_backgrounds,
+    colours_of,
+)
+
+SHRINK = 4  # pictures are compared at 64 px
+AGREES = 0.1  # of the brightness: a pixel that differs less belongs to the background
+MOST_ITEMS = 3
+LEAST_GAIN = 2.5  # in squared brightness at 64 px: what a thing has to explain to count
+
+
+def shrunk(pixels: np.ndarray) -> np.ndarray:
+    """The picture at a quarter of its side: means of 4 x 4 pixels."""
+    side = pixels.shape[0] // SHRINK
+    return pixels.reshape(side, SHRINK, side, SHRINK, -1).mean(axis=(1, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A scene and the share of the picture's difference from its background that it explains."""
+
+    scene: Scene
+    explained: float
+
+
+class Probe:
+    """Reads pictures made of the things in `keys`, the shapes and the backgrounds."""
+
+    def __init__(self, painter: Painter, keys: tuple[str, ...]) -> None:
+        self._backgrounds = [
+            (background, shrunk(background_pixels(background))) for background in all_backgrounds()
+        ]
+        self._names = [(key, colour) for key in (*keys, *SHAPES) for colour in colours_of(key)]
+        self._sprites = {}
+        for size, side in SIZES.items():
+            made = [shrunk(painter.sprite(key, colour, side)) for key, colour in self._names]
+            self._sprites[size] = np.stack(made).astype(np.float32)
+
+    def background(self, picture: np.ndarray) -> Background:
+        """The background that most pixels of a shrunk picture agree with."""
+        shares = []
+        for background, pixels in self._backgrounds:
+            error = np.abs(picture - pixels).max(axis=2)
+            shares.append(((error < AGREES).mean() - error.mean() * 0.1, background))
+        return max(shares, key=lambda pair: pair[0])[1]
+
+    def read(self, pixels: np.ndarray) -> Reading:
+        """The scene in a picture of floats from 0 to 1, (256, 256, 3)."""
+        picture = shrunk(pixels).astype(np.float32)
+        background = self.background(picture)
+        canvas = shrunk(background_pixels(background)).astype(np.float32)
+        whole = float(((picture - canvas) ** 2).sum())
+        items: list[Item] = []
+        for _ in range(MOST_ITEMS):
+            gain, item, after = self._best(picture, canvas)
+            if item is None or gain < LEAST_GAIN:
+                break
+            items.append(item)
+            canvas = after
+        left = float(((picture - canvas) ** 2).sum())
+        items.sort(key=lambda item: (item.x, item.y))
+        return Reading(Scene(background, tuple(items)), 1 - left / max(whole, 1e-6))
+
+    def _best(
+        self, picture: np.ndarray, canvas: np.ndarray
+    ) -> tuple[float, Item | None, np.ndarray]:
+        """The thing that explains most of what the canvas does not show yet."""
+        best: tuple[float, Item | None, np.ndarray] = (0.0, None, canvas)
+        error = ((picture - canvas) ** 2).sum(axis=2)
+        found: tuple[float, str, int, int, int] | None = None
+        for size, side in SIZES.items():
+            sprites, small = self._sprites[size], side // SHRINK
+            for y in range(0, SIDE - side + 1, CELL):
+                for x in range(0, SIDE - side + 1, CELL):
+                    rows = slice(y // SHRINK, y // SHRINK + small)
+                    columns = slice(x // SHRINK, x // SHRINK + small)
+                    here = float(error[rows, columns].sum())
+                    if here <= max(found[0] if found else 0.0, LEAST_GAIN):
+                        continue
+                    below, wanted = canvas[rows, columns], picture[rows, columns]
+                    drawn = below * (1 - sprites[..., 3:]) + sprites[..., :3]
+                    gains = here - ((drawn - wanted) ** 2).sum(axis=(1, 2, 3))
+                    index = int(gains.argmax())
+                    if found is None or gains[index] > found[0]:
+                        found = (float(gains[index]), size, index, x, y)
+        if found is None:
+            return best
+        gain, size, index, x, y = found
+        key, colour = self._names[index]
+        after, small = canvas.copy(), SIZES[size] // SHRINK
+        sprite = self._sprites[size][index]
+        rows = slice(y // SHRINK, y // SHRINK + small)
+        columns = slice(x // SHRINK, x // SHRINK + small)
+        after[rows, columns] = after[rows, columns] * (1 - sprite[..., 3:]) + sprite[..., :3]
+        return gain, Item(key, colour, size, x, y), after
+
+
+def ordered(scene: Scene) -> Scene:
+    """The scene with its things from left to right, as the probe gives them."""
+    return replace(scene, items=tuple(sorted(scene.items, key=lambda item: (item.x, item.y))))

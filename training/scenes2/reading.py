@@ -1,0 +1,105 @@
+"""Teaches the text model to read before the UNet learns to draw: every fact of the scene from words.
+
+Reading is learned in minutes where drawing takes hours, and the UNet then starts from words that
+already mean something. The head that answers is thrown away.
+"""
+
+import random
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.scenes2.captions import LANGUAGES, Lexicon, caption
+from training.scenes2.optimiser import new_optimiser
+from training.scenes2.progress import Progress, load_state, rate_share, save_whole
+from training.scenes2.sampling import sample_trained
+from training.scenes2.text import WIDTH, encoder_for, tokens
+from training.scenes2.things import all_things
+from training.scenes2.world import CELL, SHAPE_COLOURS, SHAPES, SIZES, Scene, all_backgrounds
+
+CHECKPOINT = "reading.pt"
+SLOTS = 2
+KEYS = ("", *SHAPES, *all_things())
+ITEM_CHOICES = (len(KEYS), len(SHAPE_COLOURS) + 1, len(SIZES) + 1, 8, 8)
+CHOICES = (len(all_backgrounds()), 4, *ITEM_CHOICES * SLOTS)
+
+
+def facts(scene: Scene) -> list[int]:
+    """The scene as numbers: background, how many, then key, colour, size, x, y of two things."""
+    numbers = [all_backgrounds().index(scene.background), len(scene.items)]
+    for slot in range(SLOTS):
+        if slot >= len(scene.items):
+            numbers += [0, 0, 0, 7, 7]
+            continue
+        item = scene.items[slot]
+        colour = SHAPE_COLOURS.index(item.colour) + 1 if item.colour else 0
+        size = list(SIZES).index(item.size) + 1
+        numbers += [KEYS.index(item.key), colour, size, item.x // CELL, item.y // CELL]
+    return numbers
+
+
+class Reader(nn.Module):
+    """The text model and a head that answers each fact."""
+
+    def __init__(self, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder
+        self.questions = nn.Parameter(torch.randn(len(CHOICES), WIDTH) * 0.5)
+        self.attention = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
+        self.answers = nn.ModuleList(nn.Linear(WIDTH, choices) for choices in CHOICES)
+
+    def forward(self, ids: torch.Tensor) -> list[torch.Tensor]:
+        """The answers' scores, one tensor (count, choices) a fact."""
+        words = self.text_encoder(ids)[0]
+        questions = self.questions.expand(len(ids), -1, -1)
+        read = self.attention(questions, words, words, need_weights=False)[0]
+        return [answer(read[:, index]) for index, answer in enumerate(self.answers)]
+
+
+def reading_batch(
+    count: int, rng: random.Random, keys: tuple[str, ...], lexicon: Lexicon
+) -> tuple[list[str], torch.Tensor]:
+    """Captions and their scenes' facts (count, facts)."""
+    scenes = [sample_trained(rng, keys) for _ in range(count)]
+    texts = [caption(scene, rng, rng.choice(LANGUAGES), lexicon) for scene in scenes]
+    return texts, torch.tensor([facts(scene) for scene in scenes])
+
+
+def teach_reading(
+    run: Path,
+    tokenizer: CLIPTokenizer,
+    lexicon: Lexicon,
+    keys: tuple[str, ...],
+    steps: int = 1500,
+    batch: int = 64,
+) -> CLIPTextModel:
+    """The run's text model after `steps` of reading; goes on from its checkpoint."""
+    torch.manual_seed(0)
+    model = Reader(encoder_for(tokenizer))
+    optimiser = new_optimiser(model, 0.02, 2e-3)
+    begin = 0
+    if state := load_state(run / CHECKPOINT):
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress = Progress("reading")
+    for step in range(begin, steps):
+        rng = random.Random(f"reading/{step}")
+        texts, wanted = reading_batch(batch, rng, keys, lexicon)
+        scores = model(tokens(tokenizer, texts, short=True))
+        losses = [functional.cross_entropy(s, wanted[:, i]) for i, s in enumerate(scores)]
+        loss = torch.stack(losses).mean()
+        optimiser.set_share(rate_share(step, steps, steps // 2))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        progress.step(step + 1, batch, loss.item())
+        if (step + 1) % 250 == 0 or step + 1 == steps:
+            right = torch.stack([s.argmax(1) == wanted[:, i] for i, s in enumerate(scores)])
+            print(f"reading step {step + 1}: {right.float().mean():.1%} of facts", flush=True)
+            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            save_whole({**states, "step": step + 1}, run / CHECKPOINT)
+    return model.text_encoder
