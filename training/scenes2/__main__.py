@@ -5,7 +5,9 @@
     diffusion    the text model reads first, then UNet and text model learn together
     probe        how often the judging program reads rendered scenes right
     evaluate     sheet.png and figures.json in the run folder
-    export       the diffusers folder at --out
+    draw         the prompts in the file --prompts, one a line, on a sheet at --out
+    curves       the share of right pictures by guidance and by steps
+    export       the diffusers folder at --out, with words.json: what it knows, in both languages
     pack, unpack a resumable checkpoint in float16 at --out, and a run folder from it
 
 Each goes on from the run folder's checkpoint to the step. `--data` holds the icons and names from
@@ -73,10 +75,35 @@ def _evaluate(options: argparse.Namespace) -> None:
     evaluate(_pipeline(options), painter, keys, lexicon, options.run, options.count)
 
 
+def _draw(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes2.evaluation import draw, sheet
+
+    torch.set_num_threads(options.workers)
+    prompts = [line.strip() for line in options.prompts.read_text().splitlines() if line.strip()]
+    sheet(draw(_pipeline(options), prompts, guidance=options.guidance), prompts, options.out)
+
+
+def _curves(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes2.captions import read_lexicon
+    from training.scenes2.drawing import Painter, read_icons
+    from training.scenes2.evaluation import curves
+    from training.scenes2.things import first_keys
+
+    torch.set_num_threads(options.workers)
+    painter, lexicon = Painter(read_icons(options.data)), read_lexicon(options.data)
+    print(curves(_pipeline(options), painter, first_keys(options.things), lexicon, options.count))
+
+
 def _export(options: argparse.Namespace) -> None:
-    from training.scenes2.export import export
+    from training.scenes2.captions import read_lexicon
+    from training.scenes2.export import export, write_words
 
     export(_pipeline(options), options.out)
+    write_words(options.out / "words.json", options.things, read_lexicon(options.data))
 
 
 def _pack(options: argparse.Namespace) -> None:
@@ -97,6 +124,8 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     "diffusion": _diffusion,
     "probe": _probe,
     "evaluate": _evaluate,
+    "draw": _draw,
+    "curves": _curves,
     "export": _export,
     "pack": _pack,
     "unpack": _unpack,
@@ -128,13 +157,15 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--things", type=int, default=80, help="how many things are drawn")
     parser.add_argument("--chunks", type=int, default=8, help="of 1,024 scenes as latents")
+    parser.add_argument("--prompts", type=Path, help="a file of prompts, for draw")
+    parser.add_argument("--guidance", type=float, default=3.0, help="for draw")
     parser.add_argument("--count", type=int, default=25, help="held-out prompts a kind")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--bfloat16", action="store_true", help="autocast; for AVX512-BF16 or AMX")
     options = parser.parse_args(words)
-    if options.stage not in {"export", "pack", "unpack"} and options.data is None:
+    if options.stage not in {"draw", "pack", "unpack"} and options.data is None:
         parser.error("--data is needed")
-    if options.stage in {"export", "pack", "unpack"} and options.out is None:
+    if options.stage in {"draw", "export", "pack", "unpack"} and options.out is None:
         parser.error("--out is needed")
     return options
 

@@ -52,16 +52,21 @@ class Plan:
     adam_rate: float = 2e-3
     checkpoint_steps: int = 100
     judge_steps: int = 500
+    standardise_at: tuple[int, ...] = (300,)
     seed: int = 0
     workers: int = 2
     bfloat16: bool = False
 
 
 def new_autoencoder(shape: Shape | None = None) -> AutoencoderDC:
-    """A fresh autoencoder of 32 px a cell."""
+    """A fresh autoencoder of 32 px a cell.
+
+    The shortcuts around its innermost convolutions are weights of those here, so that `standardise`
+    can scale each channel of the latents.
+    """
     shape = shape or Shape()
     none = ((),) * len(shape.encoder)
-    return AutoencoderDC(
+    model = AutoencoderDC(
         latent_channels=shape.latent_channels,
         encoder_block_out_channels=shape.encoder,
         decoder_block_out_channels=shape.decoder,
@@ -69,7 +74,33 @@ def new_autoencoder(shape: Shape | None = None) -> AutoencoderDC:
         decoder_layers_per_block=shape.decoder_layers,
         encoder_qkv_multiscales=none,
         decoder_qkv_multiscales=none,
-    ).to(memory_format=torch.channels_last)
+        encoder_out_shortcut=False,
+        decoder_in_shortcut=False,
+    )
+    with torch.no_grad():
+        for convolution in (model.encoder.conv_out, model.decoder.conv_in):
+            rows, columns = convolution.weight.shape[:2]
+            for row in range(max(rows, columns)):
+                at = row * rows // max(rows, columns), row * columns // max(rows, columns)
+                convolution.weight[(*at, 1, 1)] += min(1, rows / columns)
+    return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def standardise(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> None:
+    """Gives every channel of the latents mean 0 and spread 1 over scenes, as diffusion wants it.
+
+    Pictures stay as they were but at the edges, where the decoder sees padding: train on after it.
+    """
+    rng = random.Random("standardise")
+    latents = [model.encode(as_input([painter.draw(sample(rng, keys))])).latent for _ in range(96)]
+    stacked = torch.cat(latents)
+    mean, spread = stacked.mean((0, 2, 3)), stacked.std((0, 2, 3))
+    last, first = model.encoder.conv_out, model.decoder.conv_in
+    last.weight.div_(spread[:, None, None, None])
+    last.bias.sub_(mean).div_(spread)
+    first.bias.add_((first.weight.sum((2, 3)) * mean).sum(1))
+    first.weight.mul_(spread[None, :, None, None])
 
 
 def _variant(rng: random.Random, keys: tuple[str, ...]) -> tuple[str, str | None]:
@@ -189,6 +220,8 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
         begin = state["step"]
     progress, pair = Progress("autoencoder"), Pair(Crops(data, plan), model, plan.workers)
     for step in range(begin, plan.steps):
+        if step in plan.standardise_at:
+            standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
         optimiser.set_share(rate_share(step, plan.steps, plan.decay))
         loss = pair.gradients(step)
         optimiser.step()

@@ -54,6 +54,8 @@ class Bank:
     def __init__(self, run: Path, most: int | None = None) -> None:
         self._run, self._most = run, most
         self._scenes: list[Scene] = []
+        self.pairs: list[int] = []  # the rows with two different things
+        self.others: list[int] = []
         self._latents: list[torch.Tensor] = []
         self.extend()
 
@@ -65,7 +67,11 @@ class Bank:
         while self._most is None or len(self._latents) < self._most:
             if (state := load_state(chunk_path(self._run, len(self._latents)))) is None:
                 return
-            self._scenes += chunk_scenes(len(self._latents), state["things"])
+            scenes = chunk_scenes(len(self._latents), state["things"])
+            for row, scene in enumerate(scenes, start=len(self._scenes)):
+                two = len({item.key for item in scene.items}) > 1
+                (self.pairs if two else self.others).append(row)
+            self._scenes += scenes
             self._latents.append(state["latents"])
 
     def std(self) -> float:

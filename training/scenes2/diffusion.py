@@ -22,10 +22,13 @@ from training.scenes2.progress import Progress, load_state, rate_share, save_who
 from training.scenes2.reading import teach_reading
 from training.scenes2.text import WIDTH, encoder_for, tokenizer_of, tokens
 from training.scenes2.things import first_keys
+from training.scenes2.world import CELL, CELLS, Scene
 
 CHECKPOINT = "diffusion.pt"
 EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
 TIME_MEAN, TIME_SPREAD = 0.3, 1.0  # of the logit of a step's share of noise
+EARLY_PAIR_SHARE, PAIR_SHARE = 0.1, 0.35  # of pictures with two things, which are learned last
+THING_WEIGHT = 3.0  # of a cell with a thing in it against one of the background
 TEXT_RATE = 0.25  # the text model learns more slowly than the UNet: it can read already
 
 
@@ -35,12 +38,13 @@ class Plan:
 
     steps: int = 20_000
     decay: int = 2_000
-    batch: int = 32
+    batch: int = 48
     learning_rate: float = 0.02
     adam_rate: float = 2e-3
     ema: float = 0.998
     checkpoint_steps: int = 100
     reading_steps: int = 1200
+    pairs_from: int = 1500
     things: int = 80
     seed: int = 0
     workers: int = 2
@@ -79,6 +83,15 @@ def new_unet(
     ).to(memory_format=torch.channels_last)
 
 
+def cell_weights(scene: Scene) -> torch.Tensor:
+    """How much each cell counts, (8, 8): most of a picture is background, which is soon known."""
+    weights = torch.ones(CELLS, CELLS)
+    for item in scene.items:
+        left, top, right, bottom = (edge // CELL for edge in item.box)
+        weights[top:bottom, left:right] = THING_WEIGHT
+    return weights
+
+
 class Latents:
     """What `Pair` computes: the loss on a part of a step's batch."""
 
@@ -93,23 +106,28 @@ class Latents:
             self._bank.extend()
         rng = random.Random(f"{self._plan.seed}/diffusion/{step}/{part}")
         generator = torch.Generator().manual_seed(rng.randrange(2**62))
-        rows, texts = [], []
+        rows, texts, weights = [], [], []
         for _ in range(self._plan.batch // PARTS):
-            row, scene = self._bank.row(rng.randrange(len(self._bank)))
+            share = PAIR_SHARE if step >= self._plan.pairs_from else EARLY_PAIR_SHARE
+            rows_of_kind = self._bank.pairs if rng.random() < share else self._bank.others
+            row, scene = self._bank.row(rng.choice(rows_of_kind))
+            weights.append(cell_weights(scene))
             text = caption(scene, rng, rng.choice(LANGUAGES), self._lexicon)
             rows.append(row)
             texts.append("" if rng.random() < EMPTY_SHARE else text)
         latents = torch.stack(rows) / self._bank.std()
         latents = latents.contiguous(memory_format=torch.channels_last)
         logits = torch.randn(len(rows), generator=generator) * TIME_SPREAD + TIME_MEAN
-        share = logits.sigmoid()
+        times = logits.sigmoid()
         noise = torch.randn(latents.shape, generator=generator)
-        at = share[:, None, None, None]
+        at = times[:, None, None, None]
         noisy = latents * (1 - at) + noise * at
         ids = tokens(self._tokenizer, texts)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
-            predicted = model(noisy, share * 1000, ids)
-        return (predicted.float() - (noise - latents)).square().mean()
+            predicted = model(noisy, times * 1000, ids)
+        error = (predicted.float() - (noise - latents)).square().mean(dim=1)
+        weight = torch.stack(weights)
+        return (error * weight).sum() / weight.sum()
 
 
 class Average:

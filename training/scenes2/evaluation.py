@@ -106,6 +106,30 @@ def attribute_shares(
     return shares
 
 
+def curves(
+    pipeline: StableDiffusionPipeline,
+    painter: Painter,
+    keys: tuple[str, ...],
+    lexicon: Lexicon,
+    count: int,
+) -> dict[str, dict[str, float]]:
+    """The share of pictures of one thing with all attributes right, by guidance and by steps."""
+    found: dict[str, dict[str, float]] = {"guidance": {}, "steps": {}}
+    tries = [("guidance", value, 25, float(value)) for value in (1, 2, 3, 4, 6, 8)]
+    tries += [("steps", value, value, 3.0) for value in (2, 4, 8, 12, 25)]
+    probe, rng = Probe(painter, keys), random.Random("curves")
+    scenes = [sample_held_out(rng, keys, "one") for _ in range(count)]
+    prompts = [caption(s, rng, LANGUAGES[i % 2], lexicon) for i, s in enumerate(scenes)]
+    for name, value, steps, guidance in tries:
+        pictures = draw(pipeline, prompts, steps, guidance)
+        marks = [
+            judged(s, probe.read(p).scene)["all"] for s, p in zip(scenes, pictures, strict=True)
+        ]
+        found[name][str(value)] = float(np.mean(marks))
+        print(f"{name} {value}: {found[name][str(value)]:.1%}", flush=True)
+    return found
+
+
 def sheet(pictures: np.ndarray, prompts: list[str], path: Path, columns: int = 5) -> None:
     """Writes pictures with their prompts under them."""
     rows = -(-len(pictures) // columns)

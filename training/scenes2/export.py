@@ -14,6 +14,10 @@ from diffusers import (
 from diffusers.models.autoencoders.vae import DecoderOutput
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.scenes2.captions import Lexicon
+from training.scenes2.text import known_words
+from training.scenes2.things import all_things, first_keys
+
 SHARD = "9MB"
 
 
@@ -94,6 +98,13 @@ def export(pipeline: StableDiffusionPipeline, folder: Path) -> None:
         folder.rename(old)
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_words(file: Path, things: int, lexicon: Lexicon) -> None:
+    """What the model knows: the things with their names, and every word of its captions."""
+    names = {key: all_things()[key].names for key in first_keys(things)}
+    known = {"things": names, "words": known_words(things, lexicon)}
+    file.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
 
 
 def _edit(file: Path, change) -> None:  # noqa: ANN001

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.scenes2.captions import LANGUAGES, Lexicon, caption
 from training.scenes2.sampling import sample
-from training.scenes2.things import all_things
+from training.scenes2.things import all_things, first_keys
 
 MAX_TOKENS = 48
 WIDTH = 128
@@ -71,6 +72,17 @@ def new_text_encoder(vocabulary: int, start: int, end: int, pad: int) -> CLIPTex
         pad_token_id=pad,
     )
     return CLIPTextModel(config)
+
+
+def known_words(things: int, lexicon: Lexicon, captions: int = 20_000) -> dict[str, list[str]]:
+    """Every word that captions of the first `things` things use, by language, in lower case."""
+    rng, keys = random.Random("words"), first_keys(things)
+    words: dict[str, set[str]] = {language: set() for language in LANGUAGES}
+    for index in range(captions):
+        language = LANGUAGES[index % 2]
+        text = caption(sample(rng, keys), rng, language, lexicon).lower()
+        words[language].update(re.findall(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", text))
+    return {language: sorted(found) for language, found in words.items()}
 
 
 def encoder_for(tokenizer: CLIPTokenizer) -> CLIPTextModel:
