@@ -20,7 +20,7 @@ from training.scenes2.held_out import PROMPTS
 from training.scenes2.probe import Probe
 from training.scenes2.text import encoder_for, new_tokenizer
 from training.scenes2.things import all_things, first_keys
-from training.scenes2.world import PALETTE, Background, Item, Scene, all_backgrounds
+from training.scenes2.world import PALETTE, SHAPES, Background, Item, Scene, all_backgrounds
 
 DISC = '<circle cx="16" cy="16" r="16" fill="#f8312f"/>'
 KEYS = ("car", "balloon", "apple")
@@ -58,6 +58,7 @@ def data(tmp_path, icons):
 def test_there_are_two_hundred_things_with_names_in_both_languages():
     things = all_things()
     assert len(things) == 200
+    assert not set(SHAPES) & set(things)
     assert all(thing.names["en"] and thing.names["ko"] for thing in things.values())
     for language in ("en", "ko"):
         names = [name for thing in things.values() for name in thing.names[language]]

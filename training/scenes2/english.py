@@ -4,7 +4,15 @@ import random
 
 from training.scenes2.sampling import usual_background
 from training.scenes2.things import all_things
-from training.scenes2.words import ANIMALS, FLYERS, PEOPLE, names_of, plural, with_article
+from training.scenes2.words import (
+    ANIMALS,
+    FLYERS,
+    PEOPLE,
+    is_usual_colour,
+    names_of,
+    plural,
+    with_article,
+)
 from training.scenes2.world import SHAPES, UNDER_WATER, Background, Item, Scene
 
 COLOURS = {"gray": ("gray", "grey"), "purple": ("purple", "purple", "violet")}
@@ -84,7 +92,8 @@ def described(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
     size = rng.choice(SIZES[item.size]) if count == 1 else ""
     if count > 1 and item.size == "small" and count == 2:
         size = rng.choice(SIZES["small"])
-    colour = rng.choice(COLOURS.get(item.colour, (item.colour,))) if item.colour else ""
+    has_colour = item.colour and not is_usual_colour(item, rng)
+    colour = rng.choice(COLOURS.get(item.colour, (item.colour,))) if has_colour else ""
     is_emoji = not name.isascii()
     if count > 1 and not is_emoji:
         words = " ".join(word for word in (size, colour, plural(name)) if word)

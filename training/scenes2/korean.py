@@ -10,6 +10,7 @@ from training.scenes2.words import (
     KOREAN_NUMBERS,
     PEOPLE,
     counter,
+    is_usual_colour,
     names_of,
     with_particle,
 )
@@ -33,8 +34,8 @@ SHAPE_NAMES = {
     "circle": ("원", "원", "동그라미"),
     "square": ("정사각형", "네모", "사각형"),
     "triangle": ("삼각형", "세모"),
-    "star": ("별 모양", "별표"),
-    "heart": ("하트 모양",),
+    "star": ("별", "별", "별 모양"),
+    "heart": ("하트", "하트", "하트 모양"),
     "diamond": ("마름모",),
 }
 SIZES = {
@@ -137,7 +138,8 @@ def described(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
     size = (
         rng.choice(SIZES[item.size]) if count == 1 or (count == 2 and item.size == "small") else ""
     )
-    colour = rng.choice(COLOURS[item.colour][0]) if item.colour else ""
+    has_colour = item.colour and not is_usual_colour(item, rng)
+    colour = rng.choice(COLOURS[item.colour][0]) if has_colour else ""
     if count > 1 and item.key not in SHAPES and name.endswith(("한 잔", "한 조각", "한 그릇")):
         name = all_things()[item.key].names["ko"][0]
     words = " ".join(word for word in (size, colour, name) if word)

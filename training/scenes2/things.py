@@ -89,7 +89,7 @@ cloud; cloud; s; -; cloud; 구름
 rainbow; rainbow; s; -; rainbow; 무지개
 umbrella; umbrella; g; 8d65c5 433b6b; umbrella; 우산
 balloon; balloon; s; f8312f ca0b4a ff8687; balloon; 풍선
-heart; red-heart; i; f8312f ca0b4a f37366; heart; 하트
+t-shirt; t-shirt; i; 86d72f 00d26a 44911b c3ef3c; t-shirt,shirt; 티셔츠
 guitar; guitar; i; ca0b4a; guitar,electric guitar; 기타,전기 기타
 """
 
@@ -122,6 +122,7 @@ crocodile; crocodile; g; -; crocodile,alligator; 악어
 tyrannosaurus; t-rex; g; -; t-rex,tyrannosaurus; 티라노사우루스,티렉스
 tropical fish; tropical-fish; w; -; tropical fish; 열대어
 shark; shark; w; -; shark; 상어
+squid; squid; w; -; squid; 오징어
 lobster; lobster; g; -; lobster; 바닷가재,랍스터
 snail; snail; g; -; snail; 달팽이
 ant; ant; g; -; ant; 개미
@@ -143,6 +144,7 @@ cherries; cherries; i; -; cherries,cherry; 체리
 peach; peach; i; -; peach; 복숭아
 pear; pear; i; -; pear; 서양배
 pineapple; pineapple; i; -; pineapple; 파인애플
+kiwi; kiwi-fruit; i; -; kiwi,kiwi fruit; 키위
 avocado; avocado; i; -; avocado; 아보카도
 tomato; tomato; i; -; tomato; 토마토
 carrot; carrot; i; -; carrot; 당근
@@ -192,14 +194,12 @@ tent; tent; g; -; tent; 텐트
 ferris wheel; ferris-wheel; g; -; ferris wheel; 대관람차,관람차
 volcano; volcano; g; -; volcano; 화산
 mountain; snow-capped-mountain; g; -; mountain,snowy mountain; 산,눈 덮인 산
-star; star; s; -; star; 별
 lightning; high-voltage; s; -; lightning,lightning bolt; 번개
 snowflake; snowflake; s; -; snowflake; 눈송이,눈꽃
 fire; fire; g; -; fire,flame,campfire; 불,불꽃
 planet; ringed-planet; s; -; planet,saturn; 행성,토성
 earth; globe-showing-europe-africa; s; -; earth,globe; 지구
 gift; wrapped-gift; i; fcd53f ffb02e; gift,present; 선물,선물 상자
-t-shirt; t-shirt; i; 86d72f 00d26a 44911b c3ef3c; t-shirt,shirt; 티셔츠
 hat; billed-cap; i; 8bafff 6683ff 6a8cff 526ce3 3c378c; cap,hat; 모자
 crown; crown; i; -; crown; 왕관
 camera; camera; i; -; camera; 카메라

@@ -1,10 +1,12 @@
 """Words that captions share: plurals and articles, Korean counters and particles, emoji, labels."""
 
 import json
+import random
 from functools import cache
 from pathlib import Path
 
 from training.scenes2.things import Thing, all_things
+from training.scenes2.world import Item
 
 NO_ARTICLE = {
     "noodles",
@@ -110,6 +112,7 @@ BOATS = frozenset(("boat", "ship"))
 TREES = frozenset(("tree", "pine tree", "palm tree", "cactus", "christmas tree"))
 FLOWERS = frozenset(("flower", "rose", "sunflower", "cherry blossom"))
 HOUSES = frozenset(("house", "castle", "church", "school"))
+USUAL_COLOURS = {"heart": "red", "star": "yellow"}
 KOREAN_NUMBERS = {2: ("두", "2"), 3: ("세", "3")}
 
 
@@ -161,6 +164,11 @@ def counter(key: str) -> str:
         if key in keys:
             return word
     return {"coffee": "잔", "noodles": "그릇", "rice": "그릇", "books": "권"}.get(key, "개")
+
+
+def is_usual_colour(item: Item, rng: random.Random) -> bool:
+    """Whether the colour may stay unsaid: a heart is red, a star is yellow; half of the time."""
+    return USUAL_COLOURS.get(item.key) == item.colour and rng.random() < 0.5
 
 
 def final_consonant(word: str) -> bool:
