@@ -224,7 +224,7 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
             standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
         optimiser.set_share(rate_share(step, plan.steps, plan.decay))
         loss = pair.gradients(step)
-        optimiser.step()
+        pair.step(optimiser)
         progress.step(step + 1, plan.batch, loss)
         last = step + 1 == plan.steps
         if last or (step + 1) % plan.checkpoint_steps == 0:

@@ -153,7 +153,7 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
     if state:
         text_encoder = encoder_for(tokenizer)
     else:
-        torch.set_num_threads(plan.workers)
+        torch.set_num_threads(1)
         keys = first_keys(plan.things)
         text_encoder = teach_reading(run, tokenizer, lexicon, keys, plan.reading_steps)
     model = Drawer(text_encoder, new_unet())
@@ -175,7 +175,7 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
         optimiser.set_share(rate_share(step, plan.steps, plan.decay))
         loss = pair.gradients(step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        pair.step(optimiser)
         average.follow(model, step)
         progress.step(step + 1, plan.batch, loss)
         if (step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps:

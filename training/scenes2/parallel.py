@@ -77,6 +77,13 @@ class Pair:
                 parameter.grad = other.clone() if parameter.grad is None else parameter.grad + other
         return loss
 
+    def step(self, optimiser: torch.optim.Optimizer) -> None:
+        """The optimiser's step, on both cores: the second process rests."""
+        if self._pipe:
+            torch.set_num_threads(2)
+        optimiser.step()
+        torch.set_num_threads(1)
+
     def close(self) -> None:
         """Ends the second process."""
         if self._pipe:
