@@ -4,6 +4,7 @@ A chunk is a thousand scenes of one seed; only its latents are stored, since the
 scenes again.
 """
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def chunk_scenes(chunk: int, things: int) -> list[Scene]:
     return [sample_trained(rng, keys) for _ in range(CHUNK)]
 
 
+def digest(scenes: list[Scene]) -> str:
+    """Tells whether scenes are those whose latents lie on disk: a change of the sampling is not."""
+    return hashlib.sha256(repr(scenes).encode()).hexdigest()[:16]
+
+
 @torch.inference_mode()
 def make_latents(data: Path, run: Path, chunks: int, things: int, bfloat16: bool) -> None:
     """Encodes the chunks that are not there yet."""
@@ -44,7 +50,8 @@ def make_latents(data: Path, run: Path, chunks: int, things: int, bfloat16: bool
             pictures = [painter.draw(scene) for scene in scenes[begin : begin + AT_ONCE]]
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 parts.append(model.encode(as_input(pictures)).latent.half().contiguous())
-        save_whole({"latents": torch.cat(parts), "things": things}, chunk_path(run, chunk))
+        state = {"latents": torch.cat(parts), "things": things, "scenes": digest(scenes)}
+        save_whole(state, chunk_path(run, chunk))
         print(f"chunk {chunk} of {chunks}", flush=True)
 
 
@@ -68,6 +75,8 @@ class Bank:
             if (state := load_state(chunk_path(self._run, len(self._latents)))) is None:
                 return
             scenes = chunk_scenes(len(self._latents), state["things"])
+            if state.get("scenes", digest(scenes)) != digest(scenes):
+                raise ValueError(f"{self._run}: other scenes than today's; make the latents again")
             for row, scene in enumerate(scenes, start=len(self._scenes)):
                 two = len({item.key for item in scene.items}) > 1
                 (self.pairs if two else self.others).append(row)

@@ -102,7 +102,7 @@ class Latents:
     def loss(self, model: Drawer, step: int, part: int) -> torch.Tensor:
         """The mean square of the error in noise - latents."""
         self._bank = self._bank or Bank(self._run)
-        if step % 200 == 0:
+        if step % 50 == 0:
             self._bank.extend()
         rng = random.Random(f"{self._plan.seed}/diffusion/{step}/{part}")
         generator = torch.Generator().manual_seed(rng.randrange(2**62))
