@@ -143,16 +143,28 @@ def _weights(run, file, part):
     return torch.load(run / file, weights_only=True)[part]
 
 
-def test_the_autoencoder_resumes_to_the_same_weights(data, tmp_path):
-    common = {"decay": 1, "batch": 2, "checkpoint_steps": 2, "judge_steps": 100, "workers": 1}
-    plan, short = (autoencoder.Plan(steps=steps, **common) for steps in (4, 2))
-    found = {}
-    for name, plans in {"whole": (plan,), "halves": (short, plan)}.items():
-        for each in plans:
-            train_autoencoder(data, tmp_path / name, each, TINY)
-        found[name] = _weights(tmp_path / name, autoencoder.CHECKPOINT, "model")
-    for key, value in found["whole"].items():
-        assert torch.equal(value, found["halves"][key]), key
+class Interrupted(Exception):
+    """What ends a training in the test, as a kill would."""
+
+
+def test_the_autoencoder_resumes_to_the_same_weights(data, tmp_path, monkeypatch):
+    plan = autoencoder.Plan(steps=4, batch=2, checkpoint_steps=2, judge_steps=100, workers=1)
+    train_autoencoder(data, tmp_path / "whole", plan, TINY)
+    save_whole = autoencoder.save_whole
+
+    def save_and_end(state, path):
+        save_whole(state, path)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(autoencoder, "save_whole", save_and_end)
+        with pytest.raises(Interrupted):
+            train_autoencoder(data, tmp_path / "halves", plan, TINY)
+    assert torch.load(tmp_path / "halves" / autoencoder.CHECKPOINT, weights_only=True)["step"] == 2
+    train_autoencoder(data, tmp_path / "halves", plan, TINY)
+    halves = _weights(tmp_path / "halves", autoencoder.CHECKPOINT, "model")
+    for key, value in _weights(tmp_path / "whole", autoencoder.CHECKPOINT, "model").items():
+        assert torch.equal(value, halves[key]), key
 
 
 def test_export_loads_with_diffusers_classes(data, tmp_path):
@@ -178,5 +190,5 @@ def test_a_checkpoint_packs_and_unpacks(data, tmp_path):
     first = _weights(tmp_path / "run", autoencoder.CHECKPOINT, "model")
     second = _weights(tmp_path / "again", autoencoder.CHECKPOINT, "model")
     for key, value in first.items():
-        assert torch.allclose(value, second[key], atol=2e-3), key
+        assert torch.allclose(value, second[key], rtol=1e-3, atol=1e-3), key  # float16
     assert bank.chunk_path(tmp_path, 3).name == "0003.pt"
