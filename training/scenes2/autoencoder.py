@@ -53,6 +53,7 @@ class Plan:
     checkpoint_steps: int = 100
     judge_steps: int = 500
     standardise_at: tuple[int, ...] = (300,)
+    standardise_end: bool = True  # the last step's weights are then not those of a longer run
     seed: int = 0
     workers: int = 2
     bfloat16: bool = False
@@ -227,7 +228,7 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
         pair.step(optimiser)
         progress.step(step + 1, plan.batch, loss)
         last = step + 1 == plan.steps
-        if last:
+        if last and plan.standardise_end:
             standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
         if last or (step + 1) % plan.checkpoint_steps == 0:
             states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from training.scenes2 import autoencoder, diffusion
 from training.scenes2.progress import load_state, save_whole
-from training.scenes2.text import FOLDER
+from training.scenes2.text import FOLDER, compact
 
 LARGEST = 9_000_000  # bytes a file
 SOURCES = {
@@ -53,6 +53,9 @@ def pack(run: Path, folder: Path) -> None:
         steps["latent_std"] = Bank(run, most=1).std()
     if (run / FOLDER).exists():
         shutil.copytree(run / FOLDER, folder / FOLDER, dirs_exist_ok=True)
+        compact(folder / FOLDER / "tokenizer.json")
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes for the owner alone
     (folder / "steps.json").write_text(json.dumps(steps, indent=2) + "\n")
 
 

@@ -15,7 +15,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.scenes2.captions import Lexicon
-from training.scenes2.text import known_words
+from training.scenes2.text import compact, known_words
 from training.scenes2.things import all_things, first_keys
 
 SHARD = "9MB"
@@ -90,6 +90,7 @@ def export(pipeline: StableDiffusionPipeline, folder: Path) -> None:
         getattr(half, name).float()
     _edit(fresh / "model_index.json", lambda index: index | {"vae": ["diffusers", "AutoencoderDC"]})
     _edit(fresh / "vae" / "config.json", lambda config: config | {"_class_name": "AutoencoderDC"})
+    compact(fresh / "tokenizer" / "tokenizer.json")
     _edit(fresh / "text_encoder" / "config.json", _as_float32)
     if folder.exists():
         for note in folder.iterdir():
