@@ -123,9 +123,10 @@ class ModelCache:
         ticket = object()
         last = 0
         with self._changed:
-            slot = self._slots.setdefault(
-                (spec.task, spec.id), _Slot(spec, place(spec, self.settings, self._machine))
-            )
+            slot = self._slots.get((spec.task, spec.id))
+            if slot is None:
+                slot = _Slot(spec, place(spec, self.settings, self._machine))
+                self._slots[spec.task, spec.id] = slot
             slot.queue.append(ticket)
             try:
                 while slot.queue[0] is not ticket or slot.active >= spec.concurrency:
