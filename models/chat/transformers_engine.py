@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from models.chat.decoding import (
+    KVCache,
     Prompt,
     Step,
     TextStream,
@@ -23,14 +24,13 @@ from models.chat.decoding import (
     next_token_prompt,
 )
 from models.chat.events import Alternative, ChatDone, NextToken, TextDelta, Token
-from models.chat.kv_cache import KVCache
 from models.chat.requests import ChatRequest, NextTokenRequest, generate_arguments
 from models.chat.token_odds import pieces
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import UntrainedHead
 from models.fields import draw_seed
 from models.settings import Settings
-from models.torch_tools.loading import loading, token_limit, torch_dtype, weights_bytes
+from models.torch_tools import loading, token_limit, torch_dtype, weights_bytes
 
 
 @dataclass(slots=True, eq=False)

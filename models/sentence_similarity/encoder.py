@@ -17,8 +17,7 @@ import numpy as np
 from models.contract import Event, Stop
 from models.sentence_similarity.events import GRADES, Encoded, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.text.language import language_of
-from models.torch_tools.batching import batches_by_length
+from models.text.language import batches_by_length, language_of
 
 WINDOW = 4096  # sentences that are sorted by length together
 MIXED = "mixed"

@@ -12,8 +12,15 @@ from models.contract import ModelSpec, Placement
 from models.sentence_similarity.catalog import Pooling, encoder_options
 from models.sentence_similarity.encoder import Encoder
 from models.settings import Settings
-from models.torch_tools.linear import by_onednn, in_int8, int8_bytes
-from models.torch_tools.loading import loading, token_limit, torch_dtype, weights_bytes
+from models.torch_tools import (
+    by_onednn,
+    in_int8,
+    int8_bytes,
+    loading,
+    token_limit,
+    torch_dtype,
+    weights_bytes,
+)
 
 
 class _OnTorch(Encoder):

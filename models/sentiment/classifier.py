@@ -11,9 +11,8 @@ import torch
 from models.contract import Stop
 from models.errors import InvalidInput, Stopped
 from models.sentiment.events import RowScores, Scores, TextPiece
-from models.text.language import split_pieces
-from models.torch_tools.batching import batches_by_length
-from models.torch_tools.loading import weights_bytes
+from models.text.language import batches_by_length, split_pieces
+from models.torch_tools import weights_bytes
 
 WINDOW = 512  # texts that are sorted by length together; a stop loses at most these
 BATCH_ROWS = 32

@@ -16,8 +16,7 @@ from models.sentiment.classifier import TextClassifier
 from models.sentiment.events import SentimentEvent
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
-from models.torch_tools.linear import by_onednn
-from models.torch_tools.loading import loading, token_limit, torch_dtype
+from models.torch_tools import by_onednn, loading, token_limit, torch_dtype
 from models.weights.packages import MINILM, package_folder
 
 ADAPTER = "adapter_config.json"

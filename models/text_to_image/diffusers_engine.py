@@ -1,6 +1,7 @@
 """Text-to-image on this machine: any diffusers pipeline, from the starter to Stable Diffusion."""
 
 import gc
+import json
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from inspect import signature
@@ -10,17 +11,17 @@ from typing import Any, Self
 import torch
 
 from models.contract import Event, ModelSpec, Notify, Placement, Stop, WarmingUp
-from models.errors import InvalidInput, OutOfMemory, as_model_error
+from models.errors import Damaged, InvalidInput, NotFound, OutOfMemory, Refused, as_model_error
 from models.runtime.blocking import in_thread, iterate
 from models.settings import Settings
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
 from models.text_to_image.denoising import Denoiser
-from models.text_to_image.loading import load_pipeline, native_size
 from models.text_to_image.progress import LatentColours, PictureFile, Progress
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import build_scheduler, count_passes
 from models.text_to_image.vocabulary import Vocabulary, words_past_limit
-from models.torch_tools.loading import weights_bytes
+from models.torch_tools import weights_bytes
+from models.weights.sources import damaged_starter
 
 
 class DiffusersTextToImage:
@@ -192,3 +193,134 @@ def _pipeline_dials(pipe: Any) -> ImageDials:
         if name in parameters and isinstance(parameters[name].default, int | float):
             own[name] = parameters[name].default
     return ImageDials(width, height, own["guidance_scale"], int(own["num_inference_steps"]))
+
+
+# ---------------------------------------------------------------- reading a folder
+
+INDEX = "model_index.json"
+
+
+def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
+    """The text-to-image pipeline of a folder, placed; never from pickles, never with its own code.
+
+    Raises:
+        Damaged: a file is missing or broken; of a starter with the command that rebuilds it.
+        NotFound: the folder holds no text-to-image pipeline (not_found_task).
+        Refused: its weights are pickles (refused_pickle).
+        OutOfMemory: it does not fit.
+    """
+    _check(spec, folder)
+    try:
+        pipe = _read(folder, placement).to(placement.device)
+    except Exception as error:
+        problem, broken = as_model_error(error), _broken_file(folder)
+        if isinstance(problem, OutOfMemory):
+            raise problem from None
+        if broken is None:
+            raise
+        raise _damaged(spec, broken) from None
+    if not _takes_only_text(pipe):
+        raise NotFound("not_found_task", model=spec.label)
+    pipe.set_progress_bar_config(disable=True)
+    if placement.device == "cpu":
+        _channels_last(pipe)
+    return pipe
+
+
+def _check(spec: ModelSpec, folder: Path) -> None:
+    if spec.starter:
+        return
+    if not (folder / INDEX).is_file():
+        raise NotFound("not_found_task", model=spec.label)
+    if not any(folder.glob("*/*.safetensors")):
+        raise Refused("refused_pickle", model=spec.label)
+
+
+def _damaged(spec: ModelSpec, file: str) -> Damaged:
+    if spec.starter:
+        return damaged_starter(spec.name, f"models/starter/{spec.name}/{file}")
+    return Damaged("damaged_download", model=spec.label, file=file)
+
+
+def _read(folder: Path, placement: Placement) -> Any:
+    import torch
+    from diffusers import AutoPipelineForText2Image, DiffusionPipeline
+    from diffusers.utils import logging
+    from transformers.utils import logging as transformers_logging
+
+    logging.set_verbosity_error()  # its warnings quote the prompt
+    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, placement.dtype),
+        "variant": variant(folder, placement.dtype),
+        "use_safetensors": True,
+        "local_files_only": True,
+    }
+    try:
+        return AutoPipelineForText2Image.from_pretrained(folder, **options)
+    except ValueError as error:
+        if "can't find a pipeline linked to" not in str(error):
+            raise
+    return DiffusionPipeline.from_pretrained(folder, **options)
+
+
+def variant(folder: Path, dtype: str) -> str | None:
+    """Which files to read: "fp16" if half-precision files are there and wanted, or are all there is."""
+    files = [file.name for file in folder.glob("*/*.safetensors")]
+    half = [name for name in files if ".fp16." in name]
+    return "fp16" if half and (dtype != "float32" or len(half) == len(files)) else None
+
+
+def _takes_only_text(pipe: Any) -> bool:
+    parameters = signature(pipe.__call__).parameters
+    needed = {name for name, one in parameters.items() if one.default is one.empty}
+    module = type(pipe).__module__
+    edits = any(word in module for word in ("img2img", "inpaint", "upscale", "video", "audio"))
+    return (
+        "prompt" in parameters
+        and not needed & {"image", "mask_image", "control_image"}
+        and not edits
+    )
+
+
+def _channels_last(pipe: Any) -> None:
+    import torch
+
+    for name in ("unet", "vae"):
+        if getattr(pipe, name, None) is not None:
+            getattr(pipe, name).to(memory_format=torch.channels_last)
+
+
+def _broken_file(folder: Path) -> str | None:
+    """The first file of a diffusers folder that is missing or cannot be read; None if all can."""
+    from models.torch_tools import broken_file
+
+    if not (folder / INDEX).is_file():
+        return INDEX
+    return broken_file(folder) or _missing_part(folder)
+
+
+def _missing_part(folder: Path) -> str | None:
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    for name, classes in index.items():
+        if not isinstance(classes, list) or classes[0] is None:
+            continue
+        weights = list((folder / name).glob("*.safetensors"))
+        if name in {"unet", "vae", "text_encoder"} and not weights:
+            return f"{name}/*.safetensors"
+        if not (folder / name).is_dir():
+            return name
+    return None
+
+
+def native_size(pipe: Any) -> tuple[int, int]:
+    """Width and height in pixels that the model was trained at."""
+    scale = getattr(pipe, "vae_scale_factor", 8)
+    side = getattr(pipe, "default_sample_size", None)
+    if getattr(pipe, "unet", None) is not None:
+        side = pipe.unet.config.sample_size
+    elif side is None:
+        side = 1024 // scale
+    height, width = (side, side) if isinstance(side, int) else side
+    return width * scale, height * scale

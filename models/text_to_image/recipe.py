@@ -1,7 +1,7 @@
 """The Python behind a picture."""
 
 from models.contract import ModelSpec, Placement
-from models.text_to_image.loading import variant
+from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.schedulers import SCHEDULERS

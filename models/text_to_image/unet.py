@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.runtime.placement import cores
-from models.torch_tools.linear import has_onednn
+from models.torch_tools import has_onednn
 
 log = logging.getLogger("genlab")
 

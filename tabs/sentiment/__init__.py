@@ -8,8 +8,7 @@ scores_html.py  scores, words and pieces as HTML
 endpoint.py     the tab for programs
 """
 
-from tabs.sentiment import endpoint, one_text, table, two_models
-from tabs.sentiment.teach import classifier
+from tabs.sentiment import endpoint, one_text, table, teach, two_models
 from tabs.shared.context import Context
 from tabs.shared.widgets import inner_tabs
 
@@ -17,7 +16,7 @@ PARTS = {
     "one": one_text.build,
     "file": table.build,
     "two": two_models.build,
-    "teach": classifier.build,
+    "teach": teach.build,
 }
 
 

@@ -5,7 +5,6 @@ prompt_words.py   styles, and the words that the small model knows
 draw.py           one drawing, from the button to the pictures with their code
 explore.py        many settings side by side
 restore.py        settings back into the controls, from a PNG or a click on a picture
-history.py        the pictures made in this browser
 picture_html.py   the HTML of all of them
 endpoint.py       the same for programs: /generate_image
 """
@@ -27,7 +26,7 @@ from tabs.shared.widgets import (
     recipe_box,
     stop_button,
 )
-from tabs.text_to_image import controls, draw, endpoint, explore, history, prompt_words, restore
+from tabs.text_to_image import controls, draw, endpoint, explore, prompt_words, restore
 
 TAB = "text_to_image"
 EXAMPLES = [
@@ -74,7 +73,7 @@ def build(context: Context) -> None:
             how_it_works(TAB)
         with more:
             explore.build(context, targets, code)
-            new_cards, pictures = history.build(context, targets)
+            new_cards, pictures = restore.build_history(context, targets)
 
     def run(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from draw.draw(context, request, *values)
@@ -90,7 +89,7 @@ def build(context: Context) -> None:
     events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
     stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
     for event in events:
-        history.bind(event, new_cards, pictures)
+        restore.bind_history(event, new_cards, pictures)
     draw.bind_start_from(view, image_controls)
     bind_stop(stop, events, view.status, stopped)
     endpoint.build(context)

@@ -19,9 +19,10 @@ from tabs.shared.events import Pace, follow, result_line, show_errors, waiting_l
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import t
 from tabs.shared.widgets import updates
-from tabs.text_to_image import history, picture_html
+from tabs.text_to_image import picture_html
 from tabs.text_to_image.controls import ImageControls
 from tabs.text_to_image.prompt_words import add_style
+from tabs.text_to_image.restore import history_cards
 
 TAB = "text_to_image"
 SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
@@ -177,7 +178,7 @@ def _final_frame(
         start_from=gr.update(visible=bool(files) and not spec.hosted),
         stages=picture_html.stage_strip(stages),
         pictures=files,
-        new_cards=history.cards(spec, request, images),
+        new_cards=history_cards(spec, request, images),
         status=result_line(end, *picture_html.seed_range(images.seeds)) + notes,
         code=recipe(spec, request, end.placement),
     )

@@ -1,6 +1,11 @@
-"""Settings back into the controls: those in a PNG, of a picture in the history, or of a grid's cell."""
+"""Settings back into the controls: those in a PNG, of a picture in the history, or of a grid's cell.
+
+The history is stored in the browser alone (settings, a thumbnail, the start picture), so it outlives a
+reload of the page, and neither the server nor another visitor has it.
+"""
 
 import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +17,14 @@ from models.errors import InvalidInput, NotFound
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import options_of
-from models.text_to_image.image_files import parse_parameters, read_parameters, read_picture
+from models.text_to_image.events import ImagesDone
+from models.text_to_image.image_files import (
+    compact_start_picture,
+    parse_parameters,
+    read_parameters,
+    read_picture,
+    thumbnail,
+)
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import line
@@ -20,7 +32,7 @@ from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.shared.widgets import updates
 from tabs.text_to_image import controls, prompt_words
-from tabs.text_to_image.picture_html import status_note
+from tabs.text_to_image.picture_html import SELECT_ON_CLICK, data_url, settings_button, status_note
 
 TAB = "text_to_image"
 _SHARED_FIELDS = ("prompt", "negative_prompt", "width", "height", "scheduler")
@@ -224,3 +236,71 @@ def _save_picture(url: str) -> str | None:
     except (InvalidInput, ValueError):
         return None
     return save_to_cache(data, "start.png")
+
+
+# ---------------------------------------------------------------- the history
+
+CARDS_LIMIT = 24  # some 100 KB of the browser's storage; start pictures take more
+STORAGE_LIMIT = 2_000_000  # characters in all: a browser stores some 5,000,000 of a page
+SIDE = 96  # pixels of a thumbnail
+
+_ADD = f"""(added, history) => {{
+  const cards = added ? JSON.parse(added) : [];
+  const all = [...cards, ...history.cards.filter((one) => !cards.includes(one))].slice(0, {CARDS_LIMIT});
+  let room = {STORAGE_LIMIT};
+  return {{ cards: all.filter((one) => (room -= one.length) >= 0) }};
+}}"""
+_CLEAR = "() => ({ cards: [] })"
+
+
+def build_history(context: Context, targets: RestoreTargets) -> tuple[gr.Textbox, gr.BrowserState]:
+    """Lay the history out.
+
+    Returns:
+        The new cards of a drawing, hidden, and the history; both for `bind`.
+    """
+    empty = f'<p class="quiet">{both(f"{TAB}.history.empty")}</p>'
+    history = gr.BrowserState({"cards": []}, storage_key="genlab.pictures", secret="genlab")
+    new_cards = gr.Textbox(visible=False)
+    with gr.Accordion(t(f"{TAB}.history.title"), open=False, elem_id=f"{TAB}-history"):
+        view = gr.HTML(empty, js_on_load=SELECT_ON_CLICK, elem_id=f"{TAB}-history-view")
+        clear = gr.Button(t(f"{TAB}.history.clear"), size="sm", elem_id=f"{TAB}-history-clear")
+    show = f"""(history) => history.cards.length
+      ? '<div class="picks">' + history.cards.join("") + "</div>" : {json.dumps(empty)}"""
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    history.change(None, history, view, js=show, **quiet)
+    clear.click(None, None, history, js=_CLEAR, **quiet)
+    bind_buttons(context, view, targets)
+    return new_cards, history
+
+
+def bind_history(event: Any, new_cards: gr.Textbox, history: gr.BrowserState) -> None:
+    """Add the new cards to the history after a drawing that succeeded."""
+    event.success(None, [new_cards, history], history, js=_ADD, api_visibility="private")
+
+
+def history_cards(spec: ModelSpec, request: ImageRequest, images: ImagesDone) -> str:
+    """The pictures of a result for the history, as JSON; without those that the checker blanked."""
+    start = _start_settings(request)
+    buttons: list[str] = []
+    for k, image in enumerate(images.images):
+        if images.is_flagged(k):
+            continue
+        own: dict[str, Any] = {}
+        if images.seeds:
+            own = {
+                "guidance_scale": request.guidance_scale,
+                "num_inference_steps": request.num_inference_steps,
+                "seed": images.seeds[k],
+            }
+        settings = settings_of(spec, request, **own) | start
+        buttons.append(settings_button(settings, request.prompt, data_url(thumbnail(image, SIDE))))
+    return json.dumps(buttons, ensure_ascii=False)
+
+
+def _start_settings(request: ImageRequest) -> dict[str, Any]:
+    """The start picture and its strength; image "" if there was none."""
+    if request.image is None or not (request.width and request.height):
+        return {"image": ""}
+    kind, data = compact_start_picture(request.image, request.width, request.height)
+    return {"image": data_url(data, kind), "strength": request.strength}

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from models.chat.decoding import chat_prompt
+from models.chat.decoding import KVCache, chat_prompt
 from models.chat.events import TextDelta
-from models.chat.kv_cache import KVCache
 from models.chat.requests import ChatRequest, generate_arguments
 from models.chat.transformers_engine import TransformersChat
 from models.contract import Placement, Stop

@@ -22,8 +22,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from models.sentence_similarity.encoder import WINDOW
 from models.sentence_similarity.transformers_engine import mean_pooled
-from models.torch_tools.batching import batches_by_length
-from models.torch_tools.linear import by_onednn, in_int8
+from models.text.language import batches_by_length
+from models.torch_tools import by_onednn, in_int8
 from models.weights.packages import MINILM, package_folder
 from training.corpora import require
 from training.word_vectors.evaluation import sts_pairs

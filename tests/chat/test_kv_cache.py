@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from models.chat import kv_cache as module
+from models.chat import decoding as module
+from models.chat.decoding import MAX_ENTRIES, KVCache
 from models.chat.events import TextDelta
-from models.chat.kv_cache import MAX_ENTRIES, KVCache
 from models.chat.requests import ChatRequest
 from models.runtime.jobs import run
 from tests import tiny

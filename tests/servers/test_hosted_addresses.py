@@ -13,8 +13,8 @@ from models.contract import Placement
 from models.errors import InvalidInput, MissingKey, ModelError, NotFound, Refused, Unavailable
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
-from models.servers import public_only as outward
-from models.servers.public_only import PublicOnlyTransport, is_inside
+from models.servers import openai_client
+from models.servers.openai_client import PublicOnlyTransport, is_inside
 from models.settings import Settings
 from tests.chat.test_chat_openai import KEY, SPEC, answer, ask, settings
 from tests.stub_server import WHOLE, StubServer
@@ -137,8 +137,8 @@ def test_a_redirect_inside_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("way", ["endless", "packed"])
 def test_a_strange_server_cannot_fill_the_memory(monkeypatch, way):
-    monkeypatch.setattr(outward, "MOST", 100_000)
-    monkeypatch.setattr(outward, "is_inside", lambda address: False)
+    monkeypatch.setattr(openai_client, "MOST", 100_000)
+    monkeypatch.setattr(openai_client, "is_inside", lambda address: False)
     pieces = [f"data: {'x' * 10_000}" for _ in range(50)]
     headers = {"content-encoding": "gzip"} if way == "packed" else {}
     reply = (200, pieces) if way == "endless" else (200, {"choices": []})

@@ -16,7 +16,7 @@ from models.tasks import SENTIMENT
 from models.teach.catalog import KOREAN, MULTILINGUAL
 from models.teach.events import Classification, HeadResult
 from models.teach.requests import ClassifyRequest, TeachRequest
-from tabs.sentiment.teach.classifier import TeachView, _train
+from tabs.sentiment.teach import TeachView, _train
 from tabs.shared.context import Context
 from tests import tiny
 from tests.hub_server import HubServer, Repository

@@ -5,7 +5,7 @@ from openpyxl import Workbook
 
 from models.errors import InvalidInput
 from models.text.tables import read_table
-from tabs.sentiment.teach.classifier import examples_of
+from tabs.sentiment.teach import examples_of
 from tabs.sentiment.teach.examples_file import columns_choice, has_header, lines_of
 
 SENTENCES = [

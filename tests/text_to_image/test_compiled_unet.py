@@ -88,7 +88,7 @@ def test_never_on_a_cpu_and_on_cuda_only_where_the_host_wants_it(folder, monkeyp
 
 
 def _on_the_cpu(folder):
-    from models.text_to_image.loading import load_pipeline
+    from models.text_to_image.diffusers_engine import load_pipeline
     from tests.pictures import CPU
 
     return lambda spec, place, _: load_pipeline(spec, place, CPU)

@@ -20,7 +20,7 @@ from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.vocabulary import Vocabulary
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES
-from tabs.text_to_image import controls, explore, history, picture_html, prompt_words, restore
+from tabs.text_to_image import controls, explore, picture_html, prompt_words, restore
 from tests.pictures import draw, open_png
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
@@ -160,7 +160,7 @@ def test_a_card_of_the_history_is_small_and_holds_all_but_the_key(context):
         prompt='<b>"star"</b>', seed=3, num_inference_steps=2, scheduler="DDIM", api_key="sk-secret"
     ).with_defaults(STARTER)
     done, _ = draw(context.cache, "a star", STARTER, seed=3, num_inference_steps=2, num_images=2)
-    cards = json.loads(history.cards(STARTER, request, done))
+    cards = json.loads(restore.history_cards(STARTER, request, done))
     assert len(cards) == 2
     assert all(len(card) < 6000 for card in cards)
     assert "<b>" not in cards[0]
@@ -178,7 +178,7 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
         STARTER
     )
     done, _ = draw(context.cache, "a red star", STARTER, image=start.getvalue(), **values)
-    (card,) = settings_in("".join(json.loads(history.cards(STARTER, request, done))))
+    (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, done))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert (set_to["strength"]["value"], set_to["fold"]["open"]) == (0.5, True)
     start_picture = Path(set_to["image"]["value"]).read_bytes()
@@ -187,7 +187,7 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
 
     plain, _ = draw(context.cache, "a red star", STARTER, seed=3, num_inference_steps=4)
     request = ImageRequest.of(prompt="a red star", seed=3).with_defaults(STARTER)
-    (card,) = settings_in("".join(json.loads(history.cards(STARTER, request, plain))))
+    (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, plain))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert set_to["image"]["value"] is None
 
@@ -214,5 +214,5 @@ def test_a_card_that_somebody_changed_brings_no_picture(context, broken):
 def test_a_thumbnail_is_small_whatever_the_picture():
     file = io.BytesIO()
     Image.effect_noise((1024, 512), 90).save(file, "PNG")
-    with Image.open(io.BytesIO(image_files.thumbnail(file.getvalue(), history.SIDE))) as small:
+    with Image.open(io.BytesIO(image_files.thumbnail(file.getvalue(), restore.SIDE))) as small:
         assert (small.format, small.size) == ("JPEG", (96, 48))

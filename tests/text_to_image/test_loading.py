@@ -9,7 +9,7 @@ from models.contract import Stop
 from models.errors import Damaged, NotFound, Refused
 from models.runtime.cache import ModelCache
 from models.settings import Settings
-from models.text_to_image.loading import load_pipeline, variant
+from models.text_to_image.diffusers_engine import load_pipeline, variant
 from models.text_to_image.requests import ImageRequest
 from models.weights import sources
 from tests.pictures import CPU, TINY, draw, load

@@ -10,7 +10,7 @@ from models.contract import Placement
 from models.select import find
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image import unet as module
-from models.text_to_image.loading import load_pipeline
+from models.text_to_image.diffusers_engine import load_pipeline
 from models.weights.sources import STARTERS
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.torch_tools.batching import batches_by_length
+from models.text.language import batches_by_length
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 

@@ -1,15 +1,44 @@
 """Words: ask trained vectors, and train vectors of one's own.
 
-questions.py  nearest words, analogies, odd one out, a map
+Here: nearest words, analogies, the odd one out, a map of chosen words.
 training.py   Word2Vec on one's own text, watched as it learns; its vectors saved and loaded
 view.py       maps and tables as HTML
 """
 
+from collections.abc import Generator
+from typing import Any
+
 import gradio as gr
 
-from tabs.sentence_similarity.words import questions, training
+from models.contract import Finished
+from models.errors import InvalidInput
+from models.select import find
+from models.tasks import WORD_VECTORS, recipe
+from models.text.language import words as words_of
+from models.word_vectors.events import WordAnswer, WordTable
+from models.word_vectors.requests import WordsRequest
+from models.word_vectors.vectors import formula
+from tabs.sentence_similarity.words import training
+from tabs.sentence_similarity.words.view import answer_html
 from tabs.shared.context import Context
-from tabs.shared.strings import t
+from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
+from tabs.shared.strings import both, t
+from tabs.shared.widgets import bind_stop, examples_box, recipe_box, result_box, stop_button
+
+TAB = "words"
+ENGLISH, KOREAN, OWN = "genlab/words-en", "genlab/words-ko", "word2vec"
+QUESTIONS = ("nearest", "analogy", "odd", "map")
+EXAMPLES = (
+    (ENGLISH, "nearest", "coffee"),
+    (ENGLISH, "analogy", "father - man + woman"),
+    (ENGLISH, "odd", "guitar piano violin table"),
+    (ENGLISH, "map", "mother father sister brother january june august guitar piano violin"),
+    (KOREAN, "nearest", "음악"),
+    (KOREAN, "analogy", "아버지 - 남자 + 여자"),
+    (KOREAN, "odd", "엄마 아빠 동생 노래"),
+    (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 영상 여름 겨울 봄"),
+)
+
 
 LIFETIME = 3600  # seconds that vectors live after their visitor has left
 
@@ -17,6 +46,93 @@ LIFETIME = 3600  # seconds that vectors live after their visitor has left
 def build(context: Context) -> None:
     """Lay the questions out, the training folded below them."""
     own = gr.State(None, time_to_live=LIFETIME)  # the visitor's WordTable
-    questions.build(context, own)
+    _questions(context, own)
     with gr.Accordion(t("word2vec.title"), open=False, elem_id="word2vec"):
         training.build(context, own)
+
+
+def _questions(context: Context, own: gr.State) -> None:
+    """Lay the questions out and bind them.
+
+    Args:
+        context: the app's models.
+        own: the visitor's WordTable, or None.
+    """
+    with gr.Row():
+        with gr.Column():
+            source = _radio("source", (ENGLISH, KOREAN, OWN))
+            question = _radio("question", QUESTIONS)
+            typed = gr.Textbox(
+                EXAMPLES[0][2],
+                label=t(f"{TAB}.words"),
+                info=t(f"{TAB}.words_info"),
+                lines=1,
+                max_lines=4,
+                elem_id=f"{TAB}-words",
+            )
+            with gr.Row():
+                start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+                stop = stop_button(TAB)
+            titles = [words for _, _, words in EXAMPLES]
+            examples_box(TAB, EXAMPLES, [source, question, typed], f"{TAB}-start", titles)
+        with gr.Column():
+            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            code = recipe_box(TAB)
+
+    def ask(request: gr.Request, *values: Any) -> Generator[Any]:
+        yield from _answer(context, values, request)
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    job = gr.on(
+        [start.click, typed.submit],
+        ask,
+        [source, question, typed, own],
+        [result, status, code],
+        show_progress="hidden",
+        **private,
+    )
+    bind_stop(stop, [job], status, line(both("page.stopped")))
+
+
+def _radio(name: str, values: tuple[str, ...]) -> gr.Radio:
+    """A choice whose labels are the strings words.NAME_VALUE (an id's last part)."""
+    return gr.Radio(
+        [
+            (t(f"{TAB}.{name}_{value.rpartition('/')[2].replace('-', '_')}"), value)
+            for value in values
+        ],
+        value=values[0],
+        label=t(f"{TAB}.{name}"),
+        elem_id=f"{TAB}-{name}",
+    )
+
+
+def _request(question: str, typed: str, table: WordTable | None) -> WordsRequest:
+    """The question as it was typed: a sum for an analogy, else words with anything between them."""
+    plus, minus = formula(typed) if question == "analogy" else (words_of(typed), [])
+    return WordsRequest.of(
+        question=question,
+        words=[word for part in plus for word in words_of(part)],
+        minus=[word for part in minus for word in words_of(part)],
+        table=table,
+    )
+
+
+def _answer(
+    context: Context, values: tuple[Any, ...], page: gr.Request
+) -> Generator[tuple[Any, Any, Any]]:
+    """Yield (result, status line, recipe) as the job goes on."""
+    source, question, typed, own = values
+    with show_errors(page):
+        if source == OWN and own is None:
+            raise InvalidInput("invalid_word2vec")
+        request = _request(question, typed, own if source == OWN else None)
+        spec = find(WORD_VECTORS, source)
+    result = ""
+    for event in follow(context, spec, request, page):
+        if isinstance(event, Finished):
+            yield result, result_line(event), recipe(spec, request, event.placement)
+        else:
+            if isinstance(event, WordAnswer):
+                result = answer_html(question, typed.strip(), event)
+            yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()

@@ -1,6 +1,7 @@
-"""Linear layers by oneDNN: the same answer and the same gradients as torch's own, in every engine."""
+"""Linear layers by oneDNN and in int8, and batches by length."""
 
 import platform
+import random
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from models.runtime.cache import ModelCache
 from models.select import find
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
-from models.torch_tools.linear import OneDnnLinear, by_onednn
+from models.text.language import batches_by_length
+from models.torch_tools import OneDnnLinear, by_onednn
 
 pytestmark = pytest.mark.skipif(
     platform.machine() not in {"x86_64", "AMD64"} or not torch.backends.mkldnn.is_available(),
@@ -63,3 +65,34 @@ def test_engines_on_a_cpu_use_it_in_every_linear_layer(task, model):
         }
     cache.close()
     assert kinds == {OneDnnLinear}
+
+
+def test_batches_hold_similar_lengths_within_the_limits():
+    lengths = [5, 500, 7, 6, 300, 5]
+    batches = [*batches_by_length(lengths, 3, tokens=600)]
+    assert batches == [[1], [4, 2], [3, 0, 5]]
+    assert [*batches_by_length([900], 3, tokens=600)] == [[0]]
+
+
+def test_texts_of_one_length_stay_in_their_order():
+    assert [*batches_by_length([2, 2, 2], 2)] == [[0, 1], [2]]
+
+
+def test_no_text_is_no_batch():
+    assert [*batches_by_length([], 32, tokens=100, window=4)] == []
+
+
+def test_a_window_ends_before_the_next_begins():
+    assert [*batches_by_length([1, 2, 3, 9, 8, 7], 2, window=3)] == [[2, 1], [0], [3, 4], [5]]
+
+
+@pytest.mark.parametrize("window", [None, 1, 7, 1000])
+def test_every_text_is_in_one_batch(window):
+    draw = random.Random(0)
+    lengths = [draw.randrange(0, 200) for _ in range(100)]
+    batches = [*batches_by_length(lengths, 8, tokens=512, window=window)]
+    assert sorted(index for batch in batches for index in batch) == [*range(100)]
+    for batch in batches:
+        longest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or longest * len(batch) <= 512
+        assert len(batch) <= 8

@@ -1,1 +1,0 @@
-"""What engines on torch share: loading with clear errors, faster linear layers."""
