@@ -6,8 +6,8 @@ import re
 from models.contract import ModelSpec
 from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
+from tabs.shared.charts import Bar, Kind, bars
 from tabs.shared.strings import STRINGS, both
-from tabs.shared.widgets import bars
 
 MAX_COLOUR = 45  # per cent, behind the strongest word; with more its text is hard to read
 MIN_VALUE = 0.005  # half a point of probability; a word with less has neither number nor colour
@@ -17,7 +17,13 @@ _NAMELESS = re.compile(r"LABEL_\d+")
 
 def class_bars(scores: Scores) -> str:
     """The classes with their probabilities, highest first."""
-    return bars([(class_name(name), p) for name, p in scores.scores])
+    return bars([Bar(class_name(name), p, class_kind(name)) for name, p in scores.scores])
+
+
+def class_kind(name: str) -> Kind:
+    """What a class's colour means."""
+    key = class_key(name).rpartition(".")[2]
+    return "positive" if key == "positive" else "negative" if key == "negative" else "neutral"
 
 
 def class_name(name: str) -> str:

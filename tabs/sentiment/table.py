@@ -15,12 +15,13 @@ from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import Evaluation, TableResults, evaluate, propose_mapping
 from models.tasks import SENTIMENT
 from models.text.language import unread
-from tabs.sentiment.scores_html import class_name, shorten
+from tabs.sentiment.scores_html import class_kind, class_name, shorten
 from tabs.shared import table_input
+from tabs.shared.charts import Bar, bars
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import bars, bind_stop, model_picker, result_box, stop_button
+from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
 
 TAB = "sentiment-file"
 MAX_LABELS = 50  # of a file, in the proposed mapping
@@ -160,7 +161,10 @@ def _rows(results: TableResults) -> str:
     counts = results.class_counts()
     total = max(sum(counts.values()), 1)
     chart = bars(
-        [(f"{class_name(label)} ({count:,})", count / total) for label, count in counts.items()]
+        [
+            Bar(f"{class_name(label)} ({count:,})", count / total, class_kind(label))
+            for label, count in counts.items()
+        ]
     )
     rows = "".join(_row(results, row) for row in range(min(FIRST_ROWS, len(results.texts))))
     head = "".join(

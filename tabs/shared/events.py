@@ -1,9 +1,11 @@
 """The one bridge between models and the page: events -> HTML lines, ModelError -> gr.Error."""
 
 import html
+import inspect
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
+from typing import Any, cast, get_type_hints
 
 import gradio as gr
 
@@ -38,10 +40,62 @@ def sentence(problem: ModelError, language: str) -> str:
     return say(key if key in STRINGS[language] else "errors.failed", language, **params)
 
 
+class PageError(gr.Error):
+    """A ModelError on its way to the page.
+
+    Attributes:
+        line: the sentence as HTML in both languages, for the place at the field.
+    """
+
+    def __init__(self, problem: ModelError, language: str) -> None:
+        """The one sentence for a problem, in the visitor's language."""
+        title = say("errors.title", language)
+        super().__init__(sentence(problem, language), title=title, print_exception=False)
+        self.line = f'<p class="problem-line" role="alert">{problem_line(problem)}</p>'
+
+
 def error(problem: ModelError, language: str) -> gr.Error:
     """The one sentence for a problem, in the visitor's language."""
-    text = sentence(problem, language)
-    return gr.Error(text, title=say("errors.title", language), print_exception=False)
+    return PageError(problem, language)
+
+
+def at_field(handler: Callable[..., Any], problem: gr.HTML) -> Callable[..., Generator[Any]]:
+    """A handler whose problems stand at the field, in words, until the next run; results stay as they are.
+
+    Without it a problem is a message that vanishes, and Gradio writes "Error" over every output.
+    Bind it with one output more: `outputs=[*outputs, problem]`. The event then counts as a success
+    (`.success` runs, `.failure` does not).
+
+    Args:
+        handler: a generator or a function, which may raise what show_errors raises.
+        problem: from widgets.problem_box.
+    """
+
+    def run(*args: Any) -> Generator[Any]:
+        yield {problem: ""}
+        try:
+            if not inspect.isgeneratorfunction(handler):
+                yield _with_skip(handler(*args))
+                return
+            with closing(handler(*args)) as results:
+                for result in results:
+                    yield _with_skip(result)
+        except PageError as stop:
+            yield {problem: stop.line}
+
+    # Gradio gives the request to whoever names it in its signature.
+    run.__signature__ = inspect.signature(handler)  # pyright: ignore[reportFunctionMemberAccess]
+    run.__annotations__ = get_type_hints(handler)
+    return run
+
+
+def _with_skip(result: Any) -> Any:
+    """The outputs of a handler, and the problem's place as it is."""
+    if isinstance(result, dict):
+        return cast(Any, result)
+    if isinstance(result, tuple | list):
+        return (*cast(Sequence[Any], result), gr.skip())
+    return (result, gr.skip())
 
 
 def problem_line(problem: ModelError) -> str:

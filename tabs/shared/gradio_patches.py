@@ -103,7 +103,7 @@ button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
 /* Room for a label of two lines over the arrow of an upload box. */
 .drop button { padding-top: 3.25rem !important; }
 /* An empty gr.HTML keeps its gap. */
-[id^=text_to_image].block:has(> .html-container > .prose:empty) { display: none; }
+.block:has(> .html-container > .prose:empty) { display: none; }
 /* A gallery of several pictures scrolls in a box of its own. */
 #text_to_image-result .grid-wrap { max-height: none; overflow: visible; }
 """

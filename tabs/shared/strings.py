@@ -80,6 +80,11 @@ def _html(key: str, language: str, params: Mapping[str, object]) -> str:
     return STRINGS[language][key].format(**{k: as_text(v) for k, v in params.items()})
 
 
+def percent(share: float) -> str:
+    """A share as HTML, the same in both languages; small ones look different from none."""
+    return "&lt; 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
 def language_of_page(request: gr.Request | None) -> str:
     """The language a visitor reads: the page puts it into its address, other clients ask by header."""
     if request is None:

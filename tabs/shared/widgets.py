@@ -8,9 +8,10 @@ import gradio as gr
 
 from models.contract import ModelSpec
 from models.tasks import Task
+from models.text.language import language_of
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import spans, t
+from tabs.shared.strings import LANGUAGES, spans, t
 
 
 def inner_tabs(context: Context, tab: str, parts: Mapping[str, Callable[[Context], None]]) -> None:
@@ -102,7 +103,7 @@ def examples_box(
     start: str,
     titles: Sequence[str] | None = None,
 ) -> None:
-    """Examples, of which a click fills the inputs and presses the start button.
+    """Examples, those in the page's language first; a click fills the inputs and presses the start button.
 
     Pressing the button (not running its handler a second way) keeps one run at a time on the page.
 
@@ -113,14 +114,29 @@ def examples_box(
         start: elem_id of the start button.
         titles: what is shown of each example; by default its first value.
     """
-    box = gr.Dataset(
-        label=t("page.examples"),
-        components=[gr.Textbox(visible=False)],
-        samples=[[title] for title in titles or [str(sample[0]) for sample in samples]],
-        type="index",
-        elem_id=f"{tab}-examples",
-    )
+    shown = titles or [str(sample[0]) for sample in samples]
+    with gr.Column(elem_id=f"{tab}-examples", elem_classes="examples"):
+        gr.Markdown(t("page.examples"), elem_classes="examples-title")
+        for language in LANGUAGES:
+            own = [at for at, title in enumerate(shown) if language_of(title) == language]
+            if own:
+                box = gr.Dataset(
+                    label=t("page.examples"),
+                    show_label=False,
+                    components=[gr.Textbox(visible=False)],
+                    samples=[[shown[at]] for at in own],
+                    type="index",
+                    elem_classes=f"examples-{language}",
+                )
+                _bind_examples(box, [samples[at] for at in own], inputs, start)
 
+
+def _bind_examples(
+    box: gr.Dataset,
+    samples: Sequence[Sequence[Any]],
+    inputs: Sequence[gr.components.Component],
+    start: str,
+) -> None:
     def fill(index: int) -> Any:
         sample = samples[index]
         return tuple(sample) if len(inputs) > 1 else sample[0]
@@ -152,14 +168,6 @@ def how_it_works(tab: str) -> None:
         gr.Markdown(t(f"{tab}.how"))
 
 
-def bars(rows: list[tuple[str, float]]) -> str:
-    """Probabilities as a bar each, as HTML.
-
-    Args:
-        rows: (name, already HTML; probability, 0 to 1).
-    """
-    return "".join(
-        f'<div class="bar"><span>{name}</span><span>{p:.1%}</span>'
-        f'<div style="width:{100 * p:.1f}%"></div></div>'
-        for name, p in rows
-    )
+def problem_box(tab: str) -> gr.HTML:
+    """Where a problem stands in words, right under the field it is about; for events.at_field."""
+    return gr.HTML(padding=False, elem_id=f"{tab}-problem", elem_classes="problem")

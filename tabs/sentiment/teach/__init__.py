@@ -16,6 +16,7 @@ from models.teach.classifier_file import encoder_of, read_header
 from models.teach.events import Classification, FineTuningResult, HeadResult, TrainingStep
 from models.teach.requests import ClassifyRequest, FineTuneRequest, TeachRequest
 from tabs.sentiment.teach import examples_file, training_html
+from tabs.shared.charts import Bar, bars
 from tabs.shared.context import Context
 from tabs.shared.events import (
     Pace,
@@ -28,7 +29,6 @@ from tabs.shared.events import (
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
-    bars,
     bind_stop,
     examples_box,
     how_it_works,
@@ -317,7 +317,7 @@ def _classify(
         if isinstance(event, Classification):
             rows = zip(event.labels, event.probabilities[0], strict=True)
             ordered = sorted(rows, key=lambda row: -row[1])
-            yield bars([(training_html.name(label), p) for label, p in ordered])
+            yield bars([Bar(training_html.name(label), p) for label, p in ordered])
         else:
             yield waiting_line(event) or gr.skip()
 
