@@ -18,7 +18,7 @@ from models.runtime.cache import ModelCache
 from models.servers import prices
 from models.settings import Settings, SettingsError, parse_credentials
 from tabs import TABS
-from tabs.shared import gradio_patches, models_panel
+from tabs.shared import experiments, gradio_patches, models_panel
 from tabs.shared.context import Context
 from tabs.shared.strings import I18N, t
 from tabs.shared.theme import CSS, HEAD, THEME
@@ -69,11 +69,12 @@ with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
     context = Context(settings, cache)  # pyright: ignore[reportPossiblyUnboundVariable]
     open_models, switch = models_panel.build_header(context)
     tabs: dict[str, gr.Tab] = {}
-    with gr.Tabs(elem_id="tabs"):
+    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
         for name, build in TABS.items():
             with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}") as tabs[name]:
                 build(context)
     models_panel.bind_language(demo, switch, tabs | context.inner_tabs)
+    experiments.bind_address(demo, tabs | context.inner_tabs)
     models_panel.build(context, open_models)
     demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")
 gc.enable()

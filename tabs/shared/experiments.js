@@ -1,0 +1,122 @@
+// Experiments in the browser: links, what a reload brings back, and the guided first experiment.
+// The controls of a page stay in this browser tab's sessionStorage; that a visitor has seen the guided
+// experiment, in localStorage. A link is made and read here, and its values are checked by the server.
+window.genlab.experiments = (() => {
+  const STORED = "genlab.page.";
+  const SEEN = "genlab.tour";
+  const filled = {}; // tab -> its texts when they were last not empty
+  const sent = {}; // tab -> its texts at the last run, which may have emptied them
+  const waiting = {}; // elem_id prefix of a tab -> {values, link} that its hidden button will send
+
+  const session = (call) => { try { return call(sessionStorage); } catch { return null; } };
+  const local = (call) => { try { return call(localStorage); } catch { return null; } };
+  const written = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  // The values that differ from a fresh page's, as text
+  const different = (names, defaults, values) => Object.fromEntries(names
+    .map((name, at) => [name, values[at]])
+    .filter(([name, value]) => value !== null && value !== undefined &&
+      JSON.stringify(value) !== JSON.stringify(defaults[name] ?? null) && !(value === "" && !defaults[name]))
+    .map(([name, value]) => [name, written(value)]));
+
+  // ---------------------------------------------------------------- links
+
+  const address = (tab, values) => {
+    const query = new URLSearchParams(values).toString().replaceAll("+", "%20");
+    return `${location.origin}${location.pathname}?lang=${window.genlab.language()}#${tab}${query && "?"}${query}`;
+  };
+  // -> [note]
+  const copy = ([tab, names, defaults], words, most, values) => {
+    const last = sent[tab] || {};
+    const link = different(names, defaults, values.map((value, at) => value || value === 0 || value === false ? value : last[names[at]] ?? value));
+    const left = [];
+    while (address(tab, link).length > most) {
+      const longest = Object.keys(link).sort((a, b) => link[b].length - link[a].length)[0];
+      delete link[longest];
+      left.push(longest);
+    }
+    const text = address(tab, link);
+    const box = document.createElement("input");
+    Object.assign(box, { value: text, readOnly: true, className: "link-text" });
+    box.setAttribute("value", text);
+    box.setAttribute("aria-label", text);
+    // Without https a page may not write to the clipboard: then the old way.
+    const old = () => { document.body.append(box); box.select(); document.execCommand("copy"); box.remove(); };
+    navigator.clipboard ? navigator.clipboard.writeText(text).catch(old) : old();
+    return [`<p role="status">${words.copied}${left.length ? " " + words.left_out : ""}</p>${box.outerHTML}`];
+  };
+
+  // ---------------------------------------------------------------- controls set from outside
+
+  const press = (id, content) => {
+    waiting[id] = content;
+    const button = document.getElementById(`${id}-open`);
+    if (button) button.click();
+    return Boolean(button);
+  };
+  const payload = (id) => {
+    const content = waiting[id] || { values: {}, link: false };
+    delete waiting[id];
+    return [JSON.stringify(content)];
+  };
+  const open = (tab, values) => press(tab.replaceAll(".", "-"), { values, link: true });
+  const store = ([tab, names, defaults], values) => {
+    const texts = names.map((name, at) => [name, values[at]]).filter(([, value]) => typeof value === "string" && value);
+    filled[tab] = { ...filled[tab], ...Object.fromEntries(texts) };
+    session((storage) => storage.setItem(STORED + tab, JSON.stringify(different(names, defaults, values))));
+    return [];
+  };
+  // After a reload: all that this browser tab had in its controls, but for the tab that a link sets.
+  const restore = (but) => session((storage) => {
+    for (const key of Object.keys(storage).filter((k) => k.startsWith(STORED))) {
+      const tab = key.slice(STORED.length);
+      let values = null;
+      try { values = JSON.parse(storage.getItem(key)); } catch { /* not ours */ }
+      if (tab !== but && values && Object.keys(values).length) {
+        press(tab.replaceAll(".", "-"), { values, link: false });
+      }
+    }
+  });
+
+  // ---------------------------------------------------------------- a run, and the guided one
+
+  const visibleTour = () => [...document.querySelectorAll(".tour")].find((tour) => tour.offsetParent || tour.dataset.step > 0);
+  const unmark = () => document.querySelectorAll(".look-here").forEach((part) => part.classList.remove("look-here"));
+  const leave = () => {
+    document.documentElement.classList.remove("first-visit");
+    document.querySelectorAll(".tour").forEach((tour) => { tour.dataset.step = 0; });
+    unmark();
+    local((storage) => storage.setItem(SEEN, "seen"));
+  };
+  const show = (tour, step) => {
+    tour.dataset.step = step;
+    unmark();
+    const part = step === 2 && document.getElementById(tour.dataset.look);
+    if (part) {
+      part.classList.add("look-here");
+      part.scrollIntoView({ block: "center" });
+    }
+    tour.querySelector(`[data-for="${step}"].go, [data-for="${step}"][data-tour]`)?.focus({ preventScroll: true });
+  };
+  document.addEventListener("click", (event) => {
+    const call = event.target.closest?.("[data-tour]")?.dataset.tour;
+    const tour = event.target.closest?.(".tour");
+    if (!call || !tour) return;
+    if (call === "begin") { show(tour, 1); document.getElementById(tour.dataset.first).click(); }
+    if (call === "next") show(tour, 3);
+    if (call === "leave") leave();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && document.querySelector('.tour:not([data-step="0"])')) leave();
+  });
+  if (!local((storage) => storage.getItem(SEEN))) document.documentElement.classList.add("first-visit");
+
+  const run = (start) => { setTimeout(() => document.getElementById(start)?.click(), 50); return []; };
+  const done = (id, tab) => {
+    sent[tab] = { ...filled[tab] };
+    const tour = document.querySelector(`#${id}-try .tour[data-step="1"]`);
+    if (tour) show(tour, 2);
+    return [];
+  };
+
+  return { copy, open, payload, store, restore, run, done, leave, visibleTour };
+})();
