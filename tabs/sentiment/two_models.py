@@ -153,9 +153,10 @@ def comparison_html(sides: list[Side], both_results: list[TableResults]) -> str:
     if count:
         surest = disagreements[np.argsort(-confidence[disagreements], kind="stable")]
         order = [*surest.tolist(), *np.flatnonzero(comparable & ~differ).tolist()]
-        share = f"{1 - len(disagreements) / count:.1%}"
-        head = both("sentiment.two.agree", share=share, count=f"{count:,}")
-        head += both("sentiment.two.order") if len(disagreements) else ""
+        same = count - len(disagreements)
+        share = f"{same / count:.0%}"
+        head = both("sentiment.two.agree", share=share, same=f"{same:,}", count=f"{count:,}")
+        head += " " + both("sentiment.two.order") if len(disagreements) else ""
     rows = "".join(_row(one, two, row, bool(differ[row])) for row in order[:MAX_ROWS])
     names = "".join(f'<th scope="col">{_name(side)}</th>' for side in sides)
     return (

@@ -6,9 +6,11 @@ that they follow the switch too. What goes out as plain text (an error) is `say(
 """
 
 import html
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from string import Formatter
 from typing import Any, cast
 
 import gradio as gr
@@ -53,7 +55,7 @@ def t(key: str) -> I18nData:
 
 def say(key: str, language: str, **params: object) -> str:
     """A computed string as plain text in one language."""
-    return STRINGS[language][key].format(**params)
+    return fill(STRINGS[language][key], language, params)
 
 
 def both(key: str, **params: object) -> str:
@@ -77,7 +79,7 @@ def _html(key: str, language: str, params: Mapping[str, object]) -> str:
             value = cast(Mapping[str, object], value)[language]
         return html.escape(str(value))
 
-    return STRINGS[language][key].format(**{k: as_text(v) for k, v in params.items()})
+    return fill(STRINGS[language][key], language, {k: as_text(v) for k, v in params.items()})
 
 
 def percent(share: float) -> str:
@@ -91,3 +93,101 @@ def language_of_page(request: gr.Request | None) -> str:
         return "en"
     wanted = request.query_params.get("lang") or request.headers.get("accept-language") or ""
     return "ko" if wanted.strip().lower().startswith("ko") else "en"
+
+
+# ---------------------------------------------------------------- Korean particles
+
+# Written in a string -> (after a consonant, after a vowel). "(으)로" follows a rule of its own.
+_FORMS = {
+    "을(를)": ("을", "를"),
+    "이(가)": ("이", "가"),
+    "은(는)": ("은", "는"),
+    "과(와)": ("과", "와"),
+    "이에요(예요)": ("이에요", "예요"),
+    "(이)라는": ("이라는", "라는"),
+    "(으)로": ("으로", "로"),
+}
+_PARTICLE = re.compile("|".join(map(re.escape, _FORMS)))
+_MARKUP = re.compile(r"<[^>]*>|\s*\([^()]*\)$|[\s\"'’”»)\]}*_`]+$")
+_PLURAL = re.compile(r"\((e?s)\)")
+_RIEUL = 8  # the number of ㄹ among the final consonants
+# How a digit, a sign or a letter that is read by its name ends: "" in a vowel, else its final consonant.
+_ENDS = dict(zip("0123456789", "ㅇㄹ ㅁ  ㄱㄹㄹ ", strict=True))
+_LETTER_ENDS = {"l": "ㄹ", "m": "ㅁ", "n": "ㄴ", "r": "ㄹ"}
+# How an English word ends as Koreans write it: label 레이블, name 네임, map 맵, but test 테스트.
+_WORD_ENDS = (
+    (re.compile(r"(l|le)$"), "ㄹ"),
+    (re.compile(r"([mn]|ng|[aeiou][mn]e)$"), "ㄴ"),
+    (re.compile(r"((?<![aeiou])[aeiou][bcgkpt]|oo[kpt]|ck)$"), "ㄱ"),
+)
+
+
+def fill(template: str, language: str, params: Mapping[str, Any]) -> str:
+    """A string with its places filled in, and with the particles or plurals that they ask for.
+
+    Args:
+        template: as in tabs/text.
+        language: of it.
+        params: text or numbers by the places' names. Nothing in them is taken for a particle.
+    """
+    choices = _PARTICLE if language == "ko" else _PLURAL
+    filled = value = ""
+    for literal, name, spec, conversion in Formatter().parse(template):
+        at = 0
+        for match in choices.finditer(literal):
+            filled += literal[at : match.start()]
+            if language == "ko":
+                filled += particle(filled, match[0])
+            else:
+                filled += "" if value == "1" else match[1]
+            at = match.end()
+        filled += literal[at:]
+        if name is not None:
+            place = f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
+            value = f"{{{place}}}".format(**params)
+            filled += value
+    return filled
+
+
+def particle(before: str, forms: str) -> str:
+    """The form of a particle that is right after some text; both forms where nobody can tell.
+
+    Args:
+        before: what stands before it: words, numbers or symbols, also as HTML and in quotes.
+        forms: a key of the table, such as "을(를)".
+    """
+    end = final_consonant(before)
+    if end is None:
+        return forms
+    after_consonant, after_vowel = _FORMS[forms]
+    if forms == "(으)로" and end == "ㄹ":
+        return after_vowel
+    return after_consonant if end else after_vowel
+
+
+def final_consonant(text: str) -> str | None:
+    """The consonant with which text ends when it is read out in Korean.
+
+    Returns:
+        "" for a vowel, "ㄹ", or any other consonant; None for what has no known reading.
+    """
+    while (bare := _MARKUP.sub("", html.unescape(text))) != text:
+        text = bare
+    if not text:
+        return None
+    last = text[-1]
+    if "가" <= last <= "힣":
+        final = (ord(last) - ord("가")) % 28
+        return "ㄹ" if final == _RIEUL else "ㄱ" if final else ""
+    if last in _ENDS:
+        return _ENDS[last].strip()
+    if last in "%+°$€":  # 퍼센트, 플러스, 도, 달러, 유로
+        return ""
+    if last in "₩":
+        return "ㄴ"
+    word = re.search(r"[A-Za-z]+$", text)
+    if word is None:
+        return None
+    if word[0].isupper() or len(word[0]) == 1:
+        return _LETTER_ENDS.get(last.lower(), "")
+    return next((end for ends, end in _WORD_ENDS if ends.search(word[0].lower())), "")

@@ -30,7 +30,7 @@ def test_the_switch_changes_all_in_place_keeps_the_work_and_is_remembered(open_p
     page.click("#sentiment-start")
     expect(page.locator("#sentiment-status")).to_contain_text("float32", timeout=90_000)
     page.click("#language")
-    expect(page.locator("#sentiment-start")).to_have_text("감정 읽기")
+    expect(page.locator("#sentiment-start")).to_have_text("감정 분석하기")
     for tab in TABS:
         korean = re.compile("[가-힣]")
         expect(page.locator(f"#tab-{tab}-button:visible")).to_have_text(korean)
