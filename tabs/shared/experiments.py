@@ -78,11 +78,12 @@ class Experiments:
         with gr.Column(elem_id=f"{self._id}-try", elem_classes="try-this"):
             if self.experiments:
                 gr.HTML(self._tour(), padding=False)
-                gr.Markdown(t("try.title"), elem_classes="try-title")
+            with gr.Row(elem_classes="try-head"):
+                gr.Markdown(
+                    t("try.title"), elem_classes="try-title", visible=bool(self.experiments)
+                )
+                copy = gr.Button(t("try.copy"), size="sm", elem_id=f"{self._id}-copy-link")
             buttons = [self._button(one) for one in self.experiments]
-            copy = gr.Button(
-                t("try.copy"), size="sm", elem_id=f"{self._id}-copy-link", elem_classes="copy-link"
-            )
             self.note = gr.HTML(
                 padding=False, elem_id=f"{self._id}-try-note", elem_classes="try-note"
             )

@@ -12,6 +12,8 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.routes import App
 from gradio.utils import get_upload_folder
 
+from tabs.shared.strings import STRINGS
+
 # ---------------------------------------------------------------- two stops of one job at once
 
 
@@ -86,6 +88,16 @@ def relabel(labels: dict[str, list[str]], call: str) -> str:
     }}"""
 
 
+# ---------------------------------------------------------------- names in English only
+
+# Buttons and fields that Gradio names in English in every language. The English strings of "gradio" are
+# Gradio's own words; gradio_patches.js puts the Korean ones in their place.
+_OWN_WORDS = {
+    text: STRINGS["ko"][key] for key, text in STRINGS["en"].items() if key.startswith("gradio.")
+}
+SCRIPT += f"<script>window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};</script>\n"
+
+
 # ---------------------------------------------------------------- the look
 
 CSS = """
@@ -97,6 +109,8 @@ html[lang=ko] .toast-title.warning::before { content: "주의하세요"; }
 html[lang=ko] .toast-title.info::before { content: "알려 드려요"; }
 html[lang=ko] .toast-title.success::before { content: "됐어요"; }
 html[lang=ko] .toast-count { font-size: 1rem; }
+/* A closed sidebar: its toggle would be a second "Models" button, its contents stops of the Tab key out of sight. */
+.sidebar:not(.open) > * { visibility: hidden; }
 /* The tab in use: Gradio's own colour falls below 4.5:1. */
 button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
 .dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }

@@ -19,6 +19,8 @@ from tabs.shared.strings import LANGUAGES, STRINGS, both, spans, t
 def build_header(context: Context) -> tuple[gr.Button, gr.Button]:
     """Lay the header out; return the button that opens the Models panel and the language switch."""
     with gr.Row(elem_id="header"):
+        skip = f'<button type="button" id="skip">{both("page.skip")}</button>'
+        gr.HTML(skip, padding=False, elem_id="skip-box")
         gr.Markdown(t("page.title"), elem_id="title")
         gr.HTML(_machine(context), elem_id="machine")
         models = gr.Button(t("page.models"), size="sm", elem_id="open-models")

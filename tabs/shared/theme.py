@@ -50,10 +50,13 @@ THEME = gr.themes.Soft(
     body_text_color_subdued_dark="*neutral_300",
     block_info_text_color="*neutral_600",
     block_info_text_color_dark="*neutral_300",
-    block_label_text_color="*primary_700",
-    block_label_text_color_dark="*primary_200",
-    block_title_text_color="*primary_700",
-    block_title_text_color_dark="*primary_200",
+    # Labels are ink: the accent is for what can be pressed
+    block_label_text_color="*neutral_800",
+    block_label_text_color_dark="*neutral_100",
+    block_title_text_color="*neutral_800",
+    block_title_text_color_dark="*neutral_100",
+    layout_gap="12px",
+    block_padding="10px 12px",
     input_placeholder_color="*neutral_500",
     input_placeholder_color_dark="*neutral_400",
 )

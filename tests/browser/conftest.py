@@ -61,14 +61,6 @@ def open_page(browser: Browser, server):
 
 
 def open_tab(page: Page, name: str) -> None:
-    """Bring a tab to the front, from the overflow menu where the page is narrow."""
-    button = page.locator(f"#tab-{name}-button:visible")
-    menu = page.locator("button.overflow-button:visible, .overflow-menu > button:visible")
-    expect(button.or_(menu).first).to_be_visible()  # the tabs are drawn
-    if not button.count():
-        page.locator("button.overflow-button, .overflow-menu > button").first.click()
-        hidden = page.locator(".overflow-dropdown button")
-        hidden.nth(hidden.count() - len(TABS) + TABS.index(name)).click()
-    else:
-        button.first.click()
+    """Bring a tab to the front."""
+    page.locator(f"#tab-{name}-button:visible").first.click()
     expect(page.locator(f"#tab-{name}")).to_be_visible()

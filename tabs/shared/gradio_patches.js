@@ -1,0 +1,98 @@
+// What Gradio's own components leave open, mended in the browser: see gradio_patches.py.
+(() => {
+  const words = window.genlab.gradioWords; // Gradio's English -> Korean, "{label}" stands for anything
+  const exact = new Map(Object.entries(words).filter(([english]) => !english.includes("{label}")));
+  const patterns = Object.entries(words).filter(([english]) => english.includes("{label}")).map(([english, korean]) => {
+    const [before, after] = english.split("{label}");
+    return { before, after, korean };
+  });
+  const korean = (text) => {
+    if (exact.has(text)) return exact.get(text);
+    const found = patterns.find(({ before, after }) => text.startsWith(before) && text.endsWith(after));
+    return found && found.korean.replace("{label}", text.slice(found.before.length, text.length - found.after.length));
+  };
+
+  // Names of buttons and fields that Gradio has in English only
+  const name = () => {
+    const lang = window.genlab.language();
+    for (const element of document.querySelectorAll("[aria-label], [title]")) {
+      for (const attribute of ["aria-label", "title"]) {
+        const text = element.getAttribute(attribute);
+        if (!text) continue;
+        const before = element.genlabEnglish?.[attribute];
+        if (lang === "ko") {
+          const other = korean(text);
+          if (other && other !== text) {
+            element.genlabEnglish = { ...element.genlabEnglish, [attribute]: text };
+            element.setAttribute(attribute, other);
+          }
+        } else if (before && text === korean(before)) element.setAttribute(attribute, before);
+      }
+    }
+  };
+
+  // A row of tabs is one stop of the Tab key; the arrows go from tab to tab.
+  const tabStops = () => {
+    for (const tab of document.querySelectorAll("[role=tablist] > [role=tab]")) {
+      const stop = tab.getAttribute("aria-selected") === "true" ? "0" : "-1";
+      if (tab.getAttribute("tabindex") !== stop) tab.setAttribute("tabindex", stop);
+    }
+  };
+  document.addEventListener("keydown", (event) => {
+    const tab = event.target.closest?.("[role=tablist] > [role=tab]");
+    if (!tab) return;
+    const all = [...tab.parentElement.querySelectorAll("[role=tab]:not([disabled])")];
+    const at = all.indexOf(tab);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    const next = to === undefined ? null : all[(to + all.length) % all.length];
+    if (!next) return;
+    event.preventDefault();
+    next.click();
+    next.focus();
+  });
+
+  let due = false;
+  const mend = () => { due = false; name(); tabStops(); };
+  new MutationObserver(() => {
+    if (due) return;
+    due = true;
+    setTimeout(mend, 150);
+  }).observe(document.documentElement, {
+    childList: true, subtree: true, attributes: true, attributeFilter: ["lang", "aria-selected", "aria-label"],
+  });
+
+  // ---------------------------------------------------------------- the way to the input and to the result
+
+  const panel = () => [...document.querySelectorAll("[role=tabpanel]")].filter((part) => part.offsetParent).at(-1);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("#skip")) return;
+    const fields = [...(panel()?.querySelectorAll("textarea, input[type=text]") || [])].filter((one) => one.offsetParent);
+    (panel()?.querySelector("[id$=-message] textarea") || fields[0])?.focus();
+  });
+
+  // On a phone the result is below the controls: a run scrolls to it once something comes.
+  const toResult = (start) => {
+    if (innerWidth >= 800) return;
+    const prefix = start.replace(/-start$/, "");
+    const status = document.getElementById(`${prefix}-status`);
+    const result = document.getElementById(`${prefix}-right`) || document.getElementById(`${prefix}-result`);
+    if (!status || !result) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const watch = new MutationObserver(() => {
+      if (!status.querySelector("[role=status]")) return;
+      watch.disconnect();
+      result.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+    });
+    watch.observe(status, { childList: true, subtree: true, characterData: true });
+    setTimeout(() => watch.disconnect(), 60_000);
+  };
+  document.addEventListener("click", (event) => {
+    const start = event.target.closest?.("button[id$=-start]");
+    if (start) toResult(start.id);
+  }, true);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("textarea, input")) return;
+    const start = event.target.closest("[role=tabpanel]")?.querySelector("button.primary[id$=-start]");
+    if (start) toResult(start.id);
+  }, true);
+})();
