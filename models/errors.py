@@ -26,6 +26,9 @@ class ModelError(Exception):
     Args:
         code: which sentence; by default the kind's own. A kind may have several ("refused_gated").
         **params: what the sentence names (a model id, a limit). Never a key, a path or a traceback.
+
+    Attributes:
+        server_sentence: what a server said of it in its own words, without secrets; "" for none.
     """
 
     kind: ClassVar[str] = "failed"
@@ -37,6 +40,7 @@ class ModelError(Exception):
     def __init__(self, code: str | None = None, /, **params: Any) -> None:
         self.code = code or self.kind
         self.params = params
+        self.server_sentence = ""
         super().__init__(self.code)
 
 

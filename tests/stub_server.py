@@ -92,7 +92,9 @@ class StubServer:
                 stub.headers.append({k.lower(): v for k, v in self.headers.items()})
 
             def _answer(self, status: int, said: Any) -> None:
-                if isinstance(said, dict):
+                if isinstance(said, dict) or (
+                    isinstance(said, list) and said and isinstance(said[0], dict)
+                ):
                     self._whole(status, "application/json", json.dumps(said))
                 elif isinstance(said, str):
                     self._whole(status, "text/html", said)

@@ -14,8 +14,11 @@ from models.contract import Event
 NoteCode = Literal[
     "all_thought",
     "content_filter",
+    "empty_answer",
     "hidden_tokens",
+    "limit_lowered",
     "no_logprobs",
+    "not_streamed",
     "parameter_ignored",
     "parameter_left_out",
     "plain_continuation",
@@ -24,6 +27,7 @@ NoteCode = Literal[
     "seed_unsure",
     "system_as_user",
     "thought_aloud",
+    "tool_call",
     "turns_left_out",
 ]
 
@@ -83,11 +87,13 @@ class TextDelta(Event):
         text: whole letters only.
         tokens: what the text is made of, one or more for the same letters; an end token has no text.
             Empty unless the request wants alternatives, or where a server does not send them.
+        thoughts: what a model writes to itself before its answer; no part of the answer.
     """
 
     text: str
     index: int = 0
     tokens: tuple[Token, ...] = ()
+    thoughts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

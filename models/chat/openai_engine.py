@@ -1,11 +1,16 @@
 """Chat with a model behind OpenAI's API, or behind any server that speaks it."""
 
+import json
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Self
 
+from pydantic import SecretStr
+
 from models.chat.events import ChatDone, ServerModels, TextDelta
-from models.chat.openai_protocol import StreamReader, as_chat_error, open_stream
+from models.chat.openai_protocol import Attempt, as_chat_error, send
+from models.chat.openai_stream import StreamReader, model_names
 from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Refused, Unavailable
@@ -58,32 +63,39 @@ class OpenAIChat:
         server = settings.server_name(request.base_url)
         newer = server.endswith((".openai.com", ".azure.com"))
         reader = StreamReader(request)
+        attempt = Attempt.first(reader.request, newer)
         try:
-            async with async_client(settings, request.api_key, request.base_url) as client:
-                stream, attempt = await open_stream(client, model, reader.request, newer)
-                async with stream:
-                    if "html" in stream.response.headers.get("content-type", ""):
-                        raise Unavailable("unavailable_html")
-                    async for chunk in stream:
-                        for delta in reader.read(chunk):
-                            yield delta
-                        if reader.too_long:
-                            break
-            yield reader.finish(attempt)
+            async with (
+                async_client(settings, request.api_key, request.base_url) as client,
+                aclosing(send(client, model, attempt)) as answer,
+            ):
+                async for frame in answer:
+                    for delta in reader.read(frame):
+                        yield delta
+                    if reader.too_long:
+                        break
+            for delta in reader.flush():
+                yield delta
+            yield reader.finish(attempt.notes, attempt.unsupported)
         except Exception as error:
-            raise as_chat_error(error, model, partial=not reader.empty) from None
+            key = _typed(request.api_key)
+            raise as_chat_error(error, model, not reader.empty, key) from None
 
     async def _models(self, request: ServerModelsRequest) -> Events:
         try:
             async with async_client(self._settings, request.api_key, request.base_url) as client:
-                page = await client.models.list(timeout=_LIST_TIMEOUT)
-            names = sorted({str(model.id) for model in page.data[:_MAX_NAMES]})
-        except (AttributeError, TypeError):  # no list at all
+                raw = await client.models.with_raw_response.list(timeout=_LIST_TIMEOUT)
+                names = model_names(json.loads(raw.http_response.text))
+        except json.JSONDecodeError:
             raise Unavailable("unavailable_no_list") from None
         except Exception as error:
-            raise as_chat_error(error, "", partial=False) from None
-        yield ServerModels(tuple(name for name in names if 0 < len(name) <= 200))
+            raise as_chat_error(error, "", False, _typed(request.api_key)) from None
+        yield ServerModels(tuple(names[:_MAX_NAMES]))
 
     def nbytes(self) -> int:
         """No weights here."""
         return 0
+
+
+def _typed(key: SecretStr | None) -> str:
+    return key.get_secret_value() if key else ""

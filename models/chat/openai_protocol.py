@@ -1,30 +1,30 @@
-"""Chat Completions as servers speak it: the request, the stream and the faults.
+"""Chat Completions as servers accept it: the request, its remedies, and the faults.
 
 A server refuses parameters that it does not know, so a request may be sent several times. The codes of
 the faults are those of tabs/text/*/hosted.toml.
 """
 
 import json
-import math
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, cast
 
 import httpx2
 import openai
 
-from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
+from models.chat.events import Note
+from models.chat.openai_stream import frames
 from models.chat.requests import ChatRequest, completion_arguments, completion_messages
-from models.chat.token_odds import text_of_bytes
 from models.errors import (
     InvalidInput,
     ModelError,
     NotFound,
     QuotaExceeded,
     RateLimited,
+    Refused,
     Unavailable,
 )
-from models.fields import MAX_TEXT, draw_seed
 from models.servers.openai_client import as_model_error, unsupported_parameter
 
 # ---------------------------------------------------------------- the request
@@ -42,7 +42,31 @@ _OPTIONAL = {
     "top_logprobs",
 }
 _REFUSALS = {400, 403, 422, 500, 501}  # statuses by which servers turn a parameter down
-_SYSTEM = re.compile(r"messages\[0\]\.role|system.{0,12}(role|message|prompt)", re.I)
+_SYSTEM = re.compile(
+    r"messages\[0\]\.role|system.{0,12}(role|message|prompt)|roles must alternate", re.I
+)
+_NO_STREAM = re.compile(
+    r"\bverified to stream|streaming? (is )?(not|un)\W?(supported|allowed)", re.I
+)
+_ONE_OF_TWO = re.compile(r"cannot both|can't both|only one of|not both|either .{1,40} or ", re.I)
+# How servers say that the answer's limit is too high. Commas between digits are gone by then.
+_HIGHEST = tuple(
+    re.compile(pattern, re.I | re.S)
+    for pattern in (
+        r"range of max_\w+ is \[\d+, ?(\d+)\]",
+        r"max_\w+.{0,80}?(?:less than or equal to|at most|<=|maximum (?:value )?(?:is|of))\W{0,3}(\d+)",
+        r"supports? at most (\d+) (?:completion|output) tokens",
+        r"max_\w+: \d+ > (\d+)",
+    )
+)
+_WINDOW = re.compile(
+    r"maximum context length (?:is|of) (\d+)|context (?:window|length) of (\d+)", re.I
+)
+_PROMPT = re.compile(
+    r"(\d+) (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|prompt|input)|(\d+) (?:input|prompt) tokens",
+    re.I,
+)
+_USEFUL_ROOM = 16  # tokens: for less the older turns go first
 
 
 @dataclass(slots=True)
@@ -54,18 +78,35 @@ class Attempt:
         unsupported: names of parameters that the server refused, in order.
         start: the first of the messages that is sent; older ones did not fit.
         system_as_user: the system prompt is in front of the first message.
+        max_tokens: the highest limit of the answer that the server accepts; None for the request's.
+        stream: False where the model's stream is not allowed: then the answer comes whole.
     """
 
     request: ChatRequest
     unsupported: list[str] = field(default_factory=list[str])
     start: int = 0
     system_as_user: bool = False
+    max_tokens: int | None = None
+    stream: bool = True
+
+    @classmethod
+    def first(cls, request: ChatRequest, newer: bool) -> Self:
+        """The first form of a request.
+
+        Args:
+            request: the conversation.
+            newer: whether the server wants `max_completion_tokens`, as OpenAI's own does; most others
+                know its older name `max_tokens` alone, and some ignore the newer one.
+        """
+        return cls(request, [] if newer else ["max_completion_tokens"])
 
     @property
     def notes(self) -> list[Note]:
         """What a person should know about it; the recipe reads it too."""
         notes = [Note("turns_left_out", self.start)] if self.start else []
         notes += [Note("system_as_user")] if self.system_as_user else []
+        notes += [Note("limit_lowered", self.max_tokens)] if self.max_tokens else []
+        notes += [] if self.stream else [Note("not_streamed")]
         # Sent under the other name, or no parameter of the person's.
         renamed = {"max_tokens"} if "max_completion_tokens" not in self.unsupported else set[str]()
         silent = renamed | {"stream_options", "logprobs"}
@@ -75,18 +116,28 @@ class Attempt:
 
     def arguments(self) -> dict[str, Any]:
         """Of the API call, beside the model and the messages."""
-        more: dict[str, Any] = {"stream_options": {"include_usage": True}}
+        more: dict[str, Any] = {}
+        if self.stream:
+            more["stream_options"] = {"include_usage": True}
         if self.request.alternatives and "logprobs" not in self.unsupported:
             more |= {"logprobs": True, "top_logprobs": self.request.alternatives}
         more = {name: value for name, value in more.items() if name not in self.unsupported}
-        return completion_arguments(self.request, self.unsupported) | more
+        request = self.request
+        if self.max_tokens:
+            request = request.model_copy(update={"max_new_tokens": self.max_tokens})
+        return completion_arguments(request, self.unsupported) | more
 
     def reduce(self, error: openai.APIStatusError, arguments: dict[str, Any]) -> bool:
         """Leave out what the server refused; False where it refused nothing that can be left out."""
+        if self._lower_limit(error):
+            return True
         if _is_too_long(error):
             return self._shorten()
+        if self.stream and error.status_code in _REFUSALS and _NO_STREAM.search(_message_of(error)):
+            self.stream = False
+            return True
         names = set(arguments) | set(arguments.get("extra_body", ()))
-        name = _refused_parameter(error, names & _OPTIONAL)
+        name = self._one_of_two(error, names) or _refused_parameter(error, names & _OPTIONAL)
         if name:
             self.unsupported.append(name)
             if name == "max_tokens":  # then it wants the newer name
@@ -98,6 +149,34 @@ class Attempt:
             return self.system_as_user
         return False
 
+    def _lower_limit(self, error: openai.APIStatusError) -> bool:
+        """Lower the answer's limit to what the server says; False where that is not the fault.
+
+        A window that is too small for prompt and answer together is one too, as long as a useful answer fits.
+        """
+        if error.status_code not in (400, 413, 422):
+            return False
+        text = re.sub(r"(?<=\d),(?=\d{3})", "", _message_of(error))
+        found = next((match for match in (one.search(text) for one in _HIGHEST) if match), None)
+        highest, least = (int(found[1]) if found else 0), 1
+        window, prompt = _WINDOW.search(text), _PROMPT.search(text)
+        if not highest and window and prompt:
+            highest = int(window[1] or window[2]) - int(prompt[1] or prompt[2])
+            least = _USEFUL_ROOM
+        lower = least <= highest < (self.max_tokens or self.request.max_new_tokens)
+        self.max_tokens = highest if lower else self.max_tokens
+        return lower
+
+    def _one_of_two(self, error: openai.APIStatusError, names: set[str]) -> str | None:
+        """Of two parameters that exclude each other, the one that the person did not set."""
+        text = _message_of(error)
+        pair = {"temperature", "top_p"}
+        if not (pair <= names and all(name in text for name in pair) and _ONE_OF_TWO.search(text)):
+            return None
+        usual = type(self.request).model_fields
+        changed = {n for n in pair if getattr(self.request, n) != usual[n].default}
+        return "temperature" if changed == {"top_p"} else "top_p"
+
     def _shorten(self) -> bool:
         """Leave out the older half of what is still there, whole exchanges."""
         users = (i for i, message in enumerate(self.request.messages) if message.role == "user")
@@ -107,36 +186,53 @@ class Attempt:
         return bool(later)
 
 
-async def open_stream(
-    client: openai.AsyncOpenAI, model: str, request: ChatRequest, newer: bool
-) -> tuple[openai.AsyncStream[Any], Attempt]:
-    """The stream of an answer, and the attempt that the server accepted.
+async def send(
+    client: openai.AsyncOpenAI, model: str, attempt: Attempt
+) -> AsyncGenerator[dict[str, Any] | str]:
+    """Send a request until the server accepts it, and yield what it answers.
 
-    Each parameter that the server refuses is left out and the request sent again, once for each.
+    Each parameter that the server refuses is left out and the request sent again, once for each. An
+    error that comes within the stream before any text is a refusal too.
 
     Args:
         client: of the server.
         model: its name there.
-        request: the conversation.
-        newer: whether the server wants `max_completion_tokens`, as OpenAI's own does; most others
-            know its older name `max_tokens` alone, and some ignore the newer one.
+        attempt: the first form of the request; at the end, the one that the server accepted.
+
+    Yields:
+        Frames, see models/chat/openai_stream.py.
 
     Raises:
         openai.OpenAIError: what the server said.
+        Unavailable: a web page answered.
     """
-    attempt = Attempt(request, [] if newer else ["max_completion_tokens"])
     while True:
-        arguments = attempt.arguments()
-        turns: Any = completion_messages(request, attempt.start, attempt.system_as_user)
+        arguments, begun = attempt.arguments(), False
+        turns: Any = completion_messages(attempt.request, attempt.start, attempt.system_as_user)
         try:
-            stream = await client.chat.completions.create(
-                model=model, messages=turns, stream=True, **arguments
-            )
+            if attempt.stream:
+                stream = await client.chat.completions.create(
+                    model=model, messages=turns, stream=True, **arguments
+                )
+                response = stream.response
+            else:
+                whole = await client.chat.completions.with_raw_response.create(
+                    model=model, messages=turns, **arguments
+                )
+                response = cast(httpx2.Response, whole.http_response)
+            if "html" in response.headers.get("content-type", ""):
+                raise Unavailable("unavailable_html")
+            try:
+                async for frame in frames(response):
+                    begun = True
+                    yield frame
+            finally:
+                await response.aclose()
         except openai.APIStatusError as error:
-            if not attempt.reduce(error, arguments):
+            if begun or not attempt.reduce(error, arguments):
                 raise
             continue
-        return stream, attempt
+        return
 
 
 def _refused_parameter(error: openai.APIStatusError, names: set[str]) -> str | None:
@@ -150,159 +246,44 @@ def _refused_parameter(error: openai.APIStatusError, names: set[str]) -> str | N
     return next((n for n in sorted(names) if re.search(rf"(?<![\w\\]){n}(?!\w|'t\b)", text)), None)
 
 
-# ---------------------------------------------------------------- the stream
-
-
-class StreamReader:
-    """What has come of an answer so far: which samples have text, which have ended and how."""
-
-    def __init__(self, request: ChatRequest) -> None:
-        self._seed = draw_seed(request.seed)
-        self._original = request
-        self._lengths: dict[int, int] = {}  # of the samples' texts, in characters
-        self._reasons: dict[int, str] = {}
-        self._usage: Any = None
-        self._has_tokens = False
-        self._has_thoughts = False  # the model thought aloud before it answered
-
-    @property
-    def request(self) -> ChatRequest:
-        """The request to send: with a seed, where the person left it open."""
-        return self._original.model_copy(update={"seed": self._seed})
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing has come."""
-        return not self._lengths
-
-    @property
-    def too_long(self) -> bool:
-        """Whether more text has come than an answer may have: the server knows no end."""
-        return any(length > MAX_TEXT for length in self._lengths.values())
-
-    def read(self, chunk: Any) -> list[TextDelta]:
-        """The new text in a chunk.
-
-        Raises:
-            Unavailable: it does not have the fields of a chunk.
-        """
-        try:
-            self._usage = chunk.usage or self._usage
-            deltas = [self._delta(choice) for choice in chunk.choices or ()]
-        except (AttributeError, TypeError, ValueError):
-            raise Unavailable("unavailable_bad_answer") from None
-        return [delta for delta in deltas if delta.text or delta.tokens]
-
-    def _delta(self, choice: Any) -> TextDelta:
-        index = int(choice.index or 0)
-        if not 0 <= index < self._original.num_return_sequences:
-            raise ValueError("a sample that was not requested")
-        text = "" + (choice.delta.content or choice.delta.refusal or "")  # TypeError if no text
-        tokens = _tokens(choice) if self._original.alternatives else ()
-        self._lengths[index] = self._lengths.get(index, 0) + len(text)
-        self._has_tokens = self._has_tokens or bool(tokens)
-        thoughts = (getattr(choice.delta, n, None) for n in ("reasoning_content", "reasoning"))
-        self._has_thoughts = self._has_thoughts or any(thoughts)
-        if choice.finish_reason:
-            self._reasons[index] = str(choice.finish_reason)
-        return TextDelta(text, index, tokens)
-
-    def finish(self, attempt: Attempt) -> ChatDone:
-        """The end of the answer.
-
-        Args:
-            attempt: the form in which the request was accepted.
-
-        Raises:
-            Unavailable: there was no answer, or it broke off.
-        """
-        if self.empty:
-            raise Unavailable("unavailable_bad_answer")
-        if self._lengths.keys() - self._reasons and not self.too_long:
-            raise Unavailable("unavailable_cut")
-        reasons = set(self._reasons.values()) - {"stop"}
-        reason = "length" if self.too_long else min(reasons) if reasons else "stop"
-        return ChatDone(
-            reason,
-            self._seed,
-            _count(self._usage, "prompt_tokens"),
-            _count(self._usage, "completion_tokens"),
-            (*attempt.notes, *self._notes(attempt, reason)),
-            cached_tokens=_count(self._usage, "prompt_tokens_details", "cached_tokens") or 0,
-            hidden_tokens=self._hidden_tokens,
-        )
-
-    @property
-    def _hidden_tokens(self) -> int:
-        return _count(self._usage, "completion_tokens_details", "reasoning_tokens") or 0
-
-    def _notes(self, attempt: Attempt, reason: str) -> list[Note]:
-        request, unsupported = self._original, attempt.unsupported
-        length = _count(self._usage, "completion_tokens") or 0
-        longest = request.max_new_tokens * len(self._lengths)
-        thoughts = self._hidden_tokens or self._has_thoughts
-        notes = {
-            Note("parameter_ignored", "n"): request.num_return_sequences > len(self._lengths)
-            and "n" not in unsupported,
-            Note("parameter_ignored", "max_new_tokens"): self.too_long or length > longest,
-            Note("seed_unsure"): request.seed >= 0
-            and request.temperature > 0
-            and "seed" not in unsupported,
-            Note("prefix_shown"): request.prefix,
-            Note("no_logprobs"): request.alternatives and not self._has_tokens,
-            Note("hidden_tokens", self._hidden_tokens): self._hidden_tokens,
-            Note("thought_aloud"): self._has_thoughts and not self._hidden_tokens,
-            Note("all_thought"): reason == "length"
-            and thoughts
-            and not any(self._lengths.values()),
-            Note("content_filter"): reason == "content_filter",
-        }
-        return [note for note, applies in notes.items() if applies]
-
-
-def _count(usage: Any, *names: str) -> int | None:
-    for name in names:
-        usage = getattr(usage, name, None)
-    return usage if isinstance(usage, int) and usage >= 0 else None
-
-
-def _tokens(choice: Any) -> tuple[Token, ...]:
-    """A choice's tokens with their probabilities; what does not have the right fields counts as none."""
-    content = getattr(getattr(choice, "logprobs", None), "content", None) or ()
-    try:
-        return tuple(
-            Token(
-                *_text_and_probability(token),
-                alternatives=tuple(
-                    Alternative(*_text_and_probability(other)) for other in token.top_logprobs
-                ),
-            )
-            for token in content
-        )
-    except (AttributeError, TypeError, ValueError):
-        return ()
-
-
-def _text_and_probability(token: Any) -> tuple[str, None, float]:
-    """The first fields of a Token or an Alternative: a server gives no id."""
-    logprob = float(token.logprob)
-    if math.isnan(logprob):
-        raise ValueError("no probability")
-    text = text_of_bytes(bytes(token.bytes)) if token.bytes else str(token.token)
-    return text, None, math.exp(min(0.0, logprob))
-
-
 # ---------------------------------------------------------------- faults
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(length|size|window)|prompt is too long|too many tokens", re.I
 )
 _NO_MODEL = re.compile(r"\bmodel\b", re.I)
+_MODERATION = re.compile(r"moderation|was flagged|content.policy|safety", re.I)
+
+
+_SECRET = re.compile(
+    r"(?i:bearer)\s+\S+|\b(?:sk|pk|hf|gsk|key|xai|AIza)[-_]?[\w*•-]{6,}|\b(?=\w*\d)(?=\w*[a-zA-Z])[\w-]{24,}\b"
+)
+_QUOTE = 300  # characters of a server's own sentence that are shown
 
 
 def _message_of(error: openai.APIError) -> str:
     """All that a server said of a fault; to be searched, never to be shown."""
     return str(error.body if error.body is not None else error.message)
+
+
+def server_sentence(error: Exception, key: str = "") -> str:
+    """A server's own words on a fault, shortened and without what could be a key; "" for none.
+
+    Args:
+        error: what the openai package raised.
+        key: the key that was sent.
+    """
+    if not isinstance(error, openai.APIError) or isinstance(error, openai.APIConnectionError):
+        return ""
+    said: Any = error.body
+    while isinstance(said, dict):
+        table = cast(dict[str, Any], said)
+        said = next((table[k] for k in ("message", "error", "detail", "msg") if table.get(k)), "")
+    if not isinstance(said, str) or "<html" in said.lower() or "<!doctype" in said.lower():
+        return ""
+    text = " ".join(said.replace(key, "•••").split() if key else said.split())
+    text = _SECRET.sub("•••", text)
+    return text if len(text) <= _QUOTE else text[: _QUOTE - 1].rstrip() + "…"
 
 
 def _is_too_long(error: openai.APIStatusError) -> bool:
@@ -312,14 +293,21 @@ def _is_too_long(error: openai.APIStatusError) -> bool:
     return error.code == "context_length_exceeded" or bool(_TOO_LONG.search(_message_of(error)))
 
 
-def as_chat_error(error: Exception, model: str, partial: bool) -> ModelError:
-    """What a fault means to the person; nothing of the original's text goes along.
+def as_chat_error(error: Exception, model: str, partial: bool, key: str = "") -> ModelError:
+    """What a fault means to the person; of the original's text only the server's own sentence goes along.
 
     Args:
         error: what the openai package, or the connection under it, raised.
         model: its name at the server.
         partial: whether some of the answer had come.
+        key: the key that was sent, so that it is not shown.
     """
+    problem = _judge(error, model, partial)
+    problem.server_sentence = server_sentence(error, key)
+    return problem
+
+
+def _judge(error: Exception, model: str, partial: bool) -> ModelError:
     match error:
         case ModelError():
             return error
@@ -329,6 +317,8 @@ def as_chat_error(error: Exception, model: str, partial: bool) -> ModelError:
             return Unavailable("unavailable_timeout")
         case openai.APIConnectionError():
             return Unavailable("unavailable_cut" if partial else "unavailable_unreachable")
+        case openai.APIStatusError() if partial and error.status_code >= 500:
+            return Unavailable("unavailable_midway")
         case openai.APIStatusError():
             return _by_status(error, model)
         case openai.APIError() if error.code == "insufficient_quota":  # within the stream
@@ -350,6 +340,8 @@ def _by_status(error: openai.APIStatusError, model: str) -> ModelError:
     match error.status_code:
         case 402:
             return QuotaExceeded()
+        case 403 if _MODERATION.search(_message_of(error)):
+            return Refused("refused_content")
         case 404 if not html and _NO_MODEL.search(_message_of(error)):
             return NotFound("not_found_on_server", model=model)
         case 404 | 405 | 410 | 301 | 302 | 307 | 308:

@@ -96,6 +96,8 @@ def python(
     if spec.hosted:
         unsupported = [str(note.value) for note in notes if note.code == "parameter_left_out"]
         turns = completion_messages(request, start, "system_as_user" in values)
+        if "limit_lowered" in values:
+            request = request.model_copy(update={"max_new_tokens": values["limit_lowered"]})
         return _HOSTED.format(
             client=_CLIENT_AT.format(request.base_url) if request.base_url else _CLIENT,
             messages=_messages(turns),

@@ -122,7 +122,8 @@ def as_model_error(error: BaseException, model: str = "") -> ModelError:
         case openai.NotFoundError():
             return NotFound(model=model)
         case openai.RateLimitError():
-            out_of_credit = "insufficient_quota" in {error.code, error.type}
+            words = f"{error.code} {error.type} {error.message}".lower()
+            out_of_credit = "insufficient_quota" in words or "current quota" in words
             return QuotaExceeded() if out_of_credit else RateLimited()
         case openai.APIStatusError() if error.code in _CONTENT:
             return Refused("refused_content")

@@ -46,6 +46,11 @@ class AnswerSample:
         """All text."""
         return "".join(delta.text for delta in self.deltas)
 
+    @property
+    def thoughts(self) -> str:
+        """What the model wrote to itself before the answer; never a part of it."""
+        return "".join(delta.thoughts for delta in self.deltas)
+
 
 @dataclass(slots=True, eq=False)
 class Answers:

@@ -51,7 +51,7 @@ class PageError(gr.Error):
         """The one sentence for a problem, in the visitor's language."""
         title = say("errors.title", language)
         super().__init__(sentence(problem, language), title=title, print_exception=False)
-        self.line = f'<p class="problem-line" role="alert">{problem_line(problem)}</p>'
+        self.line = f'<div class="problem-line" role="alert">{problem_line(problem)}</div>'
 
 
 def error(problem: ModelError, language: str) -> gr.Error:
@@ -99,8 +99,16 @@ def _with_skip(result: Any) -> Any:
 
 
 def problem_line(problem: ModelError) -> str:
-    """The one sentence for a problem as HTML in both languages, where the rest of a result stays."""
-    return spans({language: sentence(problem, language) for language in LANGUAGES})
+    """The one sentence for a problem as HTML in both languages, where the rest of a result stays.
+
+    A server's own words are folded behind it.
+    """
+    words = spans({language: sentence(problem, language) for language in LANGUAGES})
+    if problem.server_sentence:
+        quote = html.escape(problem.server_sentence)
+        title = both("result.server_said")
+        words += f'<details class="server-said"><summary>{title}</summary><q>{quote}</q></details>'
+    return words
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def settings(url: str | None, **values) -> Settings:
 
 def ask(text: str = "Hello", **options) -> ChatRequest:
     turns = [{"role": "user", "content": text}]
-    return ChatRequest.of(messages=turns, **({"seed": 7, "api_key": KEY} | options))
+    return ChatRequest.of(**({"messages": turns, "seed": 7, "api_key": KEY} | options))
 
 
 def answer(limits: Settings, request: ChatRequest, told: list | None = None):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from models.chat.events import Note
-from models.chat.openai_protocol import open_stream
+from models.chat.openai_protocol import Attempt, send
 from models.chat.recipe import python
 from models.contract import Placement
 from models.errors import InvalidInput
@@ -109,8 +109,8 @@ def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older
 
     async def attempt_at(server):
         async with async_client(settings(server.url), ask().api_key) as client:
-            stream, attempt = await open_stream(client, "m", ask(max_new_tokens=9), newer=True)
-            await stream.close()
+            attempt = Attempt.first(ask(max_new_tokens=9), newer=True)
+            assert [frame async for frame in send(client, "m", attempt)]
             return attempt
 
     with StubServer(refusal, (200, WHOLE)) as server:

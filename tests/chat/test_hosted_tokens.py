@@ -110,8 +110,8 @@ def test_thoughts_are_no_answer():
     pieces = [thinking, chunk(None, end="length"), usage(9, 20, thought=20), DONE]
     with StubServer((200, pieces)) as server:
         found, done = answer(settings(server.url), ask(max_new_tokens=20))
-    assert found == []
-    assert notes(done) == {Note("hidden_tokens", 20), Note("all_thought")}
+    assert found == [""]
+    assert notes(done) == {Note("all_thought")}  # they are shown, so no note that they are hidden
 
 
 def test_an_answer_that_the_content_rules_ended_is_noted():

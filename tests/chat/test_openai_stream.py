@@ -1,0 +1,349 @@
+"""What servers send that OpenAI's own does not: each body is replayed by a server to the engine."""
+
+import json
+
+import pytest
+
+from models.chat.events import Note, ServerModels, TextDelta
+from models.chat.openai_protocol import server_sentence
+from models.chat.openai_stream import ThoughtSplitter
+from models.chat.requests import ServerModelsRequest
+from models.contract import Finished
+from models.errors import InvalidInput, ModelError, QuotaExceeded, RateLimited, Refused, Unavailable
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from tests.chat.test_chat_openai import KEY, SPEC, answer, ask, settings, texts
+from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault
+
+END = chunk(None, end="stop")
+
+
+def frame(**fields) -> str:
+    return f"data: {json.dumps(fields)}\n\n"
+
+
+def choice(**fields) -> str:
+    return frame(choices=[{"index": 0, "finish_reason": None, **fields}])
+
+
+def replay(*replies, **options):
+    """(texts, ChatDone, events, bodies that the server got)."""
+    events: list = []
+    with StubServer(*replies) as server:
+        words, done = answer(settings(server.url), ask(**options), events)
+        return words, done, events, server.asked
+
+
+def thoughts(events) -> str:
+    return "".join(event.thoughts for event in events if isinstance(event, TextDelta))
+
+
+def codes(done) -> set[str]:
+    """Of the notes, without the one on the limit's older name and the one on seeds."""
+    older = Note("parameter_left_out", "max_completion_tokens")
+    return {note.code for note in done.notes if note != older} - {"seed_unsure"}
+
+
+# ---------------------------------------------------------------- text where it is
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        # Azure's asynchronous filter: choices without a delta, also after the end.
+        [frame(choices=[], prompt_filter_results=[{}]), chunk("Blue"), choice(), chunk(" sky"), END, choice(), DONE],
+        [chunk("Blue"), "data: \n\n", "data:\n\n", ": a comment\n\n", chunk(" sky"), END, DONE],
+        # Mistral's lists of parts.
+        [choice(delta={"content": [{"type": "text", "text": "Blue"}]}), chunk(" sky"), END, DONE],
+        [choice(message={"role": "assistant", "content": "Blue"}), chunk(" sky"), END, DONE],
+        [choice(text="Blue"), choice(text=" sky", finish_reason="stop"), DONE],
+        # TGI: index counts chunks.
+        [chunk("Blue", 1), chunk(" sky", 2, end="eos_token"), DONE],
+        # No finish_reason at all, but [DONE].
+        [chunk("Blue"), chunk(" sky"), DONE],
+        # Frames that no blank line ends, CR LF, one frame over two data lines, an event's name.
+        [chunk("Blue").rstrip() + "\n" + chunk(" sky").rstrip() + "\n" + END + DONE],
+        [(chunk("Blue") + chunk(" sky") + END + DONE).replace("\n", "\r\n")],
+        ['data: {"choices": [{"delta":\ndata: {"content": "Blue sky"}}]}\n\n', END, DONE],
+        ["event: message\nid: 1\nretry: 5\n" + chunk("Blue sky"), END, DONE],
+        # Lines of JSON without "data:", as Ollama's own API sends them.
+        ['{"message": {"content": "Blue"}, "done": false}\n', '{"message": {"content": " sky"}, "done": true, "done_reason": "stop"}\n'],
+        # One JSON although a stream was requested, over several lines.
+        [json.dumps({"choices": [{"message": {"content": "Blue sky"}, "finish_reason": "stop"}]}, indent=1)],
+    ],
+)  # fmt: skip
+def test_text_is_taken_where_it_is(pieces):
+    words, done, _, _ = replay((200, pieces))
+    assert words == ["Blue sky"]
+    assert done.finish_reason == "stop"
+    assert codes(done) == set()
+
+
+def test_one_json_although_a_stream_was_requested():
+    body = {"choices": [{"index": 0, "message": {"content": "Blue sky."}, "finish_reason": "stop"}]}
+    body["usage"] = {"prompt_tokens": 5, "completion_tokens": 3}
+    words, done, _, _ = replay((200, body))
+    assert words == ["Blue sky."]
+    assert (done.prompt_tokens, done.completion_tokens) == (5, 3)
+
+
+@pytest.mark.parametrize("name", ["eos", "end_turn", "STOP", "stop_sequence", "EOS_TOKEN"])
+def test_a_servers_own_word_for_the_end_is_the_end(name):
+    assert replay((200, [chunk("Blue"), chunk(None, end=name), DONE]))[1].finish_reason == "stop"
+
+
+def test_a_line_separator_within_a_text_ends_no_line():
+    assert replay((200, [chunk("a\u2028b\u0085c"), END, DONE]))[0] == ["a\u2028b\u0085c"]
+
+
+def test_samples_that_no_request_made_are_refused():
+    with pytest.raises(Unavailable, match="unavailable_bad_answer"):
+        replay((200, [chunk("a", 5), DONE]), num_return_sequences=2)
+
+
+def test_a_probability_without_alternatives_is_still_one():
+    logprobs = [{"token": "Blue", "logprob": -0.1, "bytes": None, "top_logprobs": None}]
+    _, done, events, _ = replay(
+        (200, [chunk("Blue", logprobs=logprobs), END, DONE]), alternatives=3
+    )
+    tokens = [token for e in events if isinstance(e, TextDelta) for token in e.tokens]
+    assert [round(token.raw, 3) for token in tokens] == [0.905]
+    assert codes(done) == set()
+
+
+# ---------------------------------------------------------------- thoughts, tools, nothing
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [chunk("<think>\nA colour"), chunk(".\n"), chunk("</think>\n\nBlue"), chunk(" sky.")],
+        [chunk(letter) for letter in "<think>A colour.</think>\n\nBlue sky."],
+        [chunk(None, reasoning_content="A colour."), chunk("Blue sky.")],
+        [chunk(None, reasoning="A colour.", reasoning_content="A colour."), chunk("Blue sky.")],
+        [choice(delta={"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "A colour."}]}]}), chunk("Blue sky.")],
+        [chunk("[THINK]A colour.[/THINK]Blue sky.")],
+    ],
+)  # fmt: skip
+def test_thoughts_are_apart_from_the_answer(pieces):
+    words, done, events, _ = replay((200, [*pieces, END, DONE]))
+    assert words == ["Blue sky."]
+    assert thoughts(events).strip() == "A colour."
+    assert codes(done) == {"thought_aloud"}
+
+
+def test_a_tag_within_an_answer_is_text():
+    assert replay((200, [chunk("Write <think> before it."), END, DONE]))[0] == [
+        "Write <think> before it."
+    ]
+    assert replay((200, [chunk("<th"), chunk("ree"), END, DONE]))[0] == ["<three"]
+    assert replay((200, [chunk("<thi"), END, DONE]))[0] == ["<thi"]
+
+
+def test_thoughts_without_an_end_are_no_answer():
+    words, done, events, _ = replay(
+        (200, [chunk("<think>A col"), chunk("our</"), chunk(None, end="length"), DONE])
+    )
+    assert "".join(words) == ""
+    assert thoughts(events) == "A colour</"
+    assert codes(done) == {"all_thought"}
+
+
+def test_the_splitter_loses_no_letter():
+    splitter = ThoughtSplitter()
+    parts = [splitter.split(letter) for letter in "\n<think>a < b</think>\nyes </think> no"] + [
+        splitter.finish()
+    ]
+    assert "".join(text for text, _ in parts) == "yes </think> no"
+    assert "".join(thought for _, thought in parts) == "a < b"
+
+
+def test_an_empty_answer_and_a_tool_call_say_so():
+    assert codes(replay((200, [chunk("", end="stop"), DONE]))[1]) == {"empty_answer"}
+    call = [{"index": 0, "function": {"name": "get_weather", "arguments": ""}}]
+    more = [{"index": 0, "function": {"arguments": "{}"}}]
+    pieces = [
+        chunk(None, tool_calls=call),
+        chunk(None, tool_calls=more),
+        chunk(None, end="tool_calls"),
+        DONE,
+    ]
+    _, done, _, _ = replay((200, pieces))
+    assert Note("tool_call", "get_weather") in done.notes
+    assert codes(done) == {"tool_call"}
+
+
+# ---------------------------------------------------------------- errors within a stream
+
+
+@pytest.mark.parametrize(
+    ("piece", "kind", "code"),
+    [
+        (frame(error={"message": "You exceeded your current quota", "type": "insufficient_quota", "code": 429}), QuotaExceeded, "quota_exceeded"),
+        (frame(error={"message": "Rate limit reached", "code": 429}), RateLimited, "rate_limited"),
+        (frame(error={"code": 400, "message": "the request exceeds the available context size.", "type": "exceed_context_size_error"}), InvalidInput, "invalid_too_long_for_model"),
+        (frame(object="error", message="This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.", type="BadRequestError", code=400), InvalidInput, "invalid_too_long_for_model"),
+        ('error: {"code": 400, "message": "the request exceeds the available context size"}\n\n', InvalidInput, "invalid_too_long_for_model"),
+        ('event: error\ndata: {"message": "overloaded", "type": "overloaded_error"}\n\n', Unavailable, "unavailable_server_fault"),
+        (frame(error="something broke"), Unavailable, "unavailable_midway"),
+        ('[{"error": {"code": 401, "message": "no key", "status": "UNAUTHENTICATED"}}]\n', ModelError, "wrong_key"),
+    ],
+)  # fmt: skip
+def test_an_error_within_a_stream_is_judged_like_a_status(piece, kind, code):
+    with pytest.raises(kind) as failed:
+        replay((200, [piece, DONE]))
+    assert failed.value.code == code
+
+
+def test_an_overflow_within_a_stream_leaves_old_turns_out():
+    overflow = frame(error={"code": 400, "message": "exceeds the available context size"})
+    turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
+    _, done, _, bodies = replay((200, [overflow, DONE]), (200, WHOLE), messages=turns)
+    assert [len(body["messages"]) for body in bodies] == [3, 1]
+    assert Note("turns_left_out", 2) in done.notes
+
+
+def test_the_servers_own_sentence_comes_along_without_keys():
+    message = (
+        f"Quota of key {KEY} is over. See https://x.example/billing. Bearer abcdef123 " + "y" * 500
+    )
+    with pytest.raises(ModelError) as failed:
+        replay((429, fault("insufficient_quota", message)))
+    said = failed.value.server_sentence
+    assert said.startswith("Quota of key ••• is over. See https://x.example/billing. •••")
+    assert len(said) <= 300
+    with pytest.raises(ModelError) as failed:
+        replay((503, "<html>down</html>"))
+    assert failed.value.server_sentence == ""
+    assert server_sentence(ValueError("x")) == ""
+
+
+# ---------------------------------------------------------------- remedies
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 64]",
+        "max_tokens is too large: 256. This model supports at most 64 completion tokens.",
+        "`max_tokens` must be less than or equal to `64`, the maximum for this model",
+        "max_tokens: 256 > 64, which is the maximum allowed number of output tokens",
+        "This model's maximum context length is 128 tokens. However, you requested 320 tokens (64 in the messages, 256 in the completion).",
+        "'max_tokens' is too large: 256. This model's maximum context length is 1,128 tokens and your request has 1,064 input tokens.",
+    ],
+)  # fmt: skip
+def test_a_limit_that_does_not_fit_is_lowered_before_turns_go(message):
+    turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
+    options = {"messages": turns, "max_new_tokens": 256}
+    _, done, _, bodies = replay((400, fault(None, message)), (200, WHOLE), **options)
+    assert [body["max_tokens"] for body in bodies] == [256, 64]
+    assert len(bodies[1]["messages"]) == 3
+    assert codes(done) == {"limit_lowered"}
+
+
+def test_a_window_without_room_loses_old_turns_instead():
+    message = "maximum context length is 128 tokens. However, you requested 380 (124 in the messages, 256 in the completion)"
+    turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
+    _, done, _, bodies = replay(
+        (400, fault(None, message)), (200, WHOLE), messages=turns, max_new_tokens=256
+    )
+    assert len(bodies[1]["messages"]) == 1
+    assert codes(done) == {"turns_left_out"}
+
+
+def test_a_model_that_may_not_be_streamed_answers_at_once():
+    refusal = fault(
+        "unsupported_value", "Your organization must be verified to stream this model.", "stream"
+    )
+    body = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+    words, done, _, bodies = replay((400, refusal), (200, body))
+    assert words == ["Hello"]
+    assert [body.get("stream") for body in bodies] == [True, None]
+    assert "stream_options" not in bodies[1]
+    assert codes(done) == {"not_streamed"}
+
+
+def test_roles_that_must_alternate_get_the_system_prompt_in_the_first_message():
+    refusal = fault(None, "Conversation roles must alternate user/assistant/user/assistant/...")
+    _, done, _, bodies = replay((400, refusal), (200, WHOLE), system_prompt="Be brief.")
+    assert [m["role"] for m in bodies[1]["messages"]] == ["user"]
+    assert codes(done) == {"system_as_user"}
+
+
+@pytest.mark.parametrize(
+    ("options", "gone"),
+    [
+        ({}, "top_p"),
+        ({"temperature": 0.2}, "top_p"),
+        ({"temperature": 0.2, "top_p": 0.5}, "top_p"),
+        ({"top_p": 0.5}, "temperature"),
+    ],
+)
+def test_of_two_that_exclude_each_other_the_persons_own_stays(options, gone):
+    refusal = fault(None, "`temperature` and `top_p` cannot both be specified for this model.")
+    _, done, _, bodies = replay((400, refusal), (200, WHOLE), **options)
+    assert {"temperature", "top_p"} - bodies[1].keys() == {gone}
+    assert Note("parameter_left_out", gone) in done.notes
+
+
+def test_a_403_for_moderation_is_no_bad_key():
+    body = {
+        "error": {
+            "message": "Your input was flagged",
+            "code": 403,
+            "metadata": {"reasons": ["violence"]},
+        }
+    }
+    with pytest.raises(Refused) as failed:
+        replay((403, body))
+    assert failed.value.code == "refused_content"
+
+
+# ---------------------------------------------------------------- lists of models
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"data": [{"id": "b"}, {"id": "a"}, {"object": "model"}, {"id": None}]}, ("a", "b")),
+        ({"models": [{"name": "llama3:8b", "model": "llama3:8b"}]}, ("llama3:8b",)),
+        ({"models": [{"type": "llm", "key": "qwen/qwen3-4b"}]}, ("qwen/qwen3-4b",)),
+        ({"object": "list", "data": None}, ()),
+        ({"data": ["a", "b", 7]}, ("a", "b")),
+    ],
+)
+def test_lists_of_models_come_in_several_forms(body, names):
+    assert listed(body) == names
+
+
+def test_a_list_may_be_bare():
+    assert listed([{"id": "org/a", "type": "chat"}]) == ("org/a",)
+
+
+@pytest.mark.parametrize("body", [{"error": "x"}, "<html>", {"data": 5}])
+def test_what_is_no_list_is_said(body):
+    with pytest.raises(ModelError) as failed:
+        listed(body)
+    assert failed.value.code == "unavailable_no_list"
+
+
+def listed(body) -> tuple[str, ...]:
+    with StubServer((200, {}), listed=(200, body)) as server:
+        events = list(
+            run(ModelCache(settings(server.url)), SPEC, ServerModelsRequest.of(api_key=KEY))
+        )
+    assert isinstance(events[-1], Finished)
+    return next(event.names for event in events if isinstance(event, ServerModels))
+
+
+def test_all_of_it_leaves_the_samples_apart():
+    pieces = [
+        chunk("a", 0),
+        chunk("b", 1),
+        chunk("<think>x</think>c", 1),
+        END,
+        chunk(None, 1, end="stop"),
+        DONE,
+    ]
+    words, _, events, _ = replay((200, pieces), num_return_sequences=2)
+    assert words == texts(events) == ["a", "b<think>x</think>c"]
