@@ -53,7 +53,17 @@ def vector(word):
 
 _NEAREST = """
 plus, minus = {plus!r}, {minus!r}
-print(vectors.most_similar({positive}, {negative}, topn={count}))
+near = vectors.most_similar({positive}, {negative}, topn={more})
+{skip}print(near[:{count}])
+"""
+_SKIP_UNFIT = """\
+# Words that would embarrass a class are passed over.
+unfit = Path("models/word_vectors/unfit_words.txt").read_text(encoding="utf-8").splitlines()
+near = [(word, cosine) for word, cosine in near if word not in unfit]
+"""
+_SKIP_ENDINGS = """\
+# So are words that only add an ending to one of these.
+near = [pair for pair in near if not pair[0].startswith(tuple([*plus, *minus]))]
 """
 
 _ODD = """
@@ -168,11 +178,14 @@ def _question(request: WordsRequest, pieces: bool) -> str:
     if request.question == "map":
         return _MAP.format(words=plus, vector=vector)
     key = "[word if word in vectors else vector(word) for word in {}]"
+    more = 1 if request.table else 5 if pieces else 2
     return _NEAREST.format(
         plus=plus,
         minus=minus,
         positive=key.format("plus") if pieces else "plus",
         negative=key.format("minus") if pieces else "minus",
+        more=request.count * more,
+        skip="" if request.table else _SKIP_UNFIT + (_SKIP_ENDINGS if pieces else ""),
         count=request.count,
     )
 

@@ -7,8 +7,9 @@ Sentence Embeddings, ICLR 2017).
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ MOST_NUMBERS = 20_000_000  # words x dimensions of a person's own, 80 MB in memo
 MOST_BYTES = 400_000_000  # of a file, as text
 TENSOR, METADATA_WORDS = "vectors", "vocabulary"  # in a saved file; the words are a JSON list
 SUFFIXES = (".txt", ".vec", ".safetensors")
+UNFIT = Path(__file__).with_name("unfit_words.txt")  # says itself what it is
 FEWEST = {"nearest": 1, "analogy": 1, "odd": 3, "map": 2}  # known words a question needs
 
 
@@ -41,12 +43,14 @@ class WordVectors:
         weights: SIF weight of each word, shape (words,).
         common: the direction that all sentences share, of length 1, shape (dimensions,).
         pieces: whether an unknown word is read as the longest known pieces of it (Korean).
+        unfit: words that lists of nearest words pass over.
     """
 
     keyed: Any
     weights: np.ndarray
     common: np.ndarray
     pieces: bool
+    unfit: Set[str] = frozenset()
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -64,7 +68,7 @@ class WordVectors:
             raise ValueError(f"{VOCABULARY} and {TENSORS} differ in length")
         keyed = keyed_vectors(vocabulary, vectors)
         weights, common = (tensors[name].astype(np.float32) for name in ("weights", "common"))
-        return cls(keyed, weights, common, pieces=bool(tensors["pieces"][0]))
+        return cls(keyed, weights, common, bool(tensors["pieces"][0]), unfit_words())
 
     @classmethod
     def from_table(cls, table: WordTable) -> Self:
@@ -116,6 +120,13 @@ class WordVectors:
         if not rows:
             return np.full(self.keyed.vector_size, np.nan, dtype=np.float32)
         return (weights[rows, None] * self.keyed.vectors[rows]).mean(axis=0)
+
+
+@lru_cache
+def unfit_words() -> Set[str]:
+    """Words of the starters that would embarrass a class."""
+    lines = UNFIT.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 def keyed_vectors(vocabulary: Iterable[str], vectors: np.ndarray) -> Any:
@@ -183,7 +194,8 @@ def nearest_words(
 ) -> tuple[tuple[str, float], ...]:
     """The words at the smallest angle to a sum of vectors (gensim's most_similar).
 
-    Where words are read in pieces, those that only add an ending to one of the stems are skipped.
+    Where words are read in pieces, those that only add an ending to one of the stems are skipped; where
+    a starter answers, unfit words too.
 
     Args:
         vectors: to search.
@@ -191,7 +203,9 @@ def nearest_words(
         stems: the words of the question.
         count: at most so many.
     """
-    candidates = vectors.keyed.most_similar(**signed, topn=count * (5 if vectors.pieces else 1))
+    more = 5 if vectors.pieces else 2 if vectors.unfit else 1
+    candidates = vectors.keyed.most_similar(**signed, topn=count * more)
+    candidates = [(w, c) for w, c in candidates if w not in vectors.unfit]
     if vectors.pieces:
         candidates = [(w, c) for w, c in candidates if not w.startswith(stems)]
     return tuple((word, float(cosine)) for word, cosine in candidates[:count])

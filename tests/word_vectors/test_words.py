@@ -25,9 +25,11 @@ from models.word_vectors.requests import Word2VecRequest, WordsRequest
 from models.word_vectors.vectors import (
     TENSORS,
     VOCABULARY,
+    WordVectors,
     formula,
     map_points,
     read_table,
+    unfit_words,
     write_table,
 )
 
@@ -217,6 +219,35 @@ def test_korean_pairs_take_the_korean_vectors_where_there_is_nothing_better():
 
 
 @pytest.mark.parametrize(
+    ("spec", "word"), [(ENGLISH, "girl"), (KOREAN, "재미없다"), (KOREAN, "여자")]
+)
+def test_words_that_would_embarrass_a_class_are_not_listed(cache, spec, word):
+    starter = WordVectors.load(STARTERS / spec.name)
+    assert unfit_words() & set(starter.keyed.index_to_key)
+    everything = starter.keyed.most_similar(
+        word if word in starter.keyed else [starter.word(word)], topn=500
+    )
+    assert any(w in unfit_words() for w, _ in everything), "else this test says nothing"
+    near = answer_of(cache, spec, None, question="nearest", words=[word], count=50).nearest
+    assert len(near) == 50
+    assert not {w for w, _ in near} & unfit_words()
+
+
+def test_the_list_of_unfit_words_is_short_and_of_the_starters():
+    known = {
+        w for s in (ENGLISH, KOREAN) for w in WordVectors.load(STARTERS / s.name).keyed.index_to_key
+    }
+    assert unfit_words() <= known
+    assert len(unfit_words()) < 120
+
+
+def test_a_persons_own_words_are_all_listed(cache):
+    table = WordTable(("cat", "damn", "dog"), np.eye(3, dtype=np.float32))
+    near = answer_of(cache, table=table, question="nearest", words=["cat"]).nearest
+    assert {w for w, _ in near} == {"damn", "dog"}
+
+
+@pytest.mark.parametrize(
     ("spec", "request_of"),
     [
         (ENGLISH, WordsRequest.of(question="analogy", words=["king", "woman"], minus=["man"])),
@@ -236,9 +267,11 @@ def test_the_recipe_says_the_same(cache, spec, request_of, monkeypatch, capsys):
     if isinstance(event, Similarities):
         assert f"{event.cosines[0][1]:.9f}"[:5] in printed
     else:
-        first = (event.nearest or event.fits or event.points)[0]
-        assert first[0] in printed
-        assert f"{abs(first[1]):.9f}"[:5] in printed
+        rows = event.nearest or event.fits or event.points
+        places = [printed.index(f"'{row[0]}'" if event.nearest else row[0]) for row in rows]
+        assert not event.nearest or places == sorted(places)
+        assert not event.nearest or printed.count("(") == len(rows)
+        assert f"{abs(rows[0][1]):.9f}"[:5] in printed
 
 
 def test_stop_ends_a_training_within_an_epoch(cache):
