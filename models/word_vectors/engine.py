@@ -197,7 +197,7 @@ class Training:
         total, last_event = self.request.epochs, 0.0
         first, last = self.model.alpha, self.model.min_alpha
         for epoch in range(total):
-            self.model.train(
+            words, _ = self.model.train(
                 self._until_stop(),
                 total_examples=self.model.corpus_count,
                 epochs=1,
@@ -211,7 +211,7 @@ class Training:
                 last_event = time.monotonic()
                 by_word = {word: self.vectors[word] for word in self.map_words}
                 self.points = map_points(by_word, like=self.points)
-                loss = float(self.model.get_latest_training_loss())
+                loss = float(self.model.get_latest_training_loss()) / max(words, 1)
                 yield Word2VecStep(epoch + 1, total, loss, self.points)
 
     def _until_stop(self) -> Iterator[list[str]]:

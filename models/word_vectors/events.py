@@ -30,7 +30,7 @@ class Word2VecStep(Event):
     """The end of an epoch of a training.
 
     Attributes:
-        loss: gensim's training loss of this epoch, summed over the text.
+        loss: gensim's training loss of this epoch, per word that it trained on.
         points: the map of the words so far.
     """
 
