@@ -1,5 +1,6 @@
 """Where many texts come from (a file or pasted lines, and a column), and the CSV one takes away."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tabs.shared.strings import both, t
 KINDS = [".csv", ".tsv", ".txt", ".xlsx"]
 GUESSED_FROM = 200  # rows
 NAMED = 20  # faulty rows that are named
+# Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
+_WORD = re.compile(r"(?<=\s)[^\w\s]*[^\W\d_]+(?:['’-][^\W\d_]+)*[^\w\s]*(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,18 @@ def bind(source: TableInput, truth: gr.Dropdown | None = None) -> None:
 
 
 def likely_column(table: Table) -> str:
-    """The column with the longest cells: most likely the texts."""
-    rows = table.rows[:GUESSED_FROM]
-    lengths = [sum(len(row[i]) for row in rows) for i in range(len(table.columns))]
-    return table.columns[lengths.index(max(lengths))]
+    """The column that holds text, by what is in it: many words a cell, and each cell another.
+
+    Numbers, dates, addresses and codes are no words; labels and names of products repeat.
+    """
+
+    def text_of(column: str) -> tuple[float, int]:
+        cells = [cell for cell in table.column(column)[:GUESSED_FROM] if cell.strip()]
+        words = sum(len(_WORD.findall(f" {cell} ")) for cell in cells)
+        different = len({cell.strip().lower() for cell in cells}) / max(len(cells), 1)
+        return words * different, sum(map(len, cells))
+
+    return max(table.columns, key=text_of)
 
 
 def table(path: str | None, lines: str, header: bool, column: str | None) -> tuple[Table, str]:
