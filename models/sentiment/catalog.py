@@ -14,8 +14,11 @@ MODELS: tuple[ModelSpec, ...] = (
         source="starter:sentiment_en",
         label="GenLab Sentiment (English)",
         note={
-            "en": "An adapter on MiniLM that ships with GenLab, trained on film-review sentences.",
-            "ko": "영화평 문장으로 학습한 MiniLM 어댑터예요. GenLab에 들어 있어요.",
+            "en": "An adapter on MiniLM that ships with GenLab, trained on 8,000 sentences of English film "
+            "reviews. It knows only positive and negative, is wrong about one time in eight, and misses "
+            "most irony.",
+            "ko": "영어 영화평 8천 문장으로 학습한 MiniLM 어댑터예요. 긍정과 부정만 알고, 여덟 번에 한 번쯤 틀리며, "
+            "비꼬는 말은 거의 못 알아들어요.",
         },
         languages=("en",),
         licence="Apache-2.0 (this project)",
@@ -28,8 +31,10 @@ MODELS: tuple[ModelSpec, ...] = (
         source="starter:sentiment_ko",
         label="GenLab Sentiment (한국어)",
         note={
-            "en": "A small Korean model that ships with GenLab, trained on film reviews (NSMC).",
-            "ko": "네이버 영화평(NSMC)으로 학습한 작은 한국어 모델이에요. GenLab에 들어 있어요.",
+            "en": "A small Korean model that ships with GenLab, trained on 144,000 film reviews (NSMC). It knows "
+            "only positive and negative, and is wrong about one time in eight.",
+            "ko": "네이버 영화평(NSMC) 14만여 개로 학습한 작은 한국어 모델이에요. 긍정과 부정만 알고, 여덟 번에 한 번쯤 "
+            "틀려요.",
         },
         languages=("ko",),
         licence="Apache-2.0 (this project)",
@@ -41,8 +46,10 @@ MODELS: tuple[ModelSpec, ...] = (
         id="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
         label="DistilBERT SST-2",
         note={
-            "en": "The usual English sentiment model of the transformers pipeline.",
-            "ko": "transformers 파이프라인이 기본으로 쓰는 영어 감정 분석 모델이에요.",
+            "en": "The usual English sentiment model of the transformers pipeline, trained on sentences of film "
+            "reviews (SST-2). It knows only positive and negative.",
+            "ko": "transformers 파이프라인이 기본으로 쓰는 영어 감정 분석 모델이에요. 영화평 문장(SST-2)으로 학습했고 "
+            "긍정과 부정만 알아요.",
         },
         languages=("en",),
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",

@@ -7,12 +7,26 @@ from models.contract import ModelSpec
 from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
 from tabs.shared.charts import Bar, Kind, bars
-from tabs.shared.strings import STRINGS, both
+from tabs.shared.strings import STRINGS, both, percent
+from tabs.shared.widgets import model_note
 
 MAX_COLOUR = 45  # per cent, behind the strongest word; with more its text is hard to read
 MIN_VALUE = 0.005  # half a point of probability; a word with less has neither number nor colour
 MANY_UNKNOWN = 0.2  # share of tokens
 _NAMELESS = re.compile(r"LABEL_\d+")
+
+
+def reading(spec: ModelSpec, text: str, scores: Scores, quote: bool = False) -> str:
+    """What a model says of a text: the classes, the pieces of a long one, and what the model is.
+
+    Args:
+        spec: the model.
+        text: what it read.
+        scores: what it said.
+        quote: whether the text stands above.
+    """
+    above = f'<p class="quoted">{html.escape(shorten(text))}</p>' if quote else ""
+    return above + class_bars(scores) + pieces_table(text, scores.pieces) + model_note(spec)
 
 
 def class_bars(scores: Scores) -> str:
@@ -44,7 +58,7 @@ def pieces_table(text: str, pieces: tuple[TextPiece, ...]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{number}</td><td>{html.escape(shorten(text[piece.begin : piece.end]))}</td>"
-        f"<td>{class_name(top[0])} {top[1]:.1%}</td><td>{piece.tokens}</td></tr>"
+        f"<td>{class_name(top[0])} {percent(top[1])}</td><td>{piece.tokens}</td></tr>"
         for number, piece in enumerate(pieces, 1)
         for top in [max(piece.scores, key=lambda score: score[1])]
     )
@@ -98,14 +112,24 @@ def words(text: str, attribution: Attribution) -> str:
     for word in attribution.words:
         content += html.escape(text[end : word.begin]) + _word(text, word, strongest)
         end = word.end
-    label = class_labels(attribution.label)
     return (
-        f"<p>{_sum(attribution)}</p>"
+        f'<div class="reading-{class_kind(attribution.label)}">'
         f'<p class="marked-words">{content}{html.escape(text[end:])}</p>'
-        f"<p>{both('sentiment.why.legend', label=label)}</p>"
+        f"{_legend(attribution.label)}<p>{_sum(attribution)}</p>"
         f"<details><summary>{both('sentiment.why.table')}</summary>"
-        f"{_words_table(text, attribution)}</details>"
+        f"{_words_table(text, attribution)}</details></div>"
     )
+
+
+def _legend(name: str) -> str:
+    """What the two colours of the words mean: those of the classes they speak for."""
+    label = class_labels(name)
+    pushes = (
+        f'<span class="word-{side}" style="--share:{MAX_COLOUR}%">{sign}</span> '
+        f"{both(f'sentiment.why.{side}', label=label)}"
+        for side, sign in (("for", "+"), ("against", "\N{MINUS SIGN}"))
+    )
+    return f'<p class="legend">{" ".join(pushes)} · {both("sentiment.why.legend")}</p>'
 
 
 def _sum(attribution: Attribution) -> str:

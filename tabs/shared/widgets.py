@@ -11,7 +11,7 @@ from models.tasks import Task
 from models.text.language import language_of
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import LANGUAGES, spans, t
+from tabs.shared.strings import LANGUAGES, both, spans, t
 
 
 def inner_tabs(context: Context, tab: str, parts: Mapping[str, Callable[[Context], None]]) -> None:
@@ -70,6 +70,13 @@ def model_line(spec: ModelSpec, with_size: bool = True) -> str:
     size = f"{spec.size_gb:g} GB" if spec.size_gb and with_size else ""
     parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
     return line(" · ".join(filter(None, parts)))
+
+
+def model_note(spec: ModelSpec) -> str:
+    """What the model behind a result is, was trained on and cannot do, as a line of HTML."""
+    note = {language: html.escape(text) for language, text in spec.note.items()}
+    text = spans(note) if note else both("page.unknown_model")
+    return f'<p class="quiet">{html.escape(spec.label)}: {text}</p>'
 
 
 def stop_button(tab: str) -> gr.Button:

@@ -21,9 +21,11 @@ LONG = 180_000  # milliseconds: the first use of a model loads it
 def test_the_words_that_did_it_are_marked_with_their_sign(open_page, locale, text, word):
     page = open_page(locale)
     open_tab(page, "sentiment")
+    example = page.locator("#sentiment-result:visible .example-note:visible")
+    expect(example).to_have_count(1)
     page.fill("#sentiment-text textarea", text)
-    page.locator("#sentiment-why > button").click()
-    page.click("#sentiment-why-start")
+    page.click("#sentiment-start")
+    expect(example).to_have_count(0, timeout=LONG)
     marked = page.locator("#sentiment-why-result .word-for", has_text=word)
     expect(marked).to_contain_text(re.compile(r"\+\d+"), timeout=LONG)
     expect(page.locator("#sentiment-why-result")).to_contain_text(
@@ -31,6 +33,53 @@ def test_the_words_that_did_it_are_marked_with_their_sign(open_page, locale, tex
     )
     page.locator("#sentiment-python > button").click()
     expect(page.locator("#sentiment-recipe")).to_contain_text("LayerIntegratedGradients")
+    page.locator("#sentiment-why-method label").last.click()
+    expect(page.locator("#sentiment-why-result")).to_contain_text(
+        "when that word alone is left out" if locale == "en-US" else "단어 하나만 뺐을 때",
+        timeout=LONG,
+    )
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_before_the_first_use_there_is_a_worked_example_and_examples_are_at_hand(open_page, locale):
+    page = open_page(locale)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_tab(page, "sentiment")
+    language = locale[:2]
+    result, lens = page.locator("#sentiment-result"), page.locator("#sentiment-why-result")
+    expect(result.locator(f".in-{language} .bar:visible")).to_have_count(2)
+    expect(lens.locator(".marked-words:visible")).to_have_count(1)
+    expect(page.locator("#models-loaded")).not_to_contain_text("GenLab Sentiment (한국어)")
+    boxes = [one.bounding_box() for one in page.locator("#sentiment-examples button").all()]
+    assert (
+        min(box["y"] for box in boxes)
+        == (
+            page.locator(f"#sentiment-examples .examples-{language} button").first.bounding_box()[
+                "y"
+            ]
+        )
+    )
+    assert max(box["y"] + box["height"] for box in boxes) < 800
+    closed = page.locator("#tab-sentiment-one .label-wrap:visible:not(.open)")
+    assert closed.count() <= 3
+
+
+def test_two_texts_are_read_side_by_side(open_page):
+    page = open_page()
+    open_tab(page, "sentiment")
+    page.click("#sentiment-one-try-negation")
+    quoted = page.locator("#sentiment-result .quoted")
+    expect(quoted).to_have_text(["This film is not boring.", "This film is boring."], timeout=LONG)
+    expect(page.locator("#sentiment-why-result .marked-words")).to_have_count(2, timeout=LONG)
+
+
+def test_an_empty_text_is_said_at_the_field_and_the_old_result_stays(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentiment")
+    page.click("#sentiment-start")
+    expect(page.locator("#sentiment-problem")).to_contain_text("‘글’ 칸이 비어 있어요")
+    expect(page.locator("#sentiment-result .bar:visible")).to_have_count(2)
+    expect(page.locator(".toast-body")).to_have_count(0)
 
 
 def test_a_korean_text_for_the_english_model_is_answered_with_a_warning(open_page):
