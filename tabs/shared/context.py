@@ -1,6 +1,7 @@
 """What every tab is built with."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import gradio as gr
 
@@ -11,6 +12,7 @@ from models.select import preferred
 from models.settings import Settings
 from models.tasks import CHAT, Task
 from models.weights.sources import is_here
+from tabs.shared.strings import phrases, static
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,19 @@ class Context:
         if not self.cache.status():
             warm(self.cache, self.preferred(CHAT))
 
-    def offered(self, task: Task) -> list[tuple[str, str]]:
-        """(label, id) of a task's models for a Dropdown; "*" marks those that are to be downloaded."""
+    def offered(self, task: Task) -> list[tuple[Any, str]]:
+        """(label, id) of a task's models for a Dropdown; "↓" marks those that are to be downloaded."""
         return [(self._label(spec), spec.id) for spec in task.models]
 
     def preferred(self, task: Task, language: str = "en") -> ModelSpec:
         """The model selected when the page opens."""
         return preferred(task, self.settings, language)
 
-    def _label(self, spec: ModelSpec) -> str:
+    def _label(self, spec: ModelSpec) -> Any:
+        mark = ""
         if spec.hosted:
-            return f"{spec.label} · API"
-        if is_here(spec):
-            return spec.label
-        return f"{spec.label} · ↓ {spec.size_gb:g} GB" if spec.size_gb else spec.label
+            mark = " · API"
+        elif not is_here(spec) and spec.size_gb:
+            mark = f" · ↓ {spec.size_gb:g} GB"
+        texts = {language: text + mark for language, text in phrases(spec.label).items()}
+        return texts["en"] if texts["en"] == texts["ko"] else static(texts)

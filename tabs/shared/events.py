@@ -24,7 +24,16 @@ from models.contract import (
 from models.errors import ModelError
 from models.runtime.jobs import run
 from tabs.shared.context import Context
-from tabs.shared.strings import LANGUAGES, STRINGS, both, language_of_page, say, spans
+from tabs.shared.strings import (
+    LANGUAGES,
+    STRINGS,
+    both,
+    language_of_page,
+    phrases,
+    phrases_html,
+    say,
+    spans,
+)
 
 
 def sentence(problem: ModelError, language: str) -> str:
@@ -170,16 +179,16 @@ def waiting_line(event: Event, seconds: float = 0) -> str | None:
         case Downloading(done, total):
             return line(both("wait.download", done=_size(done), total=_size(total)))
         case Loading(spec):
-            return line(both("wait.load", model=spec.label, seconds=f"{seconds:.0f}"))
+            return line(both("wait.load", model=phrases(spec.label), seconds=f"{seconds:.0f}"))
         case WarmingUp(spec):
-            return line(both("wait.warm", model=spec.label, seconds=f"{seconds:.0f}"))
+            return line(both("wait.warm", model=phrases(spec.label), seconds=f"{seconds:.0f}"))
         case _:
             return None
 
 
 def result_line(done: Finished, *more: str) -> str:
     """Model, device, time (and load time if it was loaded for this); `more` is HTML already."""
-    parts = [html.escape(done.spec.label), device(done.placement)]
+    parts = [phrases_html(done.spec.label), device(done.placement)]
     parts.append(both("result.seconds", seconds=f"{done.seconds:.2f}"))
     if done.load_seconds:
         parts.append(both("result.loaded", seconds=f"{done.load_seconds:.1f}"))

@@ -95,7 +95,7 @@ def relabel(labels: dict[str, list[str]], call: str) -> str:
 _OWN_WORDS = {
     text: STRINGS["ko"][key] for key, text in STRINGS["en"].items() if key.startswith("gradio.")
 }
-SCRIPT += f"<script>window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};</script>\n"
+WORDS = f"<script>window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};</script>\n"
 
 
 # ---------------------------------------------------------------- the look

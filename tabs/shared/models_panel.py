@@ -11,9 +11,10 @@ from models.runtime.placement import hardware, place
 from models.tasks import TASKS, Task
 from models.weights.sources import is_here
 from tabs.shared.context import Context
-from tabs.shared.events import device, show_errors
+from tabs.shared.events import at_field, device, show_errors
 from tabs.shared.gradio_patches import relabel
-from tabs.shared.strings import LANGUAGES, STRINGS, both, spans, t
+from tabs.shared.strings import LANGUAGES, STRINGS, both, phrases_html, spans, t
+from tabs.shared.widgets import problem_box
 
 
 def build_header(context: Context) -> tuple[gr.Button, gr.Button]:
@@ -58,6 +59,7 @@ def build(context: Context, opener: gr.Button) -> None:
         with gr.Row(visible=not context.settings.public):
             which = gr.Dropdown(label=t("models.unload_which"), choices=[], elem_id="unload-which")
             unload = gr.Button(t("models.unload"), size="sm", elem_id="unload")
+        problem = problem_box("models")
         gr.Markdown(t("models.catalogue"))
         catalogue = gr.HTML(elem_id="models-catalogue")
     timer = gr.Timer(_EVERY, active=False)
@@ -88,7 +90,7 @@ def build(context: Context, opener: gr.Button) -> None:
     panel.expand(open_panel, None, [*outputs, catalogue, timer], **quiet)
     panel.collapse(lambda: gr.Timer(active=False), None, timer, **quiet)
     timer.tick(look, None, outputs, **quiet)
-    unload.click(unload_model, which, outputs, **quiet)
+    unload.click(at_field(unload_model, problem), which, [*outputs, problem], **quiet)
 
 
 def by_label(models: list[LoadedModel]) -> dict[str, list[LoadedModel]]:
@@ -137,7 +139,7 @@ def _loaded_entry(label: str, models: list[LoadedModel]) -> str:
 
 def _entry(label: str, note: str, facts: list[str]) -> str:
     """One model: its name, then a line of text and a line of facts, both HTML already."""
-    name = f"<b>{html.escape(label)}</b>"
+    name = f"<b>{phrases_html(label)}</b>"
     small = f'<span class="result-line">{" · ".join(filter(None, facts))}</span>'
     return f"<li>{'<br>'.join(filter(None, [name, note, small]))}</li>"
 
@@ -153,7 +155,7 @@ def _catalogue_entry(task: Task, spec: ModelSpec) -> str:
     return _entry(
         spec.label,
         note,
-        [both(f"tasks.{task.id}"), size, html.escape(spec.licence), _where(spec)],
+        [both(f"tasks.{task.id}"), size, phrases_html(spec.licence), _where(spec)],
     )
 
 

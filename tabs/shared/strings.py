@@ -53,6 +53,29 @@ def t(key: str) -> I18nData:
     return I18N(key)
 
 
+def static(texts: Mapping[str, str]) -> I18nData:
+    """A static string that comes from elsewhere than tabs/text, before the page is launched."""
+    key = f"static.{texts['en']}"
+    for language, text in texts.items():
+        STRINGS[language][key] = text
+    return I18N(key)
+
+
+def phrases(text: str) -> dict[str, str]:
+    """A label or a licence of the catalogue in each language: its English phrases are the strings "phrases"."""
+    korean = text
+    for key, phrase in STRINGS["en"].items():
+        if key.startswith("phrases."):
+            korean = korean.replace(phrase, STRINGS["ko"][key])
+    return {"en": text, "ko": korean}
+
+
+def phrases_html(text: str) -> str:
+    """The same as HTML that shows the page's language."""
+    texts = {language: html.escape(one) for language, one in phrases(text).items()}
+    return texts["en"] if texts["en"] == texts["ko"] else spans(texts)
+
+
 def say(key: str, language: str, **params: object) -> str:
     """A computed string as plain text in one language."""
     return fill(STRINGS[language][key], language, params)

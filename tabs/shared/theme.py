@@ -66,7 +66,11 @@ CSS = Path(__file__).with_name("theme.css").read_text(encoding="utf-8") + gradio
 # Gradio's language first, then the page's, then what each tab does in the browser alone.
 _LANGUAGE = Path(__file__).with_name("language.js")
 _TAB_SCRIPTS = sorted(set(Path(__file__).parent.parent.rglob("*.js")) - {_LANGUAGE})
-HEAD = gradio_patches.SCRIPT + "".join(
-    f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
-    for script in (_LANGUAGE, *_TAB_SCRIPTS)
+HEAD = (
+    gradio_patches.SCRIPT
+    + gradio_patches.WORDS
+    + "".join(
+        f"<script>\n{script.read_text(encoding='utf-8')}</script>\n"
+        for script in (_LANGUAGE, *_TAB_SCRIPTS)
+    )
 )

@@ -11,7 +11,7 @@ from models.tasks import Task
 from models.text.language import language_of
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import LANGUAGES, both, spans, t
+from tabs.shared.strings import LANGUAGES, both, phrases_html, spans, t
 
 
 def inner_tabs(context: Context, tab: str, parts: Mapping[str, Callable[[Context], None]]) -> None:
@@ -68,7 +68,7 @@ def model_line(spec: ModelSpec, with_size: bool = True) -> str:
     """What a model is, under which licence and how big it is, as a line of HTML."""
     note = spans({language: html.escape(text) for language, text in spec.note.items()})
     size = f"{spec.size_gb:g} GB" if spec.size_gb and with_size else ""
-    parts = [html.escape(spec.label), note, html.escape(spec.licence), size]
+    parts = [phrases_html(spec.label), note, phrases_html(spec.licence), size]
     return line(" · ".join(filter(None, parts)))
 
 

@@ -5,7 +5,8 @@ import tomllib
 
 import pytest
 
-from tabs.shared.strings import FOLDER, STRINGS, fill, particle
+from models.tasks import CATALOG
+from tabs.shared.strings import FOLDER, STRINGS, fill, particle, phrases
 
 GLOSSARY = tomllib.loads((FOLDER / "glossary.toml").read_text(encoding="utf-8"))["term"]
 
@@ -79,3 +80,12 @@ def test_one_thing_has_one_name(term):
 
 def test_no_space_stands_before_a_per_cent_sign():
     assert not [key for key, text in STRINGS["ko"].items() if re.search(r"[\d}] %", text)]
+
+
+def test_the_catalogue_speaks_korean_too():
+    """Names stay as they are; what is said about them does not."""
+    english = re.compile(r"\b(average|its|noted|terms|your|project|untrained|packaging|pooling)\b")
+    for spec in CATALOG:
+        for text in (spec.label, spec.licence):
+            assert not english.search(phrases(text)["ko"])
+            assert phrases(text)["en"] == text
