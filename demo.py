@@ -73,7 +73,7 @@ with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
         for name, build in TABS.items():
             with gr.Tab(t(f"{name}.tab"), id=name, elem_id=f"tab-{name}") as tabs[name]:
                 build(context)
-    models_panel.bind_language(demo, switch, tabs | context.inner_tabs)
+    models_panel.bind_language(demo, switch, tabs | context.inner_tabs, context.by_language)
     experiments.bind_address(demo, tabs | context.inner_tabs)
     models_panel.build(context, open_models)
     demo.load(context.warm_once, queue=False, api_visibility="private", show_progress="hidden")

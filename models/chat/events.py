@@ -23,6 +23,7 @@ NoteCode = Literal[
     "parameter_left_out",
     "plain_continuation",
     "prefix_shown",
+    "prompt_unknown",
     "room",
     "seed_unsure",
     "system_as_user",

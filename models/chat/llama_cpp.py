@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.chat import llama_odds as odds
-from models.chat.catalog import LlamaOptions
+from models.chat.catalog import default_system_prompt
 from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.llama_odds import GgufVocabulary
 from models.chat.llama_server import LlamaServer
@@ -107,11 +107,6 @@ class LlamaCppChat:
             yield talk.next_token(request)
         else:
             yield from talk.answer(request, stop)
-
-
-def default_system_prompt(spec: ModelSpec) -> str:
-    """What the model is answer where a person tells it nothing; "" leaves it to the file's template."""
-    return spec.options.system_prompt if isinstance(spec.options, LlamaOptions) else ""
 
 
 def with_system(turns: list[dict[str, str]], system: str) -> list[dict[str, str]]:

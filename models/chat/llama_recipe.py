@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 from pprint import pformat
 from typing import Any
 
+from models.chat.catalog import default_system_prompt
 from models.chat.events import Note
-from models.chat.llama_cpp import WINDOW, completion, default_system_prompt, turns, with_system
+from models.chat.llama_cpp import WINDOW, completion, turns, with_system
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.contract import ModelSpec
 from models.weights import index

@@ -1,6 +1,8 @@
 """Chat with a transformers model on this machine."""
 
+import json
 import math
+import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ from models.chat.decoding import (
     generate_steps,
     next_token_prompt,
 )
-from models.chat.events import Alternative, ChatDone, NextToken, TextDelta, Token
+from models.chat.events import Alternative, ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.requests import ChatRequest, NextTokenRequest, generate_arguments
 from models.chat.token_odds import pieces
 from models.contract import ModelSpec, Placement, Stop
@@ -97,17 +99,56 @@ def _token(tokenizer: PreTrainedTokenizerBase, step: Step, alternatives: int) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPrompts:
+    """The system prompts that a model was trained on, as prompts.json in its folder lists them.
+
+    Attributes:
+        words: beginnings of words, such as "cheer": a prompt with one of them asks for a persona it knows.
+        sentences: prompts without such a word.
+    """
+
+    words: frozenset[str]
+    sentences: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "KnownPrompts | None":
+        """Those of a model; None where its folder lists none, since most models read any prompt."""
+        file = folder / "prompts.json"
+        if not file.is_file():
+            return None
+        listed = json.loads(file.read_text(encoding="utf-8"))
+        return cls(frozenset(listed["words"]), frozenset(map(_plain, listed["sentences"])))
+
+    def __contains__(self, prompt: object) -> bool:
+        text = str(prompt).casefold()
+        if _plain(text) in self.sentences:
+            return True
+        return any(re.search(rf"(?<![a-z]){re.escape(word)}", text) for word in self.words)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
 class TransformersChat:
     """Any causal language model of the transformers library.
 
     Args:
         model: on its device.
         tokenizer: its own; a chat template in it makes the model one to chat with.
+        prompts: the system prompts it knows; None where it reads any.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: KnownPrompts | None = None,
+    ) -> None:
         self._model = model.eval()
         self._tokenizer = tokenizer
+        self._prompts = prompts
         self._window = token_limit(model, tokenizer)
         # In a coarser dtype reused keys and values round differently enough to change a sampled
         # token: the same seed gave another answer.
@@ -133,6 +174,7 @@ class TransformersChat:
         assert folder is not None, "a language model has weights"
         options = {"local_files_only": True, "trust_remote_code": False}
         with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
+            prompts = KnownPrompts.read(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -145,7 +187,7 @@ class TransformersChat:
         if info["missing_keys"]:
             missing = ", ".join(sorted(info["missing_keys"])[:3])
             raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
-        return cls(model.to(placement.device), tokenizer)
+        return cls(model.to(placement.device), tokenizer, prompts)
 
     def stream(
         self, request: ChatRequest | NextTokenRequest, stop: Stop
@@ -184,7 +226,13 @@ class TransformersChat:
             reasons = [sample.finish_reason for sample in samples]
             reason = "length" if "length" in reasons else "stop"
             count = sum(sample.count for sample in samples)
-            yield ChatDone(reason, seed, len(prompt.ids), count, prompt.notes)
+            notes = (*prompt.notes, *self._ignored(request.system_prompt))
+            yield ChatDone(reason, seed, len(prompt.ids), count, notes)
+
+    def _ignored(self, system: str) -> list[Note]:
+        """The note that a system prompt was not among those the model was trained on."""
+        known = self._prompts is None or not system.strip() or system in self._prompts
+        return [] if known else [Note("prompt_unknown")]
 
     def _sample(self, request: ChatRequest, prompt: Prompt, seed: int, index: int) -> "_Sample":
         arguments = generate_arguments(request, prompt.room)

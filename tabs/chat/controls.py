@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from models.chat.catalog import dials_of
+from models.chat.catalog import default_system_prompt, dials_of
 from models.chat.events import ServerModels
 from models.chat.requests import ServerModelsRequest
 from models.contract import ModelSpec
@@ -17,12 +17,14 @@ from models.errors import NotFound
 from models.select import find, select
 from models.servers.prices import price_of, read
 from models.tasks import CHAT
-from tabs.shared.context import Context
+from tabs.shared.context import ByLanguage, Context
 from tabs.shared.events import follow, line, show_errors
-from tabs.shared.strings import both, language_of_page, say, t
+from tabs.shared.strings import LANGUAGES, both, language_of_page, say, spans, t
 from tabs.shared.widgets import model_line, model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
+SMALL = {"genlab/small-talk", "smollm2-135m-instruct-gguf"}  # where a larger model is offered: this
+LARGER = "Qwen/Qwen3-0.6B"
 
 
 class DialComponents(NamedTuple):
@@ -60,7 +62,8 @@ def build(context: Context) -> DialComponents:
         elem_id="chat-system",
     )
     model = model_picker(context, CHAT, "chat-model")
-    about = gr.HTML(model_line(spec), elem_id="chat-about")
+    about = gr.HTML(_about_line(context, "auto"), elem_id="chat-about")
+    larger = gr.Button(t("chat.larger"), size="sm", elem_id="chat-larger")
     server, server_box = server_controls(context, spec)
     dials = dials_of(spec)
     temperature = _slider("temperature", (0, 2, 0.05), dials.temperature)
@@ -84,8 +87,14 @@ def build(context: Context) -> DialComponents:
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **private)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
-    model.change(lambda name: _about(context, name), model, [about, server_box], **private)
+    model.change(lambda name: _about(context, name), model, [about, server_box, larger], **private)
     model.input(lambda name: _own_dials(context, name), model, [*sampling], **private)
+    larger.click(
+        lambda: (LARGER, *_own_dials(context, LARGER)), None, [model, *sampling], **private
+    )
+    first = {name: dials_of(context.preferred(CHAT, name)) for name in LANGUAGES}
+    values = {name: (d.temperature, d.top_p, d.max_new_tokens) for name, d in first.items()}
+    context.by_language.append(ByLanguage(model, sampling, values))
     return DialComponents(
         system_prompt, model, *server, *sampling, seed, samples, top_k, alternatives
     )
@@ -108,12 +117,33 @@ def _prompt_of(persona: str, request: gr.Request) -> str:
     return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
 
 
-def _about(context: Context, model: str) -> tuple[Any, Any]:
-    """What a model is, and the fields that only a server's has."""
+def _about(context: Context, model: str) -> tuple[Any, Any, Any]:
+    """What a model is, the fields that only a server's has, and whether a larger one is offered."""
     spec = spec_of(context, model)
     if spec is None:
-        return gr.skip(), gr.skip()
-    return model_line(spec), gr.update(visible=spec.hosted)
+        return gr.skip(), gr.skip(), gr.skip()
+    small = model == "auto" or spec.id in SMALL
+    shown = gr.update(visible=spec.hosted), gr.update(visible=small and not spec.hosted)
+    return _about_line(context, model), *shown
+
+
+def _about_line(context: Context, model: str) -> str:
+    """What a model is, and what it reads where no system prompt is written; for "auto" the page's language decides."""
+    if model != "auto":
+        spec = spec_of(context, model)
+        return _model_and_prompt(spec) if spec else ""
+    lines: dict[str, str] = {}
+    for language in LANGUAGES:
+        spec = context.preferred(CHAT, language)
+        lines[language] = _model_and_prompt(spec)
+        if language == "ko" and spec.id in SMALL:
+            lines[language] += line(both("chat.korean_is_small"))
+    return spans(lines)
+
+
+def _model_and_prompt(spec: ModelSpec) -> str:
+    prompt = default_system_prompt(spec)
+    return model_line(spec) + (line(both("chat.own_prompt", prompt=prompt)) if prompt else "")
 
 
 def _own_dials(context: Context, model: str) -> tuple[Any, ...]:

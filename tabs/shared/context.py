@@ -16,6 +16,21 @@ from tabs.shared.strings import phrases, static
 
 
 @dataclass(frozen=True, slots=True)
+class ByLanguage:
+    """Controls whose first values depend on the page's language, as long as nobody has changed them.
+
+    Attributes:
+        picker: the choice of a model; it is "auto" while the values hold.
+        controls: what the values are of.
+        values: language -> a value for each control.
+    """
+
+    picker: gr.Dropdown
+    controls: tuple[gr.components.Component, ...]
+    values: dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The app's settings and models.
 
@@ -23,11 +38,13 @@ class Context:
         settings: read once at start.
         cache: all loaded models, shared by everybody.
         inner_tabs: the tabs inside a task's tab, for the language switch (widgets.inner_tab).
+        by_language: the controls that it sets.
     """
 
     settings: Settings
     cache: ModelCache
     inner_tabs: dict[str, gr.Tab] = field(default_factory=dict[str, gr.Tab])
+    by_language: list[ByLanguage] = field(default_factory=list[ByLanguage])
 
     def warm_once(self) -> None:
         """Once the first visitor has the page, load the first tab's starter in the background."""

@@ -1,6 +1,8 @@
 """The Models sidebar: what is loaded and where, what could be, at what size and licence."""
 
 import html
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,7 +12,7 @@ from models.runtime.cache import LoadedModel
 from models.runtime.placement import hardware, place
 from models.tasks import TASKS, Task
 from models.weights.sources import is_here
-from tabs.shared.context import Context
+from tabs.shared.context import ByLanguage, Context
 from tabs.shared.events import at_field, device, show_errors
 from tabs.shared.gradio_patches import relabel
 from tabs.shared.strings import LANGUAGES, STRINGS, both, phrases_html, spans, t
@@ -29,11 +31,24 @@ def build_header(context: Context) -> tuple[gr.Button, gr.Button]:
     return models, switch
 
 
-def bind_language(page: gr.Blocks, switch: gr.Button, tabs: dict[str, gr.Tab]) -> None:
-    """Let the switch change the page's language in place."""
+_SET_BY_LANGUAGE = """(model, ...values) => {{
+    const all = {values};
+    const same = (row) => row.every((value, at) => value === values[at]);
+    return model === "auto" && Object.values(all).some(same) ? all[window.genlab.language()] : values;
+}}"""
+
+
+def bind_language(
+    page: gr.Blocks, switch: gr.Button, tabs: dict[str, gr.Tab], rows: Sequence[ByLanguage] = ()
+) -> None:
+    """Let the switch change the page's language in place, and with it the controls in `rows`."""
     labels = {lang: [STRINGS[lang][f"{name}.tab"] for name in tabs] for lang in LANGUAGES}
-    switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
+    switched = switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
     page.load(None, None, [*tabs.values()], js=relabel(labels, "language"))
+    for row in rows:
+        script = _SET_BY_LANGUAGE.format(values=json.dumps(row.values))
+        for event in (switched.then, page.load):
+            event(None, [row.picker, *row.controls], [*row.controls], js=script)
 
 
 def _machine(context: Context) -> str:

@@ -10,10 +10,12 @@ from models.chat.events import Note, NoteCode
 from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
+from models.select import find
 from models.settings import Settings
+from models.tasks import CHAT
 from tabs.chat import talk
 from tabs.chat.answers import note_html
-from tabs.chat.controls import DialComponents
+from tabs.chat.controls import LARGER, SMALL, DialComponents, _about, _about_line
 from tabs.chat.conversations import MAX_MESSAGES, messages, text_of
 from tabs.chat.talk import View
 from tabs.shared.context import Context
@@ -110,6 +112,38 @@ def test_every_note_has_its_words():
 def context(server: StubServer, **values) -> Context:
     limits = Settings.model_validate({"openai_base_url": server.url} | values)
     return Context(limits, ModelCache(limits))
+
+
+def test_what_a_model_reads_without_a_system_prompt_is_on_the_page():
+    page = Context(Settings(), ModelCache(Settings()))
+    about = _about_line(page, "smollm2-135m-instruct-gguf")
+    assert "You are a helpful" in about or "You are a friendly" in about
+    assert "own_prompt" not in about
+    assert STRINGS["en"]["chat.own_prompt"].split("{")[0] not in _about_line(page, LARGER)
+
+
+def test_auto_says_which_model_answers_in_each_language(monkeypatch):
+    page = Context(Settings(), ModelCache(Settings()))
+    monkeypatch.setattr(
+        "models.select.is_here", lambda spec: spec.id in SMALL
+    )  # SmolLM2 for English, small talk for Korean
+    about = _about_line(page, "auto")
+    english, korean = about.split('<span class="in-ko" lang="ko"><p', 1)
+    assert find(CHAT, "smollm2-135m-instruct-gguf").label in english
+    assert find(CHAT, "genlab/small-talk").label in korean
+    assert STRINGS["ko"]["chat.korean_is_small"] in korean
+    assert STRINGS["ko"]["chat.korean_is_small"] not in english
+
+
+def test_a_larger_model_is_offered_beside_the_small_ones_only():
+    page = Context(Settings(), ModelCache(Settings()))
+    for model, offered in (
+        ("auto", True),
+        ("genlab/small-talk", True),
+        (LARGER, False),
+        ("openai", False),
+    ):
+        assert _about(page, model)[2]["visible"] is offered
 
 
 def answer(page: Context, question_of, history, message="", index=None, value=None):
