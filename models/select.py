@@ -12,28 +12,43 @@ from models.runtime.placement import place
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
 from models.text.language import language_of
+from models.weights.gguf import quantisation
 from models.weights.sources import is_here
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_GGUF_TAG = re.compile(r"[\w./-]{1,120}")
+_HUB_ADDRESS = re.compile(r"(https?://)?(hf\.co|huggingface\.co)/")
+_GGUF_SLOTS = 4  # people at once on a GGUF model that is typed in
 
 
 def find(task: Task, model_id: str) -> ModelSpec:
-    """The spec of a catalogue id, or one made for a hub id typed in.
+    """The spec of a catalogue id, or one made for an id typed in.
 
     Args:
         task: what it is for.
-        model_id: a catalogue id or "organisation/name". Never a path: only the catalogue may name
-            files of this machine.
+        model_id: a catalogue id, a hub id "organisation/name", a GGUF model of the hub as llama.cpp and
+            Ollama write it ("organisation/name-GGUF:Q4_K_M", the quantisation may be left out) or
+            "file:NAME.gguf" in the host's folder (models/weights/sources.py keeps to that folder).
 
     Raises:
-        NotFound: neither.
+        NotFound: none of these.
     """
-    model_id = str(model_id).strip()
+    model_id = _HUB_ADDRESS.sub("", str(model_id).strip(), count=1)
+    repository, _, tag = model_id.partition(":")
+    if tag and not tag.lower().endswith(".gguf"):
+        tag = "" if tag.lower() == "latest" else tag.upper()  # Ollama's word for its own choice
+        model_id = f"{repository}:{tag}" if tag else repository
     for spec in task.models:
         if spec.id == model_id:
             return spec
-    own = ".." in model_id or model_id.startswith("genlab/")
-    if task.hub_engine and _HUB_ID.fullmatch(model_id) and not own:
+    own = ".." in repository or repository.startswith("genlab/")
+    is_file = repository == "file" and tag.lower().endswith(".gguf")
+    is_hub = _HUB_ID.fullmatch(repository) and not own
+    if task.gguf_engine and is_file:
+        return _gguf(task, model_id, tag)
+    if task.gguf_engine and is_hub and (_GGUF_TAG.fullmatch(tag) or "gguf" in repository.lower()):
+        return _gguf(task, model_id, f"{tag}.gguf" if tag else "", f"hub:{model_id}")
+    if task.hub_engine and is_hub and ":" not in model_id:
         return ModelSpec(
             id=model_id,
             task=task.id,
@@ -41,6 +56,18 @@ def find(task: Task, model_id: str) -> ModelSpec:
             wants_gpu=task.wants_gpu,
         )
     raise NotFound(model=model_id[:100])
+
+
+def _gguf(task: Task, model_id: str, file: str, source: str = "") -> ModelSpec:
+    return ModelSpec(
+        id=model_id,
+        task=task.id,
+        engine=task.gguf_engine,
+        source=source or model_id,
+        cuda_dtype="",
+        quantisation=quantisation(file),
+        concurrency=_GGUF_SLOTS,
+    )
 
 
 def select(task: Task, model_id: str, settings: Settings, text: str = "") -> ModelSpec:
@@ -122,12 +149,12 @@ def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
 def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
     """The model offered first: here, free of charge, quick on this machine, of the language.
 
-    A big model that is here and has its GPU comes first; then what ships or is one small file of the
-    package index, in the catalogue's order; a hosted or absent one never.
+    A big model that is here and has its GPU comes first; then what ships, comes from the package index
+    or is a GGUF file, in the catalogue's order; a hosted or absent one never.
     """
     here = [s for s in task.models if not s.hosted and s.source != "none:" and is_here(s)]
     fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
     fits = [s for s in fits if not s.last] or fits
     on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
-    light = [s for s in fits if s.starter or s.source.startswith("index:")]
+    light = [s for s in fits if s.starter or s.source.startswith("index:") or s.quantisation]
     return (on_gpu or light or fits or list(task.models))[0]

@@ -40,6 +40,7 @@ class Settings(BaseModel):
     public_downloads: bool = Field(False, alias="GENLAB_PUBLIC_DOWNLOADS")
     public_local_servers: bool = Field(False, alias="GENLAB_PUBLIC_LOCAL_SERVERS")
     downloads: bool = Field(True, alias="GENLAB_DOWNLOADS")
+    models_dir: Path | None = Field(None, alias="GENLAB_MODELS_DIR")
     queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
     max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)
 

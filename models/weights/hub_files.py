@@ -1,6 +1,6 @@
 """Which files of a hub repository make a whole model: for a download, and for what is cached here.
 
-Safetensors only. A pickle (.bin, .pt, .ckpt) can run code when it is read, so it is never wanted,
+Safetensors, or one GGUF model where that is meant. A pickle (.bin, .pt, .ckpt) can run code when it is read, so it is never wanted,
 and neither is a repository's own Python.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from models.contract import ModelSpec
 from models.errors import ModelError, NotFound, Refused
 from models.tasks import hub_files
+from models.weights import gguf
 
 Read = Callable[[str], Any]  # the name of a small JSON file -> what is in it
 
@@ -34,8 +35,10 @@ def needed(spec: ModelSpec, names: Set[str], read: Read) -> set[str]:
 
     Raises:
         Refused: the weights are pickled only (refused_pickle).
-        NotFound: no model of this task (not_found_task).
+        NotFound: no model of this task (not_found_task); of a GGUF model, as `gguf.choose`.
     """
+    if spec.quantisation:
+        return set(gguf.choose(names, gguf.tag_of(spec)))
     try:
         return hub_files(spec, names, read)
     except (KeyError, TypeError, ValueError, AttributeError):  # not JSON, or not what it should be

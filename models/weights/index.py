@@ -145,7 +145,7 @@ def _acceptance(spec: ModelSpec) -> Path:
 
 # ---------------------------------------------------------------- checks
 
-_checked: dict[Path, tuple[int, int]] = {}  # path -> size and time of the file that was checked
+_hashes: dict[Path, tuple[int, int, str]] = {}  # path -> size, time and SHA-256 when it was read
 
 
 def check(spec: ModelSpec, path: Path) -> None:
@@ -155,17 +155,24 @@ def check(spec: ModelSpec, path: Path) -> None:
         Damaged: it is another file, or half of it (damaged_index).
     """
     try:
-        status = path.stat()
-        state = (status.st_size, status.st_mtime_ns)
-        if _checked.get(path) == state:
-            return
-        whole = _sha256(path) == spec.sha256
+        whole = sha256_of(path) == spec.sha256
     except OSError:
         whole = False
-        state = (0, 0)
     if not whole:
         raise Damaged("damaged_index", model=spec.label, file=path.name, id=spec.id)
-    _checked[path] = state
+
+
+def sha256_of(path: Path) -> str:
+    """A file's SHA-256; read once a process for each state of the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = path.stat()
+    state = (status.st_size, status.st_mtime_ns)
+    if path not in _hashes or _hashes[path][:2] != state:
+        _hashes[path] = (*state, _sha256(path))
+    return _hashes[path][2]
 
 
 def _sha256(path: Path) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.contract import ModelSpec, Notify, Stop
-from models.errors import Damaged, Refused
+from models.errors import Damaged, NotFound, Refused
 from models.settings import Settings
-from models.weights import e5, hub, index
+from models.weights import e5, gguf, hub, index
 from models.weights.packages import package_folder
 
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
@@ -39,7 +39,8 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
 
     Raises:
         Damaged: weights that ship are missing or broken; names the command that mends it.
-        Refused: a download is needed and not allowed (refused_downloads), or needs a licence click.
+        Refused: a download is needed and not allowed (refused_downloads), or needs a licence click;
+            a file outside the host's folder, or on a public page one that is not the catalogue's.
         NotFound: neither the hub, the index nor PACKAGES knows it.
         Unavailable: the hub or the index cannot be reached.
         Stopped: stop was set during the download.
@@ -54,10 +55,65 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
 def _hub_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
     snapshot = hub.cached(spec)
     if snapshot is not None:
+        if spec.quantisation:
+            _require_known(spec, settings, snapshot)
         return snapshot
     if not settings.may_download:
         raise Refused("refused_downloads", model=spec.label)
     return hub.fetch(spec, settings, stop, notify)
+
+
+def _require_known(spec: ModelSpec, settings: Settings, folder: Path) -> None:
+    """On a public page only the catalogue's GGUF files load: it reads what strangers choose.
+
+    Raises:
+        Refused: another file (refused_public_gguf).
+    """
+    if settings.public:
+        hashes = {index.sha256_of(file) for file in gguf.files_in(spec, folder)}
+        if not hashes <= hub.PUBLIC_HASHES:
+            raise Refused("refused_public_gguf", model=spec.label)
+
+
+# ---------------------------------------------------------------- file:NAME.gguf
+
+
+def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
+    """The folder of a file in GENLAB_MODELS_DIR; nothing outside it is looked at.
+
+    Raises:
+        Refused: no such folder, or a path that leads out of it (refused_models_folder).
+        NotFound: it is not there (not_found_gguf).
+    """
+    if settings.models_dir is None:
+        raise Refused("refused_models_folder", model=spec.label)
+    try:
+        root = settings.models_dir.expanduser().resolve()
+        folder = (root / spec.name).parent
+        # A link's target counts, of the file and of every other part of a model that is split.
+        if not (root / spec.name).resolve().is_relative_to(root):
+            raise Refused("refused_models_folder", model=spec.label)
+        files = gguf.files_in(spec, folder)
+        if not all(file.resolve().is_relative_to(root) for file in files):
+            raise Refused("refused_models_folder", model=spec.label)
+        _require_known(spec, settings, folder)
+    except NotFound as problem:
+        raise NotFound(problem.code, **{**problem.params, "model": spec.label}) from None
+    except (OSError, ValueError):  # a ValueError: no file can have this name
+        raise NotFound("not_found_gguf", model=spec.label) from None
+    return folder
+
+
+def models_in(settings: Settings) -> list[str]:
+    """The GGUF models in GENLAB_MODELS_DIR as "file:NAME.gguf", in order; none on a public page."""
+    if settings.models_dir is None or settings.public:
+        return []
+    root = settings.models_dir.expanduser()
+    try:
+        names = [p.relative_to(root).as_posix() for p in root.rglob("*.gguf") if p.is_file()]
+    except OSError:
+        return []
+    return [f"file:{files[0]}" for files in gguf.models_of(names).values()]
 
 
 # ---------------------------------------------------------------- index:NAME==VERSION/FILE
@@ -115,5 +171,6 @@ SCHEMES = {  # without a row ("openai", "none"): no weights on this machine
     "starter": Scheme(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
     "package": Scheme(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
     "index": Scheme(lambda spec: index.cached(spec) is not None, _index_folder),
+    "file": Scheme(lambda spec: True, _file_folder),  # never a download
     "hub": Scheme(lambda spec: hub.cached(spec) is not None, _hub_folder),
 }

@@ -11,7 +11,7 @@ from models.runtime.jobs import warm
 from models.select import preferred
 from models.settings import Settings
 from models.tasks import CHAT, Task
-from models.weights.sources import is_here
+from models.weights.sources import is_here, models_in
 from tabs.shared.strings import phrases, static
 
 
@@ -53,7 +53,8 @@ class Context:
 
     def offered(self, task: Task) -> list[tuple[Any, str]]:
         """(label, id) of a task's models for a Dropdown; "↓" marks those that are to be downloaded."""
-        return [(self._label(spec), spec.id) for spec in task.models]
+        own = models_in(self.settings) if task.gguf_engine else []  # files in the host's folder
+        return [(self._label(s), s.id) for s in task.models] + [(name, name) for name in own]
 
     def preferred(self, task: Task, language: str = "en") -> ModelSpec:
         """The model selected when the page opens."""

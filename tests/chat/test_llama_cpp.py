@@ -23,7 +23,14 @@ from models.chat.llama_cpp import LlamaCppChat
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.chat.token_odds import join_texts, probabilities
 from models.contract import Stop
-from models.errors import Damaged, InvalidInput, ModelError, NotFound, Unavailable
+from models.errors import (
+    Damaged,
+    InvalidInput,
+    ModelError,
+    NotFound,
+    OutOfMemory,
+    Unavailable,
+)
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.runtime.placement import place
@@ -396,8 +403,27 @@ def test_files_that_are_no_model(file, tmp_path):
             loaded(folder)
         assert problem.value.code == "damaged_gguf"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Damaged):
+    with pytest.raises(NotFound, match="not_found_gguf"):
         loaded(tmp_path / "empty")
+
+
+def test_a_model_that_fills_the_memory(hollow):
+    spec = find(CHAT, ID)
+    where = place(spec, Settings())
+    with pytest.raises(OutOfMemory) as problem:  # weights alone: 0.1 GB
+        LlamaCppChat.load(spec, hollow.parent, where, Settings(memory_gb=0.2))
+    assert problem.value.code == "out_of_memory_limit"
+    assert 0.2 < problem.value.params["needed"] < 0.5
+    few = LlamaCppChat.load(spec, hollow.parent, where, Settings(memory_gb=0.45))
+    few.server.close()
+    assert 0 < few._slots < spec.concurrency  # fewer people at once rather than none
+    os.truncate(hollow, 2**43)  # 8 TB of holes
+    with pytest.raises(OutOfMemory):
+        loaded(hollow.parent)
+    os.truncate(hollow, 100_000_000)
+    set_number(hollow, b"llama.attention.head_count_kv", 2**30)
+    with pytest.raises(OutOfMemory):
+        loaded(hollow.parent)
 
 
 def test_an_unknown_architecture_and_an_encoder(hollow):
@@ -411,6 +437,18 @@ def test_an_unknown_architecture_and_an_encoder(hollow):
     with pytest.raises(NotFound) as problem:
         loaded(hollow.parent)
     assert problem.value.code == "not_found_task"
+    # An embedding model of a language model's architecture says how its vectors are pooled.
+    name = b"llama.context_length"
+    at = content.index(name)
+    pooled = content[:at] + b"llama.pooling_type\0\0" + content[at + len(name) :]
+    hollow.write_bytes(
+        pooled.replace(
+            b"\x14" + b"\0" * 7 + b"llama.pooling_type\0\0",
+            b"\x12" + b"\0" * 7 + b"llama.pooling_type",
+        )
+    )
+    with pytest.raises(NotFound, match="not_found_task"):
+        loaded(hollow.parent)
 
 
 def test_a_file_without_a_chat_template_continues_the_text(file, tmp_path):

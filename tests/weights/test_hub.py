@@ -169,7 +169,9 @@ def test_token_of_a_public_page_is_for_the_catalogue(server: HubServer) -> None:
     settings = Settings.read({"HF_TOKEN": TOKEN, "GENLAB_PUBLIC": "true"})
     with pytest.raises(Refused, match="refused_gated"):
         fetch(model("org/gated"), settings)
-    listed = next(s for s in CATALOG if s.task == "chat" and s.source.startswith("hub:"))
+    listed = next(
+        s for s in CATALOG if s.task == "chat" and s.scheme == "hub" and not s.quantisation
+    )
     server.repositories[listed.name] = Repository(SMALL, gated=True)
     assert names(fetch(listed, settings)) == set(SMALL)
 
