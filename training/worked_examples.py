@@ -4,7 +4,7 @@ Only with models that ship, so that anybody can make them again. tabs/shared/wor
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -13,12 +13,14 @@ from models.contract import Event, Request
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
-from models.sentiment.events import Attribution, Scores
-from models.sentiment.requests import AttributionRequest, SentimentRequest
+from models.sentiment.events import Attribution, RowScores, Scores
+from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
 from models.tasks import SENTIMENT, Task
-from tabs.sentiment import one_text
+from models.text.tables import read_table
+from tabs.sentiment import one_text, table, two_models
 from tabs.shared.strings import LANGUAGES
+from tabs.shared.table_input import likely_column
 from tabs.shared.worked_examples import FILE
 
 T = TypeVar("T", bound=Event)
@@ -47,9 +49,41 @@ class Recorder:
         words = self.event(SENTIMENT, model, AttributionRequest.of(text=text), Attribution)
         return {"text": text, "model": model, "scores": plain(scores), "attribution": plain(words)}
 
+    def rows(self, model: str, texts: Sequence[str]) -> RowScores:
+        """The scores of many texts."""
+        request = ManyTextsRequest.of(texts=texts)
+        return self.event(SENTIMENT, model, request, RowScores)
+
+    def file(self, language: str) -> Mapping[str, Any]:
+        """The scores of the example's file."""
+        reviews = read_table(table.REVIEWS[language])
+        model = SENTIMENT_MODELS[language]
+        rows = self.rows(model, reviews.column(likely_column(reviews)))
+        return {
+            "language": language,
+            "model": model,
+            "labels": list(rows.labels),
+            "scores": short(rows.scores.tolist()),
+        }
+
+    def two_models(self, language: str) -> Mapping[str, Any]:
+        """The scores of the example's lines by both models."""
+        lines = two_models.EXAMPLES[language].splitlines()
+        sides = [self.rows(model, lines) for model in two_models.MODELS]
+        return {
+            "language": language,
+            "models": list(two_models.MODELS),
+            "labels": list(sides[0].labels),
+            "scores": [short(side.scores.tolist()) for side in sides],
+        }
+
     def record(self) -> Mapping[str, Any]:
         """All of it: part of the page -> language -> name -> value."""
-        parts = {"sentiment.one": self.sentiment}
+        parts = {
+            "sentiment.one": self.sentiment,
+            "sentiment.file": self.file,
+            "sentiment.two": self.two_models,
+        }
         return {
             part: {language: method(language) for language in LANGUAGES}
             for part, method in parts.items()

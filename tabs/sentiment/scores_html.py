@@ -58,7 +58,7 @@ def pieces_table(text: str, pieces: tuple[TextPiece, ...]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{number}</td><td>{html.escape(shorten(text[piece.begin : piece.end]))}</td>"
-        f"<td>{class_name(top[0])} {percent(top[1])}</td><td>{piece.tokens}</td></tr>"
+        f'<td class="tight">{class_name(top[0])} {percent(top[1])}</td><td>{piece.tokens}</td></tr>'
         for number, piece in enumerate(pieces, 1)
         for top in [max(piece.scores, key=lambda score: score[1])]
     )

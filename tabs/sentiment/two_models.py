@@ -14,15 +14,44 @@ from models.sentiment.events import RowScores
 from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import TableResults
 from models.tasks import SENTIMENT
+from models.text.tables import read_lines
 from tabs.sentiment.scores_html import class_name, language_note, shorten
 from tabs.shared import table_input
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
-from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, model_picker, result_box, stop_button
+from tabs.shared.events import (
+    Pace,
+    at_field,
+    follow,
+    line,
+    result_line,
+    show_errors,
+    waiting_line,
+)
+from tabs.shared.experiments import Experiments
+from tabs.shared.strings import both, percent, t
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    model_note,
+    model_picker,
+    problem_box,
+    result_box,
+    stop_button,
+)
+from tabs.shared.worked_examples import Recording, worked_example
 
 TAB = "sentiment-two"
 MAX_ROWS = 50  # texts on the page
+MODELS = ("genlab/sentiment-en", "genlab/sentiment-ko")  # of the example
+_REVIEWS = (
+    "I loved every minute of this film.\nA dull, lifeless waste of two hours.",
+    "정말 재미있고 감동적인 영화였어요.\n시간이 아까운 최악의 영화.",
+)
+EXAMPLES = {"en": "\n".join(_REVIEWS), "ko": "\n".join(reversed(_REVIEWS))}
+TITLES = {
+    "en": "Praise and blame in two languages, by an English and a Korean model",
+    "ko": "두 언어로 쓴 칭찬과 혹평을 영어 모델과 한국어 모델로",
+}
 Side = list[
     tuple[ModelSpec, list[int]]
 ]  # the models of one side, each with the indexes of its texts
@@ -33,17 +62,29 @@ def build(context: Context) -> None:
     with gr.Row():
         with gr.Column():
             texts = table_input.build(TAB)
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(
                     t("sentiment.two.start"), variant="primary", elem_id=f"{TAB}-start"
                 )
                 stop = stop_button(TAB)
+            samples = gr.Column()
             first = model_picker(context, SENTIMENT, f"{TAB}-first", label=t("sentiment.two.first"))
             second = model_picker(
                 context, SENTIMENT, f"{TAB}-second", label=t("sentiment.two.second")
             )
+            controls = {"texts": texts.lines, "model": first, "second": second}
+            Experiments("sentiment.two", controls, f"{TAB}-start")
+            with samples:
+                examples_box(
+                    TAB,
+                    [[None, lines, *MODELS] for lines in EXAMPLES.values()],
+                    [texts.file, texts.lines, first, second],
+                    f"{TAB}-start",
+                    [*TITLES.values()],
+                )
         with gr.Column():
-            result, status = result_box(TAB, both("sentiment.two.empty"))
+            result, status = result_box(TAB, worked_example("sentiment.two", _example))
             download = table_input.download_button(TAB)
     table_input.bind(texts)
 
@@ -52,7 +93,10 @@ def build(context: Context) -> None:
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     job = start.click(
-        compare, [*texts.inputs(), first, second], [result, status, download], **private
+        at_field(compare, problem),
+        [*texts.inputs(), first, second],
+        [result, status, download, problem],
+        **private,
     )
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
@@ -159,12 +203,30 @@ def comparison_html(sides: list[Side], both_results: list[TableResults]) -> str:
         head += " " + both("sentiment.two.order") if len(disagreements) else ""
     rows = "".join(_row(one, two, row, bool(differ[row])) for row in order[:MAX_ROWS])
     names = "".join(f'<th scope="col">{_name(side)}</th>' for side in sides)
+    specs = {spec.id: spec for side in sides for spec, _ in side}
+    notes = "".join(map(model_note, specs.values()))
     return (
         f"<p>{head}</p>"
         f'<table class="plain"><thead><tr><th scope="col">{both("sentiment.file.head_line")}</th>'
         f'<th scope="col">{both("sentiment.file.head_text")}</th>{names}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f"<tbody>{rows}</tbody></table>{notes}"
     )
+
+
+def _example(recording: Recording) -> str:
+    """What was recorded for the example's lines, as HTML."""
+    table = read_lines(EXAMPLES[recording["language"]])
+    texts, rows = table.column(table.columns[0]), [*range(len(table.rows))]
+    sides: list[Side] = []
+    both_results: list[TableResults] = []
+    for model, scores in zip(recording["models"], recording["scores"], strict=True):
+        sides.append([(next(s for s in SENTIMENT.models if s.id == model), rows)])
+        both_results.append(TableResults(table, texts))
+        event = RowScores(
+            0, tuple(recording["labels"]), np.array(scores, np.float32), (1,) * len(rows)
+        )
+        both_results[-1].add(model, rows, event)
+    return comparison_html(sides, both_results)
 
 
 def _name(side: Side) -> str:
@@ -176,7 +238,8 @@ def _row(one: TableResults, two: TableResults, row: int, differ: bool) -> str:
     cells = ""
     for results in (one, two):
         top = results.top_class(row)
-        cells += f"<td>{class_name(top[0])} {top[1]:.1%}</td>" if top else "<td>–</td>"
+        answer = f"{class_name(top[0])} {percent(top[1])}" if top else "–"
+        cells += f'<td class="tight">{answer}</td>'
     mark = " <strong>≠</strong>" if differ else ""
     text = html.escape(shorten(one.texts[row]))
     return f"<tr><td>{one.table.lines[row]}</td><td>{text}{mark}</td>{cells}</tr>"

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -69,8 +69,18 @@ def _lines(tab: str, first: bool = False) -> gr.Textbox:
     )
 
 
-def bind(source: TableInput, truth: gr.Dropdown | None = None) -> None:
-    """Offer a file's columns once it is there; `truth` is a second choice, of the labels' column."""
+def bind(
+    source: TableInput,
+    truth: gr.Dropdown | None = None,
+    label_column: Callable[[Table], str] = lambda _: "",
+) -> None:
+    """Offer a file's columns once it is there.
+
+    Args:
+        source: the inputs.
+        truth: a second choice, of the labels' column.
+        label_column: the column that is selected there; "" for none.
+    """
     outputs = [source.column, source.header, *([truth] if truth else [])]
 
     def offer(path: str | None, header: bool, request: gr.Request) -> Any:
@@ -82,10 +92,8 @@ def bind(source: TableInput, truth: gr.Dropdown | None = None) -> None:
             )
         with show_errors(request):
             table = read_table(path, header)
-        columns = [(name, name) for name in table.columns]
-        text = gr.update(choices=columns, value=likely_column(table), visible=True)
-        labels = gr.update(choices=[(t("source.none"), ""), *columns], value="", visible=True)
-        plain = len(columns) == 1 and path.lower().endswith(".txt")  # lines have no names
+        text, labels = column_choices(table, label_column(table) if truth else "")
+        plain = len(table.columns) == 1 and path.lower().endswith(".txt")  # lines have no names
         return (text, gr.update(visible=not plain), *([labels] if truth else []))
 
     for trigger in (source.file.change, source.header.input):
@@ -96,6 +104,15 @@ def bind(source: TableInput, truth: gr.Dropdown | None = None) -> None:
             api_visibility="private",
             show_progress="hidden",
         )
+
+
+def column_choices(table: Table, label: str = "") -> tuple[Any, Any]:
+    """Updates of the choice of the text's column, and of that of the labels', with `label` selected."""
+    columns = [(name, name) for name in table.columns]
+    return (
+        gr.update(choices=columns, value=likely_column(table), visible=True),
+        gr.update(choices=[(t("source.none"), ""), *columns], value=label, visible=True),
+    )
 
 
 def likely_column(table: Table) -> str:

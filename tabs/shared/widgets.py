@@ -116,7 +116,7 @@ def examples_box(
 
     Args:
         tab: the tab's name.
-        samples: values of the inputs, a sequence an example.
+        samples: values of the inputs, a sequence an example; a function is called for its value.
         inputs: what they are filled into.
         start: elem_id of the start button.
         titles: what is shown of each example; by default its first value.
@@ -145,7 +145,7 @@ def _bind_examples(
     start: str,
 ) -> None:
     def fill(index: int) -> Any:
-        sample = samples[index]
+        sample = [value() if callable(value) else value for value in samples[index]]
         return tuple(sample) if len(inputs) > 1 else sample[0]
 
     fill_in = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")

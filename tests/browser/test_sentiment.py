@@ -104,8 +104,7 @@ def test_a_file_goes_up_and_comes_down_with_its_columns(open_page, tmp_path, loc
     page.locator("#tab-sentiment-file-button").click()
     page.set_input_files("#sentiment-file-upload input[type=file]", path)
     expect(page.locator("#sentiment-file-column input")).to_have_value("review")
-    page.click("#sentiment-file-truth input")
-    page.get_by_role("option", name="answer").click()
+    expect(page.locator("#sentiment-file-truth input")).to_have_value("answer")
     page.click("#sentiment-file-start")
     expect(page.locator("#sentiment-file-status .note").first).to_be_visible(timeout=LONG)
     expect(page.locator("#sentiment-file-status")).to_contain_text("6")  # the row with five cells
@@ -155,4 +154,31 @@ def test_no_text_is_refused(open_page):
     open_tab(page, "sentiment")
     page.locator("#tab-sentiment-file-button").click()
     page.click("#sentiment-file-start")
-    expect(page.locator(".toast-body")).to_contain_text("아직 읽을 글이 없어요")
+    expect(page.locator("#sentiment-file-problem")).to_contain_text("아직 읽을 글이 없어요")
+    expect(page.locator("#sentiment-file-result .bar:visible")).to_have_count(2)
+
+
+@pytest.mark.parametrize(("locale", "at"), [("en-US", "en"), ("ko-KR", "ko")])
+def test_example_data_for_a_file_is_one_click_away(open_page, locale, at):
+    page = open_page(locale)
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-file-button").click()
+    expect(page.locator("#sentiment-file-result .example-note:visible")).to_have_count(1)
+    page.locator(f"#sentiment-file-examples .examples-{at} button").click()
+    expect(page.locator("#sentiment-file-column input")).to_have_value("review")
+    expect(page.locator("#sentiment-file-truth input")).to_have_value("label")
+    expect(page.locator("#sentiment-file-result .example-note")).to_have_count(0, timeout=LONG)
+    expect(page.locator("#sentiment-file-measured table.plain")).to_have_count(2, timeout=LONG)
+
+
+def test_example_data_for_two_models_is_one_click_away(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-two-button").click()
+    expect(page.locator("#sentiment-two-result .example-note:visible")).to_have_count(1)
+    page.locator("#sentiment-two-examples .examples-ko button").click()
+    expect(page.locator("#sentiment-two-status")).to_contain_text("(한국어)", timeout=LONG)
+    result = page.locator("#sentiment-two-result .in-ko").first
+    expect(result).to_have_text(re.compile(r"^4개 중 \d개\(\d+%\)에서 답이 같아요\.$"))
+    head = page.locator("#sentiment-two-result p").first.inner_text()
+    assert "답이 같아요. 답이 갈린" in head

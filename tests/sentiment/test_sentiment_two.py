@@ -71,7 +71,7 @@ def test_texts_on_which_they_differ_come_first_the_surest_of_them_before_the_oth
     one.add("a", rows, RowScores(0, ("negative", "positive"), first, (1,) * 4))
     two_.add("b", rows, RowScores(0, ("POSITIVE", "NEGATIVE"), second, (1,) * 4))
     table = two_models.comparison_html([], [one, two_])
-    assert "33.3%" in table
+    assert "1 of 3 texts (33%)" in table
     assert [table.index(f"<td>{text}") for text in ("sure", "unsure", "same")] == sorted(
         table.index(f"<td>{text}") for text in ("sure", "unsure", "same")
     )
