@@ -15,6 +15,8 @@ from contextlib import closing, suppress
 from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
 from models.errors import ModelError, OutOfMemory, Stopped, as_model_error
 from models.runtime.cache import ModelCache
+from models.settings import Settings
+from models.weights import sources
 
 HEARTBEAT = 0.5  # seconds
 Events = queue.SimpleQueue[tuple[int, Event | ModelError | None]]  # with the number of their job
@@ -116,6 +118,55 @@ def _work(
     if isinstance(failure, OutOfMemory):  # the trace that held tensors is gone by now
         cache.free_idle()
     put(failure)
+
+
+def fetch(settings: Settings, spec: ModelSpec) -> Generator[Event]:
+    """Bring a model's weights onto this machine, without loading them.
+
+    Args:
+        settings: whether that may be.
+        spec: the model.
+
+    Yields:
+        Downloading as bytes arrive, Working when half a second passed without news. Closing it ends
+        the transfer.
+
+    Raises:
+        ModelError: they cannot be had; nothing half is left.
+    """
+    stop = Stop()
+    events: queue.SimpleQueue[Event | ModelError | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        failure: ModelError | None = None
+        try:
+            sources.folder(spec, settings, stop, events.put)
+        except Stopped:
+            pass
+        except Exception as error:
+            failure = as_model_error(error)
+            if failure.code == "failed":
+                log.exception("fetching %s failed", spec.id)
+        events.put(failure)
+
+    start = time.perf_counter()
+    wait: Wait | None = None
+    threading.Thread(target=work, name=f"fetch {spec.id}", daemon=True).start()
+    try:
+        while True:
+            try:
+                event = events.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                yield Working(time.perf_counter() - start, wait)
+                continue
+            if isinstance(event, ModelError):
+                raise event
+            if event is None:
+                return
+            wait = event if isinstance(event, Wait) else None
+            yield event
+    finally:
+        stop.set()
 
 
 def warm(cache: ModelCache, spec: ModelSpec) -> None:

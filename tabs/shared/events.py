@@ -60,7 +60,7 @@ class PageError(gr.Error):
         """The one sentence for a problem, in the visitor's language."""
         title = say("errors.title", language)
         super().__init__(sentence(problem, language), title=title, print_exception=False)
-        self.line = f'<div class="problem-line" role="alert">{problem_line(problem)}</div>'
+        self.line = alert(problem)
 
 
 def error(problem: ModelError, language: str) -> gr.Error:
@@ -118,6 +118,11 @@ def problem_line(problem: ModelError) -> str:
         title = both("result.server_said")
         words += f'<details class="server-said"><summary>{title}</summary><q>{quote}</q></details>'
     return words
+
+
+def alert(problem: ModelError) -> str:
+    """The same as a message that stands where the problem arose until the next try, as HTML."""
+    return f'<div class="problem-line" role="alert">{problem_line(problem)}</div>'
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from models.runtime.cache import LoadedModel
 from models.runtime.placement import hardware, place
 from models.tasks import TASKS, Task
 from models.weights.sources import is_here
+from tabs.shared import weights_offer
 from tabs.shared.context import ByLanguage, Context
 from tabs.shared.events import at_field, device, show_errors
 from tabs.shared.gradio_patches import relabel
@@ -75,8 +76,10 @@ def build(context: Context, opener: gr.Button) -> None:
             which = gr.Dropdown(label=t("models.unload_which"), choices=[], elem_id="unload-which")
             unload = gr.Button(t("models.unload"), size="sm", elem_id="unload")
         problem = problem_box("models")
+        listed = gr.HTML(elem_id="models-catalogue", render=False)
+        weights_offer.build(context, "models", "", [listed], lambda: (_catalogue(),))
         gr.Markdown(t("models.catalogue"))
-        catalogue = gr.HTML(elem_id="models-catalogue")
+        catalogue = listed.render()
     timer = gr.Timer(_EVERY, active=False)
 
     def look() -> tuple[str, gr.Dropdown]:
