@@ -1,7 +1,9 @@
 """Pressing "Send" of the chat tab without a browser: the same requests that the page makes."""
 
+import html
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +22,7 @@ class ChatPage:
     """
 
     def __init__(self, url: str, language: str = "en", **typed: Any) -> None:
+        self._language = language
         self._http = httpx.Client(base_url=url, timeout=120, params={"lang": language})
         config = self._http.get("/config").json()
         parts = {part["id"]: part["props"] for part in config["components"]}
@@ -45,7 +48,7 @@ class ChatPage:
             **typed: as above, for this message.
 
         Returns:
-            "success" and "output", which has the "error" that is told.
+            "success" and "output", which has the "error" that stands at the box.
         """
         values = self._with(typed | {"chat_message": message})
         session = f"visitor{next(_sessions)}"
@@ -54,7 +57,14 @@ class ChatPage:
         kind = {"content-type": "application/json"}  # json.dumps: half letters travel too
         joined = self._http.post("/gradio_api/queue/join", content=json.dumps(ask), headers=kind)
         joined.raise_for_status()
-        return next(told for told in self._told(session) if told["msg"] == "process_completed")
+        told = next(told for told in self._told(session) if told["msg"] == "process_completed")
+        problem = re.search(
+            rf'class="problem-line".*?<span class="in-{self._language}"[^>]*>(.*?)</span>',
+            "".join(str(value) for value in told["output"].get("data", ())),
+        )
+        if problem:
+            return {"success": False, "output": {"error": html.unescape(problem[1])}}
+        return told
 
     def _told(self, session: str) -> Iterator[dict[str, Any]]:
         where = {"session_hash": session}

@@ -2,40 +2,47 @@
 
 controls.py       model, server of a hosted model, system prompt, dials
 talk.py           from a message to the answer on the page: send, retry, edit, continue, undo
-answers.py        an answer as far as it has come, and the facts under it: tokens, speed, cost
+answers.py        an answer as far as it has come, and the facts under it: tokens, speed, cost; the example
 conversations.py  turns of the chatbot or of a program, and the files of conversations
 shelf.py          conversations stored in the browser (shelf.js)
+token_odds/       the lens: every token of an answer with its alternatives (lens.js); next_token.py:
+                  write token by token
+pieces.py         what a model reads of a message, and how many tokens a language takes
 versus.py         two answers to one message, side by side
-token_odds/       every token of an answer with its alternatives; next_token.py: write token by token
 endpoint.py       the same for programs: /chat and /next_token
 """
 
+import html
+
 import gradio as gr
 
-from tabs.chat import controls, endpoint, shelf, talk, token_odds, versus
+from models.tasks import CHAT
+from tabs.chat import controls, endpoint, pieces, shelf, talk, token_odds, versus
+from tabs.chat.answers import RecordedExample
 from tabs.chat.token_odds import next_token
+from tabs.shared import weights_offer
+from tabs.shared.charts import example_note
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import both, t
-from tabs.shared.widgets import LATEX, examples_box, how_it_works, recipe_box, stop_button
+from tabs.shared.experiments import Experiment, Experiments
+from tabs.shared.strings import LANGUAGES, both, say, t
+from tabs.shared.widgets import LATEX, examples_box, inner_tabs, recipe_box, stop_button
 
-# A message and the system prompt it is shown with.
 EXAMPLES = [
-    ["Hi there! How are you today?", "You are a witty assistant who jokes."],
-    ["I had a bad day.", "You care deeply about people."],
-    ["What do you like to do for fun?", "You get excited about everything!"],
-    ["안녕하세요! 오늘 기분이 어때요?", "유머러스하고 재치 있는 친구처럼 대답해 주세요."],
-    ["오늘 너무 힘들었어요.", "따뜻하게 위로해 주세요."],
-    ["취미가 뭐예요?", "격식을 갖추어 대답해 주세요."],
+    ["Hi there! How are you today?"],
+    ["I had a bad day."],
+    ["What do you like to do for fun?"],
+    ["안녕하세요! 오늘 기분이 어때요?"],
+    ["오늘 너무 힘들었어요."],
+    ["취미가 뭐예요?"],
 ]
 
 
 def build(context: Context) -> None:
     """Lay the tab out and bind it to its models."""
     with gr.Row(elem_id="chat-row"):
-        with gr.Column(scale=2, elem_id="chat-side"):
-            side = gr.Column()
-        with gr.Column(scale=3, elem_id="chat-main"):
+        with gr.Column(scale=5, min_width=320, elem_id="chat-main"):
+            top = gr.Column(elem_id="chat-top")
             chatbot = _chatbot()
             with gr.Row(elem_id="chat-entry"):
                 message = gr.Textbox(
@@ -44,48 +51,96 @@ def build(context: Context) -> None:
                     placeholder=t("chat.placeholder"),
                     max_lines=8,
                     scale=5,
-                    min_width=300,
+                    min_width=180,
                     elem_id="chat-message",
                 )
                 start = gr.Button(
                     t("chat.start"), variant="primary", min_width=80, elem_id="chat-start"
                 )
                 stop = stop_button("chat")
-            status = gr.HTML(line(both("chat.empty")), elem_id="chat-status")
+            status = gr.HTML(padding=False, elem_id="chat-status")
             go_on = gr.Button(t("chat.go_on"), size="sm", visible=False, elem_id="chat-continue")
             samples = gr.HTML(visible=False, elem_id="chat-samples")
-            examples = gr.Column()
-            code = recipe_box("chat")
-    with side:
-        dials = controls.build(context)
+            examples_box("chat", EXAMPLES, [message], "chat-start")
+            trying = gr.Column()
+            more = gr.Column(elem_id="chat-more")
+        lens = gr.Column(scale=6, min_width=320, elem_id="chat-lens")
+    dials, about = controls.build(context, top, more)
+    with more:
         conversations = shelf.Shelf()
-        how_it_works("chat")
-    with examples:
-        examples_box("chat", EXAMPLES, [message, dials.system_prompt], "chat-start")
-    odds, odds_events = token_odds.build(context, dials)
-    next_token.build(context, dials)
+        code = recipe_box("chat")
+    with trying:
+        tries = _experiments(message, dials)
+    with lens:
+        odds, odds_events = token_odds.build(context, dials)
+        weights_offer.build(
+            context, "chat", CHAT.id, [dials.model, about], lambda: controls.models_here(context)
+        )
+    parts = {
+        "how": lambda _: gr.Markdown(t("chat.how_text"), elem_id="chat-how"),
+        "next": lambda _: next_token.build(context, dials),
+        "pieces": lambda _: pieces.build(context, dials),
+        "versus": lambda _: versus.build(context, dials, chatbot),
+    }
+    inner_tabs(context, "chat", parts)
+    for part, result in {"next": "#next-bars .row", "pieces": "#pieces-table table"}.items():
+        # Whoever opens the part sees a result, not an empty half.
+        press = f"() => window.genlab.lens.press('{part}-start', '{result}')"
+        context.inner_tabs[f"chat.{part}"].select(None, js=press)
     view = talk.View(chatbot, message, status, go_on, samples, code, odds.newest)
     events = talk.bind(context, view, dials, start)
-    parts = [chatbot, message, go_on, status]
-    stopping = shelf.bind_stop(stop, events, line(both("page.stopped")), parts)
+    tries.after(events[0])
+    boxes = [chatbot, message, go_on, status]
+    stopping = shelf.bind_stop(stop, events, line(both("page.stopped")), boxes)
     for event in events:
-        shelf.bind_failure(event, chatbot, message, go_on)
+        shelf.bind_failure(event, boxes)
     empty = {status: "", go_on: talk.HIDDEN, samples: talk.sample_cards([]), code: ""}
     conversations.bind(chatbot, dials, [*events, *odds_events], empty | token_odds.empty(odds))
     token_odds.show_newest(odds, [*events, stopping])
-    versus.build(context, dials, chatbot)
     endpoint.build(context)
+
+
+def _experiments(message: gr.Textbox, dials: controls.DialComponents) -> Experiments:
+    """What to try, and what a link holds: never a server's address, which a typed key would go to."""
+    names = ("model", "system_prompt", "temperature", "top_p", "top_k", "max_new_tokens", "seed")
+    fields = {name: getattr(dials, name) for name in (*names, "num_return_sequences")}
+    hobby = {"en": "What do you like to do for fun?", "ko": "취미가 뭐예요?"}
+    hello = {"en": "Hi there! How are you today?", "ko": "안녕하세요! 오늘 기분이 어때요?"}
+    witty = {language: say("chat.witty_prompt", language) for language in LANGUAGES}
+    thrice = {"message": hobby, "num_return_sequences": 3}
+    persona = {"message": hello, "model": "genlab/small-talk", "system_prompt": witty}
+    return Experiments(
+        "chat",
+        {"message": message, **fields},
+        "chat-start",
+        [
+            Experiment("again", thrice | {"temperature": 1}, look="dice-view"),
+            Experiment("cold", thrice | {"temperature": 0}, look="dice-view"),
+            Experiment("persona", persona, look="chat-bot"),
+        ],
+    )
 
 
 def _chatbot() -> gr.Chatbot:
     return gr.Chatbot(
         label=t("chat.conversation"),
-        height="min(60vh, 34rem)",
-        min_height="20rem",
-        placeholder=both("chat.hint"),
+        height="min(34vh, 30rem)",
+        min_height="14rem",
+        placeholder="".join(_example_talk(language) for language in LANGUAGES),
         editable="user",
         buttons=["copy", "copy_all"],
         layout="bubble",
         latex_delimiters=LATEX,
         elem_id="chat-bot",
+    )
+
+
+def _example_talk(language: str) -> str:
+    """The recorded example as a conversation, until there is one of the visitor's own, as HTML."""
+    example = RecordedExample.read(language)
+    question = html.escape(example.request.messages[-1].content)
+    return (
+        f'<div class="in-{language} example-talk">'
+        f'{example_note()}<p class="said">{question}</p>'
+        f'<p class="reply">{html.escape(example.text)}</p></div>'
     )

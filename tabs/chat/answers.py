@@ -4,8 +4,11 @@ They live in the visitor's own session and nowhere else, without any key.
 """
 
 import html
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
@@ -13,8 +16,10 @@ from models.chat.recipe import python
 from models.chat.requests import ChatRequest
 from models.chat.token_odds import is_whole, join_texts
 from models.contract import Event, Finished, ModelSpec
+from models.select import find
 from models.servers.prices import price_of, read
 from models.settings import Settings
+from models.tasks import CHAT
 from tabs.shared.events import result_line
 from tabs.shared.strings import STRINGS, both
 
@@ -106,7 +111,9 @@ class Answers:
         """Facts and notes on the last job as HTML; "" before its end."""
         if self.done is None or self.finished is None:
             return ""
-        notes = (note_html(note, self.request) for note in self.done.notes)
+        notes = [note_html(note, self.request) for note in self.done.notes]
+        if self.request.temperature == 0:  # these dials were not used
+            notes.append(f'<p class="note">{both("chat.greedy")}</p>')
         return facts(settings, self.request, self.finished, self.done) + "".join(notes)
 
     def python(self) -> str:
@@ -149,6 +156,74 @@ class Answers:
             self.samples.remove(oldest)
         self.samples.append(sample)
         return sample
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedToken:
+    """A token of the recorded example.
+
+    Attributes:
+        token: with its alternatives.
+        others: for temperatures 0.05, 0.1 ... 2, ln of the sum of p ** (1 / temperature) over all
+            tokens that are not among them.
+    """
+
+    token: Token
+    others: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedExample:
+    """The answer that the page opens with, recorded by training/worked_example.py.
+
+    Attributes:
+        spec: the model that ships.
+        request: what it answered.
+        tokens: of the answer.
+    """
+
+    spec: ModelSpec
+    request: ChatRequest
+    tokens: tuple[RecordedToken, ...]
+
+    @classmethod
+    @cache
+    def read(cls, language: str) -> "RecordedExample":
+        """The example of a language of the page."""
+        path = Path(__file__).with_name(f"example_{language}.json")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        request = ChatRequest.of(
+            messages=[{"role": "user", "content": values["message"]}],
+            alternatives=len(values["tokens"][0]["alternatives"]),
+            **{name: values[name] for name in ("temperature", "top_p", "seed", "max_new_tokens")},
+        )
+        tokens = (_example_token(row) for row in values["tokens"])
+        return cls(find(CHAT, values["model"]), request, tuple(tokens))
+
+    @property
+    def text(self) -> str:
+        """The answer, without its end token."""
+        return join_texts(one.token.text for one in self.tokens[:-1])
+
+    def answers(self) -> Answers:
+        """The same as if it had come just now: so that it can go on from another token."""
+        *tokens, end = (one.token for one in self.tokens)
+        deltas: list[TextDelta] = []
+        letter: list[Token] = []  # the tokens of one that is not whole yet
+        for token in tokens:
+            letter.append(token)
+            text = join_texts(one.text for one in letter)
+            if is_whole(text):
+                deltas.append(TextDelta(text, 0, tuple(letter)))
+                letter = []
+        deltas.append(TextDelta("", 0, (end,)))
+        return Answers(self.spec, self.request, [AnswerSample(deltas)])
+
+
+def _example_token(row: dict[str, Any]) -> RecordedToken:
+    others = [Alternative(text, id_, raw, raw) for text, id_, raw in row["alternatives"]]
+    token = Token(row["text"], row["id"], row["raw"], row["raw"], row["entropy"], tuple(others))
+    return RecordedToken(token, tuple(row["others"]))
 
 
 def _find(deltas: list[TextDelta], place: int) -> tuple[int, int]:

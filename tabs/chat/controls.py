@@ -3,8 +3,10 @@
 A key that is typed here stays in the page: it comes with each request and is stored nowhere else.
 """
 
+import html
 import re
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -13,14 +15,15 @@ from models.chat.catalog import default_system_prompt, dials_of
 from models.chat.events import ServerModels
 from models.chat.requests import ServerModelsRequest
 from models.contract import ModelSpec
-from models.errors import NotFound
+from models.errors import ModelError, NotFound
+from models.runtime.jobs import run
 from models.select import find, select
 from models.servers.prices import price_of, read
 from models.tasks import CHAT
 from tabs.shared.context import ByLanguage, Context
-from tabs.shared.events import follow, line, show_errors
+from tabs.shared.events import alert, line
 from tabs.shared.strings import LANGUAGES, both, language_of_page, say, spans, t
-from tabs.shared.widgets import model_line, model_picker
+from tabs.shared.widgets import model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
 SMALL = {"genlab/small-talk", "smollm2-135m-instruct-gguf"}  # where a larger model is offered: this
@@ -44,63 +47,85 @@ class DialComponents(NamedTuple):
     alternatives: gr.Slider
 
 
-def build(context: Context) -> DialComponents:
-    """Lay the controls out; they follow the chosen model."""
+def build(context: Context, top: gr.Column, more: gr.Column) -> tuple[DialComponents, gr.HTML]:
+    """Lay the controls out; they follow the chosen model. The caller renders `temperature`.
+
+    Args:
+        context: settings and models.
+        top: where the model and the persona go, over the conversation.
+        more: where the rest goes.
+
+    Returns:
+        The controls, and the line on what the model is.
+    """
     spec = context.preferred(CHAT)
-    persona = gr.Dropdown(
-        label=t("chat.persona"),
-        info=t("chat.persona_info"),
-        choices=[(t("chat.no_persona"), ""), *((t(f"chat.{name}"), name) for name in PERSONAS)],
-        value="",
-        elem_id="chat-persona",
-    )
-    system_prompt = gr.Textbox(
-        label=t("chat.system_prompt"),
-        placeholder=t("chat.system_prompt_placeholder"),
-        lines=2,
-        max_lines=6,
-        elem_id="chat-system",
-    )
-    model = model_picker(context, CHAT, "chat-model")
-    about = gr.HTML(_about_line(context, "auto"), elem_id="chat-about")
-    larger = gr.Button(t("chat.larger"), size="sm", elem_id="chat-larger")
-    server, server_box = server_controls(context, spec)
-    dials = dials_of(spec)
-    temperature = _slider("temperature", (0, 2, 0.05), dials.temperature)
-    with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
-        sampling = (
-            temperature,
-            _slider("top_p", (0.05, 1, 0.05), dials.top_p),
-            _slider("max_new_tokens", (1, 1024, 1), dials.max_new_tokens),
+    first = dials_of(spec)
+    with top:
+        with gr.Row(elem_id="chat-who"):
+            model = model_picker(context, CHAT, "chat-model", info=False)
+            persona = gr.Dropdown(
+                label=t("chat.persona"),
+                choices=[(t("chat.no_persona"), ""), *((t(f"chat.{p}"), p) for p in PERSONAS)],
+                value="",
+                min_width=140,
+                elem_id="chat-persona",
+            )
+        about = gr.HTML(_about_line(context, "auto"), padding=False, elem_id="chat-about")
+        server, server_box = server_controls(context, spec)
+    with more:
+        larger = gr.Button(t("chat.larger"), size="sm", elem_id="chat-larger")
+        system_prompt = gr.Textbox(
+            label=t("chat.system_prompt"),
+            info=t("chat.persona_info"),
+            placeholder=t("chat.system_prompt_placeholder"),
+            lines=2,
+            max_lines=6,
+            elem_id="chat-system",
         )
-        top_k = _slider("top_k", (0, 100, 1), 0)
-        seed = gr.Number(
-            label=t("chat.seed"),
-            info=t("chat.seed_info"),
-            value=-1,
-            precision=0,
-            minimum=-1,
-            elem_id="chat-seed",
-        )
-        samples = _slider("num_return_sequences", (1, 8, 1), 1)
-        alternatives = _slider("alternatives", (0, 20, 1), 8)
+        own_prompt = gr.HTML(_own_prompt(context, "auto"), padding=False, elem_id="chat-own-prompt")
+        with gr.Accordion(t("page.advanced"), open=False, elem_id="chat-advanced"):
+            top_p = _slider("top_p", (0.05, 1, 0.05), first.top_p)
+            max_new_tokens = _slider("max_new_tokens", (1, 1024, 1), first.max_new_tokens)
+            top_k = _slider("top_k", (0, 100, 1), 0)
+            seed = gr.Number(
+                label=t("chat.seed"),
+                info=t("chat.seed_info"),
+                value=-1,
+                precision=0,
+                minimum=-1,
+                elem_id="chat-seed",
+            )
+            samples = _slider("num_return_sequences", (1, 8, 1), 1)
+            alternatives = _slider("alternatives", (0, 20, 1), 8)
+    temperature = _slider("temperature", (0, 2, 0.05), first.temperature, in_lens=True)
+    sampling = (temperature, top_p, max_new_tokens)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **private)
+    # Another prompt, by hand, from a link or from a stored conversation, is no persona of the list.
+    system_prompt.change(_persona_of, system_prompt, persona, **private)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
-    model.change(lambda name: _about(context, name), model, [about, server_box, larger], **private)
+    model.change(
+        lambda name: _about(context, name),
+        model,
+        [about, own_prompt, server_box, larger],
+        **private,
+    )
     model.input(lambda name: _own_dials(context, name), model, [*sampling], **private)
     larger.click(
         lambda: (LARGER, *_own_dials(context, LARGER)), None, [model, *sampling], **private
     )
-    first = {name: dials_of(context.preferred(CHAT, name)) for name in LANGUAGES}
-    values = {name: (d.temperature, d.top_p, d.max_new_tokens) for name, d in first.items()}
+    by_language = {name: dials_of(context.preferred(CHAT, name)) for name in LANGUAGES}
+    values = {name: (d.temperature, d.top_p, d.max_new_tokens) for name, d in by_language.items()}
     context.by_language.append(ByLanguage(model, sampling, values))
-    return DialComponents(
+    dials = DialComponents(
         system_prompt, model, *server, *sampling, seed, samples, top_k, alternatives
     )
+    return dials, about
 
 
-def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Slider:
+def _slider(
+    name: str, span: tuple[float, float, float], value: float, in_lens: bool = False
+) -> gr.Slider:
     least, most, step = span
     return gr.Slider(
         least,
@@ -108,7 +133,8 @@ def _slider(name: str, span: tuple[float, float, float], value: float) -> gr.Sli
         value,
         step=step,
         label=t(f"fields.{name}"),
-        info=t(f"chat.{name}_info"),
+        info=None if in_lens else t(f"chat.{name}_info"),
+        render=not in_lens,
         elem_id=f"chat-{name}",
     )
 
@@ -117,33 +143,66 @@ def _prompt_of(persona: str, request: gr.Request) -> str:
     return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
 
 
-def _about(context: Context, model: str) -> tuple[Any, Any, Any]:
-    """What a model is, the fields that only a server's has, and whether a larger one is offered."""
+def _persona_of(prompt: Any) -> str:
+    """The persona whose prompt it is in either language, "" for any other."""
+    prompts = {say(f"chat.{p}_prompt", lang): p for p in PERSONAS for lang in LANGUAGES}
+    return prompts.get(str(prompt).strip(), "")
+
+
+def _about(context: Context, model: str) -> tuple[Any, ...]:
+    """What a model is, what it reads without a system prompt, a server's fields, a larger model."""
     spec = spec_of(context, model)
     if spec is None:
-        return gr.skip(), gr.skip(), gr.skip()
+        return (gr.skip(),) * 4
     small = model == "auto" or spec.id in SMALL
     shown = gr.update(visible=spec.hosted), gr.update(visible=small and not spec.hosted)
-    return _about_line(context, model), *shown
+    return _about_line(context, model), _own_prompt(context, model), *shown
+
+
+def _specs(context: Context, model: str) -> dict[str, ModelSpec]:
+    """For each language of the page the model that answers; none where there is none of this name."""
+    if model == "auto":
+        return {language: context.preferred(CHAT, language) for language in LANGUAGES}
+    spec = spec_of(context, model)
+    return dict.fromkeys(LANGUAGES, spec) if spec else {}
 
 
 def _about_line(context: Context, model: str) -> str:
-    """What a model is, and what it reads where no system prompt is written; for "auto" the page's language decides."""
-    if model != "auto":
-        spec = spec_of(context, model)
-        return _model_and_prompt(spec) if spec else ""
-    lines: dict[str, str] = {}
-    for language in LANGUAGES:
-        spec = context.preferred(CHAT, language)
-        lines[language] = _model_and_prompt(spec)
-        if language == "ko" and spec.id in SMALL:
-            lines[language] += line(both("chat.korean_is_small"))
-    return spans(lines)
+    """What a model is, was trained on and cannot do, as HTML; of "auto" the page's language decides."""
+    lines = {language: _who(spec, language) for language, spec in _specs(context, model).items()}
+    return line(spans(lines))
 
 
-def _model_and_prompt(spec: ModelSpec) -> str:
-    prompt = default_system_prompt(spec)
-    return model_line(spec) + (line(both("chat.own_prompt", prompt=prompt)) if prompt else "")
+def _who(spec: ModelSpec, language: str) -> str:
+    licence = html.escape(spec.licence.split(" (")[0])
+    parts = [
+        f"<b>{html.escape(spec.label)}</b>",
+        html.escape(spec.note.get(language, "")),
+        f'<span title="{html.escape(spec.licence)}">{licence}</span>' if licence else "",
+        html.escape(say("chat.korean_is_small", "ko"))
+        if language == "ko" and spec.id in SMALL
+        else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _own_prompt(context: Context, model: str) -> str:
+    """What a model reads where the system prompt is left empty, as HTML."""
+    prompts = {
+        language: default_system_prompt(spec) for language, spec in _specs(context, model).items()
+    }
+    texts = {
+        language: html.escape(say("chat.own_prompt", language, prompt=prompt))
+        for language, prompt in prompts.items()
+        if prompt
+    }
+    return line(spans(texts)) if texts else ""
+
+
+def models_here(context: Context) -> tuple[Any, Any]:
+    """The picker once another model is here, back at "auto", and what that takes now."""
+    choices = [(t("page.auto"), "auto"), *context.offered(CHAT)]
+    return gr.update(choices=choices, value="auto"), _about_line(context, "auto")
 
 
 def _own_dials(context: Context, model: str) -> tuple[Any, ...]:
@@ -231,17 +290,19 @@ def server_controls(
 def list_models(context: Context) -> Callable[..., Generator[tuple[Any, Any]]]:
     """The handler that yields the choices of a server's models, and a line on how many there are."""
 
-    def handler(
-        request: gr.Request, base_url: Any, api_key: Any, model_name: Any
-    ) -> Generator[tuple[Any, Any]]:
+    def handler(base_url: Any, api_key: Any, model_name: Any) -> Generator[tuple[Any, Any]]:
         names: list[str] = []
-        with show_errors(request):
+        try:
             question = ServerModelsRequest.of(base_url=base_url or "", api_key=api_key or None)
-        yield gr.skip(), line(both("chat.models_asking"))
-        for event in follow(context, find(CHAT, "openai"), question, request):
-            if isinstance(event, ServerModels):
-                names = [name for name in event.names if not _NO_CHAT.search(name)]
-            yield gr.skip(), gr.skip()
+            yield gr.skip(), line(both("chat.models_asking"))
+            with closing(run(context.cache, find(CHAT, "openai"), question)) as events:
+                for event in events:
+                    if isinstance(event, ServerModels):
+                        names = [name for name in event.names if not _NO_CHAT.search(name)]
+                    yield gr.skip(), gr.skip()
+        except ModelError as problem:
+            yield gr.skip(), alert(problem)
+            return
         if not names:
             yield gr.skip(), line(both("chat.models_none"))
             return

@@ -128,7 +128,7 @@ window.genlab.chats = (() => {
   };
   const saveOne = () => exportFile(read(current)?.name || "", current && read(current) ? [read(current)] : []);
   const saveAll = () => exportFile("GenLab", all().map(([, entry]) => entry));
-  const saveMarkdown = (content) => (download(read(current)?.name || "", "text/markdown", content), []);
+  const saveMarkdown = (content) => (content && download(read(current)?.name || "", "text/markdown", content), []);
 
   // -> [text]: of the file that is picked, cut one byte past the largest that is read
   const pick = (most) => new Promise((done) => {
@@ -157,6 +157,8 @@ window.genlab.chats = (() => {
     return [turns.slice(0, -2), [text(question.content), message].filter(Boolean).join("\n")];
   };
 
+  const failed = (turns, message, status) => (/class="failed"/.test(status || "") ? giveBack(turns, message) : []);
+
   // After a stop; the status line tells whether an answer was on its way, and whether there are words
   // of it. -> [chatbot, message, go_on, status]
   const stop = (line, turns, message, status) => {
@@ -167,5 +169,5 @@ window.genlab.chats = (() => {
     return [before, back, goOn, line];
   };
 
-  return { store, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, giveBack, stop };
+  return { store, open, restore, fresh, rename, remove, saveOne, saveAll, saveMarkdown, pick, add, failed, stop };
 })();

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from models.errors import ModelError
 from tabs.chat.controls import DialComponents
 from tabs.chat.conversations import (
     MAX_BYTES,
@@ -17,7 +18,7 @@ from tabs.chat.conversations import (
     messages,
     read,
 )
-from tabs.shared.events import show_errors
+from tabs.shared.events import alert
 from tabs.shared.strings import LANGUAGES, both, say, t
 
 # The dials that are stored with a conversation.
@@ -107,25 +108,24 @@ class Shelf:
         self.save_one.click(None, None, None, js=_js("saveOne"), **_PRIVATE)
         self.save_all.click(None, None, None, js=_js("saveAll"), **_PRIVATE)
         write = self.save_markdown.click(
-            _markdown, [self.name, chatbot, *stored], self.file, **_PRIVATE
+            _markdown, [self.name, chatbot, *stored], [self.file, self.note], **_PRIVATE
         )
         write.success(None, self.file, None, js=_js("saveMarkdown"), **_PRIVATE)
         pick = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
-        check = pick.then(_read_file, self.file, self.conversations, **_PRIVATE)
+        found = [self.conversations, self.note]
+        check = pick.then(_read_file, self.file, found, **_PRIVATE)
         check.success(None, self.conversations, view, js=_js("add", NAMES, full), **_PRIVATE)
 
 
-def bind_failure(event: Any, chatbot: gr.Chatbot, message: gr.Textbox, go_on: gr.Button) -> None:
+def bind_failure(event: Any, parts: Sequence[gr.components.Component]) -> None:
     """When an answer breaks off, nothing that was typed is lost.
 
     Args:
         event: makes the model answer.
-        chatbot: where the half answer is.
-        message: where an unanswered message goes back to.
-        go_on: offers to continue the half answer.
+        parts: chatbot, message, go_on and status, which says whether it broke off.
     """
-    parts = [chatbot, message, go_on]
-    event.failure(None, parts[:2], parts, js=_js("giveBack"), **_PRIVATE)
+    chatbot, message, _, status = parts
+    event.then(None, [chatbot, message, status], [*parts[:3]], js=_js("failed"), **_PRIVATE)
 
 
 def bind_stop(
@@ -162,15 +162,20 @@ def _words(key: str) -> dict[str, str]:
     return {language: say(key, language) for language in LANGUAGES}
 
 
-def _markdown(request: gr.Request, name: str, history: Any, *values: Any) -> str:
-    with show_errors(request):
-        dials = dict(zip(NAMES, values, strict=True))
-        return Conversation.of(name, dials, messages(history)).markdown()
+def _markdown(name: str, history: Any, *values: Any) -> tuple[str, str]:
+    """The conversation as Markdown, or "" and why not."""
+    dials = dict(zip(NAMES, values, strict=True))
+    try:
+        return Conversation.of(name, dials, messages(history)).markdown(), ""
+    except ModelError as problem:
+        return "", alert(problem)
 
 
-def _read_file(request: gr.Request, text: Any) -> list[dict[str, Any]]:
-    """The conversations of a file; none where the file dialog was cancelled."""
+def _read_file(text: Any) -> tuple[list[dict[str, Any]], str]:
+    """The conversations of a file; none where the file dialog was cancelled, or with the reason."""
     if text == "":
-        return []
-    with show_errors(request):
-        return [one.model_dump(exclude_none=True) for one in read(text)]
+        return [], ""
+    try:
+        return [one.model_dump(exclude_none=True) for one in read(text)], ""
+    except ModelError as problem:
+        return [], alert(problem)

@@ -13,7 +13,7 @@ from models.chat.catalog import dials_of
 from models.chat.events import ChatDone, TextDelta
 from models.chat.requests import ChatRequest
 from models.contract import Event, Finished, ModelSpec, Working
-from models.errors import InvalidInput
+from models.errors import InvalidInput, ModelError
 from models.runtime.jobs import run
 from models.select import select
 from models.settings import Settings
@@ -22,7 +22,7 @@ from tabs.chat.answers import Answers
 from tabs.chat.controls import DialComponents
 from tabs.chat.conversations import messages, text_of
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, line, show_errors, waiting_line
+from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both
 from tabs.shared.widgets import updates
 
@@ -118,10 +118,12 @@ def go_on(event: gr.EventData, history: Any, message: Any) -> Question:
     return Question(earlier, text, prefix, fallback=history, in_place=True)
 
 
-def undo(request: gr.Request, event: gr.UndoData, history: Any) -> Frame:
+def undo(event: gr.UndoData, history: Any) -> Frame:
     """The view without the last exchange, its message back in the box to be changed."""
-    with show_errors(request):
+    try:
         earlier, message = _split(history, event.index)
+    except ModelError as problem:
+        return frame(status=alert(problem))
     return frame(
         chatbot=earlier,
         message=message,
@@ -175,31 +177,31 @@ def answer(
         question_of: (event, the chatbot's value, the message in the box) -> what is to be answered.
 
     Returns:
-        (request, event, chatbot, message, *dials in the order of DialComponents) -> updates.
+        (event, chatbot, message, *dials in the order of DialComponents) -> updates.
     """
 
-    def handler(
-        request: gr.Request, event: gr.EventData, history: Any, message: Any, *values: Any
-    ) -> Generator[Frame]:
-        with show_errors(request):
+    def handler(event: gr.EventData, history: Any, message: Any, *values: Any) -> Generator[Frame]:
+        try:
             question = question_of(event, history, message)
             dials = DialComponents(*values)._asdict()
             if question.prefix:
                 dials |= {"prefix": question.prefix, "num_return_sequences": 1}
             earlier = messages(question.earlier)
             spec, chat = chat_request(context, earlier, question.message, dials)
+        except ModelError as problem:  # nothing was sent: all stays, and the reason at the box
+            yield frame(status=alert(problem))
+            return
         answers = Answers.to(spec, chat)
         page = _Page(context.settings, question, earlier, answers)
         yield page.start()
         try:
-            with show_errors(request), closing(run(context.cache, spec, chat)) as events:
+            with closing(run(context.cache, spec, chat)) as events:
                 for one in events:
                     answers.add(one)
                     if (update := page.update(one)) is not None:
                         yield update
-        except gr.Error:
-            yield page.failure()
-            raise
+        except ModelError as problem:
+            yield page.failure(problem)
 
     return handler
 
@@ -262,17 +264,17 @@ class _Page:
             return frame(status=pending(wait, bool(self.question.prefix)))
         return frame()
 
-    def failure(self) -> Frame:
-        """The half answer, marked as what it is; without one, nothing that was there is lost."""
+    def failure(self, problem: ModelError) -> Frame:
+        """Why there is no answer, or half of one; nothing that was there is lost."""
         question = self.question
         if self.visible:
             half, more = self._turns(self.answers.texts[0]), gr.update(visible=True)
-            return frame(chatbot=half, go_on=more, status=line(both("chat.cut")))
+            return frame(chatbot=half, go_on=more, status=_failed(problem, "chat.cut"))
         if question.in_place:
-            return frame(status=line(both("chat.as_it_was")))
+            return frame(status=_failed(problem, "chat.as_it_was"))
         # The message goes back into the box: see giveBack in shelf.js.
         unanswered = [*(question.fallback or self.earlier), *self._turns("")[-2:]]
-        return frame(chatbot=unanswered, status=line(both("chat.unanswered")))
+        return frame(chatbot=unanswered, status=_failed(problem, "chat.unanswered"))
 
     def _words(self) -> dict[str, Any]:
         """The changes that show all words so far."""
@@ -283,6 +285,14 @@ class _Page:
     def _turns(self, reply: str) -> list[dict[str, str]]:
         message = {"role": "user", "content": self.answers.message}
         return [*self.earlier, message, {"role": "assistant", "content": reply}]
+
+
+def _failed(problem: ModelError, what: str) -> str:
+    """Why no answer, or only half of one, came, and what became of the message, as HTML.
+
+    By its class shelf.js knows that the message is to be given back.
+    """
+    return f'<div class="failed">{alert(problem)}{line(both(what))}</div>'
 
 
 def pending(status: str, half: bool = False) -> str:

@@ -24,7 +24,7 @@ from tabs.chat.controls import DialComponents, server_controls, spec_of
 from tabs.chat.conversations import messages
 from tabs.chat.talk import chat_request, pending
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, line, problem_line, show_errors, waiting_line
+from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
 
@@ -63,7 +63,7 @@ class _Side:
         """Add what has come."""
         self.changed = True
         if isinstance(event, ModelError):
-            self.status = f'<p class="note" role="alert">{problem_line(event)}</p>'
+            self.status = alert(event)
             return
         self.answers.add(event)
         if isinstance(event, TextDelta):
@@ -80,30 +80,29 @@ class _Side:
 
 
 def build(context: Context, dials: DialComponents, chatbot: gr.Chatbot) -> None:
-    """Lay the folded part out; A takes the dials of the chat, both take its conversation on demand."""
-    with gr.Accordion(t("versus.title"), open=False, elem_id="versus"):
-        gr.Markdown(t("versus.info"))
-        own = _own_dials(context)
-        with gr.Row(elem_id="versus-entry"):
-            message = gr.Textbox(
-                label=t("versus.message"),
-                placeholder=t("versus.placeholder"),
-                max_lines=8,
-                scale=5,
-                min_width=300,
-                elem_id="versus-message",
-            )
-            start = gr.Button(
-                t("versus.start"), variant="primary", min_width=80, elem_id="versus-start"
-            )
-            stop = stop_button("versus")
-        along = gr.Checkbox(
-            label=t("versus.along"), info=t("versus.along_info"), value=True, elem_id="versus-along"
+    """Lay the part out; A takes the dials of the chat, both take its conversation on demand."""
+    gr.Markdown(t("versus.info"), elem_id="versus")
+    own = _own_dials(context)
+    with gr.Row(elem_id="versus-entry"):
+        message = gr.Textbox(
+            label=t("versus.message"),
+            placeholder=t("versus.placeholder"),
+            max_lines=8,
+            scale=5,
+            min_width=300,
+            elem_id="versus-message",
         )
-        status = gr.HTML(elem_id="versus-status")
-        with gr.Row(elem_id="versus-answers"):
-            views = [view for side in "ab" for view in _answer(side)]
-        code = recipe_box("versus")
+        start = gr.Button(
+            t("versus.start"), variant="primary", min_width=80, elem_id="versus-start"
+        )
+        stop = stop_button("versus")
+    along = gr.Checkbox(
+        label=t("versus.along"), info=t("versus.along_info"), value=True, elem_id="versus-along"
+    )
+    status = gr.HTML(elem_id="versus-status")
+    with gr.Row(elem_id="versus-answers"):
+        views = [view for side in "ab" for view in _answer(side)]
+    code = recipe_box("versus")
 
     start_event = gr.on(
         [start.click, message.submit],
@@ -168,17 +167,18 @@ def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
     """The handler that yields updates while both answer.
 
     Returns:
-        (request, message, whether both read the conversation, the chatbot's value, *values of
+        (message, whether both read the conversation, the chatbot's value, *values of
         DialComponents, *values of OwnDials) -> (status, text of A, its line, text of B, its line,
         Python of both).
     """
 
-    def handler(
-        request: gr.Request, message: Any, along: Any, history: Any, *values: Any
-    ) -> Generator[Frame]:
-        with show_errors(request):
+    def handler(message: Any, along: Any, history: Any, *values: Any) -> Generator[Frame]:
+        try:
             turns = messages(history if along else None)
             sides = _sides(context, turns, message, values)
+        except ModelError as problem:  # the answers that are there stay
+            yield alert(problem), *[gr.skip()] * 5
+            return
         yield "", *("", pending(line(both("chat.thinking")))) * 2, ""
         pace = Pace()
         with closing(

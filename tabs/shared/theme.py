@@ -61,7 +61,12 @@ THEME = gr.themes.Soft(
     input_placeholder_color_dark="*neutral_400",
 )
 
-CSS = Path(__file__).with_name("theme.css").read_text(encoding="utf-8") + gradio_patches.CSS
+# The page's own look first, then what single tabs add.
+_THEME_CSS = Path(__file__).with_name("theme.css")
+_TAB_CSS = sorted(set(Path(__file__).parent.parent.glob("*/*.css")) - {_THEME_CSS})
+CSS = gradio_patches.CSS + "".join(
+    file.read_text(encoding="utf-8") for file in (_THEME_CSS, *_TAB_CSS)
+)
 
 # Gradio's language first, then the page's, then what each tab does in the browser alone.
 _LANGUAGE = Path(__file__).with_name("language.js")

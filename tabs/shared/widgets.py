@@ -39,11 +39,12 @@ def model_picker(
     elem_id: str,
     without: Set[str] = frozenset(),
     label: Any = None,
+    info: bool = True,
 ) -> gr.Dropdown:
     """The choice of a model: "auto", the catalogue's but those in `without`, or any hub id typed in."""
     return gr.Dropdown(
         label=label or t("page.model"),
-        info=t("page.model_info"),
+        info=t("page.model_info") if info else None,
         choices=[
             (t("page.auto"), "auto"),
             *(c for c in context.offered(task) if c[1] not in without),

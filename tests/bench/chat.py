@@ -54,7 +54,7 @@ def page(context: Context) -> None:
     """The same answer through the chat tab's own handler, as the page runs it."""
     values = {"system_prompt": "", "model": "openai", "seed": 1, "num_return_sequences": 1}
     dials = [values.get(name) for name in DialComponents._fields]
-    for _ in answer(context, new_message)(None, None, [], "x", *dials):
+    for _ in answer(context, new_message)(None, [], "x", *dials):
         pass
 
 

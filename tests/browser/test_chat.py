@@ -32,8 +32,9 @@ def turns(page: Page, role: str) -> list[str]:
 
 
 def test_an_example_answers_at_one_click_and_shows_its_python(page):
-    page.locator("#chat-examples button").first.click()
+    page.locator("#chat-examples .examples-en button").first.click()
     answered(page)
+    assert page.locator("#chat-system textarea").input_value() == ""
     assert len(turns(page, "user")) == 1
     assert len(turns(page, "bot")) == 1
     assert page.input_value("#chat-message textarea") == ""
@@ -98,10 +99,25 @@ def test_one_enter_sends_a_korean_message_whole(open_page, order):
     assert page.input_value("#chat-message textarea") == ""
 
 
-def test_a_blank_message_is_told_and_nothing_is_sent(page):
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [("en-US", "please fill in the message"), ("ko-KR", "‘메시지’ 칸이 비어 있어요")],
+)
+def test_a_blank_message_is_said_at_the_box_and_costs_nothing(open_page, locale, said):
+    page = open_page(locale)
+    says(page, "Hello")
+    expect(page.locator("#chat-bot .bot.message")).to_have_count(1, timeout=90_000)
+    expect(page.locator("#chat-status")).to_contain_text(
+        "seed" if locale == "en-US" else "시드", timeout=90_000
+    )
+    before = turns(page, "bot")
     says(page, "   ")
-    expect(page.get_by_text("please fill in the message")).to_be_visible()
-    expect(page.locator("#chat-bot .message")).to_have_count(0)
+    expect(page.locator("#chat-status [role=alert]")).to_contain_text(said)
+    page.wait_for_timeout(1500)
+    assert turns(page, "bot") == before
+    expect(page.locator("#chat-continue")).to_be_hidden()
+    expect(page.locator("#chat-bot .error, .toast-body")).to_have_count(0)
+    expect(page.locator("#chat-status [role=alert]")).to_be_visible()  # it stays
 
 
 # Words that keep coming for a minute: what is stopped must be under way on every machine.
@@ -177,6 +193,8 @@ def test_a_persona_writes_the_system_prompt_in_the_pages_language(open_page):
     page.click("#chat-persona input")
     page.get_by_role("option", name="재치 있게").click()
     expect(page.locator("#chat-system textarea")).to_have_value(re.compile("재치"))
+    page.fill("#chat-system textarea", "로봇처럼 대답해 주세요.")
+    expect(page.locator("#chat-persona input")).to_have_value(re.compile("직접 쓰기"))
 
 
 def test_nothing_in_a_message_runs_and_money_is_no_formula(page):
@@ -298,7 +316,7 @@ def test_the_first_word_is_shown_at_once(page):
 
 def test_two_models_answer_side_by_side_and_one_stop_ends_both(page):
     with StubServer((200, [chunk("From "), chunk("the server"), 60.0])) as stub:
-        page.locator("#versus > button").first.click()
+        page.locator("#tab-chat-versus-button:visible").click()
         page.click("#versus-model input")
         page.get_by_role("option", name="OpenAI").last.click()
         page.fill("#versus-base-url input, #versus-base-url textarea", stub.url)
@@ -314,12 +332,3 @@ def test_two_models_answer_side_by_side_and_one_stop_ends_both(page):
     expect(page.locator("#versus-facts-b")).not_to_contain_text("Writing")
     expect(page.locator("#versus-facts-a")).to_contain_text("tokens")
     assert page.locator("#versus-text-a").inner_text().strip()
-
-
-def test_an_error_has_a_korean_title_on_the_korean_page(open_page):
-    page = open_page("ko-KR")
-    says(page, "   ")
-    title = page.locator(".toast-title").first
-    expect(title).to_be_visible()
-    assert "안 됐어요" in title.evaluate("e => getComputedStyle(e, '::before').content")
-    assert title.evaluate("e => getComputedStyle(e).fontSize") == "0px"

@@ -170,7 +170,7 @@ def test_a_bad_file_is_told_and_costs_nothing(page, content, said):
     answered(page)
     unfold(page)
     imported(page, "file.json", content)
-    expect(page.get_by_test_id("toast-body")).to_contain_text(said)
+    expect(page.locator("#chat-shelf-note [role=alert]")).to_contain_text(said)
     keeps(page, "Hello there!")
     assert turns(page, "user") == ["Hello there!"]
 

@@ -1,12 +1,16 @@
 """The dice in a real browser: looking into an answer, another token instead, a sentence by hand."""
 
+import json
 import re
 
+import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
+from models.chat.token_odds import probabilities
+from models.settings import ROOT
 from tests.browser.conftest import open_tab
-from tests.browser.test_chat import hosted, says
+from tests.browser.test_chat import answered, hosted, says
 from tests.stub_server import DONE, StubServer, chunk
 
 
@@ -17,25 +21,157 @@ def page(open_page):
     return page
 
 
+def open_part(page: Page, name: str) -> None:
+    """Open one of the parts under the conversation."""
+    page.locator(f"#tab-chat-{name}-button:visible").click()
+
+
+def set_temperature(page: Page, value: str) -> None:
+    page.locator("#chat-temperature input[type=number]").fill(value)
+    page.keyboard.press("Tab")
+
+
+# ---------------------------------------------------------------- the first screen
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_the_chat_opens_with_a_worked_result_and_examples_in_sight(open_page, locale):
+    page = open_page(locale)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    language = locale[:2]
+    example = json.loads((ROOT / "tabs" / "chat" / f"example_{language}.json").read_text("utf-8"))
+    expect(page.locator("#chat-bot .said:visible")).to_have_text(example["message"])
+    expect(page.locator("#chat-bot .example-note:visible")).to_have_count(1)
+    tokens = page.locator("#dice-view .tok:visible")
+    expect(tokens).to_have_count(len(example["tokens"]))
+    expect(page.locator("#dice-view .example-note:visible")).to_have_count(1)
+    expect(page.locator("#dice-bars .percent").first).to_be_visible()
+    for part in (
+        f"#chat-examples .examples-{language} button",
+        "#chat-temperature input[type=range]",
+        "#dice-bars li >> nth=4",
+        "#dice-curve svg",
+    ):
+        box = page.locator(part).first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800, (part, box)
+
+
+def test_at_most_three_sections_are_closed(page):
+    closed = page.locator("#tab-chat button.label-wrap:visible")
+    expect(closed).to_have_count(3)
+
+
+def test_the_dial_moves_the_bars_at_once_to_the_models_own_probabilities(page):
+    """The page works out from its record what the model's logits would give."""
+    expect(page.locator("#dice-bars .percent").first).to_be_visible()
+    example = json.loads((ROOT / "tabs" / "chat" / "example_en.json").read_text("utf-8"))
+    row = example["tokens"][0]
+    logs = np.log([one[2] for one in row["alternatives"]])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for temperature in (0.3, 0.8, 1.0, 1.5, 2.0):
+        set_temperature(page, str(temperature))
+        rest = np.exp(row["others"][round(temperature * 20) - 1])
+        weights = np.exp(logs / temperature)
+        expected = weights / (weights.sum() + rest)
+        found = page.evaluate(
+            """t => {
+              const button = document.querySelector("#dice-view .tok[data-odds]");
+              return window.genlab.lens.shares(JSON.parse(button.dataset.odds), t).rows;
+            }""",
+            temperature,
+        )
+        assert np.allclose(found, expected, atol=1e-3)
+        expect(page.locator("#dice-bars .percent").first).to_contain_text(
+            f"{100 * expected[0]:.1f}%"
+        )
+    assert not [url for url in asked if "queue/join" in url], "the dial asked the server"
+
+
+def test_shares_without_a_record_of_the_others_are_near_the_truth(page):
+    """Zipf's law for all tokens without a row, held against a distribution that is known whole."""
+    random = np.random.default_rng(0)
+    logits = np.sort(random.normal(0, 2.5, 50_000))[::-1] + np.linspace(8, 0, 50_000) ** 2 / 8
+    raw = probabilities(logits)
+    rows = [[str(n), n, float(raw[n]), True] for n in range(8)]
+    for temperature in (0.5, 0.8, 1.0, 1.2):
+        truth = probabilities(logits, temperature)[:8]
+        found = page.evaluate(
+            "([rows, t]) => window.genlab.lens.shares({ rows, drawn: 0, bits: null }, t).rows",
+            [rows, temperature],
+        )
+        assert np.abs(np.array(found) - truth).max() < 0.1
+    at_zero = page.evaluate(
+        "rows => window.genlab.lens.shares({ rows, drawn: 0, bits: null }, 0).rows", rows
+    )
+    assert at_zero == [1] + [0] * 7
+
+
+def test_a_token_is_pointed_at_clicked_and_walked_by_keys(page):
+    tokens = page.locator("#dice-view .tok:visible")
+    first, second = tokens.nth(0), tokens.nth(1)
+    expect(page.locator("#dice-bars li").first).to_be_visible()
+    second.hover()
+    expect(page.locator("#dice-which-token")).to_contain_text(second.inner_text())
+    page.mouse.move(5, 5)
+    expect(first).to_have_attribute("aria-pressed", "true")
+    second.click()
+    expect(second).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#dice-bars li.drawn .name")).to_have_text(second.inner_text())
+    page.keyboard.press("End")
+    expect(tokens.last).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(tokens.nth(tokens_count(page) - 2)).to_be_focused()
+    assert page.locator("#dice-view .tok:visible[tabindex='0']").count() == 1
+
+
+def tokens_count(page: Page) -> int:
+    return page.locator("#dice-view .tok:visible").count()
+
+
+def test_the_recorded_example_goes_on_with_another_token(page):
+    expect(page.locator("#dice-bars .take").first).to_be_visible()
+    page.locator("#dice-bars .take").first.click()
+    expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
+    expect(page.locator("#dice-view")).to_contain_text("another token at place 1")
+    expect(page.locator("#dice-view .example-note:visible")).to_have_count(0)
+
+
+def test_on_a_phone_a_tap_shows_what_else_could_have_come(open_page):
+    page = open_page(width=390)
+    tokens = page.locator("#dice-view .tok:visible")
+    tokens.nth(2).scroll_into_view_if_needed()
+    tokens.nth(2).click()
+    expect(page.locator("#dice-bars li.drawn .name")).to_have_text(tokens.nth(2).inner_text())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    parts = [page.locator(part).bounding_box() for part in ("#chat-bot", "#dice", "#chat-system")]
+    places = [box["y"] for box in parts if box]
+    assert len(places) == 3
+    assert places == sorted(places)
+
+
+# ---------------------------------------------------------------- a visitor's own answers
+
+
 def test_a_token_is_looked_into_by_keyboard_and_another_goes_on(page):
-    page.locator("#dice > button").click()
     page.fill("#chat-message textarea", "Hi there! How are you today?")
     page.press("#chat-message textarea", "Enter")
+    answered(page)
     tokens = page.locator("#dice-view .tok")
-    expect(tokens.first).to_be_visible(timeout=90_000)
+    expect(page.locator("#dice-view .example-note")).to_have_count(0)
     tokens.first.focus()
     page.keyboard.press("ArrowRight")
     expect(tokens.nth(1)).to_be_focused()
-    page.keyboard.press("Enter")
     expect(page.locator("#dice-details")).to_contain_text("Entropy")
-    expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+    expect(page.locator("#dice-bars li.drawn")).to_have_count(1)
     page.locator("#dice-details .take").first.click()
     expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
     expect(page.locator("#dice-view")).to_contain_text("another token at place 2")
 
 
 def test_a_text_is_written_throw_by_throw(page):
-    page.locator("#next > button").click()
+    open_part(page, "next")
     page.fill("#next-text textarea", "Hello")
     page.click("#next-start")
     bars = page.locator("#next-bars .row")
@@ -50,20 +186,18 @@ def test_a_text_is_written_throw_by_throw(page):
 
 
 def test_another_conversation_empties_the_panel(page):
-    page.locator("#dice > button").click()
     for away in ("#chat-bot button[title=Clear]", "#chat-new"):
         page.fill("#chat-message textarea", "Hello there!")
         page.press("#chat-message textarea", "Enter")
-        expect(page.locator("#dice-view .tok").first).to_be_visible(timeout=90_000)
+        answered(page)
+        expect(page.locator("#dice-view .example-note")).to_have_count(0)
         page.locator("#dice-view .tok").first.click()
-        expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+        expect(page.locator("#dice-bars li.drawn")).to_have_count(1)
         if away == "#chat-new":
             page.locator("#chat-shelf > button").first.click()
         page.click(away)
-        expect(page.locator("#dice-view .tok")).to_have_count(0)
-        expect(page.locator("#dice-details .row")).to_have_count(0)
-        expect(page.locator("#dice-which input")).to_have_value("")
-        expect(page.locator("#dice-status")).to_contain_text("Send a message first")
+        expect(page.locator("#dice-view .example-note:visible")).to_have_count(1)
+        expect(page.locator("#dice-which")).to_have_count(0)
 
 
 def test_a_hosted_answers_probabilities_are_shown_and_another_token_goes_on(page):
@@ -74,7 +208,6 @@ def test_a_hosted_answers_probabilities_are_shown_and_another_token_goes_on(page
         (200, [chunk("Hi", logprobs=[told]), *end]), (200, [chunk(" you"), *end])
     ) as stub:
         hosted(page, stub)
-        page.locator("#dice > button").click()
         says(page, "Hello")
         expect(page.locator("#dice-view .tok")).to_have_count(1)
         expect(page.locator("#dice-view .tok")).to_have_attribute("title", "49.7%")
@@ -100,18 +233,16 @@ def test_the_whole_way_by_keyboard_alone(page):
     page.keyboard.type("Hi there! How are you today?")
     page.keyboard.press("Enter")
     expect(page.locator("#chat-status")).to_contain_text("seed", timeout=90_000)
-    tab_to(page, "#dice > button")
-    page.keyboard.press("Enter")
-    expect(page.locator("#dice-view .tok").first).to_be_visible()
+    expect(page.locator("#dice-view .example-note")).to_have_count(0)
     tab_to(page, "#dice-view .tok")
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("Space")
-    expect(page.locator("#dice-details .row.chosen")).to_have_count(1)
+    expect(page.locator("#dice-bars li.drawn")).to_have_count(1)
     tab_to(page, "#dice-details .take")
     page.keyboard.press("Enter")
     expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
-    tab_to(page, "#next > button")
+    tab_to(page, "#tab-chat-next-button")
     page.keyboard.press("Enter")
+    expect(page.locator("#next-bars .row").first).to_be_visible(timeout=90_000)  # by itself
     for button in ("#next-start", "#next-draw"):
         tab_to(page, button)
         page.keyboard.press("Enter")

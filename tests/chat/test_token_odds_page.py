@@ -23,13 +23,14 @@ from tabs.chat.answers import (
     MAX_ANSWERS,
     Answers,
     AnswerSample,
+    RecordedExample,
     note_html,
     shared_prefixes,
     with_newest,
 )
 from tabs.chat.controls import DialComponents
 from tabs.chat.token_odds import next_token
-from tabs.chat.token_odds.view import FORK, answers_view, details, percent, strip, visible
+from tabs.chat.token_odds.view import FORK, answers_view, percent, strip, visible
 from tabs.shared.context import Context
 
 STARTER = find(CHAT, "genlab/small-talk")
@@ -121,8 +122,9 @@ def test_another_byte_makes_another_letter():
 
 def test_nothing_of_a_token_becomes_markup():
     bad = token(1, "<img src=x onerror=alert(1)>")
-    shown = answers_view(Answers(STARTER, ask(), [sample(bad)])) + details(bad, "0:0", [True, True])
+    shown = answers_view(Answers(STARTER, ask(), [sample(bad)]))
     assert "<img" not in shown
+    assert 'data-odds="{&quot;rows&quot;' in shown
     assert visible(" a\n") == "<i>·</i>a<i>↵</i>"
 
 
@@ -138,7 +140,7 @@ def test_an_answer_without_probabilities_says_so():
 
 
 def test_small_probabilities_look_different_from_none():
-    assert [percent(p) for p in (0, 1e-9, 0.12345)] == ["0 %", "< 0.01 %", "12.35 %"]
+    assert [percent(p) for p in (0, 1e-9, 0.12345)] == ["0%", "< 0.01%", "12.35%"]
 
 
 # ---------------------------------------------------------------- what is left out
@@ -164,7 +166,7 @@ def test_messages_that_the_template_leaves_out_are_noted_and_quoted(context):
 def branch(context, answers: list[Answers], at):
     """The panel's updates while an answer goes on from another token."""
     handler = token_odds.answer(context, token_odds.branch_job)
-    return handler(VISITOR, SimpleNamespace(at=at), answers, 0, "", "")
+    return handler(VISITOR, SimpleNamespace(at=at), answers, 0 if answers else None, "", "")
 
 
 def test_going_on_from_another_token_shows_a_new_answer_and_keeps_the_old(context):
@@ -196,9 +198,42 @@ def test_asking_again_makes_so_many_answers(context):
 @pytest.mark.parametrize("at", ["0:99:0", "9:0:0", "0:0:99", "0:0", "x:y:z", None, "-1:0:0"])
 def test_a_place_that_is_not_there_is_an_error(context, at):
     answers = [answered(context, ask())]
-    with pytest.raises(gr.Error, match="no answer to look into"):
-        list(branch(context, answers, at))
+    (only,) = branch(context, answers, at)
+    assert only[:3] == (gr.skip(),) * 3
+    assert "no answer to look into" in only[3]
     assert len(answers[0].samples) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_recorded_example_goes_on_for_real(context, language):
+    *_, last = branch(context, [], f"{language}:0:0:1")
+    (answers,) = last[0]
+    first, second = answers.samples
+    assert first.text == RecordedExample.read(language).text
+    assert second.tokens[0].id == first.tokens[0].alternatives[1].id
+    assert len(second.tokens) > 1
+
+
+def test_before_the_first_message_the_example_can_be_repeated(context):
+    values = {"model": STARTER.id, "alternatives": 4, "seed": 1}
+    values = [values.get(name) for name in DialComponents._fields]
+    handler = token_odds.answer(context, token_odds.repeat_job)
+    *_, last = handler(VISITOR, None, [], None, 3, *values)
+    assert [answers.message for answers in last[0]] == [
+        RecordedExample.read("en").request.messages[0].content
+    ]
+    assert len(last[0][0].samples) == 3
+
+
+def test_a_job_that_gets_no_answer_leaves_the_old_one_and_says_why(context):
+    old = answered(context, ask())
+    values = {"model": "no/such-model-at-all", "alternatives": 4}
+    values = [values.get(name) for name in DialComponents._fields]
+    handler = token_odds.answer(context, token_odds.repeat_job)
+    *_, last = handler(VISITOR, None, [old], 0, 2, *values)
+    assert last[0] == [old]
+    assert last[2] == answers_view(old)
+    assert 'role="alert"' in last[3]
 
 
 SAMPLING = (0.8, 0.95, 0)
@@ -206,14 +241,14 @@ SAMPLING = (0.8, 0.95, 0)
 
 def draft_of(context, text: str, as_message: bool = True) -> next_token.Draft:
     handler = next_token.predict(context, next_token.start_draft)
-    *_, last = handler(VISITOR, None, text, as_message, STARTER.id, "", *SAMPLING)
+    *_, last = handler(None, text, as_message, STARTER.id, "", *SAMPLING)
     return last[0]
 
 
 def draw(context, draft: next_token.Draft, at: str | None = None):
     """The panel's updates while a random token, or the one that was clicked, is added."""
     step = next_token.sample_token if at is None else next_token.take_token
-    return next_token.predict(context, step)(VISITOR, SimpleNamespace(at=at), draft, *SAMPLING)
+    return next_token.predict(context, step)(SimpleNamespace(at=at), draft, *SAMPLING)
 
 
 def test_a_sentence_grows_draw_by_draw(context):
@@ -227,8 +262,9 @@ def test_a_sentence_grows_draw_by_draw(context):
             break
     assert draft.complete
     assert "whole" in last[1]
-    with pytest.raises(gr.Error, match="An end token"):
-        list(draw(context, draft))
+    *_, last = draw(context, draft)
+    assert "An end token" in last[1]
+    assert last[0] == gr.skip()
 
 
 def test_the_dials_bend_the_bars_without_the_model(context):
@@ -247,8 +283,8 @@ def test_a_token_by_hand(context):
     *_, last = draw(context, draft, str(id_))
     assert last[0].request.ids == (id_,)
     assert "by hand" in last[3]
-    with pytest.raises(gr.Error, match="Predict the next token first"):
-        list(draw(context, draft, "999999"))
+    *_, last = draw(context, draft, "999999")
+    assert "Predict the next token first" in last[1]
 
 
 def test_a_model_behind_a_server_is_refused_with_the_reason(context):

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -12,14 +13,15 @@ from models.chat.recipe import next_token_python
 from models.chat.requests import NextTokenRequest
 from models.chat.token_odds import entropy, probabilities, token_at
 from models.contract import Finished, ModelSpec
-from models.errors import InvalidInput, Refused
+from models.errors import InvalidInput, ModelError, Refused
+from models.runtime.jobs import run
 from models.select import select
 from models.tasks import CHAT
 from tabs.chat.answers import note_html
 from tabs.chat.controls import DialComponents
 from tabs.chat.token_odds.view import CSS, JS, next_bars, prompt_chips, strip, uncertainty
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import alert, line, result_line, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import recipe_box
 
@@ -70,34 +72,39 @@ class NextTokenPanel(NamedTuple):
 
 def build(context: Context, dials: DialComponents) -> None:
     """Lay the section out and bind it to the models on this machine."""
-    with gr.Accordion(t("next.title"), open=False, elem_id="next"):
-        gr.Markdown(t("next.about"))
-        text = gr.Textbox(
-            label=t("next.text"), lines=2, max_lines=6, value=t("next.example"), elem_id="next-text"
-        )
-        as_message = gr.Radio(
-            [(t("next.continue"), False), (t("next.answer"), True)],
-            value=True,
-            show_label=False,
-            elem_id="next-mode",
-        )
-        with gr.Row():
-            start = gr.Button(t("next.start"), variant="primary", elem_id="next-start")
-            sample = gr.Button(t("next.draw"), elem_id="next-draw")
-            back = gr.Button(t("next.back"), elem_id="next-back")
-        status = gr.HTML(line(both("next.empty")), elem_id="next-status")
-        draw = gr.HTML(elem_id="next-throw", css_template=CSS)
-        prompt = gr.HTML(elem_id="next-read", css_template=CSS)
-        with gr.Row():
-            sampling = SamplingDials(
-                gr.Slider(
-                    0, 2, 0.8, step=0.05, label=t("fields.temperature"), elem_id="next-temperature"
-                ),
-                gr.Slider(0.05, 1, 0.95, step=0.05, label=t("fields.top_p"), elem_id="next-top_p"),
-                gr.Slider(0, 100, 0, step=1, label=t("fields.top_k"), elem_id="next-top_k"),
+    gr.Markdown(t("next.about"), elem_id="next")
+    with gr.Row():
+        with gr.Column(scale=2, min_width=280):
+            text = gr.Textbox(
+                label=t("next.text"),
+                lines=2,
+                max_lines=6,
+                value=t("next.example"),
+                elem_id="next-text",
             )
-        bars = gr.HTML(elem_id="next-bars", css_template=CSS, js_on_load=JS)
-        code = recipe_box("next")
+            as_message = gr.Radio(
+                [(t("next.continue"), False), (t("next.answer"), True)],
+                value=True,
+                label=t("next.mode"),
+                elem_id="next-mode",
+            )
+            with gr.Row():
+                start = gr.Button(
+                    t("next.start"), variant="primary", min_width=120, elem_id="next-start"
+                )
+                sample = gr.Button(t("next.draw"), min_width=90, elem_id="next-draw")
+                back = gr.Button(t("next.back"), min_width=90, elem_id="next-back")
+            sampling = SamplingDials(
+                _slider("temperature", 0, 2, 0.8, 0.05),
+                _slider("top_p", 0.05, 1, 0.95, 0.05),
+                _slider("top_k", 0, 100, 0, 1),
+            )
+        with gr.Column(scale=3, min_width=300):
+            status = gr.HTML(line(both("next.empty")), elem_id="next-status")
+            draw = gr.HTML(elem_id="next-throw", css_template=CSS)
+            prompt = gr.HTML(elem_id="next-read", css_template=CSS)
+            bars = gr.HTML(elem_id="next-bars", css_template=CSS, js_on_load=JS)
+    code = recipe_box("next")
     panel = NextTokenPanel(gr.State(None), status, prompt, draw, bars, code)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     job: dict[str, Any] = private | {"outputs": list(panel), "trigger_mode": "once"}
@@ -110,6 +117,12 @@ def build(context: Context, dials: DialComponents) -> None:
     # The dials change the probabilities that are there already: no model runs.
     moves = [dial.input for dial in sampling]
     gr.on(moves, bars_and_code, inputs, [bars, code], trigger_mode="always_last", **private)
+
+
+def _slider(name: str, least: float, most: float, value: float, step: float) -> gr.Slider:
+    return gr.Slider(
+        least, most, value, step=step, label=t(f"fields.{name}"), elem_id=f"next-{name}"
+    )
 
 
 # ---------------------------------------------------------------- what the model is to predict
@@ -201,16 +214,20 @@ def predict(
             new token came.
     """
 
-    def handler(request: gr.Request, event: gr.EventData, *inputs: Any) -> Generator[Any]:
-        with show_errors(request):
+    def handler(event: gr.EventData, *inputs: Any) -> Generator[Any]:
+        try:
             draft, draw_view = draft_of(context, event, *inputs)
-        for one in follow(context, draft.spec, draft.request, request):
-            if isinstance(one, NextToken):
-                draft = replace(draft, prediction=one, draw=draw_view(one))
-            elif isinstance(one, Finished):
-                draft = replace(draft, finished=one)
-            elif wait := waiting_line(one):
-                yield gr.skip(), wait, *[gr.skip()] * 4
+            with closing(run(context.cache, draft.spec, draft.request)) as events:
+                for one in events:
+                    if isinstance(one, NextToken):
+                        draft = replace(draft, prediction=one, draw=draw_view(one))
+                    elif isinstance(one, Finished):
+                        draft = replace(draft, finished=one)
+                    elif wait := waiting_line(one):
+                        yield gr.skip(), wait, *[gr.skip()] * 4
+        except ModelError as problem:  # what was there stays
+            yield gr.skip(), alert(problem), *[gr.skip()] * 4
+            return
         yield _frame(draft, inputs[-3:])
 
     return handler

@@ -1,35 +1,29 @@
 """How tokens and their probabilities look: shaded text, bars, and the line on which a token is sampled."""
 
 import html
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from models.chat.events import NextToken, Piece, TextDelta, Token
-from tabs.chat.answers import Answers, shared_prefixes
+from models.chat.events import NextToken, Piece, Token
+from tabs.chat.answers import Answers, RecordedExample, shared_prefixes
+from tabs.shared.charts import example_note, shade, shade_legend
 from tabs.shared.strings import both
 
 CSS = Path(__file__).with_name("token_odds.css").read_text(encoding="utf-8")
-# A click on an element with data-at selects it. Tab goes to one token, the arrows from there to the others.
+# A click on an element with data-at selects it.
 JS = """
-const target = (event) => event.target.closest("[data-at]");
 element.addEventListener("click", (event) => {
-  const button = target(event);
-  if (!button) return;
-  element.querySelectorAll("[aria-pressed=true]").forEach((b) => b.setAttribute("aria-pressed", false));
-  if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", true);
-  trigger("select", { at: button.dataset.at });
-});
-element.addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step || !target(event)) return;
-  const all = [...element.querySelectorAll("[data-at]")];
-  const next = all[all.indexOf(target(event)) + step];
-  if (next) { next.focus(); event.preventDefault(); }
+  const button = event.target.closest("[data-at]");
+  if (button) trigger("select", { at: button.dataset.at });
 });
 """
+# The answers: lens.js shows the odds of the token that is looked at, as soon as all parts are there.
+VIEW_JS = "window.genlab.lens.mount(element);"
+PART_JS = f"{JS}window.genlab.lens.start();"
 # Where answers part. No letter: the sign for a fork is missing on many machines.
 FORK = '<svg class="parts" viewBox="0 0 10 14" aria-hidden="true"><path d="M5 14V8L1 2M5 8L9 2"/></svg>'
 _SYMBOLS = {" ": "·", "\n": "↵", "\t": "→"}
@@ -49,24 +43,46 @@ def _symbols(text: str) -> str:
     )
 
 
-def answers_view(answers: Answers) -> str:
+def answers_view(answers: Answers, odds: bool = True) -> str:
     """All answers to a question side by side, token by token, as HTML.
 
     A token's shade shows its probability. What the answers share is pale; a mark stands where one
     differs from the others.
+
+    Args:
+        answers: to one message.
+        odds: with all that lens.js shows of a token; not while it is still growing.
     """
     if not any(sample.tokens for sample in answers.samples):
         return both("dice.none") if any(s.text for s in answers.samples) else ""
     shared = shared_prefixes(answers.samples)
     cards = "".join(
         f'<div class="card"><p class="head">{_head(answers, number)}</p>'
-        f'<div class="text">{_text(number, sample.deltas, shared[number], len(answers.samples))}'
-        "</div></div>"
-        for number, sample in enumerate(answers.samples)
+        f'<div class="text" role="group">{_text(answers, number, shared[number], odds)}</div></div>'
+        for number in range(len(answers.samples))
     )
     marks = FORK + both("dice.legend_parts") if len(answers.samples) > 1 else ""
-    legend = f'<p class="legend">{both("dice.legend")} {marks}</p>'
-    return f'{legend}<div class="cards">{cards}</div>'
+    where = f'<p class="legend">{both("dice.to", message=_short(answers.message))} {marks}</p>'
+    return f'{where}<div class="cards">{cards}</div>{LEGEND}'
+
+
+LEGEND = f'{shade_legend()}<p class="legend">{both("dice.legend")}</p>'
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= 80 else f"{message[:79]}…"
+
+
+def example_view(language: str) -> str:
+    """The recorded example of a language in the place of the first answer, as HTML."""
+    example = RecordedExample.read(language)
+    answers = example.answers()
+    others = [row.others for row in example.tokens]
+    text = _text(answers, 0, [0] * len(others), True, others, f"{language}:")
+    where = both("dice.to", message=answers.message)
+    note = f'{example_note()}<p class="legend">{where} · {html.escape(answers.spec.label)}</p>'
+    card = f'<div class="card"><div class="text" role="group">{text}</div></div>'
+    return f'<div class="in-{language}">{note}<div class="cards">{card}</div>{LEGEND}</div>'
 
 
 def _head(answers: Answers, number: int) -> str:
@@ -76,16 +92,38 @@ def _head(answers: Answers, number: int) -> str:
     return both("dice.branch", number=number + 1, place=origin[1] + 1)
 
 
-def _text(number: int, deltas: list[TextDelta], shared: list[int], of: int) -> str:
+def _text(
+    answers: Answers,
+    number: int,
+    shared: list[int],
+    odds: bool,
+    others: Sequence[Sequence[float]] = (),
+    prefix: str = "",
+) -> str:
+    """The tokens of a sample.
+
+    Args:
+        answers: of which it is one.
+        number: of the sample.
+        shared: for each token, with how many other samples it shares all up to it.
+        odds: whether each token brings its odds.
+        others: of each token of a recorded example, as training/worked_example.py stores it.
+        prefix: of the tokens' places.
+    """
     parts: list[str] = []
-    place = 0
-    for delta in deltas:
+    place, of = 0, len(answers.samples)
+    for delta in answers.samples[number].deltas:
         buttons: list[str] = []
         for token in delta.tokens:
             before = shared[place - 1] if place else of - 1
             mark = FORK if shared[place] < before else ""
             together = of > 1 and shared[place] == of - 1
-            buttons.append(mark + _token(token, f"{number}:{place}", place, together))
+            at = f"{number}:{place}"
+            data = ""
+            if odds:
+                branches = answers.branch_choices(number, place)
+                data = _odds(token, branches, others[place] if others else None)
+            buttons.append(mark + _token(token, prefix + at, place, together, data))
             place += 1
         one = len(delta.tokens) <= 1 or not delta.text
         whole = "" if one else f'<span class="whole">{visible(delta.text)}</span>'
@@ -95,37 +133,57 @@ def _text(number: int, deltas: list[TextDelta], shared: list[int], of: int) -> s
     return "".join(parts)
 
 
-def _token(token: Token, at: str, place: int, together: bool) -> str:
+def _token(token: Token, at: str, place: int, together: bool, odds: str) -> str:
     likely = token.raw if token.chance is None else token.chance
     number = "" if token.id is None else f" · id {token.id}"
+    kinds = f"tok {shade(likely)}{' together' if together else ''}"
     return (
-        f'<button type="button" class="tok{" together" if together else ""}" data-at="{at}" '
+        f'<button type="button" class="{kinds}" data-at="{at}" {odds}'
         f'tabindex="{0 if place == 0 else -1}" aria-pressed="false" '
-        f'title="{likely:.1%}{number}" style="--p:{100 * likely:.1f}%">{visible(token.text)}</button>'
+        f'title="{likely:.1%}{number}">{visible(token.text)}</button>'
     )
 
 
-def details(token: Token, at: str, branches: Sequence[bool]) -> str:
-    """All about one token of an answer: how likely it and others were, as HTML.
+def _odds(token: Token, branches: Sequence[bool], others: Sequence[float] | None) -> str:
+    """What lens.js shows of a token, as an attribute: see there."""
+    rows = [
+        [one.text, one.id, round(one.raw, 6), on]
+        for one, on in zip(token.alternatives, branches, strict=True)
+    ]
+    same = [(one.id, one.text) for one in token.alternatives]
+    own = (token.id, token.text)
+    if own not in same:
+        same.append(own)
+        rows.append([token.text, token.id, round(token.raw, 6), False])
+    data = {"rows": rows, "drawn": same.index(own), "bits": token.entropy}
+    if others is not None:
+        data["others"] = list(others)
+    return f'data-odds="{html.escape(json.dumps(data, ensure_ascii=False, allow_nan=False))}" '
 
-    Args:
-        token: of the answer.
-        at: its place, "sample:token".
-        branches: for each alternative, whether the answer can continue from it.
-    """
-    rows = list(token.alternatives)
-    if all((one.id, one.text) != (token.id, token.text) for one in rows):
-        rows.append(token)
-    bars: list[str] = []
-    for number, one in enumerate(rows):
-        own = (one.id, one.text) == (token.id, token.text)
-        offer = number < len(branches) and branches[number]
-        instead = _button(f"{at}:{number}", "dice.instead") if offer else both("dice.no_branch")
-        bars.append(bar(one, one.raw, one.chance, both("dice.drawn") if own else instead, own))
-    facts = [f"<b>{visible(token.text)}</b>"]
-    if token.entropy is not None:
-        facts.append(uncertainty(token.entropy))
-    return f'<p class="facts">{" ".join(facts)}</p>{_heads()}{"".join(bars)}'
+
+# What lens.js fills: the words that it needs, the bars of the token and its curve.
+_WORDS = {
+    "instead": f'{both("dice.on")}<span class="for-readers">{both("dice.instead")}</span>',
+    "no_branch": f'<span class="quiet">{both("dice.no_branch")}</span>',
+    "drawn": both("dice.drawn"),
+    "others": both("dice.all_others"),
+    "others_about": both("dice.all_others_about"),
+    "entropy": both("dice.entropy", bits="⟪bits⟫", equal="⟪equal⟫"),
+    "place": both("dice.place", token="⟪token⟫"),
+}
+BARS = (
+    '<div id="dice-words" hidden>'
+    + "".join(f'<span data-key="{key}">{words}</span>' for key, words in _WORDS.items())
+    + '</div><div id="dice-bars" hidden><p class="facts" id="dice-which-token"></p><ol></ol>'
+    f'<p class="legend">{both("dice.bars")}</p>'
+    f'<p class="legend" id="dice-cut" hidden>{both("dice.cut_off")}</p>'
+    '<p class="facts" id="dice-entropy"></p></div>'
+)
+CURVE = (
+    '<figure id="dice-curve" hidden><svg viewBox="0 0 320 150" role="img" '
+    f'aria-labelledby="dice-curve-title"></svg><figcaption class="legend" id="dice-curve-title">'
+    f"{both('chat.temperature_info')} {both('dice.curve')}</figcaption></figure>"
+)
 
 
 def _heads() -> str:
@@ -165,8 +223,8 @@ def _line(kind: str, probability: float) -> str:
 def percent(probability: float) -> str:
     """A probability for people: small ones look different from none."""
     if probability == 0:
-        return "0 %"
-    return "< 0.01 %" if probability < 1e-4 else f"{100 * probability:.2f} %"
+        return "0%"
+    return "< 0.01%" if probability < 1e-4 else f"{100 * probability:.2f}%"
 
 
 def _button(at: str, key: str) -> str:
@@ -177,7 +235,7 @@ def prompt_chips(pieces: Sequence[Piece], new: int) -> str:
     """The tokens of a text with their ids, the last `new` of them marked, as HTML."""
     first = len(pieces) - new
     chips = "".join(
-        f'<span class="chip{" new" if at >= first else ""}">{visible(piece.text)}'
+        f'<span class="chip{" new" if at >= first else ""}"><span>{visible(piece.text)}</span>'
         f'<span class="id">{piece.id}</span></span>'
         for at, piece in enumerate(pieces)
     )
@@ -197,6 +255,9 @@ def next_bars(event: NextToken, raw: np.ndarray, distribution: np.ndarray) -> st
         bar(piece, float(raw[id_]), float(distribution[id_]), _button(str(id_), "dice.take"))
         for piece, id_ in zip(event.likeliest, ids, strict=True)
     )
+    if len(ids) == len(raw):  # none is left, so there is nothing to give a share of
+        facts = both("dice.alive", alive=int((distribution > 0).sum()), all=len(raw))
+        return f"{_heads()}{rows}<p class=facts>{facts}</p>"
     others = max(0.0, 1 - float(raw[ids].sum())), max(0.0, 1 - float(distribution[ids].sum()))
     rest = (
         f'<div class="row rest"><span class="name">{both("dice.others", count=len(raw) - len(ids))}</span>'
