@@ -34,7 +34,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
+def launch_options(
+    settings: Settings, cache: ModelCache, login: list[tuple[str, str]] | None = None
+) -> dict[str, Any]:
     """What the page is launched with, in the app and in its tests."""
     return {
         "theme": THEME,
@@ -47,7 +49,7 @@ def launch_options(settings: Settings, cache: ModelCache) -> dict[str, Any]:
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker
-        "app_kwargs": {"routes": api.routes(cache), "lifespan": gradio_patches.lifespan},
+        "app_kwargs": {"routes": api.routes(cache, login), "lifespan": gradio_patches.lifespan},
     }
 
 
@@ -86,5 +88,5 @@ if __name__ == "__main__":
         server_name=options.host or settings.host,
         server_port=options.port or settings.port,
         auth=login,
-        **launch_options(settings, context.cache),
+        **launch_options(settings, context.cache, login),
     )

@@ -152,11 +152,12 @@ class Request(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise _invalid(error) from None
+            fault = error.errors(include_url=False, include_input=False)[0]
+            raise invalid_input(fault) from None
 
 
-def _invalid(error: ValidationError) -> InvalidInput:
-    fault = error.errors(include_url=False, include_input=False)[0]
+def invalid_input(fault: Mapping[str, Any]) -> InvalidInput:
+    """What one of pydantic's errors means to a person: the field's name, and the limit that was passed."""
     name = next((part for part in fault["loc"] if isinstance(part, str)), "")
     context = fault.get("ctx", {})
     kind = fault["type"]

@@ -35,7 +35,7 @@ FOLDERS = sorted(
 )
 CODE = [
     ROOT / "demo.py",
-    ROOT / "api.py",
+    *(ROOT / "api").rglob("*.py"),
     *(ROOT / "models").rglob("*.py"),
     *(ROOT / "tabs").rglob("*.py"),
 ]

@@ -1,0 +1,79 @@
+"""HTTP beside the page, on the same server and port.
+
+rest.py     GET /health, and /api/v1: a resource a task
+openai.py   /v1: what the official openai client and its kin speak
+reference.py  GET /docs
+http.py     what both share: who may call, errors as JSON, jobs that end when the caller leaves
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from api import http, openai, reference, rest
+from models.runtime.cache import ModelCache
+
+_DESCRIPTION = """\
+GenLab's models for programs. The same models, limits and queue as the page's; a result names the model that gave it.
+
+`/api/v1` has a resource a task. `/v1` speaks OpenAI's API: point a client's `base_url` here.
+`model` is `"auto"` (what is here, free and reads the text's language), an id of `GET /api/v1/models`, or a Hugging Face id.
+`seed: -1` draws a seed and gives it back. Errors have one shape, in English or Korean by `Accept-Language`.
+"""
+_PATHS = ("/health", "/docs", "/openapi.json", "/api/v1", "/v1")
+
+
+class _Branch(BaseRoute):
+    """Hands some paths of Gradio's app to another app, with that app's own errors and middleware."""
+
+    def __init__(self, app: FastAPI, paths: Sequence[str]) -> None:
+        self._app, self._paths = app, paths
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", "").rstrip("/"))
+        ours = any(path == one or path.startswith(one + "/") for one in self._paths)
+        return (Match.FULL if ours and scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.pop("app_root_path", None)
+        await self._app(scope, receive, send)
+
+
+def build(cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> FastAPI:
+    """The app of all paths that are not the page's.
+
+    Args:
+        cache: the app's models.
+        login: names and passwords of those who may use the page; nobody else may call then.
+    """
+    app = FastAPI(
+        title="GenLab",
+        description=_DESCRIPTION,
+        docs_url=None,  # FastAPI's own page loads its program from elsewhere
+        redoc_url=None,
+        version="1",
+        openapi_tags=[
+            {"name": "tasks", "description": "A resource a task."},
+            {"name": "models", "description": "What there is, and what is in memory."},
+            {"name": "openai", "description": "OpenAI's API, for clients that speak it."},
+        ],
+    )
+    service = http.Service(cache, login)
+    http.install(app, service)
+    app.include_router(rest.router(service))
+    app.include_router(openai.router(service))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(reference.page(app.openapi(), str(request.base_url).rstrip("/")))
+
+    return app
+
+
+def routes(cache: ModelCache, login: Sequence[tuple[str, str]] | None = None) -> list[Any]:
+    """Routes to be put before Gradio's own; arguments as of `build`."""
+    return [_Branch(build(cache, login or ()), _PATHS)]

@@ -1,0 +1,356 @@
+"""What all of the API shares: who may call, errors as JSON, jobs that end when the caller leaves."""
+
+import base64
+import hmac
+import html
+import logging
+import uuid
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import anyio
+from anyio import CapacityLimiter
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models import errors
+from models.contract import Event, ModelSpec, invalid_input
+from models.contract import Request as Job
+from models.errors import ModelError
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.settings import Settings
+from tabs.shared.events import sentence
+from tabs.shared.strings import LANGUAGES
+
+RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
+MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
+log = logging.getLogger("genlab.api")
+T = TypeVar("T")
+
+# ---------------------------------------------------------------- errors
+
+
+class TooMany(ModelError):
+    """The queue is full (code: too_many)."""
+
+
+class NoAccess(ModelError):
+    """The caller has not said who it is (code: no_access)."""
+
+
+_STATUS: dict[type[ModelError], int] = {
+    errors.InvalidInput: 422,
+    errors.NotFound: 404,
+    errors.Unavailable: 503,
+    errors.Refused: 403,
+    errors.Damaged: 503,
+    errors.MissingKey: 401,
+    errors.WrongKey: 401,
+    errors.RateLimited: 429,
+    errors.QuotaExceeded: 429,
+    errors.OutOfMemory: 503,
+    errors.UntrainedHead: 422,
+    errors.Busy: 409,
+    TooMany: 429,
+    NoAccess: 401,
+}
+# OpenAI's words for the kinds of errors, which its clients know.
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "server_error",
+}
+_OTHERS = {400: "bad_json", 404: "no_path", 405: "no_method", 413: "body_too_large", 415: "no_json"}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/json": {"schema": {"$ref": _REF}}}}
+    for _REF in ["#/components/schemas/Error"]
+    for status, text in {
+        400: "The body is no JSON.",
+        401: "Nobody the host knows: sign in with HTTP Basic.",
+        403: "Not allowed here.",
+        404: "No such model or path.",
+        409: "The model is in use.",
+        413: "The body is too large.",
+        415: "The body must be application/json.",
+        422: "A value cannot be used; `param` names it.",
+        429: "Full, or the server behind the model asks to slow down: come back after Retry-After seconds.",
+        503: "Out of reach or out of memory now.",
+    }.items()
+}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "type", "param", "request_id"],
+            "properties": {
+                "code": {"type": "string", "description": "stable, for programs"},
+                "message": {"type": "string", "description": "one sentence, English or Korean"},
+                "type": {"type": "string", "description": "the kind in OpenAI's words"},
+                "param": {"type": ["string", "null"], "description": "the field at fault"},
+                "request_id": {"type": "string", "description": "also in the X-Request-ID header"},
+            },
+        }
+    },
+}
+
+
+def language_of_caller(request: Request) -> str:
+    """The first language of Accept-Language that GenLab speaks; English otherwise."""
+    for part in request.headers.get("accept-language", "").lower().split(","):
+        name = part.strip()[:2]
+        if name in LANGUAGES:
+            return name
+    return "en"
+
+
+def problem_body(problem: ModelError, request: Request) -> tuple[int, dict[str, Any]]:
+    """(status, body) of a problem."""
+    status = next((s for kind, s in _STATUS.items() if isinstance(problem, kind)), 500)
+    message = html.unescape(sentence(problem, language_of_caller(request)))
+    field = problem.params.get("field")
+    return status, {
+        "error": {
+            "code": problem.code,
+            "message": message,
+            "type": _TYPES.get(status, "invalid_request_error"),
+            "param": field if isinstance(field, str) else None,
+            "request_id": request.state.id,
+        }
+    }
+
+
+def problem_response(problem: ModelError, request: Request) -> Response:
+    """A problem as a response."""
+    status, body = problem_body(problem, request)
+    headers: dict[str, str] = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(problem, NoAccess):
+        headers["WWW-Authenticate"] = 'Basic realm="GenLab"'
+    return JSONResponse(body, status, headers)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    if isinstance(error, ModelError):
+        return problem_response(error, request)
+    log.error("request %s failed: %s", request.state.id, type(error).__name__, exc_info=error)
+    return problem_response(ModelError("failed", kind=type(error).__name__), request)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    if fault["type"] == "json_invalid":
+        return _plain(request, 400, "bad_json")
+    place = [part for part in fault["loc"] if part not in ("body", "query", "path")]
+    if not place and fault["type"] in ("model_attributes_type", "dict_type"):
+        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        is_json = kind == "application/json" or kind.endswith("+json")
+        return _plain(request, 422, "no_object") if is_json else _plain(request, 415, "no_json")
+    if not place and fault["type"] == "missing":
+        return _plain(request, 422, "no_object")
+    return problem_response(invalid_input({**fault, "loc": tuple(place)}), request)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    response = _plain(request, error.status_code, _OTHERS.get(error.status_code, "failed"))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _plain(request: Request, status: int, code: str) -> JSONResponse:
+    _, body = problem_body(ModelError(code, kind=HTTPStatus(status).phrase), request)
+    body["error"]["type"] = _TYPES.get(status, "invalid_request_error")
+    return JSONResponse(body, status)
+
+
+# ---------------------------------------------------------------- jobs
+
+
+class Service:
+    """The models, and the jobs of programs that use them.
+
+    Args:
+        cache: the app's models.
+        login: names and passwords; with none everybody may call, as with the page.
+    """
+
+    def __init__(self, cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> None:
+        self.cache = cache
+        self._login = login
+        self._jobs = 0
+        self._threads: CapacityLimiter | None = None  # made in the event loop
+
+    @property
+    def settings(self) -> Settings:
+        """The app's."""
+        return self.cache.settings
+
+    def admits(self, authorization: str) -> bool:
+        """Whether an Authorization header is that of somebody who may use the page."""
+        if not self._login:
+            return True
+        scheme, _, value = authorization.partition(" ")
+        try:
+            typed = base64.b64decode(value, validate=True).decode("utf-8")
+        except ValueError:
+            return False
+        known = [f"{name}:{password}".encode() for name, password in self._login]
+        # No short cut: the time says nothing about which one is near.
+        right = [hmac.compare_digest(typed.encode(), one) for one in known]
+        return scheme.lower() == "basic" and any(right)
+
+    async def events(self, request: Request, spec: ModelSpec, job: Job) -> AsyncGenerator[Event]:
+        """Run a job and yield its events; a caller that leaves ends it within half a second.
+
+        Raises:
+            TooMany: as many jobs as the host allows are under way or waiting.
+            ModelError: it could not be done.
+        """
+        if self._jobs >= self.settings.queue_size:
+            raise TooMany(seconds=RETRY_SECONDS)
+        self._threads = self._threads or CapacityLimiter(MAX_THREADS)
+        self._jobs += 1
+        iterator = run(self.cache, spec, job)
+        try:
+            while True:
+                event = await anyio.to_thread.run_sync(_next, iterator, limiter=self._threads)
+                if event is None:
+                    return
+                yield event
+                if await request.is_disconnected():
+                    return
+        finally:
+            self._jobs -= 1
+            iterator.close()  # sets the stop flag and returns at once
+
+    async def collect(self, request: Request, spec: ModelSpec, job: Job) -> list[Event]:
+        """All events of a job."""
+        async with aclosing(self.events(request, spec, job)) as events:
+            return [event async for event in events]
+
+
+def _next(events: Generator[Event]) -> Event | None:
+    return next(events, None)
+
+
+def event_of(events: Sequence[Event], kind: type[T]) -> T:
+    """The last event of a kind.
+
+    Raises:
+        Stopped: there is none: the caller left before the end.
+    """
+    found = next((event for event in reversed(events) if isinstance(event, kind)), None)
+    if found is None:
+        raise errors.Stopped
+    return found
+
+
+# ---------------------------------------------------------------- the app around the routes
+
+
+def install(app: FastAPI, service: Service) -> None:
+    """Give an app its error shape, its limit of the body's size and its check of who calls."""
+    for kind, handler in {
+        ModelError: _on_problem,
+        Exception: _on_problem,
+        RequestValidationError: _on_validation,
+        HTTPException: _on_http,
+    }.items():
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(_Gate, service=service, limit=service.settings.max_upload_mb * 1_000_000)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = described()
+        schema["components"]["schemas"]["Error"] = _ERROR_SCHEMA
+        schema["components"]["schemas"].pop("HTTPValidationError", None)
+        return schema
+
+    app.openapi = openapi
+
+
+class _Gate:
+    """Before each request: its id, who calls, and no body over the limit."""
+
+    def __init__(self, app: ASGIApp, service: Service, limit: int) -> None:
+        self._app, self._service, self._limit = app, service, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request = Request(scope)
+        request.state.id = uuid.uuid4().hex
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request.state.id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        authorization = request.headers.get("authorization", "")
+        if scope["path"] != "/health" and not self._service.admits(authorization):
+            return await problem_response(NoAccess(), request)(scope, receive, send_with_id)
+        body = b""
+        if request.method in ("POST", "PUT", "PATCH", "DELETE"):
+            length = request.headers.get("content-length", "0")
+            more = not length.isdigit() or int(length) <= self._limit
+            while more and len(body) <= self._limit:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if message["type"] == "http.disconnect":
+                    return None
+            if len(body) > self._limit or (length.isdigit() and int(length) > self._limit):
+                return await _plain(request, 413, "body_too_large")(scope, receive, send_with_id)
+        pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_body() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await self._app(scope, receive_body, send_with_id)
+
+
+# ---------------------------------------------------------------- streams
+
+
+async def server_sent(
+    request: Request,
+    frames: AsyncGenerator[str],
+    as_error: Callable[[Mapping[str, Any]], str],
+) -> AsyncIterator[str]:
+    """The frames of a stream of server-sent events; a problem becomes its last frame.
+
+    Args:
+        request: of the caller.
+        frames: whole events, each with the blank line that ends it.
+        as_error: makes the frame of an error's body.
+    """
+    try:
+        async with aclosing(frames) as open_frames:
+            async for frame in open_frames:
+                yield frame
+    except ModelError as problem:
+        yield as_error(problem_body(problem, request)[1])
