@@ -1,41 +1,52 @@
 """Reading a table out of any file a person has, and writing one that is safe to open.
 
-CSV, TSV, XLSX or plain lines; UTF-8, UTF-16, CP949 and others are recognised. Every cell is text: a
-formula is read as it is written and never computed.
+CSV, TSV, a workbook or plain lines, in any usual encoding. Every cell is text. What was left out,
+skipped or mended is in the table, by its row: nothing is lost unsaid.
 """
 
 import csv
 import io
 import re
-import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from models.errors import InvalidInput
+from models.text.encodings import BAD, decode_text
+from models.text.workbooks import is_workbook, read_sheet, refuse_markup
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 200
 MAX_CELL = 20_000  # characters; a longer cell makes its row a faulty one
-MAX_UNPACKED = 200_000_000  # bytes that an XLSX may unpack to
-MAX_SHARED = 50_000_000  # bytes of its table of strings, which is held in memory whole
 MAX_QUOTED = 2 * MAX_CELL  # characters until a quote counts as one that nothing closes
 MAX_UNCLOSED = (
     100  # such rows until every line is read as a row: looking ahead for each takes too long
 )
-SNIFFED = 200_000  # bytes looked at to recognise an encoding
-DELIMITERS = "\t,;|"
-_ENCODINGS = ["utf_8", "cp949", "shift_jis", "gb18030", "cp1252"]
+DELIMITERS = "\t;,|"  # of two that fit as well the first
+SAMPLE = 200  # rows by which delimiter and header are found
+MOST_TITLES = 30  # rows above the header
+LEAST_SHARE = 0.6  # of the rows that a delimiter must cut alike
+_LINE_ENDS = re.compile("\r\n|\r|\n")  # no others: U+2028, NEL, VT and FF are inside of texts
+_SEPARATOR = re.compile(r'"?sep=(.)"?[ \t;,]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_BACKSLASH = re.compile(r'\\"(?![,;\t|\r\n]|$)')  # it closes nothing
+_LOOKED_AT = 400_000  # characters by which the delimiter is found
+_NO_DELIMITER = "\x1f"  # no table has it
 _PLAIN_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that could not be used.
+    """A row that is not in the table, or not as it is in the file.
 
     Attributes:
         line: its number in the file as a spreadsheet shows it, from 1.
-        code: "too_many_cells", "too_long" or "unclosed_quote".
+        code: of a row left out "too_many_cells", "too_long", "unclosed_quote", "title" (above the
+            header) or "repeated_header"; of a mended one "damaged" (a part could not be read; U+FFFD
+            stands for it), "nul", "joined" (cut at a comma of its text, put
+            together again), "no_value" (a formula without a stored value) or "error_value".
     """
 
     line: int
@@ -52,6 +63,13 @@ class Table:
         lines: the number in the file of each row, from 1.
         faults: the rows left out.
         cut: the file has more than MAX_ROWS rows; the rest was not read.
+        mended: rows in the table that are not quite as in the file.
+        narrowed: the file has more than MAX_COLUMNS columns; the rest was not read.
+        row_names: the header was one name short: the first column is the names of the rows.
+        delimiter: between cells; "" for none.
+        encoding: of a text file, one of `encodings.ENCODINGS`; "" for a workbook.
+        near: other encodings in which it reads nearly as well.
+        sheet: of a workbook, the one that was read; sheets: all, hidden ones last.
     """
 
     columns: tuple[str, ...]
@@ -59,6 +77,14 @@ class Table:
     lines: tuple[int, ...]
     faults: tuple[Fault, ...] = ()
     cut: bool = False
+    mended: tuple[Fault, ...] = ()
+    narrowed: bool = False
+    row_names: bool = False
+    delimiter: str = ""
+    encoding: str = ""
+    near: tuple[str, ...] = ()
+    sheet: str = ""
+    sheets: tuple[str, ...] = ()
 
     def column(self, name: str) -> list[str]:
         """The cells of one column.
@@ -72,108 +98,257 @@ class Table:
         return [row[at] for row in self.rows]
 
 
-def read_table(path: str | Path, header: bool = True) -> Table:
-    """Read a file; its kind is told by its content. Only a .txt without tabs is taken as plain lines.
+def read_table(path: str | Path, header: bool = True, encoding: str = "", sheet: str = "") -> Table:
+    """Read a file; its kind is told by its content. Only a .txt without columns of tabs is lines.
 
     Args:
-        path: CSV, TSV, XLSX (its first sheet) or lines of text.
+        path: CSV, TSV, a workbook or lines of text.
         header: whether the first row holds the names of the columns; plain lines have none.
+        encoding: one of `encodings.ENCODINGS`; "" finds it.
+        sheet: a workbook's; "" takes the first visible one with cells.
 
     Raises:
-        InvalidInput: it is no table (invalid_table), no text (invalid_not_text_file), an XLSX that
-            unpacks to too much (invalid_table_bomb), or it has no row (invalid_table_empty).
+        InvalidInput: it is no table (invalid_table, or a code that says what it is instead), no
+            text (invalid_not_text_file), too much (invalid_table_bomb, invalid_table_vast), or it
+            has no row (invalid_table_empty).
     """
     path = Path(path)
     data = path.read_bytes()
-    if data.startswith(b"PK\x03\x04"):
-        return _table(_sheet(data), header)
-    text = decode(data)
-    if path.suffix.lower() == ".txt" and "\t" not in text:  # a comma is part of a sentence there
-        return read_lines(text)
-    return _table(_separated(text), header)
+    if is_workbook(data):
+        return _workbook(data, header, sheet)
+    found = decode_text(data, encoding)
+    refuse_markup(found.text)
+    origin: dict[str, Any] = {"encoding": found.encoding, "near": found.near}
+    text = found.text
+    lines = path.suffix.lower() == ".txt"  # a comma is part of a sentence there
+    if separator := _SEPARATOR.match(text):  # Excel's own line, which it does not show
+        text = text[separator.end() :]
+        form = _Form(separator[1])
+        layout = _layout(_sample(text, form), header)
+        form = replace(form, layout=replace(layout, delimiter=separator[1]))
+    else:
+        form = _form(text, header, "\t" if lines else DELIMITERS)
+    if lines and not form.delimiter:
+        return read_lines(text, **origin)
+    return _table(_separated(text, form), header, form.layout, delimiter=form.delimiter, **origin)
 
 
-def read_lines(text: str, name: str = "text") -> Table:
+def read_lines(text: str, name: str = "text", **origin: Any) -> Table:
     """One row a line of pasted text, in a single column.
+
+    Args:
+        text: with CR LF, CR or LF after each line.
+        name: of the column.
+        origin: attributes of the table.
 
     Raises:
         InvalidInput: there is no line with a letter in it (invalid_table_empty).
     """
-    return _table(([line] for line in [name, *text.splitlines()]), header=True, shift=-1)
+    lines = ([line] for line in [name, *_LINE_ENDS.split(text)])
+    return _table(lines, header=True, shift=-1, **origin)
 
 
-def decode(data: bytes) -> str:
-    """Bytes as text, by their mark, by UTF-8, else by what is likeliest.
+def _workbook(data: bytes, header: bool, sheet: str) -> Table:
+    found = read_sheet(data, sheet)
+    layout = _layout(found.rows[:SAMPLE], header)
+    mended = [Fault(row, "no_value") for row in found.no_value]
+    mended += [Fault(row, "error_value") for row in found.errors]
+    return _table(
+        found.rows, header, layout, mended, cut=found.cut, sheet=found.name, sheets=found.names
+    )
 
-    Raises:
-        InvalidInput: it is no text (invalid_not_text_file).
+
+# ---------------------------------------------------------------- where the table begins
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where a table begins among rows of cells.
+
+    Attributes:
+        begin: the index of its first row; those above are titles.
+        width: cells of most rows from there on.
+        share: how many of those rows are that wide.
+        row_names: the first row is one name short; nameless: the last columns have no name.
+        delimiter: as in _Form.
     """
-    text = _decoded(data)
-    if "\0" in text or text.count("\ufffd") > len(text) // 20:
-        raise InvalidInput("invalid_not_text_file")
-    return text
+
+    begin: int = 0
+    width: int = 1
+    share: float = 0.0
+    row_names: bool = False
+    nameless: bool = False
+    delimiter: str = ""
 
 
-def _decoded(data: bytes) -> str:
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if data.startswith(mark):
-            return data.decode(encoding, errors="replace")
-    zeros = [data[i:SNIFFED:2].count(0) for i in (0, 1)]
-    if max(zeros) > len(data[:SNIFFED]) // 8:  # Latin letters, digits and commas of UTF-16
-        return data.decode("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", errors="replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return _guessed(data)
+def _layout(rows: Sequence[Sequence[str] | None], header: bool) -> _Layout:
+    """Find the first row that is as wide as most after it, of the first rows of a file."""
+    filled = [(at, row) for at, row in enumerate(rows) if row and _filled(row)]
+    if not filled:
+        return _Layout()
+    best = _at(filled, 0, header)
+    for number in range(1, min(len(filled) - 1, MOST_TITLES)):
+        if best.share >= 0.8 and not _is_title(filled, number - 1, best):
+            break
+        titles = filled[:number]
+        here = _at(filled, number, header)
+        blank = filled[number][0] > filled[number - 1][0] + 1
+        narrow = all(
+            _filled(row) == 1 or (_filled(row) < here.width and blank) for _, row in titles
+        )
+        if narrow and here.width > 1 and here.share >= 0.8:
+            best = here
+            if not _is_title(filled, number, best):
+                break
+    return best
 
 
-def _guessed(data: bytes) -> str:
-    from charset_normalizer import from_bytes
+def _at(filled: Sequence[tuple[int, Sequence[str]]], number: int, header: bool) -> _Layout:
+    """The layout if the table began at that one of the rows that are not blank."""
+    body = [row for _, row in filled[number + header :]] or [filled[number][1]]
+    widths = Counter(map(len, body))
+    width = max(widths, key=lambda width: (widths[width], width))
+    share = widths[width] / len(body)
+    first = filled[number][1]
+    short = header and len(first) == width - 1 and share >= 0.8 and _names_rows(first, body)
+    surplus = [cell for row in body for cell in row[len(first) :]]
+    nameless = share >= 0.8 and len(first) < width and not short and not _are_prose(surplus)
+    if header and len(first) != width and not short:
+        share *= 0.5  # its names do not fit
+    return _Layout(filled[number][0], width, share, short, nameless)
 
-    try:  # most Korean files that are not UTF-8 are CP949, which few other texts happen to be
-        korean = data.decode("cp949")
-        if len(re.findall("[가-힣]", korean)) > len(korean) // 50:
-            return korean
-    except UnicodeDecodeError:
-        pass
-    best = from_bytes(data[:SNIFFED], cp_isolation=_ENCODINGS).best()
-    if best is None:
-        raise InvalidInput("invalid_not_text_file")
-    return data.decode(best.encoding, errors="replace")
+
+def _names_rows(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Whether the rows below a header that is one short begin with names of their own, as R writes."""
+    names = [row[0].strip() for row in body]
+    if len(set(names)) < len(names) or not all(row[-1].strip() for row in body[:20]):
+        return False
+    return len(first) > 1 or all(name.isdigit() for name in names)
 
 
-def _separated(text: str) -> Iterator[list[str] | None]:
-    """The rows of a CSV or TSV; the delimiter is the one that its first lines agree on.
+def _is_title(filled: Sequence[tuple[int, Sequence[str]]], number: int, layout: _Layout) -> bool:
+    """Whether a row is a title that only blank cells make as wide as the table below it."""
+    row = filled[number][1]
+    most = max(_filled(one) for _, one in filled)
+    if _filled(row) > most / 2 or layout.width < 2:
+        return False
+    below = [one for _, one in filled[number + 1 : number + 10]]
+    return any(
+        _filled(one) == most
+        and all(c.strip() and not _PLAIN_NUMBER.fullmatch(c) for c in one[:most])
+        for one in below
+    )
+
+
+def _filled(row: Sequence[str]) -> int:
+    """How many cells there are up to the last that is not blank."""
+    return max((number for number, cell in enumerate(row, 1) if cell.strip()), default=0)
+
+
+# ---------------------------------------------------------------- text with delimiters
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a text is cut into cells.
+
+    Attributes:
+        delimiter: "" for one column.
+        layout: of the rows that come of it.
+        backslash: a quote within quotes has a backslash before it.
+        spaced: a blank after a delimiter belongs to it.
+        share: how well it fits, from 0 to 1.
+    """
+
+    delimiter: str
+    layout: _Layout = _Layout()
+    backslash: bool = False
+    spaced: bool = False
+    share: float = 0.0
+
+
+def _form(text: str, header: bool, delimiters: str) -> _Form:
+    """The form under which most rows are equally wide; one column if none is."""
+    best = _Form("")
+    for delimiter in delimiters:
+        if delimiter not in text:
+            continue
+        for form in _variants(text, delimiter):
+            sample = _sample(text, form)
+            layout = replace(_layout(sample, header), delimiter=delimiter)
+            share = layout.share - 0.05 * (layout.begin > 0) if layout.width > 1 else 0.0
+            form = replace(form, layout=layout, share=share)
+            better = share > best.share + 1e-9 or (
+                share >= best.share > 0 and _replaces(form, best)
+            )
+            if better and not _is_prose(sample, form):
+                best = form
+    first = _sample(text, best)[0] if best.delimiter else None
+    is_cut = first is not None and len(first) > 1 and delimiters != "\t"
+    return best if best.share >= LEAST_SHARE or (is_cut and best.share > 0) else _Form("")
+
+
+def _variants(text: str, delimiter: str) -> Iterator[_Form]:
+    """A delimiter's forms: as in RFC 4180, and what the text gives reason to try."""
+    yield _Form(delimiter)
+    if _BACKSLASH.search(text[:_LOOKED_AT]):
+        yield _Form(delimiter, backslash=True)
+    if f'{delimiter} "' in text[:_LOOKED_AT]:
+        yield _Form(delimiter, spaced=True)
+
+
+def _replaces(form: _Form, best: _Form) -> bool:
+    """Whether a form that cuts as well as another is a variant of it."""
+    return form.delimiter == best.delimiter and (form.backslash or form.spaced)
+
+
+def _is_prose(sample: Sequence[Sequence[str] | None], form: _Form) -> bool:
+    """Whether a delimiter is punctuation: a blank follows nearly each, and the rows differ in width."""
+    first = next((row for row in sample if row), [])
+    if form.delimiter not in ",;" or (len(first) > 1 and form.layout.share > 0.9):
+        return False
+    if len(first) > 1 and not _are_prose(first[1:]):
+        return False
+    return _are_prose([cell for row in sample if row for cell in row[1:]])
+
+
+def _are_prose(cells: Sequence[str]) -> bool:
+    """Whether a blank begins nearly each cell after the first of a row."""
+    return bool(cells) and sum(cell[:1] in {" ", ""} for cell in cells) >= 0.8 * len(cells)
+
+
+def _sample(text: str, form: _Form) -> list[list[str] | None]:
+    return list(islice(_separated(text[:_LOOKED_AT], form), SAMPLE))
+
+
+def _separated(text: str, form: _Form) -> Iterator[list[str] | None]:
+    """The rows of a CSV or TSV.
 
     None stands for a row with a quote that nothing closes: it costs its own line, not the file.
     """
     csv.field_size_limit(2**31 - 1)  # a long cell is a faulty row, not the end of the file
-    delimiter = _delimiter(text)
+    if form.backslash:
+        text = re.sub(r'\\(["\\])', lambda match: '""' if match[1] == '"' else "\\", text)
     lines = io.StringIO(text, newline="").readlines()
     at = unclosed = 0
     while at < len(lines):
         reach = MAX_QUOTED if unclosed < MAX_UNCLOSED else 0
-        row, taken = _record(lines, at, delimiter, reach)
+        row, taken = _record(lines, at, form, reach)
         yield row
         at += taken
         unclosed += row is None
 
 
-def _record(
-    lines: Sequence[str], at: int, delimiter: str, reach: int
-) -> tuple[list[str] | None, int]:
+def _record(lines: Sequence[str], at: int, form: _Form, reach: int) -> tuple[list[str] | None, int]:
     """The row that begins at a line, and how many lines it takes."""
-    reader = csv.reader(_quotable(lines, at, reach), delimiter=delimiter, strict=True)
+    options: Any = {"delimiter": form.delimiter or _NO_DELIMITER, "skipinitialspace": form.spaced}
+    reader = csv.reader(_quotable(lines, at, reach), strict=True, **options)
     try:
         return next(reader), reader.line_num
     except csv.Error:
         if reader.line_num > 1:
             return None, 1
-    return next(csv.reader([lines[at]], delimiter=delimiter)), 1  # a loose quote in one line
+    return next(csv.reader([lines[at]], **options)), 1  # a loose quote in one line
 
 
 def _quotable(lines: Sequence[str], at: int, reach: int) -> Iterator[str]:
@@ -186,71 +361,129 @@ def _quotable(lines: Sequence[str], at: int, reach: int) -> Iterator[str]:
         yield lines[number]
 
 
-def _delimiter(text: str) -> str:
-    first = [line for line in text[:20_000].splitlines() if line.strip()][:10]
-    counts = {mark: [line.count(mark) for line in first] for mark in DELIMITERS}
-    return max(DELIMITERS, key=lambda mark: (min(counts[mark], default=0), sum(counts[mark])))
+# ---------------------------------------------------------------- rows under names
 
 
-def _sheet(data: bytes) -> Iterator[list[str]]:
-    """The rows of an XLSX's first sheet, read one by one; formulas as they are written."""
-    from openpyxl import load_workbook
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except zipfile.BadZipFile:
-        raise InvalidInput("invalid_table") from None
-    shared = sizes.get("xl/sharedStrings.xml", 0)
-    if sum(sizes.values()) > MAX_UNPACKED or shared > MAX_SHARED:
-        raise InvalidInput("invalid_table_bomb", limit=MAX_UNPACKED // 1_000_000)
-    try:
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # pyright: ignore[reportAttributeAccessIssue]
-        for row in sheet.iter_rows(max_col=MAX_COLUMNS, values_only=True):
-            filled = max((i for i, cell in enumerate(row, 1) if cell is not None), default=0)
-            yield ["" if cell is None else str(cell) for cell in row[:filled]]
-    except InvalidInput:
-        raise
-    except Exception as error:  # openpyxl's own kinds are many: broken XML, missing parts
-        raise InvalidInput("invalid_table") from error
-
-
-def _table(cells: Iterable[Sequence[str] | None], header: bool, shift: int = 0) -> Table:
-    columns: tuple[str, ...] = ()
-    rows: list[tuple[str, ...]] = []
+def _table(
+    cells: Iterable[Sequence[str] | None],
+    header: bool,
+    layout: _Layout = _Layout(),
+    mended: Sequence[Fault] = (),
+    shift: int = 0,
+    cut: bool = False,
+    **origin: Any,
+) -> Table:
+    names: Sequence[str] = ()
+    rows: list[Sequence[str]] = []
     lines: list[int] = []
     faults: list[Fault] = []
-    cut = False
-    for line, row in enumerate(cells, 1 + shift):
-        if row is None:
+    mends: list[Fault] = []
+    for line, raw in enumerate(cells, 1 + shift):
+        if raw is None:
             faults.append(Fault(line, "unclosed_quote"))
             continue
+        row, codes = _mended(raw)
         if not any(cell.strip() for cell in row):
             continue
-        if not columns:
-            columns = _names(row if header else [""] * len(row))
+        if line - shift <= layout.begin:
+            faults.append(Fault(line, "title"))
+            continue
+        if not names:
+            names = _first(row, header, layout)
             if header:
                 continue
         if len(rows) == MAX_ROWS:
             cut = True
             break
-        fault = _fault(row, len(columns))
+        if _filled(row) > len(names) and (whole := _rejoined(row, names, layout.delimiter)):
+            row, codes = whole, [*codes, "joined"]
+        fault = _fault(row, names, "mark" in codes)
         if fault:
             faults.append(Fault(line, fault))
             continue
-        rows.append((*row[: len(columns)], *[""] * (len(columns) - len(row))))
+        rows.append(row)
         lines.append(line)
+        mends += [Fault(line, code) for code in codes if code != "mark"]
     if not rows:
         raise InvalidInput("invalid_table_empty")
-    return Table(columns, tuple(rows), tuple(lines), tuple(faults), cut)
+    read = set(lines)
+    mends += [fault for fault in mended if fault.line in read]
+    columns, fitted = _fitted(names, rows)
+    return Table(
+        columns=columns,
+        rows=fitted,
+        lines=tuple(lines),
+        faults=tuple(faults),
+        cut=cut,
+        mended=tuple(mends),
+        narrowed=len(names) > MAX_COLUMNS,
+        row_names=layout.row_names,
+        **origin,
+    )
 
 
-def _fault(row: Sequence[str], columns: int) -> str:
-    if any(cell.strip() for cell in row[columns:]):
+def _first(row: Sequence[str], header: bool, layout: _Layout) -> Sequence[str]:
+    """The names of the columns by the first row; blank ones where it has none."""
+    missing = [""] * (layout.width - len(row))
+    if not header:
+        return [""] * max(len(row), layout.width)
+    return ["", *row] if layout.row_names else [*row, *missing] if layout.nameless else row
+
+
+def _rejoined(row: Sequence[str], names: Sequence[str], delimiter: str) -> list[str]:
+    """A row cut at a comma of its text, put together again; empty where it is not plain where.
+
+    A blank after the comma tells it from one between cells.
+    """
+    cells: list[str] = []
+    for cell in row[: _filled(row)]:
+        if cells and cell.startswith(" ") and delimiter:
+            cells[-1] += delimiter + cell
+        else:
+            cells.append(cell)
+    return cells if len(cells) == len(names) else []
+
+
+def _mended(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """A row without NUL and without a mark of UTF-8, and the codes of what was mended."""
+    codes: list[str] = []
+    if row and row[0].startswith("\ufeff"):  # files were joined
+        row = [row[0].lstrip("\ufeff"), *row[1:]]
+        codes.append("mark")
+    if any("\0" in cell for cell in row):
+        row = [cell.replace("\0", "") for cell in row]
+        codes.append("nul")
+    if any(BAD in cell for cell in row):
+        codes.append("damaged")
+    return row, codes
+
+
+def _fault(row: Sequence[str], names: Sequence[str], joined: bool) -> str:
+    if any(cell.strip() for cell in row[len(names) :]):
         return "too_many_cells"
-    return "too_long" if any(len(cell) > MAX_CELL for cell in row) else ""
+    if (joined or len(names) > 1) and list(row) == list(names):
+        return "repeated_header"
+    return "too_long" if any(len(cell) > MAX_CELL for cell in row[:MAX_COLUMNS]) else ""
+
+
+def _fitted(
+    names: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Named columns and rows of as many cells, without columns that have neither name nor cell."""
+    places = [
+        place
+        for place, name in enumerate(names[:MAX_COLUMNS])
+        if name.strip() or any(len(row) > place and row[place].strip() for row in rows)
+    ]
+    whole = places == list(range(len(names)))
+    fitted = [
+        tuple(row)
+        if whole and len(row) == len(names)
+        else tuple(row[place] if place < len(row) else "" for place in places)
+        for row in rows
+    ]
+    columns = _names(names)
+    return tuple(columns[place] for place in places), tuple(fitted)
 
 
 def _names(row: Sequence[str]) -> tuple[str, ...]:

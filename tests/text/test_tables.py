@@ -5,10 +5,10 @@ import time
 import zipfile
 
 import pytest
-from openpyxl import Workbook
 
 from models.errors import InvalidInput
-from models.text.tables import decode, harmless, read_lines, read_table, write_csv
+from models.text.encodings import decode
+from models.text.tables import harmless, read_lines, read_table, write_csv
 
 TEXT = "text,label\n정말 재미있어요,긍정\n지루해요,부정\n"
 
@@ -64,17 +64,6 @@ def test_a_file_without_a_head_row_has_numbered_columns(tmp_path):
     path.write_text("good,1\nbad,0\n", encoding="utf-8")
     table = read_table(path, header=False)
     assert (table.columns, len(table.rows)) == (("column 1", "column 2"), 2)
-
-
-def test_the_sheet_of_an_xlsx_is_read_and_formulas_stay_text(tmp_path):
-    book = Workbook()
-    book.active.append(["text", "label"])
-    book.active.append(["=HYPERLINK(1)", 1])
-    book.active.append(["지루해요", None])
-    book.save(tmp_path / "file.xlsx")
-    table = read_table(tmp_path / "file.xlsx")
-    assert table.columns == ("text", "label")
-    assert table.rows == (("=HYPERLINK(1)", "1"), ("지루해요", ""))
 
 
 def test_an_xlsx_that_unpacks_to_too_much_is_not_opened(tmp_path):
@@ -158,3 +147,154 @@ def test_quotes_that_nothing_closes_are_read_in_good_time(tmp_path):
     table = read_table(path)
     assert time.process_time() - began < 10
     assert len(table.rows) + len(table.faults) == 50_000
+
+
+# ---------------------------------------------------------------- as the world writes them
+
+# name -> (file, columns, rows, what is said of rows as (line, code))
+FILES = {
+    "Excel's own line names the delimiter": (
+        "sep=;\r\nid;review;stars\r\n1;Lovely, really;5\r\n2;Dirty;1\r\n",
+        ("id", "review", "stars"),
+        (("1", "Lovely, really", "5"), ("2", "Dirty", "1")),
+        [],
+    ),
+    "that line in quotes, and a delimiter at each end": (
+        '"sep=;"\r\nid;review;\r\n1;Lovely;\r\n2;Dirty, rude;\r\n',
+        ("id", "review"),
+        (("1", "Lovely"), ("2", "Dirty, rude")),
+        [],
+    ),
+    "R's header is one name short": (
+        'review\tlabel\n"1"\tI loved it\tpos\n"2"\tCold\tneg\n',
+        ("column 1", "review", "label"),
+        (("1", "I loved it", "pos"), ("2", "Cold", "neg")),
+        [],
+    ),
+    "pandas' first column has no name": (
+        ",review\n0,Good\n1,Bad\n",
+        ("column 1", "review"),
+        (("0", "Good"), ("1", "Bad")),
+        [],
+    ),
+    "titles above the table": (
+        "[Shop] Reviews\nExported: 2026-03-01 09:12\n\ndate,review\n"
+        '1,"Works, boils fast"\n2,Leaks\n3,Fine\n4,Good\n',
+        ("date", "review"),
+        (("1", "Works, boils fast"), ("2", "Leaks"), ("3", "Fine"), ("4", "Good")),
+        [(1, "title"), (2, "title")],
+    ),
+    "more titles than rows": (
+        "Report\nBy: me\nVersion: 3\n\nid,review\n1,Good\n2,Bad\n",
+        ("id", "review"),
+        (("1", "Good"), ("2", "Bad")),
+        [(1, "title"), (2, "title"), (3, "title")],
+    ),
+    "a title that blank cells make wide": (
+        "My report,,\n,,\nid,review,label\n1,Good,pos\n2,Bad,neg\n",
+        ("id", "review", "label"),
+        (("1", "Good", "pos"), ("2", "Bad", "neg")),
+        [(1, "title")],
+    ),
+    "a backslash before a quote": (
+        '"id","review"\n"1","The sign said \\"closed\\", but it was open"\n"2","a \\n b"\n',
+        ("id", "review"),
+        (("1", 'The sign said "closed", but it was open'), ("2", "a \\n b")),
+        [],
+    ),
+    "a backslash at the end of a cell": (
+        'id,path\n1,"C:\\temp\\"\n2,"D:\\x"\n',
+        ("id", "path"),
+        (("1", "C:\\temp\\"), ("2", "D:\\x")),
+        [],
+    ),
+    "one column with bare commas": (
+        "review\nGood, cheap, fast.\nI like it\nNever again, sorry.\n",
+        ("review",),
+        (("Good, cheap, fast.",), ("I like it",), ("Never again, sorry.",)),
+        [],
+    ),
+    "one comma in each row of one column": (
+        "review\nGood, cheap\nBad, dirty\n",
+        ("review",),
+        (("Good, cheap",), ("Bad, dirty",)),
+        [],
+    ),
+    "bare commas in one of several columns": (
+        "id,review,stars\n1,Good, cheap, fast,5\n2,Fine,3\n3,Bad,1\n",
+        ("id", "review", "stars"),
+        (("1", "Good, cheap, fast", "5"), ("2", "Fine", "3"), ("3", "Bad", "1")),
+        [(2, "joined")],
+    ),
+    "a blank after each comma": (
+        'id, review\n1, "Good, cheap"\n2, "Bad"\n',
+        ("id", "review"),
+        (("1", "Good, cheap"), ("2", "Bad")),
+        [],
+    ),
+    "decimal commas": (
+        "id;score\n1;2,5\n2;3,5\n",
+        ("id", "score"),
+        (("1", "2,5"), ("2", "3,5")),
+        [],
+    ),
+    "fewer names than columns": (
+        "a,b\n1,2,3,4\n5,6,7,8\n",
+        ("a", "b", "column 3", "column 4"),
+        (("1", "2", "3", "4"), ("5", "6", "7", "8")),
+        [],
+    ),
+    "two files joined": (
+        "\ufeffreview,label\nGood,pos\n\ufeffreview,label\nBad,neg\n",
+        ("review", "label"),
+        (("Good", "pos"), ("Bad", "neg")),
+        [(3, "repeated_header")],
+    ),
+    "lines that end at CR": (
+        'id,review\r1,Good\r2,"two\rlines"\r',
+        ("id", "review"),
+        (("1", "Good"), ("2", "two\rlines")),
+        [],
+    ),
+    "characters that some take for the end of a line": (
+        "id,review\n1,a\u2028b\x85c\x0bd\x0ce\u2029f\x1cg\n2,x\n",
+        ("id", "review"),
+        (("1", "a\u2028b\x85c\x0bd\x0ce\u2029f\x1cg"), ("2", "x")),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_tables_as_the_world_writes_them(tmp_path, name):
+    content, columns, rows, notes = FILES[name]
+    path = tmp_path / "file.csv"
+    path.write_bytes(content.encode())
+    table = read_table(path)
+    assert (table.columns, table.rows) == (columns, rows)
+    assert [(f.line, f.code) for f in (*table.faults, *table.mended)] == notes
+    assert table.row_names == (name == "R's header is one name short")
+
+
+def test_lines_end_at_line_ends_only(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("One\u2028still one.\r\nTwo\x0btab.\rThree\x85here.\n", newline="")
+    lines = ["One\u2028still one.", "Two\x0btab.", "Three\x85here."]
+    assert read_table(path).column("text") == lines
+    assert read_lines(path.read_bytes().decode()).column("text") == lines
+
+
+def test_columns_beyond_the_limit_are_said_and_the_rows_stay(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text(",".join(f"c{n}" for n in range(250)) + "\n" + ",".join("x" * 250) + "\n")
+    table = read_table(path)
+    assert (len(table.columns), len(table.rows[0]), table.narrowed) == (200, 200, True)
+
+
+def test_a_large_table_is_read_in_good_time(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_bytes(("id,글\n" + "1,배송이 빠르고 좋아요\n" * 100_000).encode("cp949"))
+    began = time.process_time()
+    table = read_table(path)
+    assert (len(table.rows), table.encoding, table.near) == (100_000, "cp949", ())
+    assert time.process_time() - began < 10

@@ -17,7 +17,7 @@ from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.requests import SimilarityRequest
 from models.settings import Settings
 from models.tasks import CATALOG, SENTENCE_SIMILARITY, WORD_VECTORS, recipe
-from models.text.tables import decode
+from models.text.encodings import decode
 from models.weights import sources
 from models.weights.sources import STARTERS
 from models.word_vectors.events import Word2VecStep, WordAnswer, WordTable

@@ -12,9 +12,9 @@ from models.contract import Finished
 from models.fields import MAX_SEED, draw_seed
 from models.select import find
 from models.tasks import WORD_VECTORS, recipe
+from models.text.encodings import decode
 from models.text.language import training_sentences
 from models.text.language import words as words_of
-from models.text.tables import decode
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordTable
 from models.word_vectors.requests import Word2VecRequest
 from models.word_vectors.vectors import SUFFIXES, read_table, write_table

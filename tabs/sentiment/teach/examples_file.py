@@ -7,7 +7,8 @@ import gradio as gr
 
 from models.errors import InvalidInput
 from models.teach.requests import MAX_CLASSES, MAX_EXAMPLES
-from models.text.tables import Table, decode, read_table
+from models.text.encodings import decode
+from models.text.tables import Table, read_table
 from tabs.shared.events import line, show_errors
 from tabs.shared.strings import both, t
 from tabs.shared.table_input import KINDS, likely_column
