@@ -105,11 +105,13 @@ def build(context: Context) -> None:
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
-def read_sentences(
-    file: str | None, text: str, header: bool, column: str | None
-) -> tuple[list[str], str]:
-    """The sentences that are not blank, and notes on rows that could not be read, as HTML."""
-    table, column = table_input.table(file, text, header, column)
+def read_sentences(*inputs: Any) -> tuple[list[str], str]:
+    """The sentences that are not blank, and notes on rows that could not be read, as HTML.
+
+    Args:
+        *inputs: what `table_input.table` takes.
+    """
+    table, column = table_input.table(*inputs)
     sentences = [cell for cell in table.column(column) if cell.strip()]
     return sentences, "".join(map(note, table_input.faults(table)))
 

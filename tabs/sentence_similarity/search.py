@@ -100,13 +100,16 @@ class SearchLines:
     notes: tuple[str, ...]
 
 
-def lines_of_table(file: str | None, text: str, header: bool, column: str | None) -> SearchLines:
+def lines_of_table(*inputs: Any) -> SearchLines:
     """The cells of the column that are not blank, cut where they are too long.
+
+    Args:
+        *inputs: what `table_input.table` takes.
 
     Raises:
         InvalidInput: there is none, or it is no table.
     """
-    table, column = table_input.table(file, text, header, column)
+    table, column = table_input.table(*inputs)
     cells = zip(table.lines, table.column(column), strict=True)
     rows = [(number, cell.strip()) for number, cell in cells if cell.strip()]
     if not rows:

@@ -1,5 +1,7 @@
 """Where many texts come from (a file or pasted lines, and a column), and the CSV one takes away."""
 
+import hashlib
+import html
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +12,18 @@ from typing import Any, cast
 import gradio as gr
 
 from models.errors import InvalidInput
+from models.text.encodings import ENCODINGS, possible_encodings, readings
 from models.text.tables import Table, read_lines, read_table, write_csv
-from tabs.shared.events import show_errors
+from tabs.shared.events import problem_line
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import both, t
+from tabs.shared.strings import LANGUAGES, both, say, t
 
-KINDS = [".csv", ".tsv", ".txt", ".xlsx"]
+KINDS = [".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls"]
 GUESSED_FROM = 200  # rows
 NAMED = 20  # faulty rows that are named
+PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_CELL = 5, 8, 80  # the last in characters
+WITHOUT = ("too_many_cells", "too_long", "unclosed_quote", "title", "repeated_header")
+MENDED = ("damaged", "nul", "joined", "no_value", "error_value")
 # Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
 _WORD = re.compile(r"(?<=\s)[^\w\s]*[^\W\d_]+(?:['’-][^\W\d_]+)*[^\w\s]*(?=\s)")
 
@@ -30,10 +36,13 @@ class TableInput:
     lines: gr.Textbox
     header: gr.Checkbox
     column: gr.Dropdown
+    encoding: gr.Dropdown
+    sheet: gr.Dropdown
+    preview: gr.HTML
 
     def inputs(self) -> list[Any]:
         """What `table` takes."""
-        return [self.file, self.lines, self.header, self.column]
+        return [self.file, self.lines, self.header, self.column, self.encoding, self.sheet]
 
 
 def build(tab: str, lines_first: bool = False) -> TableInput:
@@ -53,10 +62,21 @@ def build(tab: str, lines_first: bool = False) -> TableInput:
         elem_classes="drop",
     )
     lines = lines or _lines(tab)
+    preview = gr.HTML(visible=False, elem_id=f"{tab}-preview")
     with gr.Row():
         column = gr.Dropdown([], label=t("source.column"), visible=False, elem_id=f"{tab}-column")
+        encoding = gr.Dropdown(
+            [("", "")],
+            value="",
+            label=t("source.encoding"),
+            visible=False,
+            elem_id=f"{tab}-encoding",
+        )
+        sheet = gr.Dropdown(
+            [("", "")], value="", label=t("source.sheet"), visible=False, elem_id=f"{tab}-sheet"
+        )
     header = gr.Checkbox(True, label=t("source.header"), visible=False, elem_id=f"{tab}-header")
-    return TableInput(file, lines, header, column)
+    return TableInput(file, lines, header, column, encoding, sheet, preview)
 
 
 def _lines(tab: str, first: bool = False) -> gr.Textbox:
@@ -74,36 +94,131 @@ def bind(
     truth: gr.Dropdown | None = None,
     label_column: Callable[[Table], str] = lambda _: "",
 ) -> None:
-    """Offer a file's columns once it is there.
+    """Show a file's first rows and offer its columns.
+
+    Another encoding, sheet or header shows them again; another file begins anew.
 
     Args:
         source: the inputs.
         truth: a second choice, of the labels' column.
         label_column: the column that is selected there; "" for none.
     """
-    outputs = [source.column, source.header, *([truth] if truth else [])]
+    components = [source.preview, source.header, source.encoding, source.sheet, source.column]
+    outputs = [*components, *([truth] if truth else [])]
 
-    def offer(path: str | None, header: bool, request: gr.Request) -> Any:
+    def hidden(preview: str = "") -> tuple[Any, ...]:
+        gone = gr.update(visible=False)
+        none = gr.update(choices=[("", "")], value="", visible=False)
+        shown = gr.update(value=preview, visible=bool(preview))
+        return (
+            shown,
+            gone,
+            none,
+            none,
+            *[gr.update(choices=[], value=None, visible=False)] * (len(outputs) - 4),
+        )
+
+    def offer(path: str | None, header: bool, encoding: str = "", sheet: str = "") -> Any:
         if not path:
-            hidden = gr.update(visible=False)
-            return (
-                gr.update(choices=[], value=None, visible=False),
-                *[hidden] * (len(outputs) - 1),
-            )
-        with show_errors(request):
-            table = read_table(path, header)
+            return hidden()
+        try:
+            table = read_table(path, header, _choice(path, encoding), _choice(path, sheet))
+        except InvalidInput as problem:  # at the file, where it stays
+            why = f'<p class="problem-line" role="alert">{problem_line(problem)}</p>'
+            if not encoding and not sheet:
+                return hidden(why)
+            return gr.update(value=why), *[gr.skip()] * (len(outputs) - 1)
         text, labels = column_choices(table, label_column(table) if truth else "")
         plain = len(table.columns) == 1 and path.lower().endswith(".txt")  # lines have no names
-        return (text, gr.update(visible=not plain), *([labels] if truth else []))
+        updates = [
+            gr.update(value=preview_html(path, table), visible=True),
+            gr.update(visible=not plain),
+            _encoding_choices(path, table),
+            gr.update(
+                choices=[(name, _value(path, name)) for name in table.sheets] or [("", "")],
+                value=_value(path, table.sheet) if table.sheets else "",
+                visible=len(table.sheets) > 1,
+            ),
+            text,
+            *([labels] if truth else []),
+        ]
+        return tuple(updates)
 
-    for trigger in (source.file.change, source.header.input):
-        trigger(
-            offer,
-            [source.file, source.header],
-            outputs,
-            api_visibility="private",
-            show_progress="hidden",
-        )
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    source.file.change(offer, [source.file, source.header], outputs, **quiet)
+    again = [source.file, source.header, source.encoding, source.sheet]
+    for control in (source.header, source.encoding, source.sheet):
+        control.input(offer, again, outputs, **quiet)
+
+
+def _value(path: str, name: str) -> str:
+    """A choice as a value that holds for this file only: another may be there before its own choices."""
+    return f"{hashlib.sha256(path.encode()).hexdigest()[:8]}:{name}"
+
+
+def _choice(path: str, value: str | None) -> str:
+    """The name in a value; "" for one of another file."""
+    mark, colon, name = (value or "").partition(":")
+    return name if colon and _value(path, name) == f"{mark}:{name}" else ""
+
+
+def _encoding_choices(path: str, table: Table) -> Any:
+    """The encodings that a file may be in: the one it was read in, those near, then the others."""
+    if not table.encoding:
+        return gr.update(choices=[("", "")], value="", visible=False)
+    possible = possible_encodings(Path(path).read_bytes())
+    order = [*table.near, *[name for name in ENCODINGS if name in possible]]
+    names = list(dict.fromkeys([table.encoding, *order]))
+    return gr.update(
+        choices=[(t(f"encodings.{name}"), _value(path, name)) for name in names],
+        value=_value(path, table.encoding),
+        visible=True,
+    )
+
+
+def preview_html(path: str, table: Table) -> str:
+    """How a file was read, its first rows, what was left out or mended, and a question if in doubt."""
+    delimiters = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar"}
+    cells = delimiters.get(table.delimiter, "other" if table.delimiter else "none")
+    what: dict[str, Any] = {"rows": f"{len(table.rows):,}", "columns": len(table.columns)}
+    if table.sheet:
+        first = both("source.read_sheet", sheet=table.sheet, **what)
+    else:
+        encoding = {lang: say(f"encodings.{table.encoding}", lang) for lang in LANGUAGES}
+        between = {lang: say(f"source.between_{cells}", lang) for lang in LANGUAGES}
+        first = both("source.read_text", encoding=encoding, between=between, **what)
+    notes = "".join(f'<p class="note">{note}</p>' for note in faults(table))
+    return (
+        f'<p class="quiet">{first}</p>{_question(path, table)}'
+        f'<div style="overflow-x:auto">{_first_rows(table)}</div>{notes}'
+    )
+
+
+def _first_rows(table: Table) -> str:
+    def cell(tag: str, content: str) -> str:
+        short = content if len(content) <= PREVIEW_CELL else content[: PREVIEW_CELL - 1] + "…"
+        return f"<{tag}>{html.escape(short)}</{tag.split()[0]}>"
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        more = ["…"] * (len(cells) > PREVIEW_COLUMNS)
+        return "".join(cell(tag, one) for one in [*cells[:PREVIEW_COLUMNS], *more])
+
+    body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in table.rows[:PREVIEW_ROWS])
+    head = row('th scope="col"', table.columns)
+    return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _question(path: str, table: Table) -> str:
+    """Ask which encoding is right, with a line as each of those near reads it."""
+    if not table.near:
+        return ""
+    names = (table.encoding, *table.near)
+    lines = readings(Path(path).read_bytes(), names)
+    items = "".join(
+        f"<li>{both(f'encodings.{name}')}: <q>{html.escape(text[:PREVIEW_CELL])}</q></li>"
+        for name, text in zip(names, lines, strict=True)
+    )
+    return f'<div class="note"><p>{both("source.which_encoding")}</p><ul>{items}</ul></div>'
 
 
 def column_choices(table: Table, label: str = "") -> tuple[Any, Any]:
@@ -130,14 +245,21 @@ def likely_column(table: Table) -> str:
     return max(table.columns, key=text_of)
 
 
-def table(path: str | None, lines: str, header: bool, column: str | None) -> tuple[Table, str]:
+def table(
+    path: str | None,
+    lines: str,
+    header: bool,
+    column: str | None,
+    encoding: str | None = "",
+    sheet: str | None = "",
+) -> tuple[Table, str]:
     """The table of the inputs, a file before lines, and the name of the column with the texts.
 
     Raises:
         InvalidInput: neither, or no table.
     """
     if path:
-        read = read_table(path, header)
+        read = read_table(path, header, _choice(path, encoding), _choice(path, sheet))
         return read, column if column in read.columns else likely_column(read)
     if not (lines or "").strip():
         raise InvalidInput("invalid_no_texts")
@@ -146,14 +268,19 @@ def table(path: str | None, lines: str, header: bool, column: str | None) -> tup
 
 
 def faults(table: Table) -> list[str]:
-    """Which rows a table is without, by their numbers, and why, as HTML."""
+    """Which rows a table is without or has mended, by their numbers, and why, as HTML."""
     lines: list[str] = []
-    for code in ("too_many_cells", "too_long", "unclosed_quote"):
-        numbers = [fault.line for fault in table.faults if fault.code == code]
+    for code in (*WITHOUT, *MENDED):
+        numbers = [fault.line for fault in (*table.faults, *table.mended) if fault.code == code]
         if numbers:
             lines.append(both(f"source.{code}", rows=row_numbers(numbers)))
-    if table.cut:
-        lines.append(both("source.cut"))
+    for code, holds in (
+        ("row_names", table.row_names),
+        ("narrowed", table.narrowed),
+        ("cut", table.cut),
+    ):
+        if holds:
+            lines.append(both(f"source.{code}"))
     return lines
 
 
