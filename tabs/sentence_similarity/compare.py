@@ -19,6 +19,7 @@ from models.select import reads
 from models.sentence_similarity.events import GRADES, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.text.language import language_of
 from tabs.sentence_similarity.encoders import (
     TAB,
     WORD2VEC,
@@ -28,10 +29,12 @@ from tabs.sentence_similarity.encoders import (
     note,
     number,
     picker,
+    shorten,
     warnings,
 )
 from tabs.shared.context import Context
 from tabs.shared.events import (
+    at_field,
     error,
     line,
     problem_line,
@@ -39,15 +42,20 @@ from tabs.shared.events import (
     show_errors,
     waiting_line,
 )
+from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
+    model_note,
+    problem_box,
     recipe_box,
     result_box,
     stop_button,
+    updates,
 )
+from tabs.shared.worked_examples import Recording, restore, worked_example
 
 # A paraphrase, another matter, one word in two senses.
 EXAMPLES = [
@@ -60,7 +68,32 @@ EXAMPLES = [
 RELIABLE = 0.9  # an encoder that tells meanings apart so often may be given a reading
 HIGH = 0.4  # a cosine that unrelated pairs should not have
 LOWEST = -0.2  # where the strips begin; they end at 1
-Outputs = tuple[Any, Any, Any]  # result, status line, recipe
+WORDS = {"en": "genlab/words-en", "ko": "genlab/words-ko"}  # quick encoders beside any other
+ENGLISH = "sentence-transformers/all-MiniLM-L6-v2"
+NAMES = ("result", "others", "status", "code")
+EXPERIMENTS = [
+    Experiment(
+        "swap",
+        {
+            "a": {"en": "The dog bit the man.", "ko": "형이 동생을 업었어요."},
+            "b": {"en": "The man bit the dog.", "ko": "동생이 형을 업었어요."},
+        },
+        look=f"{TAB}-result",
+    ),
+    Experiment(
+        "paraphrase",
+        {
+            "a": {"en": "She bought a new car.", "ko": "환불해 주세요."},
+            "b": {"en": "A woman purchased an automobile.", "ko": "돈을 돌려받고 싶어요."},
+        },
+        look=f"{TAB}-result",
+    ),
+    Experiment(
+        "languages",
+        {"a": "A cat is sleeping on the sofa.", "b": "고양이가 소파에서 자요."},
+        look=f"{TAB}-lens",
+    ),
+]
 
 
 @dataclass(slots=True)
@@ -84,38 +117,48 @@ def build(context: Context) -> None:
         with gr.Column():
             first = gr.Textbox(label=t(f"{TAB}.sentence_a"), lines=2, elem_id=f"{TAB}-a")
             second = gr.Textbox(label=t(f"{TAB}.sentence_b"), lines=2, elem_id=f"{TAB}-b")
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [f"{first} ↔ {second}" for first, second in EXAMPLES]
             examples_box(TAB, EXAMPLES, [first, second], f"{TAB}-start", titles)
+            below = gr.Column()
             also = _more_encoders(context)
             encoder = picker(context, TAB, also)
             also.render()
         with gr.Column():
-            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            result, status = result_box(TAB, worked_example(f"{TAB}.two", _example_verdict))
+            with gr.Column(elem_id=f"{TAB}-lens", elem_classes="lens"):
+                gr.Markdown(t(f"{TAB}.others"), elem_classes="lens-title")
+                table = worked_example(f"{TAB}.two", _example_table, note=False)
+                others = gr.HTML(table, padding=False, elem_id=f"{TAB}-others")
             code = recipe_box(TAB)
             how_it_works(TAB)
+    with below:
+        controls = {"a": first, "b": second, "model": encoder.model, "also": also}
+        tries = Experiments(f"{TAB}.two", controls, f"{TAB}-start", EXPERIMENTS)
 
     def compare(
         a: str, b: str, also: list[str], model: str, name: str, key: str, request: gr.Request
-    ) -> Generator[Outputs]:
+    ) -> Generator[tuple[Any, ...]]:
         hosted = hosted_fields(name, key)
-        yield from _compare(context, (a, b), [model, *also], hosted, request)
+        yield from _compare(context, (a, b), model, also, hosted, request)
 
     job = gr.on(
         [start.click, first.submit, second.submit],
-        compare,
+        at_field(compare, problem),
         [first, second, also, *encoder],
-        [result, status, code],
+        [result, others, status, code, problem],
         show_progress="hidden",
         api_visibility="private",
     )
+    tries.after(job)
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
 def _more_encoders(context: Context) -> gr.Dropdown:
-    """The choice of more encoders for the same two sentences."""
+    """The choice of other encoders for the same two sentences."""
     return gr.Dropdown(
         label=t(f"{TAB}.also"),
         info=t(f"{TAB}.also_info"),
@@ -127,51 +170,96 @@ def _more_encoders(context: Context) -> gr.Dropdown:
     )
 
 
+def companions(sentences: Sequence[str]) -> list[str]:
+    """The encoders that stand beside the one that was picked, where no others are: quick, and shipped.
+
+    Word vectors of the sentences' language, weighted and plain; for two languages an encoder of English
+    alone, which shows what it is to read only one.
+    """
+    languages = {language_of(sentence) for sentence in sentences}
+    if len(languages) > 1:
+        return [ENGLISH]
+    words = WORDS[languages.pop()]
+    return [words, f"{words}:mean"]
+
+
 def _compare(
     context: Context,
     sentences: tuple[str, str],
-    models: list[str],
+    model: str,
+    also: Sequence[str],
     hosted: dict[str, str | None],
     page: gr.Request,
-) -> Generator[Outputs]:
-    """Run each encoder in turn; a problem of one of several stands in its row, the others go on."""
+) -> Generator[tuple[Any, ...]]:
+    """Yield updates of NAMES; a problem of one of the other encoders stands in its row."""
     with show_errors(page):
         request = SimilarityRequest.of(sentences=sentences, reference=True, **hosted)
+        models = [model, *(also or companions(sentences))]
         specs = {spec.id: spec for spec in (find_encoder(context, m, sentences) for m in models)}
     verdicts = [Verdict(spec) for spec in specs.values()]
-    for verdict in verdicts:
+    first = verdicts[0]
+    try:
+        yield from _run(context, first, verdicts, request)
+    except ModelError as problem:
+        raise error(problem, language_of_page(page)) from None
+    for verdict in verdicts[1:]:
         try:
             yield from _run(context, verdict, verdicts, request)
         except ModelError as problem:
             verdict.problem = problem
-            if len(verdicts) == 1:
-                raise error(problem, language_of_page(page)) from None
-            yield verdicts_html(verdicts, request.sentences), "", gr.skip()
+            yield updates(NAMES, others=table_html(verdicts, sentences))
 
 
 def _run(
     context: Context, verdict: Verdict, verdicts: list[Verdict], request: SimilarityRequest
-) -> Generator[Outputs]:
+) -> Generator[tuple[Any, ...]]:
+    sentences, main = request.sentences, verdict is verdicts[0]
     with closing(run(context.cache, verdict.spec, request)) as events:
         for event in events:
-            if not isinstance(event, Similarities | ReferenceCosines | Finished):
-                yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()
-                continue
-            status, code = gr.skip(), gr.skip()
             if isinstance(event, Similarities):
                 verdict.similarities = event
             elif isinstance(event, ReferenceCosines):
                 verdict.reference = event
-            else:
-                status, code = result_line(event), recipe(verdict.spec, request, event.placement)
-            yield verdicts_html(verdicts, request.sentences), status, code
+            elif not isinstance(event, Finished):
+                yield (
+                    updates(NAMES, status=waiting_line(event) or gr.skip())
+                    if main
+                    else updates(NAMES)
+                )
+                continue
+            changes: dict[str, Any] = {"others": table_html(verdicts, sentences)}
+            if main:
+                changes["result"] = verdict_html(verdict, sentences)
+            if main and isinstance(event, Finished):
+                changes["status"] = result_line(event)
+                changes["code"] = recipe(verdict.spec, request, event.placement)
+            yield updates(NAMES, **changes)
 
 
-def verdicts_html(verdicts: Sequence[Verdict], sentences: Sequence[str]) -> str:
-    """One verdict large, several as a table."""
-    if len(verdicts) == 1:
-        return verdict_html(verdicts[0], sentences)
-    return table_html(verdicts, sentences)
+# ---------------------------------------------------------------- the example
+
+
+def example_verdicts(recording: Recording) -> list[Verdict]:
+    """The recorded verdicts, the first one's result large."""
+    return [
+        Verdict(
+            next(spec for spec in SENTENCE_SIMILARITY.models if spec.id == one["model"]),
+            restore(Similarities, one["similarities"]),
+            restore(ReferenceCosines, one["reference"]),
+        )
+        for one in recording["verdicts"]
+    ]
+
+
+def _example_verdict(recording: Recording) -> str:
+    return verdict_html(example_verdicts(recording)[0], recording["sentences"])
+
+
+def _example_table(recording: Recording) -> str:
+    return table_html(example_verdicts(recording), recording["sentences"])
+
+
+# ---------------------------------------------------------------- HTML
 
 
 def verdict_html(verdict: Verdict, sentences: Sequence[str]) -> str:
@@ -179,7 +267,9 @@ def verdict_html(verdict: Verdict, sentences: Sequence[str]) -> str:
     cosine = verdict.cosine
     if cosine is None:
         return ""
-    result = line(both(f"{TAB}.cosine")) + large_number(cosine, _reading(verdict, sentences))
+    quotes = (f'<p class="quoted">{html.escape(shorten(one))}</p>' for one in sentences)
+    result = "".join(quotes) + line(both(f"{TAB}.cosine"))
+    result += large_number(cosine, _reading(verdict, sentences)) + model_note(verdict.spec)
     result += _notes(verdict, sentences)
     if verdict.reference and not math.isnan(cosine):
         result += _place(verdict.reference, cosine)
@@ -211,7 +301,7 @@ def _row(verdict: Verdict) -> str:
         cells.append(_per_cent(reference.percentile(cosine)))
         cells.append(number(reference.median("none")))
         cells.append(_per_cent(reference.separation()))
-    return name + "".join(f"<td>{cell}</td>" for cell in cells)
+    return name + "".join(f'<td class="tight">{cell}</td>' for cell in cells)
 
 
 def _per_cent(share: float) -> str:

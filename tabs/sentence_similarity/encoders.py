@@ -118,6 +118,12 @@ def warnings(
 STRONGEST = 45  # per cent of the accent behind a cosine of 1: text on it keeps its contrast
 
 
+def shorten(text: str, most: int = 160) -> str:
+    """The beginning of a sentence, on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def number(cosine: float) -> str:
     """Two digits; a dash where there is no vector."""
     if math.isnan(cosine):
@@ -128,7 +134,7 @@ def number(cosine: float) -> str:
 def large_number(cosine: float, reading: str) -> str:
     """One cosine, large, over its reading (HTML)."""
     return (
-        f'<p style="margin:0;font-size:2.75rem;font-weight:700;line-height:1.2">{number(cosine)}</p>'
+        f'<p class="number-large" style="margin:0">{number(cosine)}</p>'
         f'<p style="margin:0">{reading}</p>'
     )
 

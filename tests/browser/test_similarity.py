@@ -90,12 +90,50 @@ def test_several_encoders_stand_side_by_side(open_page, locale, example, words):
         page.get_by_role("option", name=name).click()
     page.keyboard.press("Escape")
     page.locator("#sentence_similarity-examples button").nth(example).click()
-    rows = page.locator("#sentence_similarity-result tbody tr")
+    expect(page.locator("#sentence_similarity-result .example-note")).to_have_count(0, timeout=LONG)
+    rows = page.locator("#sentence_similarity-others tbody tr")
     expect(rows).to_have_count(3, timeout=LONG)
     for row in range(3):  # cosine, percentile, what unrelated pairs have, how often it is right
         expect(rows.nth(row).locator("td")).to_have_count(4)
         expect(rows.nth(row)).to_contain_text("%", timeout=LONG)
         expect(rows.nth(row)).not_to_contain_text("…", timeout=LONG)
+
+
+@pytest.mark.parametrize(
+    ("locale", "encoder"), [("en-US", "all-MiniLM-L6-v2"), ("ko-KR", "한국어")]
+)
+def test_a_cosine_comes_with_its_encoder_reference_pairs_and_other_encoders(
+    open_page, locale, encoder
+):
+    page = open_page(locale)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_tab(page, "sentence_similarity")
+    language = locale[:2]
+    result, others = (page.locator(f"#sentence_similarity-{n}") for n in ("result", "others"))
+    for example in (True, False):  # before the first use, and after a click on an example
+        expect(result.locator(".example-note:visible")).to_have_count(int(example), timeout=LONG)
+        expect(result.locator(".quiet:visible").first).to_contain_text(encoder)
+        expect(result.locator("table.plain:visible tbody tr")).to_have_count(4, timeout=LONG)
+        rows = others.locator("table.plain:visible tbody tr")
+        expect(rows).to_have_count(3 if language == "en" else 2, timeout=LONG)
+        expect(rows.last).to_contain_text("%", timeout=LONG)
+        boxes = page.locator(f"#sentence_similarity-examples .examples-{language} button").all()
+        assert max(b.bounding_box()["y"] + b.bounding_box()["height"] for b in boxes) < 800
+        boxes[0].click()
+    cells = others.locator("td.tight").all()
+    assert all(cell.bounding_box()["height"] < 40 for cell in cells), "no number is broken in two"
+    assert page.locator("#tab-sentence_similarity-two .label-wrap:visible:not(.open)").count() <= 3
+
+
+def test_an_experiment_and_an_empty_sentence(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentence_similarity")
+    page.click("#sentence_similarity-two-try-swap")
+    expect(page.locator("#sentence_similarity-result")).to_contain_text("동생이 형을", timeout=LONG)
+    page.fill("#sentence_similarity-b textarea", " ")
+    page.click("#sentence_similarity-start")
+    expect(page.locator("#sentence_similarity-problem")).to_contain_text("칸")
+    expect(page.locator("#sentence_similarity-result")).to_contain_text("동생이 형을")
 
 
 def test_a_large_heatmap_can_be_read_as_a_table(open_page):
