@@ -47,7 +47,14 @@ def _server(wish: dict[str, Any]) -> Any:
     parameters.api_keys = [wish["key"]]
     parameters.endpoint_slots = False  # it would show people's prompts to each other
     parameters.ui = False
-    parameters.fit_params = False
+    if wish["gpu"]:
+        parameters.fit_params = True  # as many layers on the GPU as there is room for
+    else:
+        # For keys and values in float16 llama.cpp has three ways to work out attention and chooses by
+        # how much is read at once, how much is kept and the number of threads; each rounds otherwise,
+        # so that a text would depend on what was read before. In bfloat16 there is one way.
+        parameters.fit_params = False
+        parameters.cache_type_k = parameters.cache_type_v = library.ggml_type.GGML_TYPE_BF16
     parameters.ctx_shift = False
     parameters.warmup = False
     parameters.cache_ram_mib = 0  # prompts are remembered in the slots alone

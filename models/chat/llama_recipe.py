@@ -10,7 +10,7 @@ from models.chat.events import Note
 from models.chat.llama_cpp import WINDOW, completion, turns, with_system
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.contract import ModelSpec
-from models.weights import index
+from models.weights import gguf, hub, index
 
 _HEAD = """\
 import json
@@ -21,9 +21,11 @@ import xllamacpp
 
 {where}
 parameters = xllamacpp.CommonParams()
-parameters.model.path = {file!r}
+parameters.model.path = {file}
 parameters.n_ctx = {window}
 parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
+# In bfloat16 the text does not depend on the number of threads, nor on what was read before.
+parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
 server = xllamacpp.Server(parameters)  # llama.cpp's own, on a port of this machine
 
 
@@ -109,9 +111,12 @@ def next_token(spec: ModelSpec, request: NextTokenRequest, notes: Iterable[Note]
 
 
 def _head(spec: ModelSpec, ids: str) -> str:
-    file, where = spec.name, "# the file of the model"
-    if spec.source.startswith(index.SCHEME):
-        file = index.file_name(spec)
+    where = "# the file of the model, in the folder that GENLAB_MODELS_DIR names"
+    file = repr(spec.name)
+    if spec.scheme == "hub":
+        where, file = _of_the_hub(spec)
+    elif spec.source.startswith(index.SCHEME):
+        file = repr(index.file_name(spec))
         parts = index.parts(spec)
         where = "\n".join(
             [
@@ -120,6 +125,19 @@ def _head(spec: ModelSpec, ids: str) -> str:
             ]
         )
     return _HEAD.format(where=where, file=file, window=WINDOW, ids=ids)
+
+
+def _of_the_hub(spec: ModelSpec) -> tuple[str, str]:
+    """The lines that fetch a GGUF model from the hub, and the expression of its first file's path."""
+    folder = hub.cached(spec)
+    if folder is None:
+        return f"# a file of https://huggingface.co/{hub.repository(spec)}", repr(gguf.tag_of(spec))
+    files = [file.relative_to(folder).as_posix() for file in gguf.files_in(spec, folder)]
+    fetch = f"snapshot_download({hub.repository(spec)!r}, allow_patterns={files})"
+    return (
+        f"import huggingface_hub\n\nfolder = huggingface_hub.{fetch}",
+        f"os.path.join(folder, {files[0]!r})",
+    )
 
 
 def _literal(value: Any) -> str:

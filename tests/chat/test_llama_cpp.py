@@ -22,7 +22,7 @@ from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.llama_cpp import LlamaCppChat
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.chat.token_odds import join_texts, probabilities
-from models.contract import Stop
+from models.contract import Finished, Stop
 from models.errors import (
     Damaged,
     InvalidInput,
@@ -37,6 +37,7 @@ from models.runtime.placement import place
 from models.select import find, select
 from models.settings import Settings
 from models.tasks import CHAT
+from tests.hub_server import HubServer, Repository
 
 ID = "smollm2-135m-instruct-gguf"
 pytestmark = pytest.mark.real
@@ -180,6 +181,71 @@ def test_the_next_turn_reads_only_what_is_new(engine):
     assert known < 0.6 * seconds(
         ChatRequest.of(messages=fresh, temperature=0, max_new_tokens=1, seed=1)
     )
+
+
+@pytest.fixture
+def narrow(file: Path, tmp_path: Path) -> Iterator[LlamaCppChat]:
+    """SmolLM2 with a window of 160 tokens."""
+    path = tmp_path / "narrow" / "model.gguf"
+    path.parent.mkdir()
+    shutil.copyfile(file, path)
+    set_number(path, b"llama.context_length", 160)
+    engine = loaded(path.parent, concurrency=1)
+    yield engine
+    engine.server.close()
+
+
+def test_the_window_ends_in_mid_answer(narrow):
+    long = ask("word " * 90, max_new_tokens=500, temperature=1.0)
+    done = list(narrow.stream(long, Stop()))[-1]
+    left = 160 - done.prompt_tokens
+    assert 0 < left < 80
+    assert (done.finish_reason, done.completion_tokens) == ("length", left)
+    assert Note("room", left) in done.notes
+    assert "Paris" in text(narrow, ask())
+
+
+def test_a_prompt_of_five_megabytes(narrow):
+    five = "word " * 1_000_000
+    for values in ({"text": five}, {"prefix": five}, {"system_prompt": five}):
+        with pytest.raises(InvalidInput) as problem:
+            ask(**values)
+        assert problem.value.code == "invalid_too_long"
+    turns = [
+        {"role": r, "content": "word " * 600} for _ in range(33) for r in ("user", "assistant")
+    ]
+    hello = {"role": "user", "content": "Hello"}
+    with pytest.raises(InvalidInput, match="invalid_too_long"):
+        ChatRequest.of(messages=[*turns * 6, hello])  # in turns that are each short enough
+    longest = ChatRequest.of(messages=[*turns, hello], max_new_tokens=4, seed=1)
+    done = list(narrow.stream(longest, Stop()))[-1]
+    assert Note("turns_left_out", 66) in done.notes
+    assert "Paris" in text(narrow, ask())
+
+
+def test_a_later_turn_is_the_same_whatever_was_read_before(file):
+    """Not the text alone, which a small difference seldom turns: every probability."""
+    engine = loaded(file.parent, concurrency=1)
+    warm = {"temperature": 1.0, "max_new_tokens": 24, "seed": 1, "alternatives": 5}
+
+    def raws(request: ChatRequest) -> list[float]:
+        events = [e for e in engine.stream(request, Stop()) if isinstance(e, TextDelta)]
+        return [one.raw for e in events for token in e.tokens for one in token.alternatives]
+
+    try:
+        first = ask("Tell me a long story about a cat, a ship and the sea. " * 3, **warm)
+        turns = [
+            *(message.model_dump() for message in first.messages),
+            {"role": "assistant", "content": text(engine, first)},
+            {"role": "user", "content": "And then?"},
+        ]
+        second = ChatRequest.of(messages=turns, **warm)
+        from_the_middle = raws(second)
+        assert raws(second) == from_the_middle  # only its last token is read again
+        text(engine, ask("Something else, so that nothing is remembered.", max_new_tokens=1))
+        assert raws(second) == from_the_middle
+    finally:
+        engine.server.close()
 
 
 # ---------------------------------------------------------------- what else could have come
@@ -503,6 +569,59 @@ def test_fuzzed_headers(hollow):
         codes[code] = codes.get(code, 0) + 1
     assert sum(codes.values()) == FUZZED
     print(codes)
+
+
+# ---------------------------------------------------------------- from its name to the recipe
+
+
+def run_alone(script: str, folder: Path, **environment: str) -> str:
+    """What a recipe prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def answer_of(model_id: str, settings: Settings) -> tuple[str, str]:
+    """The text by the whole way (find, fetch, place, load), and its recipe."""
+    spec, request = find(CHAT, model_id), ask("Tell me a story.", temperature=0.9, seed=4)
+    cache = ModelCache(settings)
+    try:
+        events = list(run(cache, spec, request))
+    finally:
+        cache.close()
+    done = next(event for event in events if isinstance(event, ChatDone))
+    place_of_it = next(event for event in events if isinstance(event, Finished)).placement
+    assert (place_of_it.device, place_of_it.dtype) == ("cpu", "Q4_1")
+    script = recipe.python(spec, request, place_of_it, done.notes)
+    return "".join(e.text for e in events if isinstance(e, TextDelta)), script
+
+
+def test_a_model_of_the_hub(file, tmp_path, monkeypatch):
+    for name in ("HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    repository = Repository({"SmolLM2-Q4_1.gguf": file.read_bytes(), "x-Q8_0.gguf": b"another"})
+    with HubServer({"org/SmolLM2-GGUF": repository}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        answer, script = answer_of("hf.co/org/SmolLM2-GGUF:q4_1", Settings(device="cpu"))
+        assert len(answer) > 40
+        assert run_alone(script, tmp_path) == answer + "\n"
+        assert not [seen for seen in server.seen if "x-Q8_0" in seen.path]
+
+
+def test_a_file_of_the_hosts_folder(file, tmp_path):
+    folder = tmp_path / "own" / "more"
+    folder.mkdir(parents=True)
+    shutil.copyfile(file, folder / "mine-Q4_1.gguf")
+    settings = Settings(device="cpu", models_dir=tmp_path / "own")
+    answer, script = answer_of("file:more/mine-Q4_1.gguf", settings)
+    assert run_alone(script, tmp_path / "own") == answer + "\n"
 
 
 # ---------------------------------------------------------------- the recipe
