@@ -336,7 +336,7 @@ class _Gate:
 # ---------------------------------------------------------------- streams
 
 
-async def server_sent(
+async def event_stream(
     request: Request,
     frames: AsyncGenerator[str],
     as_error: Callable[[Mapping[str, Any]], str],

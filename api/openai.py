@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.http import ERRORS, Service, server_sent
+from api.http import ERRORS, Service, event_stream
 from api.rest import ModelId, chat_job, draw, encode, encoder
 from models.chat.events import Alternative, ChatDone, TextDelta, Token
 from models.chat.requests import ChatRequest
@@ -279,23 +279,23 @@ class _Cutter:
     """Ends a sample's text at the first of its stops, holding back what may become one."""
 
     stops: Sequence[str]
-    held: str = ""
-    ended: bool = False
+    rest: str = ""
+    is_over: bool = False
 
     def add(self, text: str) -> str:
         """The text that is certain to be a part of the answer."""
-        if self.ended:
+        if self.is_over:
             return ""
-        self.held += text
-        places = [place for stop in self.stops if (place := self.held.find(stop)) >= 0]
+        self.rest += text
+        places = [place for stop in self.stops if (place := self.rest.find(stop)) >= 0]
         if places:
-            self.ended = True
-            text, self.held = self.held[: min(places)], ""
+            self.is_over = True
+            text, self.rest = self.rest[: min(places)], ""
             return text
         lengths = range(max(map(len, self.stops), default=1) - 1, 0, -1)
-        keep = next((n for n in lengths if self._may_begin(self.held[-n:])), 0)
-        cut = len(self.held) - keep
-        text, self.held = self.held[:cut], self.held[cut:]
+        keep = next((n for n in lengths if self._may_begin(self.rest[-n:])), 0)
+        cut = len(self.rest) - keep
+        text, self.rest = self.rest[:cut], self.rest[cut:]
         return text
 
     def _may_begin(self, end: str) -> bool:
@@ -303,7 +303,7 @@ class _Cutter:
 
 
 @dataclass
-class _Sample:
+class _Answer:
     cutter: _Cutter
     text: str = ""
     thoughts: str = ""
@@ -319,7 +319,7 @@ class _ChatForm:
     def __init__(self, logprobs: bool) -> None:
         self._logprobs = logprobs
 
-    def choice(self, index: int, sample: _Sample, reason: str) -> dict[str, Any]:
+    def choice(self, index: int, sample: _Answer, reason: str) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": sample.text, "refusal": None}
         if sample.thoughts:
             message["reasoning_content"] = sample.thoughts
@@ -354,7 +354,7 @@ class _TextForm:
     def __init__(self, logprobs: int | None, start: str) -> None:
         self._logprobs, self._start = logprobs, start
 
-    def choice(self, index: int, sample: _Sample, reason: str) -> dict[str, Any]:
+    def choice(self, index: int, sample: _Answer, reason: str) -> dict[str, Any]:
         text = self._start + sample.text
         logprobs = self._tokens(sample.tokens)
         return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason}
@@ -413,9 +413,9 @@ async def _complete(
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         chunks = _chunks(service, request, spec, job, body.stops, form, head, usage)
-        frames = server_sent(request, chunks, lambda problem: _data(problem))
+        frames = event_stream(request, chunks, lambda problem: _data(problem))
         return StreamingResponse(frames, media_type="text/event-stream")
-    samples = {i: _Sample(_Cutter(body.stops)) for i in range(job.num_return_sequences)}
+    samples = {i: _Answer(_Cutter(body.stops)) for i in range(job.num_return_sequences)}
     events: list[Event] = []
     async with aclosing(service.events(request, spec, job)) as stream:
         async for event in stream:
@@ -423,17 +423,17 @@ async def _complete(
                 sample = samples[event.index]
                 sample.text += sample.cutter.add(event.text)
                 sample.thoughts += event.thoughts
-                if not sample.cutter.ended:
+                if not sample.cutter.is_over:
                     sample.tokens += event.tokens
-                if all(one.cutter.ended for one in samples.values()):
+                if all(one.cutter.is_over for one in samples.values()):
                     break
             events.append(event)
     done = next((event for event in events if isinstance(event, ChatDone)), None)
     for sample in samples.values():
-        sample.text += sample.cutter.held
+        sample.text += sample.cutter.rest
     reason = done.finish_reason if done else "stop"
     choices = [
-        form.choice(i, sample, "stop" if sample.cutter.ended else reason)
+        form.choice(i, sample, "stop" if sample.cutter.is_over else reason)
         for i, sample in samples.items()
     ]
     return JSONResponse({**head, "choices": choices, "usage": _usage(done)})
@@ -454,21 +454,21 @@ async def _chunks(
     done: ChatDone | None = None
     async with aclosing(service.events(request, spec, job)) as events:
         async for event in events:
-            if isinstance(event, TextDelta) and not cutters[event.index].ended:
+            if isinstance(event, TextDelta) and not cutters[event.index].is_over:
                 text = cutters[event.index].add(event.text)
                 if text or event.tokens or event.thoughts:
                     choice = form.chunk(event.index, text, event.tokens, event.thoughts, None)
                     yield _data({**head, "choices": [choice]})
-                if all(cutter.ended for cutter in cutters.values()):
+                if all(cutter.is_over for cutter in cutters.values()):
                     break
             elif isinstance(event, ChatDone):
                 done = event
             elif not isinstance(event, TextDelta | Finished):
                 yield ": waiting\n\n"
     for index, cutter in cutters.items():
-        if cutter.held:
-            yield _data({**head, "choices": [form.chunk(index, cutter.held, (), "", None)]})
-        reason = done.finish_reason if done and not cutter.ended else "stop"
+        if cutter.rest:
+            yield _data({**head, "choices": [form.chunk(index, cutter.rest, (), "", None)]})
+        reason = done.finish_reason if done and not cutter.is_over else "stop"
         yield _data({**head, "choices": [form.chunk(index, "", (), "", reason)]})
     if usage:
         yield _data({**head, "choices": [], "usage": _usage(done)})

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
-from api.http import ERRORS, Service, event_of, server_sent
+from api.http import ERRORS, Service, event_of, event_stream
 from models.chat.events import ChatDone, NextToken, TextDelta, Token
 from models.chat.requests import ChatRequest, NextTokenRequest, SamplingParameters
 from models.chat.token_odds import probabilities
@@ -182,7 +182,7 @@ def _chat(routes: APIRouter, service: Service) -> None:
         """
         job, spec = chat_job(service, job_of(ChatRequest, body), body.model)
         if body.stream:
-            frames = server_sent(request, _chat_frames(service, request, spec, job), _error_frame)
+            frames = event_stream(request, _chat_frames(service, request, spec, job), _error_frame)
             return StreamingResponse(frames, media_type="text/event-stream")
         events = await service.collect(request, spec, job)
         deltas = [event for event in events if isinstance(event, TextDelta)]

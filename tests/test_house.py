@@ -147,7 +147,7 @@ def room_of(module: str) -> tuple[int, str]:
 
 
 def folder_of(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+    return "api" if within(module, "api") else ".".join(module.split(".")[:2])
 
 
 def test_no_import_leads_in_a_circle():

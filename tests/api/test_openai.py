@@ -74,7 +74,7 @@ def test_a_stop_ends_the_answer_before_it(client):
 def test_a_stop_over_several_pieces_is_found():
     cutter = _Cutter(["END"])
     assert [cutter.add(piece) for piece in ("aE", "N", "bE", "N", "Dc")] == ["a", "", "ENb", "", ""]
-    assert cutter.ended
+    assert cutter.is_over
 
 
 def test_a_system_message_and_a_beginning_are_taken(client):

@@ -66,7 +66,9 @@ def test_one_thing_is_no_plural():
 
 def test_after_a_place_no_particle_is_guessed():
     """A particle with one form only right after a place is wrong for half of all words."""
-    guess = re.compile(r"\}[’”\"']*(을|를|이|가|은|는|과|와|으로|로|예요|이에요|이라는|라는)(?![가-힣(])")
+    guess = re.compile(
+        r"\}[’”\"']*(을|를|이|가|은|는|과|와|으로|로|예요|이에요|이라는|라는)(?![가-힣(])"
+    )
     faults = {k: m[0] for k, text in STRINGS["ko"].items() if (m := guess.search(text))}
     assert not faults
 
