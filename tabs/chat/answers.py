@@ -114,7 +114,8 @@ class Answers:
         notes = [note_html(note, self.request) for note in self.done.notes]
         if self.request.temperature == 0:  # these dials were not used
             notes.append(f'<p class="note">{both("chat.greedy")}</p>')
-        return facts(settings, self.request, self.finished, self.done) + "".join(notes)
+        thoughts = "".join(thoughts_html(sample.thoughts) for sample in self.samples)
+        return facts(settings, self.request, self.finished, self.done) + "".join(notes) + thoughts
 
     def python(self) -> str:
         """The Python behind the samples; "" before their end."""
@@ -316,6 +317,18 @@ def _cost(settings: Settings, request: ChatRequest, done: ChatDone) -> str | Non
     dollars = price.cost(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
     text = both("chat.cost", dollars=f"{dollars:.6f}", date=table.date)
     return f'<span title="{html.escape(table.source)}">{text}</span>'
+
+
+def thoughts_html(thoughts: str) -> str:
+    """What a model wrote to itself before its answer, folded; "" for none.
+
+    It stands outside the conversation: so it is neither copied with an answer nor sent back.
+    """
+    if not thoughts.strip():
+        return ""
+    words = html.escape(thoughts.strip())
+    title = both("result.thoughts")
+    return f'<details class="thoughts"><summary>{title}</summary><p>{words}</p></details>'
 
 
 def note_html(note: Note, request: ChatRequest | None = None) -> str:

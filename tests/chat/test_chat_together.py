@@ -89,6 +89,21 @@ def test_a_server_without_probabilities_is_noted(refuses):
     assert "no probabilities" in answers_view(newest)
 
 
+def test_thoughts_are_folded_under_the_conversation_and_stay_out_of_it():
+    pieces = [chunk("<think>A greeting <b>.</think>Hello"), chunk(None, end="stop"), DONE]
+    with StubServer((200, pieces)) as stub:
+        status, newest = answered(stub.url, 0)
+    assert newest.texts == ["Hello"]
+    assert '<details class="thoughts">' in status
+    assert "A greeting &lt;b&gt;." in status
+
+
+def test_a_servers_own_sentence_is_folded_behind_ours():
+    with StubServer((429, fault("insufficient_quota", "Pay <now> for sk-abcdefghij"))) as stub:
+        status, _ = answered(stub.url, 0)
+    assert "Pay &lt;now&gt; for •••" in status
+
+
 def test_at_zero_no_server_is_asked_for_probabilities():
     with StubServer((200, WITHOUT_ODDS + END)) as stub:
         status, _ = answered(stub.url, 0)
