@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from models.chat import recipe
 from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
@@ -37,6 +38,7 @@ from models.runtime.placement import place
 from models.select import find, select
 from models.settings import Settings
 from models.tasks import CHAT
+from tests import dequantised
 from tests.hub_server import HubServer, Repository
 
 ID = "smollm2-135m-instruct-gguf"
@@ -302,6 +304,33 @@ def test_the_next_token_is_the_whole_vocabulary(engine):
     assert len(found.likeliest) == 100
     assert "".join(piece.text for piece in found.prompt) == "The capital of France is"
     assert 2 in found.ends
+
+
+def test_the_panel_is_what_transformers_computes_with_the_same_weights(engine, file):
+    """llama.cpp rounds activations to 8 bits and keys to bfloat16, so within 0.06 of a probability.
+
+    On these six texts it was at most 0.039, and the divergence 0.0074 (float16 keys: the same).
+    """
+    model, tokenizer = dequantised.load(file)
+    texts_ = [
+        *("The capital of France is", "Once upon a time there was", "def fibonacci(n):"),
+        *("Water boils at 100", "안녕하세요. 저는", "The three primary colours are red,"),
+    ]
+    for text_ in texts_:
+        [panel] = engine.stream(NextTokenRequest.of(text=text_, likeliest=100), Stop())
+        ids = [piece.id for piece in panel.prompt]
+        assert tokenizer(text_)["input_ids"] == ids
+        with torch.inference_mode():
+            logits = model(torch.tensor([ids])).logits[0, -1].double()
+        exact = torch.log_softmax(logits, -1).numpy()
+        found = panel.logits.astype(np.float64)
+        assert found.argmax() == exact.argmax(), text_
+        assert np.exp(found).sum() == pytest.approx(1, abs=1e-3)
+        assert np.abs(np.exp(found) - np.exp(exact)).max() < 0.06, text_
+        assert (np.exp(exact) * (exact - found)).sum() < 0.02, text_
+        likeliest = sum(np.exp(found[piece.id]) for piece in panel.likeliest)
+        others = np.exp(np.delete(found, [piece.id for piece in panel.likeliest])).sum()
+        assert likeliest + others == pytest.approx(1, abs=1e-3)
 
 
 # ---------------------------------------------------------------- several people, stop, memory
