@@ -33,7 +33,11 @@ def find(task: Task, model_id: str) -> ModelSpec:
     Raises:
         NotFound: none of these.
     """
-    model_id = _HUB_ADDRESS.sub("", str(model_id).strip(), count=1)
+    model_id = str(model_id).strip()
+    for spec in task.models:  # first as it is: ":mean" and ":int8" are no quantisations
+        if spec.id == model_id:
+            return spec
+    model_id = _HUB_ADDRESS.sub("", model_id, count=1)
     repository, _, tag = model_id.partition(":")
     if tag and not tag.lower().endswith(".gguf"):
         tag = "" if tag.lower() == "latest" else tag.upper()  # Ollama's word for its own choice

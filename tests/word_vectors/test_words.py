@@ -212,6 +212,11 @@ def test_a_damaged_file_is_named_with_the_command(tmp_path, monkeypatch):
     assert error.value.params["file"] == VOCABULARY
 
 
+def test_every_id_of_the_catalogue_is_found():
+    for spec in SENTENCE_SIMILARITY.models:
+        assert find(SENTENCE_SIMILARITY, spec.id) is spec
+
+
 def test_korean_pairs_take_the_korean_vectors_where_there_is_nothing_better():
     assert select(SENTENCE_SIMILARITY, "auto", SETTINGS, "고양이가 자요").id == KOREAN.id
     assert "MiniLM" in select(SENTENCE_SIMILARITY, "auto", SETTINGS, "A cat.").label
