@@ -24,7 +24,7 @@ window.genlab.address = (() => {
     history[how](history.state, "", `${location.pathname}${location.search}#${name}`);
 
   const until = async (find) => {
-    for (let tries = 0; tries < 60; tries += 1) {
+    for (const end = Date.now() + 5000; Date.now() < end;) {
       const found = find();
       if (found) return found;
       await new Promise((done) => setTimeout(done, 50));

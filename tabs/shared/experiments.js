@@ -110,7 +110,20 @@ window.genlab.experiments = (() => {
   });
   if (!local((storage) => storage.getItem(SEEN))) document.documentElement.classList.add("first-visit");
 
-  const run = (start) => { setTimeout(() => document.getElementById(start)?.click(), 50); return []; };
+  // On a phone the answer is far below the question: go there once there is something.
+  const lookAt = async (look) => {
+    if (innerWidth >= 800 || !look) return;
+    for (const end = Date.now() + 20_000; Date.now() < end;) {
+      await new Promise((wait) => setTimeout(wait, 300));
+      const part = document.getElementById(look);
+      if (part?.offsetHeight > 20) return part.scrollIntoView({ block: "start" });
+    }
+  };
+  const run = (start, look) => {
+    setTimeout(() => document.getElementById(start)?.click(), 50);
+    lookAt(look);
+    return [];
+  };
   const done = (id, tab) => {
     sent[tab] = { ...filled[tab] };
     const tour = document.querySelector(`#${id}-try .tour[data-step="1"]`);
