@@ -126,8 +126,9 @@ class Experiments:
         Args:
             event: what binding the tab's run returned.
         """
+        names = f"{json.dumps(self._id)}, {json.dumps(self.tab)}"
         event.then(
-            None, js=f"() => window.genlab.experiments.done({json.dumps(self._id)})", **_QUIET
+            None, js=f"() => window.genlab.experiments.done({names})", **_QUIET
         )
 
     @property

@@ -126,6 +126,58 @@ def test_a_token_is_pointed_at_clicked_and_walked_by_keys(page):
     assert page.locator("#dice-view .tok:visible[tabindex='0']").count() == 1
 
 
+def tinted(page: Page) -> dict[str, str]:
+    """What is marked in the conversation itself: name of the highlight -> its texts."""
+    return page.evaluate(
+        "() => Object.fromEntries([...CSS.highlights].map(([k, v]) => [k, [...v].map(String).join('|')]))"
+    )
+
+
+def test_the_answer_in_the_conversation_is_tinted_and_leads_to_its_tokens(page):
+    """Of the example first, then of the visitor's own answer."""
+    page.wait_for_function("() => CSS.highlights.has('genlab-chance-1')")
+    assert "thanks" in tinted(page)["genlab-chance-1"]
+    says(page, "Hello there!")
+    answered(page)
+    expect(page.locator("#dice-view .example-note")).to_have_count(0)
+    page.wait_for_timeout(600)
+    marked = tinted(page)
+    shades = "|".join(v for k, v in marked.items() if k != "genlab-token")
+    answer = page.locator("#chat-bot .bot.message").inner_text()
+    assert sorted("".join(shades.split("|")).replace(" ", "")) == sorted("".join(answer.split()))
+    box = page.evaluate(
+        """() => { const r = [...CSS.highlights.get("genlab-chance-1") || CSS.highlights.get("genlab-chance-2")][0];
+            const b = r.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2, String(r)]; }"""
+    )
+    page.mouse.move(box[0], box[1])
+    expect(page.locator("#dice-which-token")).to_contain_text(box[2])
+    page.mouse.click(box[0], box[1])
+    expect(page.locator("#dice-view .tok[aria-pressed=true]")).to_contain_text(box[2])
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#dice-view .tok[aria-pressed=true]")).to_be_focused()
+
+
+@pytest.mark.parametrize("name", ["again", "cold", "persona"])
+def test_each_experiment_runs_at_one_click_and_says_where_to_look(page, name):
+    page.click(f"#chat-try-{name}")
+    answered(page)
+    expect(page.locator("#chat-try-note p")).to_have_count(1)
+    expect(page.locator("#dice-view .example-note")).to_have_count(0)
+    if name == "persona":
+        expect(page.locator("#chat-persona input")).to_have_value(re.compile("Witty"))
+        page.click("#chat-copy-link")
+        link = page.locator("#chat-try-note input").get_attribute("value") or ""
+        assert "#chat?" in link
+        assert "message=Hi%20there" in link
+        assert "system_prompt=You%20are%20a%20witty" in link
+        return
+    cards = page.locator("#dice-view .card .text")
+    expect(cards).to_have_count(3)
+    if name == "cold":
+        expect(page.locator("#chat-status")).to_contain_text("dice are not thrown")
+        assert len(set(cards.all_inner_texts())) == 1
+
+
 def tokens_count(page: Page) -> int:
     return page.locator("#dice-view .tok:visible").count()
 

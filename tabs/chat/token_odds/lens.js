@@ -89,6 +89,7 @@ window.genlab.lens = (() => {
   const LINE = '<span class="line"><span></span><i></i></span><span class="percent"></span>';
 
   const draw = (button) => {
+    point(button);
     const odds = button && oddsOf(button);
     const [bars, figure] = [page("dice-bars"), page("dice-curve")];
     if (!bars || !figure) return; // not there yet: `start` comes again
@@ -172,8 +173,82 @@ window.genlab.lens = (() => {
     if (button) { button.setAttribute("aria-pressed", true); button.tabIndex = 0; }
     draw(button);
   };
+  // ---------------------------------------------------------------- the answer in the conversation
+
+  // The same tokens, tinted in the bubble itself without a change of its elements: Highlights of ranges of
+  // its text. Where the text is not what the tokens make (Markdown, an earlier answer), there are none.
+  let spots = []; // {button, range}
+  const SHADES = ["chance-1", "chance-2", "chance-3", "chance-4", "chance-5"];
+  const highlight = (name, ranges) => {
+    if (ranges.length) CSS.highlights.set(`genlab-${name}`, new Highlight(...ranges));
+    else CSS.highlights.delete(`genlab-${name}`);
+  };
+  const point = (button) => {
+    if (window.CSS?.highlights) highlight("token", spots.filter((spot) => spot.button === button).map((spot) => spot.range));
+  };
+  const BUBBLES = "#chat-bot .bot.message, #chat-bot .example-talk .reply";
+  const bubble = () => [...document.querySelectorAll(BUBBLES)].filter((one) => one.offsetParent).at(-1);
+  const tint = () => {
+    if (!window.CSS?.highlights) return;
+    spots = [];
+    const reply = bubble();
+    const card = [...document.querySelectorAll("#dice-view .card")].find((one) => one.offsetParent);
+    if (reply && card) {
+      const letters = []; // [node, offset], without spaces
+      const walker = document.createTreeWalker(reply, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let at = 0; at < node.data.length; at++) if (node.data[at].trim()) letters.push([node, at]);
+      }
+      const text = letters.map(([node, at]) => node.data[at]).join("");
+      let at = 0;
+      let found = 0;
+      for (const button of card.querySelectorAll(".tok[data-odds]")) {
+        const odds = oddsOf(button);
+        const own = odds ? odds.rows[odds.drawn][0].replace(/\s/g, "") : "";
+        const place = own ? text.indexOf(own, at) : -1;
+        if (place < 0 || place > at + 8) continue;
+        const range = document.createRange();
+        range.setStart(...letters[place]);
+        range.setEnd(letters[place + own.length - 1][0], letters[place + own.length - 1][1] + 1);
+        spots.push({ button, range });
+        at = place + own.length;
+        found += own.length;
+      }
+      if (found < 0.7 * text.length) spots = [];
+    }
+    SHADES.forEach((shade) =>
+      highlight(shade, spots.filter(({ button }) => button.classList.contains(shade)).map(({ range }) => range)));
+    point(current);
+  };
+  const spotAt = ({ target, clientX, clientY }) => {
+    if (!spots.length || !target.closest?.(BUBBLES)) return null;
+    const inside = ({ left, right, top, bottom }) => clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
+    return spots.find(({ range }) => [...range.getClientRects()].some(inside))?.button;
+  };
+  document.addEventListener("pointermove", (event) => {
+    if (event.pointerType !== "mouse" || !spots.length) return;
+    const button = spotAt(event);
+    if (button && button !== current) draw(button);
+    else if (!button && pinned && current !== pinned && !event.target.closest?.("#dice-view")) draw(pinned);
+  });
+  document.addEventListener("click", (event) => {
+    const button = spotAt(event);
+    if (!button || !getSelection().isCollapsed) return;
+    button.focus({ preventScroll: true }); // the arrow keys go on from here
+    pin(button);
+    const lens = page("dice-details");
+    if (lens.getBoundingClientRect().top > innerHeight - 80) lens.scrollIntoView({ block: "center", behavior: "smooth" });
+  });
+  let due = false;
+  const tintSoon = () => {
+    if (due) return;
+    due = true;
+    setTimeout(() => { due = false; tint(); }, 150);
+  };
+
   // The answer on the page is another one: its most open token comes first.
   const start = () => {
+    tintSoon();
     if (pinned?.isConnected && pinned.offsetParent) { if (current !== pinned) draw(pinned); return; }
     const open = (button) => oddsOf(button)?.bits ?? 0;
     pin(tokens().reduce((best, button) => (!best || open(button) > open(best) ? button : best), null));
@@ -199,6 +274,8 @@ window.genlab.lens = (() => {
     new MutationObserver(start).observe(element, { childList: true, subtree: true });
     new MutationObserver(start).observe(document.documentElement, { attributeFilter: ["lang"] });
     new IntersectionObserver(start).observe(element); // its tab is opened
+    const chat = page("chat-bot");
+    if (chat) new MutationObserver(tintSoon).observe(chat, { childList: true, subtree: true, characterData: true });
     start();
   };
   // A dial was moved, by hand or with a conversation that was opened.
