@@ -1,42 +1,28 @@
 """Picture files: PNGs that carry their settings, pictures that people hand in, thumbnails, contact sheets.
 
-A PNG's settings are in the text chunk that other tools read. It is named `parameters` and has
-AUTOMATIC1111's three parts: the prompt, "Negative prompt: ..." (absent if empty), and one line of
-"Key: value" joined by ", ".
+A PNG's settings are in the text chunk that other tools read; picture_notes reads it and theirs. It is
+named `parameters` and has AUTOMATIC1111's three parts: the prompt, "Negative prompt: ..." (absent if
+empty), and one line of "Key: value" joined by ", ".
 Source: github.com/AUTOMATIC1111/stable-diffusion-webui, modules/infotext_utils.py.
 """
 
 import io
 import json
-import re
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from models.errors import InvalidInput
 from models.text_to_image.events import CellDone
 
-# ---------------------------------------------------------------- settings in a PNG
+# ---------------------------------------------------------------- settings written into a PNG
 
 _CHUNK = "parameters"
-_CHUNK_LIMIT = 20_000  # characters of a chunk that is read: ten times the longest prompt
 
 _NEGATIVE = "Negative prompt:"
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-# Keys of the last line by ImageRequest's names, with the type of their values.
-_KEYS = {
-    "Steps": ("num_inference_steps", int),
-    "Sampler": ("scheduler", str),
-    "CFG scale": ("guidance_scale", float),
-    "Seed": ("seed", int),
-    "Model": ("model", str),
-    "Denoising strength": ("strength", float),
-}
 
 # diffusers' scheduler classes by the names of AUTOMATIC1111's samplers.
 _SAMPLERS = {
@@ -92,72 +78,6 @@ def encode_png(image: Image.Image, parameters: str) -> bytes:
     return file.getvalue()
 
 
-def read_parameters(file: Path | BinaryIO) -> str:
-    """The text of a PNG file's chunk. Only the file's head is read, never its pixels.
-
-    Raises:
-        InvalidInput: it is no PNG (invalid_png), claims more pixels than any picture has
-            (invalid_png_huge), its chunk is too long (invalid_png_chunk) or missing (invalid_png_plain).
-    """
-    try:
-        with Image.open(file, formats=["PNG"]) as image:
-            text = image.info.get(_CHUNK)
-    except Image.DecompressionBombError:
-        raise InvalidInput("invalid_png_huge") from None
-    except ValueError:  # Pillow's own limit of a text chunk
-        raise InvalidInput("invalid_png_chunk", limit=_CHUNK_LIMIT) from None
-    except OSError:
-        raise InvalidInput("invalid_png") from None
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidInput("invalid_png_plain")
-    if len(text) > _CHUNK_LIMIT:
-        raise InvalidInput("invalid_png_chunk", limit=_CHUNK_LIMIT)
-    return text
-
-
-def parse_parameters(text: str) -> dict[str, Any]:
-    """The settings in a chunk, by ImageRequest's names, and "model"; the scheduler by its sampler's name.
-
-    A last line of fewer than three pairs counts as prompt. Numbers are not checked against any limit;
-    a value that cannot be read is not in the result.
-    """
-    *lines, last = text.strip().replace("\r\n", "\n").split("\n")
-    pairs: dict[str, str] = dict(_PAIR.findall(last))
-    if len(pairs) < 3:
-        lines, pairs = [*lines, last], {}
-    starts = [k for k, line in enumerate(lines) if line.strip().startswith(_NEGATIVE)]
-    end = starts[0] if starts else len(lines)
-    negative = "\n".join(lines[end:]).strip().removeprefix(_NEGATIVE)
-    settings: dict[str, Any] = {
-        "prompt": "\n".join(lines[:end]).strip(),
-        "negative_prompt": negative.strip(),
-    }
-    for key, (name, kind) in _KEYS.items():
-        value = _parse_value(pairs.get(key, ""), kind)
-        if value is not None:
-            settings[name] = value
-    if schedule := pairs.get("Schedule type", "").strip():  # a key of its own since version 1.10
-        settings["scheduler"] = _with_schedule(settings.get("scheduler", ""), schedule)
-    if size := _SIZE.fullmatch(pairs.get("Size", "").strip()):
-        settings |= {"width": int(size[1]), "height": int(size[2])}
-    return settings
-
-
-def _with_schedule(name: str, schedule: str) -> str:
-    plain = schedule in {"Automatic", "Uniform", "Normal"} or name.endswith(schedule)
-    return name if plain else f"{name} {schedule}"
-
-
-def _parse_value(text: str, kind: type) -> Any:
-    text = text.strip()
-    if not text:
-        return None
-    try:
-        return kind(json.loads(text) if text.startswith('"') else text)
-    except ValueError:
-        return None
-
-
 # ---------------------------------------------------------------- pictures that people hand in
 
 _BYTES_LIMIT = 30_000_000
@@ -187,13 +107,28 @@ def read_picture(data: bytes) -> Image.Image:
         raise InvalidInput("invalid_picture_large", limit=_PIXELS_LIMIT // 1_000_000)
     try:
         picture.load()
-        upright = ImageOps.exif_transpose(picture).convert("RGBA")
+        upright = _as_rgba(ImageOps.exif_transpose(picture))
     except Exception:
         raise InvalidInput("invalid_picture") from None
     plain = Image.new("RGB", upright.size, "white")
     plain.paste(upright, mask=upright.getchannel("A"))
     plain.info = dict(picture.info)
     return plain
+
+
+def _as_rgba(picture: Image.Image) -> Image.Image:
+    """The picture in 8 bits a colour. Pillow cuts greys of 16 bits off at 255 where they need scaling."""
+    if picture.mode.startswith("I"):
+        tones = np.asarray(picture.convert("I"))
+        grey = Image.fromarray((tones / 257).round().clip(0, 255).astype(np.uint8))
+        rgba = grey.convert("RGBA")
+        clear = picture.info.get("transparency")  # the one tone that is transparent
+        if isinstance(clear, int):
+            rgba.putalpha(Image.fromarray(np.where(tones == clear, 0, 255).astype(np.uint8)))
+        return rgba
+    if picture.mode == "CMYK":
+        return picture.convert("RGB").convert("RGBA")
+    return picture.convert("RGBA")
 
 
 def crop_to_size(data: bytes, width: int, height: int) -> Image.Image:

@@ -6,7 +6,7 @@ reload of the page, and neither the server nor another visitor has it.
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +18,8 @@ from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import options_of
 from models.text_to_image.events import ImagesDone
-from models.text_to_image.image_files import (
-    compact_start_picture,
-    parse_parameters,
-    read_parameters,
-    read_picture,
-    thumbnail,
-)
+from models.text_to_image.image_files import compact_start_picture, read_picture, thumbnail
+from models.text_to_image.picture_notes import PictureNote, read_note
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import line
@@ -44,6 +39,18 @@ _FIELDS = (
     "num_images",
     "strength",
 )
+# Without one of these a picture cannot be drawn again.
+_ESSENTIAL = (
+    "prompt",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "scheduler",
+    "width",
+    "model",
+)
+_SHORTER = {"width": "size"}
+_MOST_UNREAD = 12  # that are named
 # After a PNG is dropped or a picture is clicked, far down on a phone: back up to what changed.
 TO_THE_PROMPT = f"""() => {{
   document.getElementById("{TAB}-prompt").scrollIntoView({{ block: "center" }});
@@ -80,11 +87,11 @@ def build_drop(context: Context, targets: RestoreTargets) -> None:
 
     def read(path: str, model: str) -> tuple[Any, ...]:
         try:
-            settings = parse_parameters(read_parameters(Path(path)))
+            picture = read_note(Path(path))
         except InvalidInput as problem:  # in the note: an error would mark every field as wrong
             note = status_note(both(f"errors.{problem.code}", **problem.params))
             return updates(NAMES, note=note)
-        return restore(context, model, {"image": "", **settings})
+        return restore(context, model, {"image": "", **picture.settings}, picture)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     upload = file.upload(read, [file, targets.model], targets.outputs, **quiet)
@@ -111,24 +118,36 @@ def settings_of(
     return {"model": spec.id, **{k: v for k, v in values.items() if v not in (None, "")}}
 
 
-def restore(context: Context, model: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+def restore(
+    context: Context, model: str, settings: Mapping[str, Any], source: PictureNote | None = None
+) -> tuple[Any, ...]:
     """Updates of `RestoreTargets.outputs`. What cannot be used here is not changed, and is named in a note.
 
     Args:
         context: the app's.
         model: the one that is selected now.
-        settings: by ImageRequest's names, and "model" (an id).
+        settings: by ImageRequest's names, and "model" (an id); one without a negative prompt had none.
+        source: the note of a file that they are from; what it does not say is named too.
     """
-    return updates(NAMES, **_Restoration(context, model, settings).changes)
+    return updates(NAMES, **_Restoration(context, model, settings, source).changes)
 
 
 class _Restoration:
     """Collects what changes on the page, and which settings cannot be used here."""
 
-    def __init__(self, context: Context, model: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        model: str,
+        settings: Mapping[str, Any],
+        source: PictureNote | None = None,
+    ) -> None:
         self.changes: dict[str, Any] = {}
         self._unusable: list[tuple[str, str]] = []
-        values = self._valid_values(settings)
+        self._source = source
+        missing = [name for name in _ESSENTIAL if settings.get(name) in (None, "")]
+        self._missing = missing if source else []
+        values = {"negative_prompt": "", "num_images": 1, **self._valid_values(settings)}
         spec = self._select_model(context, model, settings.get("model"))
         self._check_scheduler(spec, values)
         self._check_limits(spec, values)
@@ -209,16 +228,32 @@ class _Restoration:
         self.changes["size"] = gr.update(choices=choices, value=size[1])
 
     def _note(self) -> str:
-        if not self._unusable:
+        unread = self._source.unread if self._source else []
+        if not (self._unusable or self._missing or unread):
             return line(both(f"{TAB}.restore.done"))
-        what = {
-            language: ", ".join(
-                f"{say(f'fields.{name}', language)} {value}".strip()
-                for name, value in self._unusable
-            )
-            for language in LANGUAGES
-        }
-        return status_note(both(f"{TAB}.restore.left_out", what=what))
+        lines: list[str] = []
+        if self._source and self._source.program not in {"", "JSON"}:
+            lines.append(both(f"{TAB}.restore.program", program=self._source.program))
+        if self._unusable:
+            what = _by_language([*self._unusable])
+            lines.append(both(f"{TAB}.restore.left_out", what=what))
+        if self._missing:
+            what = _by_language([(_SHORTER.get(name, name), "") for name in self._missing])
+            lines.append(both(f"{TAB}.restore.missing", what=what))
+        if unread:
+            what = ", ".join(f"{key} {value}".strip() for key, value in unread[:_MOST_UNREAD])
+            lines.append(both(f"{TAB}.restore.unread", what=what))
+        return status_note(" ".join(lines))
+
+
+def _by_language(values: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings by their names in each language, with their values."""
+    return {
+        language: ", ".join(
+            f"{say(f'fields.{name}', language)} {value}".strip() for name, value in values
+        )
+        for language in LANGUAGES
+    }
 
 
 def _select(context: Context, model: Any) -> ModelSpec | None:

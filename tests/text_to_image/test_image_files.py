@@ -11,7 +11,7 @@ from sd_parsers.data import Generators
 
 from models.errors import InvalidInput
 from models.settings import Settings
-from models.text_to_image import image_files
+from models.text_to_image import image_files, picture_notes
 from tabs.shared.context import Context
 from tabs.text_to_image import restore
 from tests.pictures import draw
@@ -65,12 +65,7 @@ def test_an_independent_reader_reads_ours(cache, negative):
     assert sampler.parameters["steps"] == "2"
     assert float(sampler.parameters["cfg_scale"]) == 4.5
     assert sampler.model.name == "genlab/scenes"
-    assert (
-        sampler.name
-        == image_files.parse_parameters(image_files.read_parameters(io.BytesIO(done.images[0])))[
-            "scheduler"
-        ]
-    )
+    assert sampler.name == picture_notes.read_note(io.BytesIO(done.images[0])).settings["scheduler"]
 
 
 def test_we_read_our_own_whole(cache):
@@ -82,7 +77,7 @@ def test_we_read_our_own_whole(cache):
         "seed": 12,
     }
     done, _ = draw(cache, spec=starter(), **request)
-    read = image_files.parse_parameters(image_files.read_parameters(io.BytesIO(done.images[0])))
+    read = picture_notes.read_note(io.BytesIO(done.images[0])).settings
     size = {"width": 64, "height": 64}
     assert request | size | {"model": "genlab/scenes"} == {
         k: read[k] for k in read if k != "scheduler"
@@ -92,7 +87,7 @@ def test_we_read_our_own_whole(cache):
 @pytest.mark.parametrize("text", [WEB_UI, WEB_UI_NEWER])
 def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
     path = file(tmp_path, text)
-    ours = image_files.parse_parameters(image_files.read_parameters(path))
+    ours = picture_notes.read_note(path).settings
     (theirs,) = ParserManager().parse(path).samplers
     assert [ours["prompt"]] == [p.value for p in theirs.prompts]
     assert ours["negative_prompt"] == "".join(p.value for p in theirs.negative_prompts)
@@ -105,8 +100,8 @@ def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
 
 
 def test_a_prompt_alone_and_odd_values_are_read_for_what_they_are():
-    assert image_files.parse_parameters("a cat: sitting")["prompt"] == "a cat: sitting"
-    odd = image_files.parse_parameters(
+    assert picture_notes.parse_parameters("a cat: sitting")["prompt"] == "a cat: sitting"
+    odd = picture_notes.parse_parameters(
         'p\nSteps: many, CFG scale: 7, Seed: 5, Size: big, Model: "a, b: c"'
     )
     assert odd == {
@@ -171,14 +166,14 @@ def words(folder):
 )
 def test_what_cannot_be_read_has_its_word(tmp_path, make, code):
     with pytest.raises(InvalidInput) as error:
-        image_files.read_parameters(make(tmp_path))
+        picture_notes.read_note(make(tmp_path))
     assert error.value.code == code
 
 
 def test_a_file_cut_off_within_its_pixels_still_tells_its_settings(tmp_path):
     path = file(tmp_path, WEB_UI)
     path.write_bytes(path.read_bytes()[:-20])
-    assert image_files.parse_parameters(image_files.read_parameters(path))["seed"] == 965400086
+    assert picture_notes.read_note(path).settings["seed"] == 965400086
 
 
 # ---------------------------------------------------------------- back into the dials
@@ -195,7 +190,7 @@ def dials(cache, found, model="auto"):
 
 
 def test_every_known_field_comes_back(cache):
-    found = image_files.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
+    found = picture_notes.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
     set_to = dials(cache, found)
     assert set_to["prompt"].endswith("by a lake")
     assert set_to["negative_prompt"] == "blurry, lowres"
@@ -205,7 +200,7 @@ def test_every_known_field_comes_back(cache):
 
 
 def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
-    found = image_files.parse_parameters(WEB_UI) | {
+    found = picture_notes.parse_parameters(WEB_UI) | {
         "num_inference_steps": 5000,
         "guidance_scale": float("nan"),
     }
@@ -225,7 +220,7 @@ def test_values_that_a_models_dials_do_not_reach_are_named(cache):
 def test_a_note_without_a_start_picture_takes_the_pages_away_or_says_that_it_holds_none(cache):
     from_noise = dials(cache, {"prompt": "x", "image": ""})
     assert from_noise["image"] is None
-    from_picture = dials(cache, {**image_files.parse_parameters(WEB_UI_NEWER), "image": ""})
+    from_picture = dials(cache, {**picture_notes.parse_parameters(WEB_UI_NEWER), "image": ""})
     assert "image" not in from_picture
     assert "start picture" in from_picture["note"]
 
