@@ -11,7 +11,7 @@ from models.errors import NotFound
 from models.runtime.placement import place
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
-from models.text.language import language_of
+from models.text.language import language_of, unread
 from models.weights.gguf import quantisation
 from models.weights.sources import is_here
 
@@ -116,15 +116,17 @@ def select_by_language(
 def select_teachable(model_id: str, sentences: Sequence[str]) -> ModelSpec:
     """The encoder for a classifier of one's own classes.
 
-    "auto" takes the first one here that reads the language of most of the sentences.
+    "auto" takes the first one here that reads all the sentences, else the language of most of them.
 
     Raises:
         NotFound: no such model.
     """
     if model_id != "auto":
         return find(TEACH, model_id)
-    text = " ".join(sentences)
-    return next(spec for spec in TEACH.models if reads(spec, [text]) and is_here(spec))
+    here = [spec for spec in TEACH.models if is_here(spec)]
+    language = language_of(" ".join(sentences))
+    whole = [spec for spec in here if reads(spec, sentences)]
+    return (whole or [spec for spec in here if {"*", language} & {*spec.languages}])[0]
 
 
 def select_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) -> ModelSpec:
@@ -146,8 +148,8 @@ def select_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) 
 
 
 def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
-    """Whether a model knows the language of every sentence."""
-    return spec.languages == ("*",) or all(language_of(s) in spec.languages for s in sentences)
+    """Whether a model reads every sentence, Hangul in an English one too."""
+    return not any(unread(spec, sentence) for sentence in sentences)
 
 
 def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:

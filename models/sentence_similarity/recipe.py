@@ -1,13 +1,11 @@
 """The Python behind a similarity result: sentence-transformers, transformers or openai code."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.requests import SimilarityRequest
-from models.weights.e5 import FOLDER
-from models.weights.index import cache_folder
+from models.weights.e5 import folder_code
 
 _ENCODER = """\
 {imports}import torch
@@ -31,7 +29,7 @@ source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
 
 _INDEX = """\
 # python -m models.weights puts it there; the prompt "query: " that it needs stands in its folder
-source = Path(os.environ.get("GENLAB_CACHE") or {home!r}).expanduser() / {place!r}
+source = {folder}
 """
 
 _BERT = """\
@@ -107,14 +105,8 @@ def _source(spec: ModelSpec) -> str:
     if spec.source.startswith("starter:"):
         return f"source = {f'models/starter/{spec.name}'!r}  # run this in GenLab's folder"
     if spec.source.startswith("index:"):
-        return _INDEX.format(place=f"index/{spec.sha256[:16]}/{FOLDER}", home=_home()).rstrip()
+        return _INDEX.format(folder=folder_code(spec)).rstrip()
     return f"source = {spec.name!r}"
-
-
-def _home() -> str:
-    """Where GenLab's cache is on this machine, without the person's name in it."""
-    folder = cache_folder()
-    return f"~/{folder.relative_to(Path.home())}" if folder.is_relative_to(Path.home()) else "cache"
 
 
 def list_assignment(name: str, texts: Sequence[str]) -> str:

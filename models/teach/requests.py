@@ -87,5 +87,5 @@ class ClassifyRequest(Request):
         classifier: the content of its file, as HeadResult and FineTuningResult have it.
     """
 
-    classifier: Annotated[bytes, Field(max_length=20_000_000)]
+    classifier: Annotated[bytes, Field(max_length=30_000_000)]
     texts: Annotated[tuple[_Sentence, ...], Field(min_length=1, max_length=1000)]

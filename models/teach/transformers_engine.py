@@ -21,6 +21,7 @@ from models.contract import ModelSpec, Placement, Stop
 from models.errors import InvalidInput
 from models.sentence_similarity.transformers_engine import mean_pooled
 from models.settings import Settings
+from models.teach.catalog import prompt_of
 from models.teach.classifier_file import ClassifierFile, Head, LoraSettings, read_classifier
 from models.teach.events import (
     Classification,
@@ -223,6 +224,7 @@ class TeachableEncoder:
 
     def __init__(self, spec: ModelSpec, model: Any, tokenizer: Any) -> None:
         self.spec, self.model, self.tokenizer = spec, model.eval(), tokenizer
+        self.prompt = prompt_of(spec)
         self.limit = min(MAX_TOKENS, token_limit(model, tokenizer))
         self.fingerprint = fingerprint(model)
 
@@ -244,9 +246,15 @@ class TeachableEncoder:
         assert folder is not None, "an encoder has weights"
         with loading(spec, folder, "config.json", "model.safetensors"):
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModel.from_pretrained(
-                folder, dtype=torch_dtype(placement), use_safetensors=True, trust_remote_code=False
+            model, info = AutoModel.from_pretrained(
+                folder,
+                dtype=torch_dtype(placement),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
+        if any(name.startswith("pooler.") for name in info["missing_keys"]):
+            model.pooler = None  # random at each load, and so would be the fingerprint
         return cls(spec, model.to(placement.device), tokenizer)
 
     def stream(self, request: TeachRequest | ClassifyRequest, stop: Stop) -> Generator[TeachEvent]:
@@ -353,7 +361,11 @@ class TeachableEncoder:
     def pooled(self, texts: Sequence[str], model: Any) -> torch.Tensor:
         """Mean-pooled states of length 1, (texts, dimensions), on the model's device."""
         inputs = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.limit, return_tensors="pt"
+            [self.prompt + text for text in texts],
+            padding=True,
+            truncation=True,
+            max_length=self.limit,
+            return_tensors="pt",
         ).to(self.model.device)
         states = model(**inputs).last_hidden_state
         vectors = mean_pooled(states, inputs["attention_mask"])

@@ -20,7 +20,7 @@ from typing import Any
 
 from models.contract import ModelSpec, Stop
 from models.errors import Damaged, Refused
-from models.weights.index import locked
+from models.weights.index import cache_folder, locked
 
 FOLDER = "sentence-transformers"
 PROMPT = (
@@ -74,6 +74,16 @@ def unpacked(spec: ModelSpec, file: Path) -> Path:
                 shutil.rmtree(partial, ignore_errors=True)
         _whole.add(folder)
     return folder
+
+
+def folder_code(spec: ModelSpec) -> str:
+    """A Python expression for the folder, for a recipe; it needs os and Path, and names no person."""
+    home, place = cache_folder(), f"index/{spec.sha256[:16]}/{FOLDER}"
+    if home.is_relative_to(Path.home()):
+        usual = f"~/{home.relative_to(Path.home()).as_posix()}"
+    else:
+        usual = "cache"
+    return f'Path(os.environ.get("GENLAB_CACHE") or {usual!r}).expanduser() / {place!r}'
 
 
 @contextmanager
