@@ -127,9 +127,7 @@ class Experiments:
             event: what binding the tab's run returned.
         """
         names = f"{json.dumps(self._id)}, {json.dumps(self.tab)}"
-        event.then(
-            None, js=f"() => window.genlab.experiments.done({names})", **_QUIET
-        )
+        event.then(None, js=f"() => window.genlab.experiments.done({names})", **_QUIET)
 
     @property
     def _id(self) -> str:
