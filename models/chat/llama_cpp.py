@@ -3,7 +3,9 @@
 import queue
 import threading
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -54,6 +56,7 @@ class LlamaCppChat:
             if not self._slots:
                 needed = (self._weights + header.cache_bytes(self._window) + _BUFFERS) / 1e9
                 raise OutOfMemory("out_of_memory_limit", needed=needed, limit=free / 1e9)
+        self._counting, self._busy = threading.Lock(), 0
         self._starting = threading.Lock()
         self._server = self._started()
 
@@ -122,8 +125,25 @@ class LlamaCppChat:
         talk = _Talk(self.server, self._words, self._window, self._system)
         if isinstance(request, NextTokenRequest):
             yield talk.next_token(request)
-        else:
-            yield from talk.answer(request, stop)
+            return
+        # Above temperature 1 what a token was drawn with depends on the whole vocabulary: only the
+        # server knows it, and tells it instead of the raw probabilities. So it draws the answer twice.
+        twice = bool(request.alternatives) and request.temperature > 1 and not request.top_k
+        with self._slots_for(request.num_return_sequences, twice) as doubled:
+            yield from talk.answer(request, stop, doubled)
+
+    @contextmanager
+    def _slots_for(self, count: int, twice: bool) -> Generator[bool]:
+        """Count so many slots as busy, or twice as many where nobody has to wait for them."""
+        with self._counting:
+            doubled = twice and self._busy + 2 * count <= self._slots
+            count = 2 * count if doubled else count
+            self._busy += count
+        try:
+            yield doubled
+        finally:
+            with self._counting:
+                self._busy -= count
 
 
 def with_system(turns: list[dict[str, str]], system: str) -> list[dict[str, str]]:
@@ -205,8 +225,10 @@ class _Talk:
 
     # ------------------------------------------------------------ an answer
 
-    def answer(self, request: ChatRequest, stop: Stop) -> Generator[TextDelta | ChatDone]:
-        """The samples of an answer as they grow."""
+    def answer(
+        self, request: ChatRequest, stop: Stop, doubled: bool
+    ) -> Generator[TextDelta | ChatDone]:
+        """The samples of an answer as they grow; doubled: each drawn twice, for both probabilities."""
         seed = draw_seed(request.seed)
         conversation, begun, notes = self.prompt(request)
         ids = conversation + begun
@@ -227,7 +249,12 @@ class _Talk:
                 if request.alternatives:
                     body["n_probs"] = max(_LEAST_PROBABILITIES, request.top_k)
                 ends.append(self._server.stream(body, partial(_put, pieces, index)))
-            yield from self._grown(request, ids, pieces, stop, seed, notes)
+                if doubled:
+                    body["post_sampling_probs"] = True
+                    number = request.num_return_sequences + index
+                    ends.append(self._server.stream(body, partial(_put, pieces, number)))
+            pairs = _pairs(pieces, request.num_return_sequences, doubled, stop)
+            yield from self._grown(request, ids, pairs, seed, notes)
         finally:
             for end in ends:
                 end()
@@ -236,38 +263,37 @@ class _Talk:
         self,
         request: ChatRequest,
         ids: list[int],
-        pieces: "queue.SimpleQueue[tuple[int, Any]]",
-        stop: Stop,
+        pairs: Iterable[tuple[int, dict[str, Any], dict[str, Any]]],
         seed: int,
         notes: tuple[Note, ...],
     ) -> Generator[TextDelta | ChatDone]:
         growing = [list(ids) for _ in range(request.num_return_sequences)]
         left, count, finish = len(growing), 0, "stop"
-        while left:
-            if stop.is_set():
-                return
-            try:
-                index, piece = pieces.get(timeout=_LOOK)
-            except queue.Empty:
-                continue
-            if isinstance(piece, ModelError):
-                raise piece
+        for index, piece, twin in pairs:
             if piece["stop"]:
                 left -= 1
                 count += piece["tokens_predicted"]
                 finish = "length" if piece.get("stop_type") == "limit" else finish
+                if not left:
+                    yield ChatDone(finish, seed, len(ids), count, notes)
                 continue
             answer = (
-                self._tokens(request, growing[index], ids, piece) if request.alternatives else ()
+                self._tokens(request, growing[index], ids, piece, twin)
+                if request.alternatives
+                else ()
             )
             if piece["content"] or answer:
                 yield TextDelta(piece["content"], index, answer)
-        yield ChatDone(finish, seed, len(ids), count, notes)
 
     # ------------------------------------------------------------ what else could have come
 
     def _tokens(
-        self, request: ChatRequest, grown: list[int], ids: list[int], piece: dict[str, Any]
+        self,
+        request: ChatRequest,
+        grown: list[int],
+        ids: list[int],
+        piece: dict[str, Any],
+        twin: dict[str, Any],
     ) -> tuple[Token, ...]:
         """The tokens of a piece of text.
 
@@ -285,8 +311,12 @@ class _Talk:
                 answer.append(self._words.token(request, id_, probabilities))
                 grown.append(id_)
             grown += [0] * (missing - len(answer))  # not found: the count stays right
-        for one in known:
-            answer.append(self._words.token(request, one["id"], one))
+        after = twin.get("completion_probabilities", [])
+        for number, one in enumerate(known):
+            same = len(after) == len(known) and after[number]["id"] == one["id"]
+            answer.append(
+                self._words.token(request, one["id"], one, after[number] if same else None)
+            )
             grown.append(one["id"])
         return tuple(answer)
 
@@ -332,6 +362,27 @@ class _Talk:
             ends=self._header.ends,
             notes=notes,
         )
+
+
+def _pairs(
+    pieces: "queue.SimpleQueue[tuple[int, Any]]", count: int, doubled: bool, stop: Stop
+) -> Generator[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """(number of the sample, its next piece, the same piece of its twin or {}), until stop is set."""
+    arrived = [deque[Any]() for _ in range(2 * count)]
+    left = count
+    while left and not stop.is_set():
+        try:
+            number, piece = pieces.get(timeout=_LOOK)
+        except queue.Empty:
+            continue
+        if isinstance(piece, ModelError):
+            raise piece
+        arrived[number].append(piece)
+        own, twins = arrived[number % count], arrived[number % count + count]
+        while own and (twins or not doubled):
+            first = own.popleft()
+            left -= bool(first["stop"])
+            yield number % count, first, twins.popleft() if doubled else {}
 
 
 def _put(pieces: "queue.SimpleQueue[tuple[int, Any]]", index: int, piece: Any) -> None:

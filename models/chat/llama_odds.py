@@ -4,7 +4,7 @@ It tells the raw probabilities of the likeliest tokens; what they were drawn wit
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -26,17 +26,27 @@ class GgufVocabulary:
     def __init__(self, header: gguf.Header) -> None:
         self.header = header
 
-    def token(self, request: ChatRequest, id_: int, one: dict[str, Any]) -> Token:
+    def token(
+        self,
+        request: ChatRequest,
+        id_: int,
+        one: dict[str, Any],
+        twin: dict[str, Any] | None = None,
+    ) -> Token:
         """What there is to say about a drawn token.
 
         Args:
             request: how it was drawn, and how many alternatives to name.
             id_: the token.
             one: an entry of the server's completion_probabilities, which need not be of this token.
+            twin: the same entry with the probabilities that tokens were drawn with.
         """
         top = {entry["id"]: entry["logprob"] for entry in one["top_logprobs"]}
         top.setdefault(id_, one["logprob"] if one["id"] == id_ else -math.inf)
-        likely, bits = _sampling_probabilities(list(top.values()), request)
+        if twin is None:
+            likely, bits = _sampling_probabilities(list(top.values()), request)
+        else:
+            likely, bits = _server_probabilities(top, twin)
         rows = {
             key: Alternative(self.piece(key).text, key, _raw(top[key]), chance)
             for key, chance in zip(top, likely, strict=True)
@@ -104,6 +114,22 @@ def log_probabilities(known: dict[int, float], size: int) -> np.ndarray:
 
 def _raw(logarithm: float) -> float:
     return min(1.0, math.exp(logarithm))
+
+
+def _server_probabilities(
+    ids: Iterable[int], one: dict[str, Any]
+) -> tuple[list[float | None], float | None]:
+    """What tokens were drawn with as the server tells it, and the entropy of that in bits.
+
+    Args:
+        ids: of the tokens.
+        one: of completion_probabilities: "id" and "prob" of the drawn token and, as top_probs, of the
+            likeliest after temperature and top_p.
+    """
+    known = {entry["id"]: float(entry["prob"]) for entry in (one, *one["top_probs"])}
+    are_all = sum(known.values()) > 1 - 1e-4
+    likely = [known.get(id_, 0.0 if are_all else None) for id_ in ids]
+    return likely, entropy(np.array(list(known.values()))) if are_all else None
 
 
 def _sampling_probabilities(

@@ -280,6 +280,25 @@ def test_chances_are_what_the_next_tokens_panel_works_out(engine):
         assert one.chance == pytest.approx(found[one.id], abs=2e-3)
 
 
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_chances_above_temperature_1(engine, top_p):
+    shape = {"temperature": 1.6, "top_p": top_p}
+    request = ask("Say hello.", alternatives=8, max_new_tokens=6, seed=2, **shape)
+    events = [e for e in engine.stream(request, Stop()) if isinstance(e, TextDelta)]
+    plain = request.model_copy(update={"alternatives": 0})
+    assert "".join(e.text for e in events) == text(engine, plain)  # drawn twice, the same text
+    panel = NextTokenRequest.of(
+        text="Say hello.", as_message=True, system_prompt="You are a helpful assistant."
+    )
+    [next_token] = engine.stream(panel, Stop())
+    exact = probabilities(next_token.logits, **shape)
+    first = events[0].tokens[0]
+    for one in (*first.alternatives, first):
+        assert one.chance == pytest.approx(exact[one.id], abs=2e-3)
+    assert all(token.chance is not None for event in events for token in event.tokens)
+    assert engine._busy == 0
+
+
 def test_letters_of_several_tokens_have_all_their_tokens(engine):
     request = ask(
         "Write this word again: 안녕하세요", prefix="안녕", alternatives=2, max_new_tokens=12
