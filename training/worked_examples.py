@@ -5,9 +5,8 @@ Only with models that ship, so that anybody can make them again. tabs/shared/wor
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
-
-from pydantic import TypeAdapter
 
 from models.contract import Event, Request
 from models.runtime.cache import ModelCache
@@ -18,14 +17,18 @@ from models.sentence_similarity.requests import SimilarityRequest
 from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
-from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, Task
+from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, WORD_VECTORS, Task
 from models.text.language import language_of
 from models.text.tables import read_table
-from tabs.sentence_similarity import compare
+from models.word_vectors.events import Word2VecDone, Word2VecStep, WordAnswer
+from models.word_vectors.requests import WordsRequest
+from models.word_vectors.vectors import formula, map_points
+from tabs.sentence_similarity import compare, words
+from tabs.sentence_similarity.words import training as word2vec
 from tabs.sentiment import one_text, table, two_models
 from tabs.shared.strings import LANGUAGES
 from tabs.shared.table_input import likely_column
-from tabs.shared.worked_examples import FILE
+from tabs.shared.worked_examples import FILE, adapter
 
 T = TypeVar("T", bound=Event)
 ENCODERS = {"en": "sentence-transformers/all-MiniLM-L6-v2", "ko": "genlab/words-ko"}
@@ -94,6 +97,32 @@ class Recorder:
             verdicts.append(one)
         return {"sentences": list(pair), "verdicts": verdicts}
 
+    def words(self, language: str) -> Mapping[str, Any]:
+        """The analogy among the examples."""
+        model = compare.WORDS[language]
+        typed = next(
+            text
+            for spec, question, text in words.EXAMPLES
+            if (spec, question) == (model, "analogy")
+        )
+        plus, minus = formula(typed)
+        request = WordsRequest.of(question="analogy", words=plus, minus=minus)
+        answer = self.event(WORD_VECTORS, model, request, WordAnswer)
+        return {"model": model, "words": typed, "answer": plain(answer)}
+
+    def word2vec(self, language: str) -> Mapping[str, Any]:
+        """A training on the small world."""
+        request = word2vec.example_request(language)
+        events = [*run(self.cache, find(WORD_VECTORS, "word2vec"), request)]
+        done = next(e for e in events if isinstance(e, Word2VecDone))
+        assert done.table is not None
+        vectors = dict(zip(done.table.words, done.table.vectors, strict=True))
+        # Its own map is turned like those before it, and how many there were depends on the clock.
+        points = map_points({word: vectors[word] for word, _, _ in done.points})
+        losses = [e.losses for e in events if isinstance(e, Word2VecStep)][-1]
+        done = replace(done, table=None, points=points)
+        return {"language": language, "done": plain(done), "losses": short(losses)}
+
     def record(self) -> Mapping[str, Any]:
         """All of it: part of the page -> language -> name -> value."""
         parts = {
@@ -101,6 +130,8 @@ class Recorder:
             "sentiment.file": self.file,
             "sentiment.two": self.two_models,
             "sentence_similarity.two": self.sentences,
+            "sentence_similarity.words": self.words,
+            "sentence_similarity.word2vec": self.word2vec,
         }
         return {
             part: {language: method(language) for language in LANGUAGES}
@@ -110,7 +141,7 @@ class Recorder:
 
 def plain(event: Event) -> Any:
     """An event as JSON has it, with short numbers."""
-    return short(TypeAdapter(type(event)).dump_python(event, mode="json"))
+    return short(adapter(type(event)).dump_python((event,), mode="json")[0])
 
 
 def short(value: Any) -> Any:

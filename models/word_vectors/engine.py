@@ -182,6 +182,7 @@ class Training:
         known = [word for word in map(as_word, request.words) if word in self.vectors]
         self.map_words = list(dict.fromkeys(known)) or self.vectors.index_to_key[:MAP_WORDS]
         self.points: MapPoints = ()
+        self.losses: list[float] = []
 
     @property
     def vectors(self) -> Any:
@@ -207,12 +208,13 @@ class Training:
             )
             if self.stop.is_set():
                 raise Stopped
+            self.losses.append(float(self.model.get_latest_training_loss()) / max(words, 1))
             if time.monotonic() - last_event >= PAUSE or epoch + 1 == total:
                 last_event = time.monotonic()
                 by_word = {word: self.vectors[word] for word in self.map_words}
                 self.points = map_points(by_word, like=self.points)
-                loss = float(self.model.get_latest_training_loss()) / max(words, 1)
-                yield Word2VecStep(epoch + 1, total, loss, self.points)
+                losses = tuple(self.losses)
+                yield Word2VecStep(epoch + 1, total, losses[-1], self.points, losses)
 
     def _until_stop(self) -> Iterator[list[str]]:
         for sentence in self.sentences:

@@ -32,12 +32,14 @@ class Word2VecStep(Event):
     Attributes:
         loss: gensim's training loss of this epoch, per word that it trained on.
         points: the map of the words so far.
+        losses: of every epoch so far; there is no event for each.
     """
 
     epoch: int
     epochs: int
     loss: float
     points: MapPoints = ()
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,17 +47,15 @@ def map_svg(marks: Sequence[Mark], name: str, *, to_scale: bool = False) -> str:
     points = _places(marks, height, to_scale)
     boxes = label_boxes([mark.label for mark in marks], points, height)
     parts: list[str] = []
+    lines: list[str] = []  # under all labels
     for mark, (x, y), (left, top, right, bottom) in zip(marks, points, boxes, strict=True):
         middle = (left + right) / 2
         near = (min(max(x, left), right), min(max(y, top), bottom))  # of the label's box
-        far = math.dist((x, y), near) > 3 * RADIUS
-        line = (
-            f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{near[0]:.1f}" y2="{near[1]:.1f}"/>'
-            if far
-            else ""
-        )
+        if math.dist((x, y), near) > 3 * RADIUS:
+            ends = f'x1="{x:.1f}" y1="{y:.1f}" x2="{near[0]:.1f}" y2="{near[1]:.1f}"'
+            lines.append(f'<line style="stroke:var(--ink-soft);opacity:.5" {ends}/>')
         parts.append(
-            f"<g><title>{html.escape(mark.title or mark.label)}</title>{line}"
+            f"<g><title>{html.escape(mark.title or mark.label)}</title>"
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}" fill="{mark.colour}"/>'
             f'<text x="{middle:.1f}" y="{bottom - 0.25 * TEXT:.1f}">{html.escape(mark.label)}</text></g>'
         )
@@ -66,8 +64,8 @@ def map_svg(marks: Sequence[Mark], name: str, *, to_scale: bool = False) -> str:
         f'aria-label="{html.escape(name)}: {html.escape(", ".join(m.title or m.label for m in marks))}" '
         f'style="display:block;width:100%;max-width:640px;margin:0 auto;font-size:{TEXT}px;'
         'fill:var(--ink);stroke:none;text-anchor:middle;background:var(--shade);border-radius:.4rem">'
-        f'<g style="stroke-width:.7">{"".join(parts)}</g></svg>'
-    ).replace("<line ", '<line style="stroke:var(--ink-soft)" ')
+        f'<g style="stroke-width:.7">{"".join([*lines, *parts])}</g></svg>'
+    )
 
 
 def _places(marks: Sequence[Mark], height: float, to_scale: bool) -> list[tuple[float, float]]:

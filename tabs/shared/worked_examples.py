@@ -43,4 +43,9 @@ def worked_example(part: str, render: Callable[[Recording], str], note: bool = T
 
 def restore(kind: type[T], value: Any) -> T:
     """A recorded event as it was."""
-    return TypeAdapter(kind).validate_python(value)
+    return adapter(kind).validate_python([value])[0]
+
+
+def adapter(kind: type[T]) -> TypeAdapter[tuple[T]]:
+    """What turns an event, alone in a tuple, into plain data and back; its arrays have to be None."""
+    return TypeAdapter(tuple[kind], config={"arbitrary_types_allowed": True})  # pyright: ignore

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from models.contract import Finished
+from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput
 from models.select import find
 from models.tasks import WORD_VECTORS, recipe
@@ -18,12 +18,21 @@ from models.text.language import words as words_of
 from models.word_vectors.events import WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula
-from tabs.sentence_similarity.words import training
 from tabs.sentence_similarity.words.view import answer_html
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import at_field, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, examples_box, recipe_box, result_box, stop_button
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    model_note,
+    problem_box,
+    recipe_box,
+    result_box,
+    stop_button,
+)
+from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "words"
 ENGLISH, KOREAN, OWN = "genlab/words-en", "genlab/words-ko", "word2vec"
@@ -38,20 +47,38 @@ EXAMPLES = (
     (KOREAN, "odd", "엄마 아빠 동생 노래"),
     (KOREAN, "map", "엄마 아빠 아들 딸 음악 노래 영상 여름 겨울 봄"),
 )
+EXPERIMENTS = [
+    Experiment(
+        "analogy",
+        {
+            "source": {"en": ENGLISH, "ko": KOREAN},
+            "question": "analogy",
+            "words": {"en": "father - man + woman", "ko": "아버지 - 남자 + 여자"},
+        },
+        look=f"{TAB}-result",
+    ),
+    Experiment(
+        "senses",
+        {
+            "source": {"en": ENGLISH, "ko": KOREAN},
+            "question": "nearest",
+            "words": {"en": "king", "ko": "배우"},
+        },
+        look=f"{TAB}-result",
+    ),
+    Experiment(
+        "map",
+        {
+            "source": {"en": ENGLISH, "ko": KOREAN},
+            "question": "map",
+            "words": {"en": EXAMPLES[3][2], "ko": EXAMPLES[7][2]},
+        },
+        look=f"{TAB}-result",
+    ),
+]
 
 
-LIFETIME = 3600  # seconds that vectors live after their visitor has left
-
-
-def build(context: Context) -> None:
-    """Lay the questions out, the training folded below them."""
-    own = gr.State(None, time_to_live=LIFETIME)  # the visitor's WordTable
-    _questions(context, own)
-    with gr.Accordion(t("word2vec.title"), open=False, elem_id="word2vec"):
-        training.build(context, own)
-
-
-def _questions(context: Context, own: gr.State) -> None:
+def build(context: Context, own: gr.State) -> None:
     """Lay the questions out and bind them.
 
     Args:
@@ -70,13 +97,17 @@ def _questions(context: Context, own: gr.State) -> None:
                 max_lines=4,
                 elem_id=f"{TAB}-words",
             )
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [words for _, _, words in EXAMPLES]
             examples_box(TAB, EXAMPLES, [source, question, typed], f"{TAB}-start", titles)
+            controls = {"source": source, "question": question, "words": typed}
+            tries = Experiments("sentence_similarity.words", controls, f"{TAB}-start", EXPERIMENTS)
         with gr.Column():
-            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            example = worked_example("sentence_similarity.words", _example)
+            result, status = result_box(TAB, example)
             code = recipe_box(TAB)
 
     def ask(request: gr.Request, *values: Any) -> Generator[Any]:
@@ -85,12 +116,13 @@ def _questions(context: Context, own: gr.State) -> None:
     private: dict[str, Any] = {"api_visibility": "private"}
     job = gr.on(
         [start.click, typed.submit],
-        ask,
+        at_field(ask, problem),
         [source, question, typed, own],
-        [result, status, code],
+        [result, status, code, problem],
         show_progress="hidden",
         **private,
     )
+    tries.after(job)
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
 
@@ -134,5 +166,19 @@ def _answer(
             yield result, result_line(event), recipe(spec, request, event.placement)
         else:
             if isinstance(event, WordAnswer):
-                result = answer_html(question, typed.strip(), event)
+                result = answer_html(question, typed.strip(), event) + _origin(spec, request)
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()
+
+
+def _origin(spec: ModelSpec, request: WordsRequest) -> str:
+    """Where the vectors come from that gave an answer, as HTML."""
+    if request.table is None:
+        return model_note(spec)
+    words, size = request.table.vectors.shape
+    return f'<p class="quiet">{both(f"{TAB}.own", words=f"{words:,}", size=size)}</p>'
+
+
+def _example(recording: Recording) -> str:
+    spec = find(WORD_VECTORS, recording["model"])
+    answer = restore(WordAnswer, recording["answer"])
+    return answer_html("analogy", recording["words"], answer) + model_note(spec)

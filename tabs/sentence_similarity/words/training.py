@@ -18,42 +18,87 @@ from models.text.language import words as words_of
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordTable
 from models.word_vectors.requests import Word2VecRequest
 from models.word_vectors.vectors import SUFFIXES, read_table, write_table
-from tabs.sentence_similarity.encoders import large_number, note, number
+from tabs.sentence_similarity.encoders import note, number
 from tabs.sentence_similarity.words import view
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import at_field, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import both, t
+from tabs.shared.strings import LANGUAGES, both, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
+    problem_box,
     recipe_box,
     result_box,
     stop_button,
 )
+from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "word2vec"
 EXAMPLE_WORDS = 40  # words of the vocabulary that are named when one was unknown
 FORMATS = {"text": "vectors.txt", "safetensors": "vectors.safetensors"}
-ENGLISH = (
-    "The king rules the land.\nThe queen rules the land.\n"
-    "The dog chases the cat.\nThe cat sleeps on the sofa.",
-    "king",
-    "queen",
-    "The king rules.",
-    "The cat sleeps.",
-)
-KOREAN = (
-    "왕이 나라를 다스려요.\n여왕이 나라를 다스려요.\n"
-    "강아지가 고양이를 쫓아가요.\n고양이가 소파에서 자요.",
-    "왕이",
-    "여왕이",
-    "왕이 나라를 다스려요.",
-    "고양이가 자요.",
-)
-EXAMPLES = (ENGLISH, KOREAN)
+FEW = 1000  # words of text; with fewer the vectors are mostly chance
+FOLDER = Path(__file__).parent
+WORLDS = {  # texts in which words of a kind take each other's places; training/word_vectors/small_world.py
+    language: (FOLDER / f"small_world_{language}.txt").read_text(encoding="utf-8")
+    for language in LANGUAGES
+}
+COURSE = (5, 5, 1, 0, 5, 5, 1, "")  # the values of PARAMETERS for four sentences
+ENOUGH = (24, 5, 1, 1, 5, 30, 1)  # for a small world, but for the words of its map
+EXAMPLES = {
+    "A small world: 818 sentences": (
+        *(WORLDS["en"], "king", "cat", "The king rules his land.", "The cat sleeps in the barn."),
+        *ENOUGH,
+        "king queen prince princess man woman cat dog horse apple pear orange monday tuesday sunday "
+        "guitar piano violin seoul paris london",
+    ),
+    "Four sentences": (
+        "The king rules the land.\nThe queen rules the land.\n"
+        "The dog chases the cat.\nThe cat sleeps on the sofa.",
+        *("king", "queen", "The king rules.", "The cat sleeps."),
+        *COURSE,
+    ),
+    "작은 세상: 문장 710개": (
+        *(
+            WORLDS["ko"],
+            "왕",
+            "고양이",
+            "백성들이 왕 앞에서 절을 해요.",
+            "고양이 한 마리가 마당에서 놀아요.",
+        ),
+        *ENOUGH,
+        "왕 여왕 왕자 공주 아빠 엄마 고양이 강아지 토끼 사과 포도 딸기 월요일 화요일 일요일 기타 피아노 첼로 서울 파리 런던",
+    ),
+    "문장 네 개": (
+        "왕이 나라를 다스려요.\n여왕이 나라를 다스려요.\n"
+        "강아지가 고양이를 쫓아가요.\n고양이가 소파에서 자요.",
+        *("왕이", "여왕이", "왕이 나라를 다스려요.", "고양이가 자요."),
+        *COURSE,
+    ),
+}
+TEXTS = ("corpus", "word_a", "word_b", "sentence_a", "sentence_b")
 PARAMETERS = ("vector_size", "window", "min_count", "sg", "negative", "epochs", "seed", "words")
+
+
+def _experiment(name: str, english: str, korean: str, **more: Any) -> Experiment:
+    """An experiment that takes the values of an example in each language."""
+    names = (*TEXTS, *PARAMETERS)
+    pairs = zip(names, EXAMPLES[english], EXAMPLES[korean], strict=True)
+    values = {name: en if en == ko else {"en": en, "ko": ko} for name, en, ko in pairs}
+    return Experiment(name, values | more, look=f"{TAB}-result")
+
+
+_WORLD, _FOUR = (
+    ("A small world: 818 sentences", "작은 세상: 문장 710개"),
+    ("Four sentences", "문장 네 개"),
+)
+EXPERIMENTS = [
+    _experiment("world", *_WORLD),
+    _experiment("four", *_FOUR),
+    _experiment("order", *_WORLD, window=1),
+]
 
 
 def build(context: Context, own: gr.State) -> None:
@@ -61,14 +106,26 @@ def build(context: Context, own: gr.State) -> None:
     with gr.Row():
         with gr.Column():
             texts = _texts()
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
-            titles = [f"{a} ↔ {b}" for _, a, b, *_ in EXAMPLES]
-            examples_box(TAB, EXAMPLES, texts, f"{TAB}-start", titles)
+            samples, below = gr.Column(), gr.Column()
             parameters = _parameters()
+            controls = [*texts, *parameters]
+            with samples:
+                samples = [*EXAMPLES.values()]
+                examples_box(TAB, samples, controls, f"{TAB}-start", [*EXAMPLES])
+            with below:
+                tries = Experiments(
+                    "sentence_similarity.word2vec",
+                    dict(zip((*TEXTS, *PARAMETERS), controls, strict=True)),
+                    f"{TAB}-start",
+                    EXPERIMENTS,
+                )
         with gr.Column():
-            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            example = worked_example("sentence_similarity.word2vec", _example)
+            result, status = result_box(TAB, example)
             with gr.Row():
                 files = _save_buttons()
                 _load_button(own, status, files)
@@ -80,8 +137,13 @@ def build(context: Context, own: gr.State) -> None:
 
     private: dict[str, Any] = {"api_visibility": "private"}
     job = start.click(
-        train, [*texts, *parameters], [result, status, code, own], show_progress="hidden", **private
+        at_field(train, problem),
+        controls,
+        [result, status, code, own, problem],
+        show_progress="hidden",
+        **private,
     )
+    tries.after(job)
     job.success(save, own, files, show_progress="hidden", **private)
     bind_stop(stop, [job], status, line(both("page.stopped")))
 
@@ -89,8 +151,8 @@ def build(context: Context, own: gr.State) -> None:
 def _texts() -> list[gr.Textbox]:
     """The training text, and the words and sentences to look at, in the order of an example."""
     corpus = gr.Textbox(
-        ENGLISH[0],
         label=t(f"{TAB}.corpus"),
+        placeholder=t(f"{TAB}.corpus_placeholder"),
         info=t(f"{TAB}.corpus_info"),
         lines=5,
         max_lines=12,
@@ -101,8 +163,7 @@ def _texts() -> list[gr.Textbox]:
     for names in (("word_a", "word_b"), ("sentence_a", "sentence_b")):
         with gr.Row():
             for name in names:
-                value = ENGLISH[len(boxes)]
-                boxes.append(gr.Textbox(value, label=t(f"{TAB}.{name}"), elem_id=f"{TAB}-{name}"))
+                boxes.append(gr.Textbox(label=t(f"{TAB}.{name}"), elem_id=f"{TAB}-{name}"))
     return boxes
 
 
@@ -177,7 +238,7 @@ def _train(
     result, table, losses = "", None, list[float]()
     for event in follow(context, spec, request, page):
         if isinstance(event, Word2VecStep):
-            losses.append(event.loss)
+            losses = [*event.losses]
             progress = view.progress(event.epoch, event.epochs, losses, event.points)
             yield progress, gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Word2VecDone):
@@ -191,12 +252,17 @@ def _train(
 
 
 def result_html(request: Word2VecRequest, done: Word2VecDone, losses: list[float]) -> str:
-    """The pair of words, their neighbours, the sentences, notes, the map and the loss."""
+    """What the training changed: that there was too little text comes first, if there was."""
+    count = sum(map(len, training_sentences(request.corpus)))
+    other = done.other_seed
+    few = other is not None and (count < FEW or view.stability(done.neighbours, other) < 0.5)
     parts: list[str] = []
+    if few:
+        parts.append(note(both(f"{TAB}.noise", words=f"{count:,}")))
+    parts.append(view.before_and_after(done.before, done.neighbours))
     if done.pair is not None:
         reading = both(f"{TAB}.pair", first=request.word_a, second=request.word_b)
-        parts.append(large_number(done.pair, reading))
-    parts.append(view.before_and_after(done.before, done.neighbours))
+        parts.append(f"<p>{reading}: <b>{number(done.pair)}</b></p>")
     if done.similarities:
         cosine = done.similarities.cosines[0][1]
         key = f"{TAB}.no_vector" if math.isnan(cosine) else f"{TAB}.sentences"
@@ -205,12 +271,32 @@ def result_html(request: Word2VecRequest, done: Word2VecDone, losses: list[float
         known = ", ".join(done.vocabulary[:EXAMPLE_WORDS])
         unknown = ", ".join(done.unknown)
         parts.append(note(both(f"{TAB}.unknown", unknown=unknown, known=known)))
-    if done.other_seed:
-        count = sum(map(len, training_sentences(request.corpus)))
-        parts.append(note(both(f"{TAB}.noise", words=f"{count:,}")))
-        parts.append(view.other_seed_html(done.neighbours, done.pair, done.other_seed))
-    parts += [view.word_map(done.points), view.loss_curve(losses)]
+    parts.append(view.word_map(done.points))
+    if other and done.neighbours:
+        parts.append(view.other_seed_html(done.neighbours, done.pair, other))
+    parts.append(view.loss_curve(losses))
+    parts.append(
+        f'<p class="quiet">{both(f"{TAB}.about", words=f"{len(done.vocabulary):,}", text=f"{count:,}")}</p>'
+    )
     return "".join(parts)
+
+
+def example_request(language: str) -> Word2VecRequest:
+    """The training of the worked example."""
+    corpus, word_a, word_b, first, second, *numbers, words = EXAMPLES[_WORLD[language == "ko"]]
+    return Word2VecRequest.of(
+        corpus=corpus,
+        word_a=word_a,
+        word_b=word_b,
+        sentences=[first, second],
+        words=words_of(words),
+        **dict(zip(PARAMETERS[:-1], numbers, strict=True)),
+    )
+
+
+def _example(recording: Recording) -> str:
+    done = restore(Word2VecDone, recording["done"])
+    return result_html(example_request(recording["language"]), done, list(recording["losses"]))
 
 
 # ---------------------------------------------------------------- the vectors as files

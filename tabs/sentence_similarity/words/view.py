@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from models.word_vectors.events import MapPoints, Neighbours, OtherSeed, WordAnswer
 from tabs.sentence_similarity.encoders import cell, note, number
-from tabs.shared.events import line
+from tabs.sentence_similarity.maps import Mark, map_svg
+from tabs.shared.charts import Curve, curves
 from tabs.shared.strings import both
 
 TAB = "words"
 NEIGHBOURS = 5
-WIDTH, HEIGHT, EDGE = 380, 300, 30  # of a map, in its own units
 
 
 def answer_html(question: str, typed: str, answer: WordAnswer) -> str:
@@ -50,34 +50,8 @@ def _table(rows: Sequence[tuple[str, float]], caption: str) -> str:
 
 
 def word_map(points: MapPoints) -> str:
-    """Words where they lie, as a drawing that scales with the page; its text is the words."""
-    if not points:
-        return ""
-    xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
-    marks = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="var(--color-accent)"/>'
-        f'<text x="{x:.1f}" y="{y - 7:.1f}" text-anchor="middle" fill="currentColor" '
-        f'font-size="13">{html.escape(word)}</text>'
-        for word, x, y in zip(
-            (word for word, _, _ in points),
-            _scaled(xs, EDGE, WIDTH - EDGE),
-            _scaled([-y for y in ys], EDGE, HEIGHT - EDGE),
-            strict=True,
-        )
-    )
-    return (
-        f'<svg class="word-map" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="2D" style="width:100%;max-width:640px;display:block;margin:0 auto">'
-        f"{marks}</svg>"
-    )
-
-
-def _scaled(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Values scaled to fill low to high; all in the middle where they are equal."""
-    least, most = min(values), max(values)
-    if most - least < 1e-12:
-        return [(low + high) / 2] * len(values)
-    return [low + (value - least) / (most - least) * (high - low) for value in values]
+    """Words where they lie."""
+    return map_svg([Mark(x, y, word) for word, x, y in points], "2D") if points else ""
 
 
 def progress(epoch: int, epochs: int, losses: Sequence[float], points: MapPoints) -> str:
@@ -97,33 +71,41 @@ def _short(loss: float) -> str:
 
 
 def loss_curve(losses: Sequence[float]) -> str:
-    """The loss over the epochs as a line; nothing before there are two."""
+    """The mean loss of each epoch as a line; nothing before there are two."""
     if len(losses) < 2:
         return ""
-    xs = _scaled([float(i) for i in range(len(losses))], 2, 238)
-    ys = _scaled([-loss for loss in losses], 4, 46)
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-    first, last = _short(losses[0]), _short(losses[-1])
-    return (
-        '<svg viewBox="0 0 240 50" role="img" style="width:100%;max-width:20rem;height:3.5rem" '
-        f'aria-label="{first} → {last}"><polyline points="{points}" fill="none" '
-        'stroke="var(--color-accent)" stroke-width="2"/></svg>'
-        f"{line(both('word2vec.loss', first=first, last=last))}"
-    )
+    caption = both("word2vec.loss", first=_short(losses[0]), last=_short(losses[-1]))
+    return curves([Curve("", [*enumerate(losses, 1)])], caption, y_span=(0, max(losses)))
 
 
 def before_and_after(before: Neighbours, after: Neighbours) -> str:
-    """The nearest words of each word after the training, and at its random start."""
-    return "".join(
-        neighbours_html({word: near}) + _start(before[word], near) for word, near in after.items()
+    """The nearest words of each word at its random start and after the training, side by side."""
+    tables: list[str] = []
+    head = "".join(
+        f'<th scope="col">{both(f"word2vec.{name}")}</th>' for name in ("before", "after")
     )
+    for word, near in after.items():
+        pairs = zip(before.get(word, ())[:NEIGHBOURS], near[:NEIGHBOURS], strict=False)
+        rows = "".join(
+            f'<tr><td class="quiet">{html.escape(old)}</td><td><b>{html.escape(new)}</b> '
+            f"{number(cosine)}</td></tr>"
+            for (old, _), (new, cosine) in pairs
+        )
+        tables.append(
+            f'<table class="plain" style="flex:1 1 13rem;width:auto"><caption style="text-align:left">'
+            f"{both('word2vec.neighbours', word=word)}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:0 1.5rem">{"".join(tables)}</div>'
 
 
-def _start(before: Sequence[tuple[str, float]], after: Sequence[tuple[str, float]]) -> str:
-    """The nearest words at the random start, or that they are the same."""
-    if _top_words(before) == _top_words(after):
-        return line(both("word2vec.before_same"))
-    return line(both("word2vec.before", words=_top_words(before)))
+def stability(after: Neighbours, other: OtherSeed) -> float:
+    """The share of the nearest words that another random start gives too, 0 to 1; 0 for no words."""
+    counts = [
+        (_common(after, other.neighbours, word), min(NEIGHBOURS, len(near)))
+        for word, near in after.items()
+    ]
+    return sum(same for same, _ in counts) / max(sum(of for _, of in counts), 1)
 
 
 def other_seed_html(after: Neighbours, pair: float | None, other: OtherSeed) -> str:
@@ -135,7 +117,7 @@ def other_seed_html(after: Neighbours, pair: float | None, other: OtherSeed) -> 
         both(
             "word2vec.other_neighbours",
             word=word,
-            same=_shared(after, other.neighbours, word),
+            same=_common(after, other.neighbours, word),
             of=min(NEIGHBOURS, len(near)),
             words=_top_words(other.neighbours.get(word, ())),
         )
@@ -144,7 +126,7 @@ def other_seed_html(after: Neighbours, pair: float | None, other: OtherSeed) -> 
     return note(" ".join(sentences))
 
 
-def _shared(first: Neighbours, second: Neighbours, word: str) -> int:
+def _common(first: Neighbours, second: Neighbours, word: str) -> int:
     """How many of the nearest words of a word are the same."""
     tops = [{w for w, _ in near.get(word, ())[:NEIGHBOURS]} for near in (first, second)]
     return len(tops[0] & tops[1])
