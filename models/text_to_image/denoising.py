@@ -4,7 +4,8 @@ Stable Diffusion goes through a loop of our own, several pictures together. Ever
 drawing that starts from a picture, goes through the pipeline's own call, one picture at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from itertools import islice
@@ -16,6 +17,7 @@ from torch import Tensor
 from models.contract import ModelSpec
 from models.errors import InvalidInput, ModelError
 from models.text_to_image.catalog import dials_of, options_of
+from models.text_to_image.events import WordAttention
 from models.text_to_image.image_files import (
     crop_to_size,
     encode_png,
@@ -26,6 +28,7 @@ from models.text_to_image.progress import OnStep, PictureFile, Progress
 from models.text_to_image.requests import ImageRequest
 from models.text_to_image.schedulers import predicted_original
 from models.text_to_image.unet import CompiledUNet, FastUNet
+from models.text_to_image.word_attention import by_word, has_cross_attention, recording
 
 _BATCH_LIMIT = 8  # pictures drawn together, at 512 x 512
 
@@ -51,7 +54,9 @@ class Denoiser:
     def next_batch(
         self, requests: Sequence[ImageRequest], left: Sequence[int], limit: int | None = None
     ) -> list[int]:
-        """Which of the pictures that are left are drawn together next: equal steps, all guided or none.
+        """Which of the pictures that are left are drawn together next.
+
+        They have the same prompt and number of steps, and all have guidance or none.
 
         Args:
             requests: one for each picture.
@@ -65,10 +70,7 @@ class Denoiser:
             area = (first.width or 512) * (first.height or 512)
             limit = 1 if self.batch_limit == 1 else max(1, self.batch_limit * 512 * 512 // area)
         limit = 1 if first.image is not None else min(limit, _BATCH_LIMIT)
-        kind = (first.num_inference_steps, first.is_guided)
-        alike = (
-            i for i in left if kind == (requests[i].num_inference_steps, requests[i].is_guided)
-        )
+        alike = (i for i in left if _batch_kind(requests[i]) == _batch_kind(first))
         return list(islice(alike, limit))
 
     def compiles(self, requests: Sequence[ImageRequest]) -> bool:
@@ -90,7 +92,7 @@ class Denoiser:
         """
         if self.loop is None or requests[0].image is not None:
             return [self._encode(requests[0], *self._call_pipeline(requests[0], progress))]
-        latents = self.loop.denoise(requests, progress.step)
+        latents = self.loop.denoise(requests, progress.step, progress.begin)
         return [
             self._encode(request, *self.loop.decode(latents[index : index + 1]))
             for index, request in enumerate(requests)
@@ -98,13 +100,42 @@ class Denoiser:
 
     def _call_pipeline(self, request: ImageRequest, progress: Progress) -> tuple[Any, bool]:
         pipe = self._pipe if request.image is None else self._image_to_image()
-        output = pipe(
-            **self._arguments(pipe, request),
-            generator=torch.Generator("cpu").manual_seed(request.seed),
-            callback_on_step_end=progress.on_step_end,
-        )
+        with _first_input(pipe, progress.begin):
+            output = pipe(
+                **self._arguments(pipe, request),
+                generator=torch.Generator("cpu").manual_seed(request.seed),
+                callback_on_step_end=progress.on_step_end,
+            )
         flagged = getattr(output, "nsfw_content_detected", None) or [False]
         return output.images[0], bool(flagged[0])
+
+    def attention(self, request: ImageRequest, progress: Progress) -> WordAttention:
+        """Draw a picture once more, with the pipeline's own call, and record where its words looked.
+
+        Raises:
+            InvalidInput: the model has no cross-attention or no tokenizer to read (invalid_no_attention).
+        """
+        tokenizer = getattr(self._pipe, "tokenizer", None)
+        if not has_cross_attention(self._pipe) or not getattr(tokenizer, "is_fast", False):
+            raise InvalidInput("invalid_no_attention", model=self._spec.label)
+        with recording(self._pipe.unet) as recorder:
+            self._call_pipeline(request, progress)
+        words, maps = by_word(recorder.maps, request.prompt, tokenizer)
+        half = maps.astype("float16")
+        return WordAttention(words, half.tobytes(), half.shape)
+
+    def decode(self, latents: Tensor) -> bytes:
+        """A PNG file of one picture's latents (1, channels, height, width), without settings in it.
+
+        Raises:
+            InvalidInput: the model's decoder does not take latents of this shape (invalid_no_stages).
+        """
+        vae = self._pipe.vae
+        if latents.shape[1] != vae.config.get("latent_channels"):
+            raise InvalidInput("invalid_no_stages", model=self._spec.label)
+        latents = latents.to(self._pipe.device, vae.dtype) / vae.config.scaling_factor
+        image = vae.decode(latents + (vae.config.get("shift_factor") or 0), return_dict=False)[0]
+        return encode_png(self._pipe.image_processor.postprocess(image, "pil")[0], "")
 
     def _image_to_image(self) -> Any:
         """The image-to-image pipeline with the same weights, not a copy of them."""
@@ -163,6 +194,28 @@ class Denoiser:
         return PictureFile(encode_png(image, parameters), flagged)
 
 
+def _batch_kind(request: ImageRequest) -> tuple[Any, ...]:
+    return request.prompt, request.num_inference_steps, request.is_guided
+
+
+@contextmanager
+def _first_input(pipe: Any, begin: Callable[[Tensor], None]) -> Generator[None]:
+    """Within it `begin` gets the latents that the pipeline's model is called with first, if 4-D."""
+    model: Any = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+
+    def look(_: Any, args: tuple[Any, ...], values: dict[str, Any]) -> None:
+        hook.remove()
+        latents = args[0] if args else values.get("hidden_states", values.get("sample"))
+        if isinstance(latents, Tensor) and latents.ndim == 4:
+            begin(latents[-1:])
+
+    hook = model.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def _compiled_unet(pipe: Any, spec: ModelSpec, mode: str) -> CompiledUNet:
     dials, scale = dials_of(spec), pipe.vae_scale_factor
     pixels = {(dials.width or 0, dials.height or 0), *options_of(spec).sizes}
@@ -209,12 +262,18 @@ class StableDiffusionLoop:
         height, width = (first.height or 0) // scale, (first.width or 0) // scale
         return self._unet.compiles((batch, self._pipe.unet.config.in_channels, height, width))
 
-    def denoise(self, requests: Sequence[ImageRequest], on_step: OnStep) -> Tensor:
+    def denoise(
+        self,
+        requests: Sequence[ImageRequest],
+        on_step: OnStep,
+        on_start: Callable[[Tensor], None] | None = None,
+    ) -> Tensor:
         """Latents of the finished pictures: (pictures, channels, height, width), as the decoder takes them.
 
         Args:
             requests: all with guidance or all without.
             on_step: called after each pass; what it raises ends the loop.
+            on_start: called with the noise before the first.
         """
         pipe, first = self._pipe, requests[0]
         text = self._encode_text(first, len(requests))
@@ -224,6 +283,8 @@ class StableDiffusionLoop:
             scheduler.set_begin_index(0)
         generators = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
         latents = self._noise(first, generators)
+        if on_start is not None:
+            on_start(latents)
         takes_generators = "generator" in signature(scheduler.step).parameters
         extra = {"generator": generators} if takes_generators else {}
         scale = torch.tensor([one.guidance_scale or 0 for one in requests], dtype=latents.dtype)

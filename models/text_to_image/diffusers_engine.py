@@ -11,17 +11,33 @@ from typing import Any, Self
 import torch
 
 from models.contract import Event, ModelSpec, Notify, Placement, Stop, WarmingUp
-from models.errors import Damaged, InvalidInput, NotFound, OutOfMemory, Refused, as_model_error
+from models.errors import (
+    Damaged,
+    InvalidInput,
+    NotFound,
+    OutOfMemory,
+    Refused,
+    Stopped,
+    as_model_error,
+)
 from models.runtime.blocking import in_thread, iterate
 from models.settings import Settings
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
 from models.text_to_image.denoising import Denoiser
+from models.text_to_image.events import LatentsDecoded
 from models.text_to_image.progress import LatentColours, PictureFile, Progress
-from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.text_to_image.requests import (
+    DecodeRequest,
+    ImageGridRequest,
+    ImageRequest,
+    WordAttentionRequest,
+)
 from models.text_to_image.schedulers import build_scheduler, count_passes
 from models.text_to_image.vocabulary import Vocabulary, words_past_limit
 from models.torch_tools import weights_bytes
 from models.weights.sources import damaged_starter
+
+PictureRequest = ImageRequest | ImageGridRequest
 
 
 class DiffusersTextToImage:
@@ -63,22 +79,29 @@ class DiffusersTextToImage:
         parts = self._pipe.components.values()
         return sum(weights_bytes(part) for part in parts if isinstance(part, torch.nn.Module))
 
-    def stream(self, request: ImageRequest | ImageGridRequest, stop: Stop) -> Generator[Event]:
-        """Draw the pictures of a request, or the cells of a grid.
+    def stream(self, request: PictureRequest | DecodeRequest, stop: Stop) -> Generator[Event]:
+        """Draw the pictures of a request, or the cells of a grid; or look closer at a drawing.
 
         Yields:
             WarmingUp before the first picture of a shape, where the model is compiled.
             StepDone for each step.
             ImagesDone each time pictures are finished, with all that are finished so far.
-            For a grid instead CellDone for each cell, and last GridDone.
+            For a grid and for words left out instead CellDone for each cell, and last GridDone.
+            For WordAttentionRequest StepDone and last WordAttention; for DecodeRequest LatentsDecoded.
 
         Raises:
-            InvalidInput: a size that the model does not draw (invalid_size), a setting out of its
+            InvalidInput: a lens that the model does not have (invalid_no_attention, invalid_no_stages);
+                a size that the model does not draw (invalid_size), a setting out of its
                 range (invalid_le, invalid_ge), a scheduler or start picture that it cannot take, or a
                 prompt without any word that a starter knows (invalid_unknown_words).
             ModelError: the numbers overflowed (nan_image).
             Stopped: stop was set; within one step.
         """
+        if isinstance(request, DecodeRequest):
+            yield from iterate(
+                in_thread(lambda emit: self._decode(request, emit, stop), stop), stop
+            )
+            return
         request = request.with_defaults(self._spec)
         singles = request.singles()
         self._check(singles)
@@ -106,7 +129,7 @@ class DiffusersTextToImage:
 
     def _draw_all(
         self,
-        request: ImageRequest | ImageGridRequest,
+        request: PictureRequest,
         singles: Sequence[ImageRequest],
         emit: Notify,
         stop: Stop,
@@ -120,6 +143,11 @@ class DiffusersTextToImage:
             for one in singles
         ]
         progress = Progress(request, passes, self._colours, emit, stop, cut, unknown)
+        if isinstance(request, WordAttentionRequest):
+            progress.start([0])
+            with torch.inference_mode():
+                emit(self._denoiser.attention(singles[0], progress))
+            return
         limit: int | None = None
         left = list(range(len(singles)))
         while left:
@@ -137,6 +165,16 @@ class DiffusersTextToImage:
             progress.finish(pictures)
             left = [index for index in left if index not in batch]
         progress.end()
+
+    def _decode(self, request: DecodeRequest, emit: Notify, stop: Stop) -> None:
+        if self._placement.threads:
+            torch.set_num_threads(self._placement.threads)
+        data = torch.frombuffer(bytearray(request.data), dtype=torch.float16).view(request.shape)
+        with torch.inference_mode():
+            for index, latents in enumerate(data.float().split(1)):
+                if stop.is_set():
+                    raise Stopped
+                emit(LatentsDecoded((self._denoiser.decode(latents),), index))
 
     def _tokenizers(self) -> list[Any]:
         names = ("tokenizer", "tokenizer_2", "tokenizer_3")

@@ -53,7 +53,9 @@ class StepDone(Event):
         preview: the model's current guess of the finished pictures that are being drawn; None if no
             preview was due.
         first, at_once: which pictures (or cells) are being drawn: `at_once` of them from index `first`.
-        noisy: the same pictures with their noise; only at a few stages of a drawing.
+        noisy: the same pictures with their noise; only at some stages of a drawing.
+        start: what the first step began with, which is noise or a picture with noise added; only at
+            the first step of a batch, and None where the pipeline does not say.
     """
 
     step: int
@@ -62,6 +64,7 @@ class StepDone(Event):
     first: int = 0
     at_once: int = 1
     noisy: Sketch | None = None
+    start: Sketch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +124,34 @@ class GridDone(Event):
     cut: str = ""
     unknown: tuple[str, ...] = ()
     batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LatentsDecoded(Event):
+    """Latents as the model's decoder shows them: a PNG file each, those of `first` and after."""
+
+    images: tuple[bytes, ...]
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordAttention(Event):
+    """Where each word of a prompt looked while the picture was drawn once more.
+
+    Attributes:
+        words: those that the model read and that may stand for something.
+        data: maps (passes, words + 1, height, width) as float16: of each place of the picture, the share
+            of its attention that a word got. The last map is of everything else that the model reads:
+            start, end and padding, and words that stand for nothing.
+        shape: of `data`.
+    """
+
+    words: tuple[str, ...]
+    data: bytes
+    shape: tuple[int, int, int, int]
+
+    def maps(self) -> "np.ndarray":
+        """The maps: (passes, words + 1, height, width), float32."""
+        import numpy as np
+
+        return np.frombuffer(self.data, np.float16).reshape(self.shape).astype(np.float32)

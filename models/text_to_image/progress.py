@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 from models.contract import Notify, Stop
 from models.errors import Stopped
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
-from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import extrapolated_original, unit_spread
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-STAGES = 7  # moments of a drawing that always get a preview, however fast it is
+STAGES = 25  # moments of a drawing that always get a preview, however fast it is
 _INTERVAL = (
     0.12  # seconds between two other previews: faster than an eye needs, rare beside the steps
 )
@@ -119,12 +119,18 @@ class Progress:
         self._passes_before = 0
         self._last_sketch = 0.0
         self._latents: Tensor | None = None
+        self._start: Sketch | None = None
 
     def start(self, indexes: Sequence[int]) -> None:
         """The pictures of these indexes are drawn next, together."""
         self._batch = indexes
         self._passes_before = sum(self._passes[index] for index in self._pictures)
-        self._last_sketch, self._latents = 0.0, None
+        self._last_sketch, self._latents, self._start = 0.0, None, None
+
+    def begin(self, latents: "Tensor") -> None:
+        """The batch's latents before the first pass."""
+        if self._colours:
+            self._start = self._colours.sketch(unit_spread(latents))
 
     def step(
         self, index: int, count: int, latents: "Tensor", predict: Callable[[], "Tensor"]
@@ -140,11 +146,13 @@ class Progress:
         is_stage = index in stages(count)
         if self._colours and (is_stage or time.perf_counter() - self._last_sketch >= _INTERVAL):
             preview = self._colours.sketch(predict())
-            noisy = self._colours.sketch(unit_spread(latents)) if is_stage else None
+            spread = latents if index == count - 1 else unit_spread(latents)
+            noisy = self._colours.sketch(spread) if is_stage else None
             self._last_sketch = time.perf_counter()
         size, total = len(self._batch), sum(self._passes)
         step = min(self._passes_before + (index + 1) * size, total)
-        self._emit(StepDone(step, total, preview, self._batch[0], size, noisy))
+        self._emit(StepDone(step, total, preview, self._batch[0], size, noisy, self._start))
+        self._start = None
 
     def on_step_end(
         self, pipe: Any, index: int, timestep: Any, tensors: dict[str, Any]
@@ -165,7 +173,7 @@ class Progress:
         size = len(self._batch)
         self._largest_batch = max(self._largest_batch, size)
         self._pictures.update(zip(self._batch, pictures, strict=True))
-        if isinstance(self._request, ImageGridRequest):
+        if isinstance(self._request, ImageGridRequest | LeaveOutRequest):
             for index in self._batch:
                 self._cells[index] = self._cell(index, self._request.columns, size)
                 self._emit(self._cells[index])
@@ -174,7 +182,7 @@ class Progress:
 
     def end(self) -> None:
         """All pictures are finished; a grid then reports its cells once more, together."""
-        if isinstance(self._request, ImageGridRequest):
+        if isinstance(self._request, ImageGridRequest | LeaveOutRequest):
             cells = tuple(self._cells[index] for index in range(len(self._singles)))
             rows, columns = self._request.rows, self._request.columns
             batch = self._largest_batch

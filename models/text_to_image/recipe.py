@@ -3,7 +3,7 @@
 from models.contract import ModelSpec, Placement
 from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
-from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import SCHEDULERS
 from models.weights import hub
 
@@ -88,7 +88,7 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
         memory_format=_CHANNELS_LAST if placement.device == "cpu" else "",
         scheduler=scheduler,
         start=start,
-        loop=_grid(request) if isinstance(request, ImageGridRequest) else _pictures(request),
+        loop=_loop(request),
     )
 
 
@@ -98,15 +98,32 @@ def _start(request: ImageRequest | ImageGridRequest) -> str:
     return start if request.width and request.height else _OWN_SIDE + start
 
 
-def _pictures(request: ImageRequest) -> str:
-    seeds = [request.seed + k for k in range(request.num_images)]
-    dials = {
+def _loop(request: ImageRequest | ImageGridRequest) -> str:
+    if isinstance(request, ImageGridRequest):
+        return _grid(request)
+    return _left_out(request) if isinstance(request, LeaveOutRequest) else _pictures(request)
+
+
+def _dials(request: ImageRequest) -> dict[str, str]:
+    values = {
         "guidance_scale": request.guidance_scale,
         "num_inference_steps": request.num_inference_steps,
     }
-    dials = {name: repr(value) for name, value in dials.items() if value is not None}
+    return {name: repr(value) for name, value in values.items() if value is not None}
+
+
+def _pictures(request: ImageRequest) -> str:
+    seeds = [request.seed + k for k in range(request.num_images)]
+    call = _call(request, _dials(request))
+    return f"for seed in {seeds}:\n{call}" + '    image.save(f"picture-{seed}.png")'
+
+
+def _left_out(request: LeaveOutRequest) -> str:
+    call = _call(request, _dials(request) | {"prompt": "prompt"})
     return (
-        f"for seed in {seeds}:\n{_call(request, dials)}" + '    image.save(f"picture-{seed}.png")'
+        f"seed = {request.seed}\n"
+        f"for number, prompt in enumerate({list(request.prompts)!r}, 1):\n{call}"
+        '    image.save(f"cell-{number}.png")'
     )
 
 

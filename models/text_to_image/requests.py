@@ -11,6 +11,7 @@ from models.fields import MAX_SEED, Seed, draw_seed, not_blank
 from models.text_to_image.catalog import dials_of
 from models.text_to_image.image_files import read_picture
 from models.text_to_image.schedulers import canonical_name
+from models.text_to_image.vocabulary import drawable_words, leave_out
 
 MAX_CELLS = 36  # of a grid: as many as fit on a page
 MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps
@@ -31,6 +32,7 @@ def _check_seeds(seed: int, count: int) -> None:
 Side = Annotated[int, Field(ge=64, le=2048, multiple_of=8)]
 Guidance = Annotated[float, Field(ge=0, le=30)]
 Steps = Annotated[int, Field(ge=1, le=150)]
+Length = Annotated[int, Field(ge=1, le=4096)]
 
 
 class _PictureRequest(Request):
@@ -93,6 +95,67 @@ class ImageRequest(_PictureRequest):
         """A request for each picture; the seed must not be -1."""
         seeds = range(self.seed, self.seed + self.num_images)
         return tuple(self.model_copy(update={"seed": s, "num_images": 1}) for s in seeds)
+
+
+class WordAttentionRequest(ImageRequest):
+    """Draw one picture once more and report where each of its words looked (event WordAttention)."""
+
+    num_images: Annotated[int, Field(ge=1, le=1)] = 1
+
+
+class LeaveOutRequest(ImageRequest):
+    """One picture with its words, without any, and without each of them in turn; all from one seed.
+
+    Its events are those of a grid with one row.
+    """
+
+    num_images: Annotated[int, Field(ge=1, le=1)] = 1
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The word that each picture but the first two does without."""
+        return tuple(self.prompt[start:end] for start, end in drawable_words(self.prompt))
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompt of each picture: whole, empty, then without one word."""
+        spans = drawable_words(self.prompt)
+        return (self.prompt, "", *(leave_out(self.prompt, span) for span in spans))
+
+    @property
+    def columns(self) -> int:
+        """One for each picture."""
+        return len(self.prompts)
+
+    @property
+    def rows(self) -> int:
+        """All stand in one row."""
+        return 1
+
+    def singles(self) -> tuple[ImageRequest, ...]:
+        """A request for each picture; the seed must not be -1. One has an empty prompt."""
+        values = {name: getattr(self, name) for name in ImageRequest.model_fields}
+        return tuple(
+            ImageRequest.model_construct(None, **(values | {"prompt": one})) for one in self.prompts
+        )
+
+
+class DecodeRequest(Request):
+    """Show latents, such as the stages of a drawing, as the model's decoder does (LatentsDecoded).
+
+    Attributes:
+        data: latents (pictures, channels, height, width) as float16, as the scheduler leaves them.
+        shape: of `data`.
+    """
+
+    data: Annotated[bytes, Field(max_length=64_000_000, repr=False)]
+    shape: tuple[Length, Length, Length, Length]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if math.prod(self.shape) * 2 != len(self.data):
+            raise InvalidInput("failed")
+        return self
 
 
 class ImageGridRequest(_PictureRequest):
