@@ -113,7 +113,8 @@ class DiffusersTextToImage:
 
     def _check(self, singles: Sequence[ImageRequest]) -> None:
         first, label = singles[0], self._spec.label
-        if self._vocabulary is not None and not self._vocabulary.says_something(first.prompt):
+        known, prompt = self._vocabulary, first.prompt  # "": what a seed gives by itself
+        if known is not None and prompt and not known.says_something(prompt):
             raise InvalidInput("invalid_unknown_words", model=label)
         own_size = native_size(self._pipe)
         for side, own in zip((first.width, first.height), own_size, strict=True):

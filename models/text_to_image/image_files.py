@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from models.errors import InvalidInput
@@ -166,6 +166,25 @@ def thumbnail(image: bytes, side: int) -> bytes:
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
     return file.getvalue()
+
+
+def small_webp(image: bytes, side: int = 256, quality: int = 85) -> bytes:
+    """A WebP of a picture that this program made, at most `side` pixels wide and high."""
+    with Image.open(io.BytesIO(image)) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    small.save(file, "WEBP", quality=quality, method=4)
+    return file.getvalue()
+
+
+def share_changed(one: bytes, other: bytes, least: int = 24) -> float:
+    """The share of pixels that differ by `least` of 255 or more in a colour; both pictures of one size."""
+    pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in (one, other)]
+    apart = ImageChops.difference(*pictures)
+    strongest = ImageChops.lighter(ImageChops.lighter(*apart.split()[:2]), apart.split()[2])
+    counts = strongest.histogram()
+    return sum(counts[least:]) / sum(counts)
 
 
 def contact_sheet(

@@ -101,7 +101,7 @@ def _start(request: ImageRequest | ImageGridRequest) -> str:
 def _loop(request: ImageRequest | ImageGridRequest) -> str:
     if isinstance(request, ImageGridRequest):
         return _grid(request)
-    return _left_out(request) if isinstance(request, LeaveOutRequest) else _pictures(request)
+    return _ablation(request) if isinstance(request, LeaveOutRequest) else _pictures(request)
 
 
 def _dials(request: ImageRequest) -> dict[str, str]:
@@ -118,7 +118,7 @@ def _pictures(request: ImageRequest) -> str:
     return f"for seed in {seeds}:\n{call}" + '    image.save(f"picture-{seed}.png")'
 
 
-def _left_out(request: LeaveOutRequest) -> str:
+def _ablation(request: LeaveOutRequest) -> str:
     call = _call(request, _dials(request) | {"prompt": "prompt"})
     return (
         f"seed = {request.seed}\n"

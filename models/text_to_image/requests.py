@@ -103,6 +103,12 @@ class WordAttentionRequest(ImageRequest):
     num_images: Annotated[int, Field(ge=1, le=1)] = 1
 
 
+class NoPromptRequest(ImageRequest):
+    """The picture that a seed gives without a prompt; its events are those of ImageRequest."""
+
+    prompt: Annotated[str, Field(max_length=0)] = ""
+
+
 class LeaveOutRequest(ImageRequest):
     """One picture with its words, without any, and without each of them in turn; all from one seed.
 

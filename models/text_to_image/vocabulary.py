@@ -109,7 +109,7 @@ class Vocabulary:
     def nearest(self, word: str) -> tuple[str, ...]:
         """Known words of the word's own language that are nearest to an unknown one by meaning.
 
-        For a word that nobody foresaw these are the first offers of the first group.
+        None for a word that nobody foresaw.
         """
         language = language_of(word)
         offers = list(dict.fromkeys(w for group in self.groups(language) for w in group))
@@ -117,7 +117,7 @@ class Vocabulary:
         for form in (word.lower(), stem(word.lower())):
             if form in near:
                 return tuple(offers[place] for place in near[form])
-        return tuple(offers[:3])
+        return ()
 
     def __contains__(self, word: str) -> bool:
         return word in self._words or stem(word) in self._words

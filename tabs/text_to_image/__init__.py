@@ -1,11 +1,14 @@
 """The text-to-image tab: a picture forms out of noise, step by step, from a few words.
 
 controls.py       the controls, and how they follow the chosen model
-prompt_words.py   styles, and the words that the small model knows
+prompt_words.py   styles, the words that the small model knows, and what to say about those it does not
 draw.py           one drawing, from the button to the pictures with their code
+lens.py           how a picture came out of noise, where its words looked, what each word did
 explore.py        many settings side by side
-restore.py        settings back into the controls, from a PNG or a click on a picture
+example.py        the worked example that is there before the first use
+restore.py        settings back into the controls, from a PNG or a picture; the history of this browser
 picture_html.py   the HTML of all of them
+film.js           the lens in the browser
 endpoint.py       the same for programs: /generate_image
 """
 
@@ -14,82 +17,186 @@ from typing import Any
 
 import gradio as gr
 
+from models.errors import NotFound
+from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from tabs.shared.context import Context
-from tabs.shared.events import line
+from tabs.shared.events import at_field, line
+from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
+    inner_tabs,
     model_picker,
+    problem_box,
     recipe_box,
     stop_button,
 )
-from tabs.text_to_image import controls, draw, endpoint, explore, prompt_words, restore
+from tabs.text_to_image import (
+    controls,
+    draw,
+    endpoint,
+    example,
+    explore,
+    lens,
+    prompt_words,
+    restore,
+)
+from tabs.text_to_image.picture_html import SELECT_ON_CLICK
 
 TAB = "text_to_image"
 EXAMPLES = [
     "a large red circle on a blue background",
-    "a small yellow star on a black background",
+    "a desert with a cactus at sunset with the sun",
     "a futuristic cityscape with flying cars at sunset",
     "파란 배경에 큰 빨간 원",
     "별이 빛나는 밤 바다 위의 돛단배",
     "해 질 녘 하늘을 나는 자동차가 있는 미래 도시",
 ]
+# What a link holds, by the names used there; no key, and no picture.
+_IN_A_LINK = (
+    *("negative_prompt", "guidance_scale", "num_inference_steps", "seed", "random", "size"),
+    *("num_images", "scheduler", "style"),
+)
+_SAME_SEED = {"prompt": example.PROMPTS, "random": False, "seed": example.SEED}
 
 # On a phone the result is below the controls: there a press of the button scrolls to it.
 TO_THE_RESULT = """() => {
   if (innerWidth < 700) document.getElementById("text_to_image-right").scrollIntoView();
 }"""
+_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(context: Context) -> None:
     """Lay the tab out and bind it to its models."""
     with gr.Row():
         with gr.Column():
-            prompt = gr.Textbox(
-                label=t(f"{TAB}.prompt"),
-                placeholder=t(f"{TAB}.placeholder"),
-                lines=2,
-                elem_id=f"{TAB}-prompt",
-            )
+            with gr.Row(elem_id=f"{TAB}-ask"):
+                prompt = gr.Textbox(
+                    label=t(f"{TAB}.prompt"),
+                    placeholder=t(f"{TAB}.placeholder"),
+                    lines=2,
+                    scale=3,
+                    min_width=160,
+                    elem_id=f"{TAB}-prompt",
+                )
+                start_picture = controls.start_picture()
+            problem = problem_box(TAB)
+            unknown = gr.HTML(js_on_load=SELECT_ON_CLICK, padding=False, elem_id=f"{TAB}-unknown")
+            note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
+            strength = controls.start_strength()
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
-            note = gr.HTML(padding=False, elem_id=f"{TAB}-note")
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
-            words = prompt_words.build(prompt, context.preferred(TEXT_TO_IMAGE).starter)
+            try_this = gr.Column()
+            words = prompt_words.build(context.preferred(TEXT_TO_IMAGE))
             model = model_picker(context, TEXT_TO_IMAGE, f"{TAB}-model")
-            about, image_controls, fold = controls.build(context, model, words)
-            targets = restore.RestoreTargets(
-                prompt, model, about, words, fold, note, image_controls
+            about, dials, upload, fold = controls.build(
+                context, model, words, start_picture.image, strength
             )
-            restore.build_drop(context, targets)
+            targets = restore.RestoreTargets(
+                prompt, model, about, words, upload, start_picture.place, note, dials
+            )
+            with fold:
+                restore.build_drop(context, targets)
+            words.render()
+            prompt_words.bind(words, prompt)
         with gr.Column(elem_id=f"{TAB}-right"):
             view = draw.build_view()
-            more = gr.Column()
+            drawing = gr.State(None)
+            under = gr.Column(elem_id=f"{TAB}-lens", elem_classes="lens")
+            new_cards, pictures = restore.build_history(context, targets)
             code = recipe_box(TAB)
             how_it_works(TAB)
-        with more:
-            explore.build(context, targets, code)
-            new_cards, pictures = restore.build_history(context, targets)
+        with under:
+            film, axes, compared = _build_lenses(context, targets, drawing, code)
+        with try_this:
+            experiments = _build_experiments(context, targets, axes)
+        experiments.after(compared)
 
     def run(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from draw.draw(context, request, *values)
 
     job: dict[str, Any] = {
-        "fn": run,
-        "inputs": [prompt, model, *image_controls],
-        "outputs": [*view, code, image_controls.seed, note, new_cards],
-        "show_progress": "hidden",
-        "api_visibility": "private",
+        "fn": at_field(run, problem),
+        "inputs": [view.pictures, view.status, prompt, model, *dials],
+        "outputs": [*view, film, drawing, code, dials.seed, note, unknown, new_cards, problem],
+        **_QUIET,
     }
     start.click(None, js=TO_THE_RESULT)
     events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
     stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
     for event in events:
         restore.bind_history(event, new_cards, pictures)
-    draw.bind_start_from(view, image_controls)
+        experiments.after(event)
+    prompt_words.bind_unknown_words(context, prompt, model, unknown)
+    controls.bind_start_picture(upload, start_picture, strength, note)
+    draw.bind_start_from(view, start_picture, strength, note)
     bind_stop(stop, events, view.status, stopped)
     endpoint.build(context)
+
+
+def _grid(guidances: str, steps: str) -> dict[str, Any]:
+    return _SAME_SEED | {"guidance_scales": guidances, "step_counts": steps}
+
+
+def _build_lenses(
+    context: Context, targets: restore.RestoreTargets, drawing: gr.State, code: gr.Code
+) -> tuple[gr.HTML, explore.GridAxes, Any]:
+    """Lay out what is under the picture, each part a tab.
+
+    Returns:
+        The film, what a grid compares, and the event of an experiment's grid.
+    """
+    built: dict[str, Any] = {}
+
+    def build_film(context: Context) -> None:
+        built["film"] = lens.build_film(context, drawing, example.film())
+
+    def build_ablation(context: Context) -> None:
+        lens.build_ablation(context, drawing, code, example.ablation())
+
+    def build_grid(context: Context) -> None:
+        built["axes"], built["compare"] = explore.build(context, targets, code, compare)
+
+    compare = gr.Button(visible="hidden", elem_id=f"{TAB}-compare")
+    parts = {"film": build_film, "ablation": build_ablation, "explore": build_grid}
+    inner_tabs(context, TAB, parts)
+    return built["film"], built["axes"], built["compare"]
+
+
+def _build_experiments(
+    context: Context, targets: restore.RestoreTargets, axes: explore.GridAxes
+) -> Experiments:
+    """Three experiments, and the tab as a link."""
+    dials = targets.controls
+    linked = {"prompt": targets.prompt, "model": targets.model}
+    linked |= {name: getattr(dials, name) for name in _IN_A_LINK}
+    linked |= {name: getattr(axes, name) for name in explore.GridAxes._fields}
+    following = (targets.about, targets.words, targets.upload, *dials)
+    components = dict(zip(controls.FOLLOWING, following, strict=True))
+
+    def follow(values: dict[str, Any]) -> dict[Any, Any]:
+        """What the model of a link changes on the page."""
+        try:
+            spec = select(TEXT_TO_IMAGE, values["model"], context.settings)
+        except NotFound:
+            return {}
+        changes = controls.changes_for(context, spec)
+        return {components[name]: change for name, change in changes.items()}
+
+    return Experiments(
+        TAB,
+        linked,
+        f"{TAB}-start",
+        [
+            Experiment("guidance", _grid("1, 8", "25"), f"{TAB}-explore-grid", f"{TAB}-compare"),
+            Experiment("steps", _grid("3", "2, 25"), f"{TAB}-explore-grid", f"{TAB}-compare"),
+            Experiment("seeds", _SAME_SEED | {"num_images": 3}, f"{TAB}-result"),
+        ],
+        follow,
+        [targets.about, targets.words, targets.upload, dials.api_key],
+    )

@@ -1,7 +1,7 @@
 """The controls beside the prompt, and how they follow the chosen model."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -19,7 +19,7 @@ from tabs.shared.events import line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import model_line
 from tabs.text_to_image import prompt_words
-from tabs.text_to_image.picture_html import status_note
+from tabs.text_to_image.picture_html import problem_note, status_note
 
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
@@ -47,16 +47,67 @@ class ImageControls(NamedTuple):
 
 
 # What follows the chosen model, in the order of the outputs.
-FOLLOWING = ("about", "words", "fold", *ImageControls._fields)
+FOLLOWING = ("about", "words", "upload", *ImageControls._fields)
+_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+class StartPlace(NamedTuple):
+    """The place of the start picture, beside the prompt; it is to be seen only while there is one."""
+
+    place: gr.Column
+    image: gr.Image
+
+
+def start_picture() -> StartPlace:
+    """Lay out the start picture, hidden.
+
+    Its place is what comes and goes: an update of the picture's own visibility would have Gradio make the
+    component anew, without what is set on it here.
+    """
+    place = gr.Column(visible=False, scale=1, min_width=120, elem_id=f"{TAB}-start-place")
+    with place:
+        image = _start_image()
+    return StartPlace(place, image)
+
+
+def _start_image() -> gr.Image:
+    image = gr.Image(
+        type="filepath",
+        image_mode=None,
+        label=t(f"{TAB}.start_picture.image"),
+        show_label=False,
+        sources=["upload"],
+        height=132,
+        buttons=[],
+        elem_id=f"{TAB}-image",
+    )
+    # The file as it was uploaded (Gradio has checked that it was): the engine opens it, with care.
+    image.preprocess = _path  # pyright: ignore[reportAttributeAccessIssue]
+    return image
+
+
+def start_strength() -> gr.Slider:
+    """How much of the start picture is drawn anew; to be seen only while there is one."""
+    return gr.Slider(
+        0.05,
+        1,
+        0.6,
+        step=0.05,
+        label=t(f"{TAB}.start_picture.strength"),
+        info=t(f"{TAB}.start_picture.strength_info"),
+        visible=False,
+        elem_id=f"{TAB}-strength",
+    )
 
 
 def build(
-    context: Context, model: gr.Dropdown, words: gr.Accordion
-) -> tuple[gr.HTML, ImageControls, gr.Accordion]:
+    context: Context, model: gr.Dropdown, words: gr.HTML, image: gr.Image, strength: gr.Slider
+) -> tuple[gr.HTML, ImageControls, gr.UploadButton, gr.Accordion]:
     """Lay the controls out and bind them to the choice of a model.
 
     Returns:
-        The line on what the model is, the controls, and the fold with the start picture.
+        The line on what the model is, the controls, the button that takes a start picture, and the
+        fold that more settings may go into.
     """
     spec = context.preferred(TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
@@ -76,7 +127,7 @@ def build(
     guidance = _slider("guidance_scale", limits(spec, "guidance_scale"), 0.5, spec)
     steps = _slider("num_inference_steps", limits(spec, "num_inference_steps"), 1, spec)
     seed, random = _seed()
-    with gr.Accordion(t("page.advanced"), open=False, elem_id=f"{TAB}-advanced"):
+    with gr.Accordion(t(f"{TAB}.more"), open=False, elem_id=f"{TAB}-advanced") as fold:
         style = _dropdown("style", prompt_words.style_choices(spec))
         negative = gr.Textbox(
             label=t(f"{TAB}.negative_prompt"),
@@ -86,18 +137,23 @@ def build(
         scheduler = _dropdown("scheduler", scheduler_choices(spec))
         size = _dropdown("size", size_choices(spec))
         number = _slider("num_images", (1, 4), 1, spec)
-    fold, image, strength = _start_picture(not spec.hosted)
+        upload = gr.UploadButton(
+            cast(str, t(f"{TAB}.start_picture.title")),
+            file_types=["image"],
+            size="sm",
+            visible=not spec.hosted,
+            elem_id=f"{TAB}-upload",
+        )
     controls = ImageControls(
         *(negative, guidance, steps, seed, random, size, number, api_key),
         *(scheduler, style, image, strength),
     )
-    _bind(context, classic, model, [about, words, fold, *controls])
-    return about, controls, fold
+    _bind(context, classic, model, [about, words, upload, *controls])
+    return about, controls, upload, fold
 
 
 def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: list[Any]) -> None:
     """Only a person's choice is followed, not every change: restored settings set the controls too."""
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def follow(model_id: str) -> tuple[Any, ...]:
         try:
@@ -106,15 +162,46 @@ def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: lis
             changes = {}
         return (model_id, *(changes.get(name, gr.skip()) for name in FOLLOWING))
 
-    model.input(follow, model, [model, *outputs], **quiet)
-    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **quiet)
+    model.input(follow, model, [model, *outputs], **_QUIET)
+    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **_QUIET)
+
+
+def bind_start_picture(
+    upload: gr.UploadButton, start: StartPlace, strength: gr.Slider, note: gr.HTML
+) -> None:
+    """Let the button bring a start picture, and the picture's own cross take it away.
+
+    Args:
+        upload: the button.
+        start: the picture and its place.
+        strength: to be seen with it.
+        note: where it is said what happens next.
+    """
+    outputs = [*start, strength, note]
+    upload.upload(_take_picture, upload, outputs, **_QUIET)
+    start.image.upload(_take_picture, start.image, outputs, **_QUIET)
+    start.image.clear(lambda: (*picture_updates(None), ""), None, outputs, **_QUIET)
+
+
+def picture_updates(path: str | None) -> tuple[Any, str | None, Any]:
+    """Values of the start picture's place, the picture, and its strength, seen while there is one."""
+    visible = gr.update(visible=bool(path))
+    return visible, path, visible
+
+
+def _take_picture(path: str) -> tuple[Any, Any, Any, str]:
+    """A file that cannot be read is taken away at once, with a note that says why."""
+    try:
+        read_picture(Path(path).read_bytes())
+    except InvalidInput as problem:
+        return *picture_updates(None), problem_note(problem)
+    return *picture_updates(path), status_note(both(f"{TAB}.start_picture.next"))
 
 
 def _seed() -> tuple[gr.Number, gr.Checkbox]:
     with gr.Row():
-        seed = gr.Number(
-            label=t(f"{TAB}.seed"), value=1, precision=0, minimum=0, elem_id=f"{TAB}-seed"
-        )
+        # No minimum: the request refuses a wrong number in words, Gradio in English and for a moment.
+        seed = gr.Number(label=t(f"{TAB}.seed"), value=1, precision=0, elem_id=f"{TAB}-seed")
         random = gr.Checkbox(
             label=t(f"{TAB}.random"),
             info=t(f"{TAB}.random_info"),
@@ -143,47 +230,8 @@ def _dropdown(name: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
     )
 
 
-def _start_picture(visible: bool) -> tuple[gr.Accordion, gr.Image, gr.Slider]:
-    """A picture to start from instead of noise, and how much of it is drawn anew."""
-    with gr.Accordion(
-        t(f"{TAB}.start_picture.title"), open=False, visible=visible, elem_id=f"{TAB}-from"
-    ) as fold:
-        image = gr.Image(
-            type="filepath",
-            label=t(f"{TAB}.start_picture.image"),
-            sources=["upload", "clipboard"],
-            height=220,
-            elem_id=f"{TAB}-image",
-        )
-        # The file as it was uploaded (Gradio has checked that it was): the engine opens it, with care.
-        image.preprocess = _path  # pyright: ignore[reportAttributeAccessIssue]
-        note = gr.HTML(padding=False, elem_id=f"{TAB}-image-note")
-        strength = gr.Slider(
-            0.05,
-            1,
-            0.6,
-            step=0.05,
-            label=t(f"{TAB}.start_picture.strength"),
-            info=t(f"{TAB}.start_picture.strength_info"),
-            elem_id=f"{TAB}-strength",
-        )
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    image.upload(_check_picture, image, [image, note], **quiet)
-    image.clear(lambda: "", None, note, **quiet)
-    return fold, image, strength
-
-
 def _path(payload: ImageData | None) -> str | None:
     return payload.path if payload else None
-
-
-def _check_picture(path: str) -> tuple[Any, str]:
-    """Take a file that cannot be read away at once, with a note that says why."""
-    try:
-        read_picture(Path(path).read_bytes())
-    except InvalidInput as problem:
-        return None, status_note(both(f"errors.{problem.code}", **problem.params))
-    return gr.skip(), ""
 
 
 # ---------------------------------------------------------------- what a model has
@@ -205,8 +253,8 @@ def changes_for(context: Context, spec: ModelSpec) -> dict[str, Any]:
     sizes = size_choices(spec)
     return {
         "about": _about(context, spec),
-        "words": gr.update(visible=spec.starter),
-        "fold": gr.update(**local),
+        "words": gr.update(value=prompt_words.word_list(spec), visible=spec.starter),
+        "upload": gr.update(**local),
         "negative_prompt": gr.update(**local),
         "guidance_scale": _dial_update(spec, "guidance_scale"),
         "num_inference_steps": _dial_update(spec, "num_inference_steps"),

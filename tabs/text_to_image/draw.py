@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -17,12 +18,14 @@ from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import t
+from tabs.shared.strings import both, t
 from tabs.shared.widgets import updates
-from tabs.text_to_image import picture_html
-from tabs.text_to_image.controls import ImageControls
+from tabs.text_to_image import example, picture_html, prompt_words
+from tabs.text_to_image.controls import ImageControls, StartPlace, picture_updates
+from tabs.text_to_image.lens import Moments, film
+from tabs.text_to_image.picture_html import status_note
 from tabs.text_to_image.prompt_words import add_style
-from tabs.text_to_image.restore import history_cards
+from tabs.text_to_image.restore import TO_THE_PROMPT, history_cards
 
 TAB = "text_to_image"
 SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
@@ -31,27 +34,24 @@ SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smear
 class DrawingView(NamedTuple):
     """What a drawing is shown in."""
 
+    example: gr.HTML
     forming: gr.HTML
     gallery: gr.Gallery
     download: gr.DownloadButton
     start_from: gr.Button
     status: gr.HTML
-    stages: gr.HTML
     pictures: gr.State
 
 
-OUTPUTS = (*DrawingView._fields, "code", "seed", "note", "new_cards")
+OUTPUTS = (*DrawingView._fields, "film", "drawing", "code", "seed", "note", "unknown", "new_cards")
 frame = partial(updates, OUTPUTS)
 
 
 def build_view() -> DrawingView:
-    """Lay out the picture while it forms, then the pictures, a download and the status line."""
+    """Lay out the worked example, the picture while it forms, the pictures, a download and a status line."""
+    shown = gr.HTML(example.picture(), container=True, padding=True, elem_id=f"{TAB}-example")
     forming = gr.HTML(
-        picture_html.empty(),
-        container=True,
-        padding=True,
-        min_height=120,
-        elem_id=f"{TAB}-forming",
+        container=True, padding=True, min_height=120, visible=False, elem_id=f"{TAB}-forming"
     )
     gallery = gr.Gallery(
         label=t(f"{TAB}.result"),
@@ -71,22 +71,33 @@ def build_view() -> DrawingView:
             t(f"{TAB}.start_from"), visible=False, size="sm", elem_id=f"{TAB}-start-from"
         )
     status = gr.HTML(padding=False, elem_id=f"{TAB}-status")
-    stages = gr.HTML(padding=False, elem_id=f"{TAB}-stages")
-    return DrawingView(forming, gallery, download, start_from, status, stages, gr.State([]))
+    return DrawingView(shown, forming, gallery, download, start_from, status, gr.State([]))
 
 
 def draw(
-    context: Context, request: gr.Request, prompt: str, model: str, *values: Any
+    context: Context,
+    request: gr.Request,
+    pictures: list[str],
+    status: str,
+    prompt: str,
+    model: str,
+    *values: Any,
 ) -> Generator[tuple[Any, ...]]:
     """Yield updates of `OUTPUTS` while the pictures form, and at last the pictures.
+
+    What was drawn before stays until the first step of the new picture is done, and is back if that
+    picture comes to nothing.
 
     Args:
         context: the app's.
         request: the visitor's.
+        pictures: paths of those that are on the page.
+        status: the line under them.
         prompt: as typed.
         model: id, or "auto".
         *values: of ImageControls.
     """
+    yield frame(note="", new_cards="")
     with show_errors(request):
         image_request = request_of(prompt, values)
         spec = select(TEXT_TO_IMAGE, model, context.settings, image_request.prompt)
@@ -94,29 +105,36 @@ def draw(
         if spec.hosted:
             update = {"model_name": context.settings.openai_image_model}
             image_request = image_request.model_copy(update=update)
-    hidden = gr.update(visible=False)
-    yield frame(
-        forming=gr.update(value=picture_html.forming(None, None, 1, 0), visible=True),
-        gallery=hidden,
-        download=hidden,
-        start_from=hidden,
-        stages="",
-        status="",
-        note="",
-        seed=gr.skip() if spec.hosted else image_request.seed,
-    )
+    yield frame(unknown=prompt_words.unknown_words(spec, image_request.prompt))
     try:
         yield from _frames(context, request, spec, image_request)
     except gr.Error:
-        yield frame(forming=gr.update(value=picture_html.empty(), visible=True), status="")
+        none = gr.update(value="", visible=False)
+        yield frame(**_results(pictures, spec), forming=none, status=status)
         raise
 
 
-def request_of(prompt: str, values: Sequence[Any]) -> ImageRequest:
-    """The request of the controls' values, in the order of ImageControls."""
+def _results(pictures: Sequence[str], spec: ModelSpec, visible: bool = True) -> dict[str, Any]:
+    """Updates that show what was drawn before, or the example if nothing was; or hide all of it."""
+    return {
+        "example": gr.update(visible=visible and not pictures),
+        "gallery": gr.update(visible=visible and bool(pictures)),
+        "download": gr.update(visible=visible and len(pictures) == 1),
+        "start_from": gr.update(visible=visible and bool(pictures) and not spec.hosted),
+    }
+
+
+def request_of(prompt: str, values: Sequence[Any], same_seed: bool = False) -> ImageRequest:
+    """The request of the controls' values, in the order of ImageControls.
+
+    Args:
+        prompt: as typed.
+        values: of the controls.
+        same_seed: take the seed that stands there, which is the newest picture's, in any case.
+    """
     dials = dict(zip(ImageControls._fields, values, strict=True))
     width, _, height = (dials["size"] or "").partition("x")
-    random = dials["random"] or dials["seed"] is None
+    random = (dials["random"] and not same_seed) or dials["seed"] is None
     return ImageRequest.of(
         prompt=add_style(prompt, dials["style"]),
         negative_prompt=dials["negative_prompt"] or "",
@@ -138,25 +156,27 @@ def _frames(
 ) -> Generator[tuple[Any, ...]]:
     images = ImagesDone((), ())
     preview: Sketch | None = None
-    stages: list[StepDone] = []  # of the first picture
+    moments = Moments()
     pace, started = Pace(), time.perf_counter()
     for event in follow(context, spec, request, visitor):
         if isinstance(event, StepDone):
             now = time.perf_counter()
             preview = event.preview or preview
-            if event.noisy and event.first == 0 and event.at_once == 1:
-                stages.append(event)
-            started = now if event.step == 1 else started
-            if pace.due() or event.step == 1:
+            moments.add(event)
+            first = pace.updates == 0
+            started = now if first else started
+            if pace.due():
                 page = picture_html.forming(preview, event, request.num_images, now - started)
                 # The line is cleared once: a step that is still on its way must not clear "Stopped".
-                yield frame(forming=page, status="") if event.step == 1 else frame(forming=page)
+                own = gr.update(value=page, visible=True)
+                hide = _results((), spec, visible=False) | _seed(spec, request)
+                yield frame(forming=own, status="", **hide) if first else frame(forming=own)
         elif isinstance(event, ImagesDone):
             images = event
             partly = len(images.images) < request.num_images
             yield frame(gallery=_gallery(spec, images)) if partly else frame()
         elif isinstance(event, Finished):
-            yield _final_frame(spec, request, images, event, stages)
+            yield _final_frame(spec, request, images, event, moments)
         else:
             wait = waiting_line(event)
             yield frame(status=wait) if wait else frame()
@@ -167,21 +187,34 @@ def _final_frame(
     request: ImageRequest,
     images: ImagesDone,
     end: Finished,
-    stages: Sequence[StepDone],
+    moments: Moments,
 ) -> tuple[Any, ...]:
     files = save_images(spec, images)
-    notes = picture_html.image_notes(images, spec.hosted and bool(request.negative_prompt))
+    notes = picture_html.image_notes(images, request, spec.hosted and bool(request.negative_prompt))
+    blank = images.is_flagged(0)  # its stages would show what the checker hides
+    drawing = None if blank else moments.drawing(spec, request)
+    address = f"gradio_api/file={quote(files[0])}" if files else ""
     return frame(
+        example=gr.update(visible=False),
         forming=gr.update(value="", visible=False),
+        film=film(drawing, address) or picture_html.no_film(),
+        drawing=drawing,
         gallery=_gallery(spec, images),
         download=gr.update(value=files[0] if files else None, visible=len(files) == 1),
         start_from=gr.update(visible=bool(files) and not spec.hosted),
-        stages=picture_html.stage_strip(stages),
         pictures=files,
         new_cards=history_cards(spec, request, images),
-        status=result_line(end, *picture_html.seed_range(images.seeds)) + notes,
+        status=result_line(end, *picture_html.seed_range(images.seeds))
+        + picture_html.model_limits(spec)
+        + notes,
         code=recipe(spec, request, end.placement),
+        **_seed(spec, request),
     )
+
+
+def _seed(spec: ModelSpec, request: ImageRequest) -> dict[str, int]:
+    """The update of the seed's field: what is drawn, for a model that has seeds."""
+    return {} if spec.hosted else {"seed": request.seed}
 
 
 def _gallery(spec: ModelSpec, images: ImagesDone) -> Any:
@@ -211,17 +244,30 @@ def save_images(spec: ModelSpec, images: ImagesDone) -> list[str]:
     ]
 
 
-def bind_start_from(view: DrawingView, controls: ImageControls) -> None:
-    """A click takes the picture, or of several the selected one, as the start of the next drawing."""
+def bind_start_from(
+    view: DrawingView, start: StartPlace, strength: gr.Slider, note: gr.HTML
+) -> None:
+    """A click takes the picture, or of several the selected one, as the start of the next drawing.
+
+    It then stands beside the prompt; the note there and the status line under the result say so.
+    """
     selected = gr.State(0)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def select_picture(event: gr.SelectData) -> int:
         return event.index
 
-    def start_from(pictures: list[str], index: int) -> str:
-        return pictures[min(index, len(pictures) - 1)]
+    def start_from(pictures: list[str], index: int, status: str) -> tuple[Any, ...]:
+        said = status_note(both(f"{TAB}.start_picture.next"))
+        updates = picture_updates(pictures[min(index, len(pictures) - 1)])
+        return (*updates, said, status if said in status else status + said)
 
     view.gallery.select(select_picture, None, selected, **quiet)
     view.pictures.change(lambda: 0, None, selected, **quiet)
-    view.start_from.click(start_from, [view.pictures, selected], controls.image, **quiet)
+    click = view.start_from.click(
+        start_from,
+        [view.pictures, selected, view.status],
+        [*start, strength, note, view.status],
+        **quiet,
+    )
+    click.success(None, js=TO_THE_PROMPT)

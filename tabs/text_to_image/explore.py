@@ -1,11 +1,10 @@
-"""Explore: one prompt drawn with many settings, side by side, to see what the dials do."""
+"""One prompt and seed drawn with many settings, side by side, to see what the dials do."""
 
 import re
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
-from urllib.parse import quote
 
 import gradio as gr
 
@@ -14,20 +13,22 @@ from models.errors import InvalidInput, NotFound
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE, recipe
 from models.text_to_image.catalog import options_of
-from models.text_to_image.events import CellDone, GridDone, StepDone
+from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.image_files import contact_sheet, format_parameters
-from models.text_to_image.requests import ImageGridRequest
+from models.text_to_image.requests import ImageGridRequest, NoPromptRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import Pace, at_field, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, stop_button, updates
-from tabs.text_to_image import picture_html
+from tabs.shared.strings import both, language_of_page, t
+from tabs.shared.widgets import bind_stop, problem_box, stop_button, updates
+from tabs.text_to_image import example, picture_html
 from tabs.text_to_image.controls import start_value
 from tabs.text_to_image.draw import request_of
-from tabs.text_to_image.restore import RestoreTargets, bind_buttons, settings_of
+from tabs.text_to_image.picture_html import file_address, grid_table, no_prompt
+from tabs.text_to_image.restore import RestoreTargets, bind_buttons
 
 TAB = "text_to_image"
+SHARED_FIELDS = ("negative_prompt", "seed", "width", "height", "scheduler", "image", "strength")
 SETTINGS, SEEDS = "settings", "seeds"
 
 
@@ -53,19 +54,37 @@ OUTPUTS = (*GridView._fields, "code")
 _frame = partial(updates, OUTPUTS)
 
 
-def build(context: Context, targets: RestoreTargets, code: gr.Code) -> None:
-    """Lay it out and bind it."""
-    with gr.Accordion(t(f"{TAB}.explore.title"), open=False, elem_id=f"{TAB}-explore"):
-        gr.HTML(f'<p class="quiet">{both(f"{TAB}.explore.info")}</p>')
+# A tab's content is there only once the tab has been chosen; the press of a hidden button chooses it.
+TO_THE_GRID = f"() => {{ document.getElementById('tab-{TAB}-explore-button').click(); }}"
+
+
+def build(
+    context: Context, targets: RestoreTargets, code: gr.Code, compare_button: gr.Button
+) -> tuple[GridAxes, Any]:
+    """Lay it out and bind it.
+
+    Args:
+        context: the app's.
+        targets: what a click on a picture sets.
+        code: where the Python behind a grid goes.
+        compare_button: outside the tab, for experiments: it draws the grid too.
+
+    Returns:
+        What is compared, and the event of that button.
+    """
+    with gr.Column(elem_id=f"{TAB}-explore"):
+        gr.HTML(f'<p class="quiet">{both(f"{TAB}.explore.info")}</p>', padding=False)
         axes = _build_axes(context.preferred(TEXT_TO_IMAGE))
         with gr.Row():
             start = gr.Button(
                 t(f"{TAB}.explore.start"), variant="primary", elem_id=f"{TAB}-explore-start"
             )
             stop = stop_button(f"{TAB}-explore")
+        problem = problem_box(f"{TAB}-explore")
         view = GridView(
             gr.HTML(padding=False, elem_id=f"{TAB}-explore-bar"),
             gr.HTML(
+                example.grid(),
                 js_on_load=picture_html.SELECT_ON_CLICK,
                 padding=False,
                 elem_id=f"{TAB}-explore-grid",
@@ -84,15 +103,19 @@ def build(context: Context, targets: RestoreTargets, code: gr.Code) -> None:
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     inputs = [*axes, targets.prompt, targets.model, *targets.controls]
-    click = start.click(run, inputs, [*view, code], trigger_mode="once", **quiet)
-    bind_stop(stop, [click], view.status, line(both("page.stopped")))
+    outputs = [*view, code, problem]
+    job: dict[str, Any] = {"fn": at_field(run, problem), "inputs": inputs, "outputs": outputs}
+    compare_button.click(None, js=TO_THE_GRID)
+    clicks = [one.click(**job, trigger_mode="once", **quiet) for one in (start, compare_button)]
+    bind_stop(stop, clicks, view.status, line(both("page.stopped")))
     bind_buttons(context, view.table, targets)
-    targets.model.change(
+    targets.model.input(
         lambda model: _axes_for(context, model),
         targets.model,
         [axes.guidance_scales, axes.step_counts],
         **quiet,
     )
+    return axes, clicks[1]
 
 
 def _build_axes(spec: ModelSpec) -> GridAxes:
@@ -168,38 +191,56 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
         *values: of GridAxes, then prompt, model and ImageControls.
     """
     with show_errors(request):
-        grid, model = _grid_request(values)
+        grid, model = _grid_request(values, language_of_page(request))
         spec = select(TEXT_TO_IMAGE, model, context.settings, grid.prompt)
         grid = grid.with_defaults(spec)
-    cells: dict[int, CellDone] = {}
-    files: dict[int, str] = {}
+    cells: dict[int, str] = {}  # addresses of the pictures, by index
+    blank: set[int] = set()  # indexes of those that the checker blanked
     result, pace = GridDone((), grid.rows, grid.columns), Pace(0.2)
     hidden = gr.update(visible=False)
-    yield _frame(table=table(spec, grid, cells, files), sheet=hidden, status="")
+    yield _frame(table=grid_table(spec, grid, cells), sheet=hidden, status="")
     started = time.perf_counter()
     for event in follow(context, spec, grid, request):
         if isinstance(event, StepDone):
             if pace.due():
                 yield _frame(bar=picture_html.grid_progress(event, time.perf_counter() - started))
         elif isinstance(event, CellDone):
-            cells[event.index] = event
-            files[event.index] = save_to_cache(event.image, f"cell-{event.index + 1}.png")
-            yield _frame(table=table(spec, grid, cells, files))
+            if event.flagged:
+                blank.add(event.index)
+            else:
+                cells[event.index] = file_address(event.image, f"cell-{event.index + 1}.png")
+            yield _frame(table=grid_table(spec, grid, cells, blank))
         elif isinstance(event, GridDone):
             result = event
             yield _frame()
         elif isinstance(event, Finished):
-            yield _final_frame(spec, grid, result, event)
+            without = yield from _without_prompt(context, request, spec, grid)
+            whole = grid_table(spec, grid, cells, blank, without)
+            yield _final_frame(spec, grid, result, event, whole)
         else:
             wait = waiting_line(event)
             yield _frame(status=wait) if wait else _frame()
 
 
-def _grid_request(values: Sequence[Any]) -> tuple[ImageGridRequest, str]:
-    """The request, and the id of the model."""
+def _without_prompt(
+    context: Context, visitor: gr.Request | None, spec: ModelSpec, grid: ImageGridRequest
+) -> Generator[tuple[Any, ...], None, str]:
+    """Draw what the first seed gives without a prompt; returns the picture as HTML for beside the grid."""
+    shared = {name: getattr(grid, name) for name in SHARED_FIELDS}
+    bare = NoPromptRequest.of(**shared).with_defaults(spec)
+    for event in follow(context, spec, bare, visitor):
+        if isinstance(event, ImagesDone) and not event.is_flagged(0):
+            return no_prompt(file_address(event.images[0], "no-prompt.png"))
+        yield _frame()
+    return ""
+
+
+def _grid_request(values: Sequence[Any], language: str) -> tuple[ImageGridRequest, str]:
+    """The request, and the id of the model; with no prompt it is the worked example's."""
     axes = dict(zip(GridAxes._fields, values[: len(GridAxes._fields)], strict=True))
     prompt, model, *controls = values[len(GridAxes._fields) :]
-    single = request_of(prompt, controls)
+    prompt = prompt if prompt.strip() else example.PROMPTS[language]
+    single = request_of(prompt, controls, same_seed=True)
     fields = {
         name: getattr(single, name)
         for name in ImageGridRequest.model_fields
@@ -227,69 +268,20 @@ def _numbers(text: str, field: str, kind: type) -> tuple[Any, ...]:
 
 
 def _final_frame(
-    spec: ModelSpec, grid: ImageGridRequest, result: GridDone, end: Finished
+    spec: ModelSpec, grid: ImageGridRequest, result: GridDone, end: Finished, whole: str
 ) -> tuple[Any, ...]:
     sheet = save_to_cache(sheet_of(spec, grid, result.cells), "grid.png")
     seeds = [cell.seed for cell in result.cells] if grid.num_seeds > 1 else [grid.seed]
     return _frame(
         bar="",
+        table=whole,
         sheet=gr.update(value=sheet, visible=True),
         status=result_line(end, *picture_html.seed_range(seeds)) + picture_html.grid_notes(result),
         code=recipe(spec, grid, end.placement),
     )
 
 
-# ---------------------------------------------------------------- the table and the sheet
-
-
-def table(
-    spec: ModelSpec,
-    grid: ImageGridRequest,
-    cells: Mapping[int, CellDone],
-    files: Mapping[int, str],
-) -> str:
-    """The grid as HTML: the finished cells can be pressed, the others are empty places.
-
-    Args:
-        spec: the model.
-        grid: with all values.
-        cells: by index.
-        files: index -> path of the cell's PNG in the page's cache.
-    """
-    seeds = grid.num_seeds > 1
-    head = "".join(
-        f'<th scope="col">{both(f"{TAB}.explore.guidance", value=f"{guidance:g}")}</th>'
-        for guidance in grid.guidance_scales
-    )
-    body = ""
-    for row in range(grid.rows):
-        body += "<tr>"
-        if not seeds:
-            steps = both(f"{TAB}.explore.steps", value=grid.step_counts[row])
-            body += f'<th scope="row">{steps}</th>'
-        for column in range(grid.columns):
-            index = row * grid.columns + column
-            body += f"<td>{_cell(spec, grid, cells.get(index), files.get(index, ''))}</td>"
-        body += "</tr>"
-    top = "" if seeds else f"<thead><tr><td></td>{head}</tr></thead>"
-    return f'<table class="picture-grid">{top}<tbody>{body}</tbody></table>'
-
-
-def _cell(spec: ModelSpec, grid: ImageGridRequest, cell: CellDone | None, file: str) -> str:
-    if cell is None:
-        return '<span class="pick pending"></span>'
-    if cell.flagged:
-        return f'<span class="pick pending">{both(f"{TAB}.explore.flagged")}</span>'
-    settings = settings_of(
-        spec,
-        grid,
-        guidance_scale=cell.guidance_scale,
-        num_inference_steps=cell.num_inference_steps,
-        seed=cell.seed,
-    )
-    name = f"CFG {cell.guidance_scale:g} · {cell.num_inference_steps} · seed {cell.seed}"
-    words = f"<span>{cell.seed}</span>" if grid.num_seeds > 1 else ""
-    return picture_html.settings_button(settings, name, f"gradio_api/file={quote(file)}", words)
+# ---------------------------------------------------------------- the sheet
 
 
 def sheet_of(spec: ModelSpec, grid: ImageGridRequest, cells: Sequence[CellDone]) -> bytes:
@@ -308,7 +300,7 @@ def sheet_of(spec: ModelSpec, grid: ImageGridRequest, cells: Sequence[CellDone])
         columns, rows = [""] * grid.columns, [""] * grid.rows
     else:
         columns = [f"guidance {guidance:g}" for guidance in grid.guidance_scales]
-        rows = [f"{steps} steps" for steps in grid.step_counts]
+        rows = [f"steps {steps}" for steps in grid.step_counts]
         values |= {
             "X Type": "CFG Scale",
             "X Values": ", ".join(f"{guidance:g}" for guidance in grid.guidance_scales),

@@ -4,25 +4,26 @@ import base64
 import html
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
+from urllib.parse import quote
 
+from models.contract import ModelSpec
+from models.errors import ModelError
 from models.text_to_image.events import GridDone, ImagesDone, Sketch, StepDone
+from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.events import line
-from tabs.shared.strings import both
+from tabs.shared.gradio_patches import save_to_cache
+from tabs.shared.strings import both, spans
 
 TAB = "text_to_image"
+SHARED_FIELDS = ("prompt", "negative_prompt", "width", "height", "scheduler")
 
 # For an HTML component: a click on an element with data-pick is its event "select", with that as data.
 SELECT_ON_CLICK = """element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-pick]');
   if (button) trigger('select', JSON.parse(button.dataset.pick));
 });"""
-
-
-def empty() -> str:
-    """What to do first."""
-    return f"<p>{both(f'{TAB}.empty')}</p>"
 
 
 # ---------------------------------------------------------------- while a picture forms
@@ -78,39 +79,9 @@ def _bar(step: StepDone) -> str:
     )
 
 
-def stage_strip(steps: Sequence[StepDone]) -> str:
-    """From noise to picture: a row of small pictures, of which the chosen one opens, with its noise.
-
-    They are radio buttons, so that the arrow keys step through them.
-
-    Args:
-        steps: those with a preview and one with its noise.
-    """
-    if not steps:
-        return ""
-    intro = f'<p class="quiet">{both(f"{TAB}.stages.info")}</p>'
-    return f'<fieldset class="stages"><legend>{both(f"{TAB}.stages.title")}</legend>{intro}' + (
-        "".join(_stage(step) for step in steps) + "</fieldset>"
-    )
-
-
-def _stage(step: StepDone) -> str:
-    words = both(f"{TAB}.stages.step", step=step.step, steps=step.total)
-    noisy, clean = both(f"{TAB}.stages.noisy"), both(f"{TAB}.stages.seen")
-    return (
-        f'<span style="display:contents;--seen:{_css_url(step.preview)};'
-        f'--noisy:{_css_url(step.noisy)}">'
-        f'<label class="stage"><input type="radio" name="{TAB}-stage">'
-        f'<span class="stage-picture"></span><span>{step.step}</span></label>'
-        f'<div class="stage-view"><p>{words}</p>'
-        f'<figure><span class="stage-picture noisy"></span><figcaption>{noisy}</figcaption></figure>'
-        f'<figure><span class="stage-picture"></span><figcaption>{clean}</figcaption></figure>'
-        "</div></span>"
-    )
-
-
-def _css_url(sketch: Sketch | None) -> str:
-    return f"url({data_url(sketch.jpeg if sketch else b'')})"
+def no_film() -> str:
+    """In the place of the film, for pictures whose stages cannot be shown."""
+    return f'<p class="quiet">{both(f"{TAB}.film.absent")}</p>'
 
 
 def data_url(data: bytes, kind: str = "image/jpeg") -> str:
@@ -121,9 +92,16 @@ def data_url(data: bytes, kind: str = "image/jpeg") -> str:
 # ---------------------------------------------------------------- remarks on a result
 
 
-def image_notes(images: ImagesDone, ignores_negative: bool) -> str:
-    """Remarks on the prompt, on blanked pictures, and on a negative prompt that has no effect."""
+def model_limits(spec: ModelSpec) -> str:
+    """What the model is, was trained on and cannot do, in one line at the result."""
+    return f'<p class="quiet">{spans({lang: html.escape(text) for lang, text in spec.note.items()})}</p>'
+
+
+def image_notes(images: ImagesDone, request: ImageRequest, ignores_negative: bool) -> str:
+    """Remarks on prompt and start picture, blanked pictures, and a negative prompt without effect."""
     remarks = _prompt_remarks(images)
+    if request.image is not None:
+        remarks.insert(0, both(f"{TAB}.start_picture.used", share=f"{request.strength:.0%}"))
     if any(images.flagged):
         numbers = ", ".join(str(i + 1) for i, flag in enumerate(images.flagged) if flag)
         remarks.append(both(f"{TAB}.flagged", numbers=numbers))
@@ -150,6 +128,11 @@ def _prompt_remarks(result: ImagesDone | GridDone) -> list[str]:
 
 def _notes(remarks: Sequence[str]) -> str:
     return "".join(f'<p class="note">{remark}</p>' for remark in remarks)
+
+
+def problem_note(problem: ModelError) -> str:
+    """What is wrong, in words, where it arose."""
+    return status_note(both(f"errors.{problem.code}", **problem.params))
 
 
 def status_note(words: str) -> str:
@@ -183,3 +166,82 @@ def settings_button(settings: Mapping[str, Any], name: str, picture: str, words:
         f'<button type="button" class="pick" data-pick="{data}" title="{name}" aria-label="{name}">'
         f'<img alt="" src="{html.escape(picture, quote=True)}">{words}</button>'
     )
+
+
+def settings_of(
+    spec: ModelSpec, request: ImageRequest | ImageGridRequest, **own: Any
+) -> dict[str, Any]:
+    """A picture's settings by ImageRequest's names, and "model"; `own` are those it does not share."""
+    values = {name: getattr(request, name) for name in SHARED_FIELDS} | own
+    return {"model": spec.id, **{k: v for k, v in values.items() if v not in (None, "")}}
+
+
+# ---------------------------------------------------------------- grids
+
+
+def grid_table(
+    spec: ModelSpec,
+    grid: ImageGridRequest,
+    addresses: Mapping[int, str],
+    blank: Set[int] = frozenset(),
+    bare: str = "",
+) -> str:
+    """The grid as HTML: the finished cells can be pressed, the others are empty places.
+
+    Args:
+        spec: the model.
+        grid: with all values.
+        addresses: of the finished cells' pictures, by index.
+        blank: indexes of the cells that the safety checker blanked.
+        bare: the picture beside it, from `no_prompt`.
+    """
+    seeds = grid.num_seeds > 1
+    cells = [
+        _cell(spec, grid, single, addresses.get(k), k in blank)
+        for k, single in enumerate(grid.singles())
+    ]
+    head = "".join(
+        f'<th scope="col">{both(f"{TAB}.explore.guidance", value=f"{guidance:g}")}</th>'
+        for guidance in grid.guidance_scales
+    )
+    body = ""
+    for row in range(grid.rows):
+        body += "<tr>"
+        if not seeds:
+            steps = both(f"{TAB}.explore.steps", value=grid.step_counts[row])
+            body += f'<th scope="row">{steps}</th>'
+        own = cells[row * grid.columns : (row + 1) * grid.columns]
+        body += "".join(f"<td>{cell}</td>" for cell in own) + "</tr>"
+    top = "" if seeds else f"<thead><tr><td></td>{head}</tr></thead>"
+    of = both(f"{TAB}.explore.of", prompt=grid.prompt, seed=grid.seed)
+    return (
+        f'<p class="quiet">{of}</p><div class="grid-beside">'
+        f'<table class="picture-grid">{top}<tbody>{body}</tbody></table>{bare}</div>'
+    )
+
+
+def _cell(
+    spec: ModelSpec, grid: ImageGridRequest, one: ImageRequest, address: str | None, blank: bool
+) -> str:
+    if address is None:
+        words = both(f"{TAB}.explore.flagged") if blank else ""
+        return f'<span class="pick pending">{words}</span>'
+    guidance, steps = one.guidance_scale or 0, one.num_inference_steps
+    own = {"guidance_scale": guidance, "num_inference_steps": steps, "seed": one.seed}
+    name = f"CFG {guidance:g} · {steps} · seed {one.seed}"
+    words = f"<span>{one.seed}</span>" if grid.num_seeds > 1 else ""
+    return settings_button(settings_of(spec, grid, **own), name, address, words)
+
+
+def no_prompt(address: str) -> str:
+    """The picture that the same seed gives without a prompt, beside the grid."""
+    words = both(f"{TAB}.explore.no_prompt")
+    return (
+        f'<figure class="no-prompt"><img alt="" src="{html.escape(address, quote=True)}">'
+        f"<figcaption>{words}</figcaption></figure>"
+    )
+
+
+def file_address(content: bytes, name: str) -> str:
+    """Where the page finds a file that is now in its cache."""
+    return f"gradio_api/file={quote(save_to_cache(content, name))}"

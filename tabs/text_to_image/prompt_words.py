@@ -2,13 +2,21 @@
 
 import html
 import json
+import re
+from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from models.contract import ModelSpec
+from models.errors import NotFound
+from models.select import select
+from models.tasks import TEXT_TO_IMAGE
 from models.text.language import language_of
-from tabs.shared.strings import LANGUAGES, STRINGS, both, spans, t
+from models.text_to_image.vocabulary import Vocabulary
+from models.weights.sources import STARTERS
+from tabs.shared.context import Context
+from tabs.shared.strings import LANGUAGES, both, spans, t
 from tabs.text_to_image.picture_html import SELECT_ON_CLICK
 
 TAB = "text_to_image"
@@ -28,7 +36,7 @@ STYLES = {
     "photo": {"en": "{prompt}, photograph, natural light, 50 mm lens"},
     "pixel": {"en": "{prompt}, pixel art, 16-bit, limited palette"},
 }
-GROUPS = ("shapes", "colours", "places", "times", "things")
+MOST_UNKNOWN = 5  # words that are named with their offers
 
 
 def style_choices(spec: ModelSpec) -> list[tuple[Any, str]]:
@@ -49,37 +57,122 @@ def add_style(prompt: str, style: str) -> str:
     return words.get(language, words["en"]).replace("{prompt}", prompt.strip())
 
 
-def known_words(language: str, group: str) -> list[str]:
-    """The words of a group; in tabs/text they are separated by commas."""
-    return [word.strip() for word in STRINGS[language][f"{TAB}.words.{group}"].split(",")]
+def vocabulary(spec: ModelSpec) -> Vocabulary | None:
+    """What a model that ships with GenLab knows; None for all others, which know about everything."""
+    return _read_vocabulary(spec.name) if spec.scheme == "starter" else None
 
 
-def build(prompt: gr.Textbox, visible: bool) -> gr.Accordion:
-    """Lay out the words that the small model knows; a click adds one to the prompt."""
-    with gr.Accordion(
-        t(f"{TAB}.words.title"), open=False, visible=visible, elem_id=f"{TAB}-words"
-    ) as fold:
-        lists = {
-            language: "".join(f"<p>{_word_buttons(language, group)}</p>" for group in GROUPS)
-            for language in LANGUAGES
-        }
-        info = f'<p class="quiet">{both(f"{TAB}.words.info")}</p>'
-        view = gr.HTML(info + spans(lists), js_on_load=SELECT_ON_CLICK, elem_id=f"{TAB}-word-list")
+@cache
+def _read_vocabulary(starter: str) -> Vocabulary | None:
+    return Vocabulary.read(STARTERS / starter)
+
+
+def word_list(spec: ModelSpec) -> str:
+    """The words that a small model knows, in both languages, to click on."""
+    known = vocabulary(spec)
+    if known is None:
+        return ""
+    lists = {
+        language: "".join(
+            f"<p>{' '.join(_button(word, {'word': word}) for word in group)}</p>"
+            for group in known.groups(language)
+        )
+        for language in LANGUAGES
+    }
+    title = f'<p class="lens-title">{both(f"{TAB}.words.title")}</p>'
+    return f'{title}<p class="quiet">{both(f"{TAB}.words.info")}</p>{spans(lists)}'
+
+
+def build(spec: ModelSpec) -> gr.HTML:
+    """The words that the small model knows, to be rendered where they belong."""
+    return gr.HTML(
+        word_list(spec),
+        js_on_load=SELECT_ON_CLICK,
+        visible=spec.starter,
+        padding=False,
+        render=False,
+        elem_id=f"{TAB}-word-list",
+    )
+
+
+def bind(view: gr.HTML, prompt: gr.Textbox) -> None:
+    """Let a click on a word add it to the prompt."""
 
     def add(text: str, event: gr.EventData) -> str:
         return f"{text.rstrip()} {event._data['word']}".strip()
 
     view.select(add, prompt, prompt, api_visibility="private", show_progress="hidden")
-    return fold
 
 
-def _word_buttons(language: str, group: str) -> str:
-    return " ".join(
-        f'<button type="button" class="word" data-pick="{_event_data(word)}">'
-        f"{html.escape(word)}</button>"
-        for word in known_words(language, group)
-    )
+# ---------------------------------------------------------------- words that it does not know
 
 
-def _event_data(word: str) -> str:
-    return html.escape(json.dumps({"word": word}, ensure_ascii=False), quote=True)
+def unknown_words(spec: ModelSpec, prompt: str, finished: bool = True) -> str:
+    """What a small model does not know of a prompt, each word with the nearest that it knows; or "".
+
+    Args:
+        spec: the model.
+        prompt: as typed so far.
+        finished: whether the last word is whole; while somebody types it, it is not judged.
+    """
+    known = vocabulary(spec)
+    if known is None:
+        return ""
+    if not finished and not re.search(r"[\s.,!?]$", prompt):
+        prompt = prompt.rpartition(" ")[0]
+    lines = [_offers(known, word) for word in known.unknown(prompt)[:MOST_UNKNOWN]]
+    if not lines:
+        return ""
+    return f'<div class="note" role="status"><p>{both(f"{TAB}.words.unknown")}</p>{"".join(lines)}</div>'
+
+
+def _offers(known: Vocabulary, word: str) -> str:
+    near = known.nearest(word)
+    groups = known.groups(language_of(word))
+    offers = near or (groups[0][:3] if groups else ())
+    buttons = " ".join(_button(offer, {"word": offer, "instead": word}) for offer in offers)
+    none = "" if near else both(f"{TAB}.words.none_near")
+    return f"<p><b>{html.escape(word)}</b> → {none} {buttons}</p>"
+
+
+def bind_unknown_words(
+    context: Context, prompt: gr.Textbox, model: gr.Dropdown, note: gr.HTML
+) -> None:
+    """Say while a prompt is typed what the model does not know of it; a click on an offer takes it.
+
+    These handlers only look words up, so they need not wait in the queue.
+    """
+    quiet: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "queue": False,
+        "trigger_mode": "always_last",
+    }
+
+    def check(text: str, model_id: str, finished: bool = False) -> str:
+        try:
+            return unknown_words(
+                select(TEXT_TO_IMAGE, model_id, context.settings, text), text, finished
+            )
+        except NotFound:
+            return ""
+
+    def take(text: str, model_id: str, event: gr.EventData) -> tuple[str, str]:
+        spec = select(TEXT_TO_IMAGE, model_id, context.settings, text)
+        known = vocabulary(spec)
+        if known is not None:
+            text = known.put_in_place(text, event._data["instead"], event._data["word"])
+        return text, unknown_words(spec, text)
+
+    def check_all(text: str, model_id: str) -> str:
+        return check(text, model_id, finished=True)
+
+    prompt.input(check, [prompt, model], note, **quiet)
+    prompt.submit(check_all, [prompt, model], note, **quiet)
+    model.change(check_all, [prompt, model], note, **quiet)
+    note.select(take, [prompt, model], [prompt, note], **quiet)
+
+
+def _button(word: str, data: dict[str, str]) -> str:
+    content = html.escape(json.dumps(data, ensure_ascii=False), quote=True)
+    return f'<button type="button" class="word" data-pick="{content}">{html.escape(word)}</button>'

@@ -20,19 +20,26 @@ from models.text_to_image.catalog import options_of
 from models.text_to_image.events import ImagesDone
 from models.text_to_image.image_files import compact_start_picture, read_picture, thumbnail
 from models.text_to_image.picture_notes import PictureNote, read_note
-from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.shared.widgets import updates
 from tabs.text_to_image import controls, prompt_words
-from tabs.text_to_image.picture_html import SELECT_ON_CLICK, data_url, settings_button, status_note
+from tabs.text_to_image.picture_html import (
+    SELECT_ON_CLICK,
+    SHARED_FIELDS,
+    data_url,
+    problem_note,
+    settings_button,
+    settings_of,
+    status_note,
+)
 
 TAB = "text_to_image"
-_SHARED_FIELDS = ("prompt", "negative_prompt", "width", "height", "scheduler")
 _FIELDS = (
-    *_SHARED_FIELDS,
+    *SHARED_FIELDS,
     "guidance_scale",
     "num_inference_steps",
     "seed",
@@ -63,8 +70,9 @@ class RestoreTargets(NamedTuple):
     prompt: gr.Textbox
     model: gr.Dropdown
     about: gr.HTML
-    words: gr.Accordion
-    fold: gr.Accordion
+    words: gr.HTML
+    upload: gr.UploadButton
+    place: gr.Column
     note: gr.HTML
     controls: controls.ImageControls
 
@@ -79,18 +87,20 @@ NAMES = (*RestoreTargets._fields[:-1], *controls.ImageControls._fields)
 
 def build_drop(context: Context, targets: RestoreTargets) -> None:
     """A place to drop a PNG on; its settings go into the controls."""
-    with gr.Accordion(t(f"{TAB}.restore.title"), open=False, elem_id=f"{TAB}-restore"):
+    with gr.Column(elem_id=f"{TAB}-restore"):
+        gr.HTML(
+            f'<p class="lens-title">{both(f"{TAB}.restore.title")}</p>'
+            f'<p class="quiet">{both(f"{TAB}.restore.info")}</p>'
+        )
         file = gr.File(
             label=t(f"{TAB}.restore.drop"), show_label=False, height=120, elem_id=f"{TAB}-drop"
         )
-        gr.HTML(f"<p>{both(f'{TAB}.restore.info')}</p>", elem_classes="quiet")
 
     def read(path: str, model: str) -> tuple[Any, ...]:
         try:
             picture = read_note(Path(path))
         except InvalidInput as problem:  # in the note: an error would mark every field as wrong
-            note = status_note(both(f"errors.{problem.code}", **problem.params))
-            return updates(NAMES, note=note)
+            return updates(NAMES, note=problem_note(problem))
         return restore(context, model, {"image": "", **picture.settings}, picture)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -108,14 +118,6 @@ def bind_buttons(context: Context, view: gr.HTML, targets: RestoreTargets) -> No
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     click = view.select(restore_clicked, targets.model, targets.outputs, **quiet)
     click.success(None, js=TO_THE_PROMPT)
-
-
-def settings_of(
-    spec: ModelSpec, request: ImageRequest | ImageGridRequest, **own: Any
-) -> dict[str, Any]:
-    """A picture's settings by ImageRequest's names, and "model"; `own` are those it does not share."""
-    values = {name: getattr(request, name) for name in _SHARED_FIELDS} | own
-    return {"model": spec.id, **{k: v for k, v in values.items() if v not in (None, "")}}
 
 
 def restore(
@@ -213,9 +215,9 @@ class _Restoration:
         ):  # a PNG says that there was one, but does not hold it
             self._unusable.append(("image", ""))
             return
-        self._set("image", value=_save_picture(str(url)) if url else None)
-        if url:
-            self._set("fold", open=True)
+        place, image, strength = controls.picture_updates(_save_picture(str(url)))
+        self.changes |= {"place": place, "image": image}
+        self._set("strength", **strength)
 
     def _set_size(self, width: int, height: int, spec: ModelSpec) -> None:
         """Select a size; a new one becomes a choice, but not for a starter, which has only its own."""
@@ -265,6 +267,8 @@ def _select(context: Context, model: Any) -> ModelSpec | None:
 
 def _save_picture(url: str) -> str | None:
     """The picture of a data URL as a file; None if there is none in it."""
+    if not url:
+        return None
     try:
         data = base64.b64decode(url.partition(",")[2], validate=True)
         read_picture(data)
@@ -297,7 +301,8 @@ def build_history(context: Context, targets: RestoreTargets) -> tuple[gr.Textbox
     empty = f'<p class="quiet">{both(f"{TAB}.history.empty")}</p>'
     history = gr.BrowserState({"cards": []}, storage_key="genlab.pictures", secret="genlab")
     new_cards = gr.Textbox(visible=False)
-    with gr.Accordion(t(f"{TAB}.history.title"), open=False, elem_id=f"{TAB}-history"):
+    with gr.Column(elem_id=f"{TAB}-history"):
+        gr.HTML(f'<p class="lens-title">{both(f"{TAB}.history.title")}</p>', padding=False)
         view = gr.HTML(empty, js_on_load=SELECT_ON_CLICK, elem_id=f"{TAB}-history-view")
         clear = gr.Button(t(f"{TAB}.history.clear"), size="sm", elem_id=f"{TAB}-history-clear")
     show = f"""(history) => history.cards.length

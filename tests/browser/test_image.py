@@ -35,7 +35,12 @@ def drawn(page):
 
 def test_one_click_draws_and_the_download_is_the_true_png(open_page):
     page = opened(open_page, "ko-KR", width=390)
-    page.locator(f"#{TAB}-examples button").first.click()
+    first = page.locator(f"#{TAB}-examples button:visible")
+    expect(first.first).to_be_visible()
+    korean = first.filter(has_text="파란 배경에 큰 빨간 원")
+    others = first.filter(has_text="a large red circle")
+    assert korean.bounding_box()["y"] < others.bounding_box()["y"]  # the page's language first
+    korean.click()
     picture = drawn(page)
     assert picture.bounding_box()["width"] > 250  # 64 pixels, enlarged
     assert picture.evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
@@ -48,7 +53,7 @@ def test_one_click_draws_and_the_download_is_the_true_png(open_page):
     with Image.open(download.value.path()) as image:
         assert image.size == (64, 64)
         assert f"Seed: {seed}" in image.text["parameters"]
-        assert image.text["parameters"].startswith("a large red circle on a blue background")
+        assert image.text["parameters"].startswith("파란 배경에 큰 빨간 원")
 
 
 def test_the_seed_is_kept_when_it_is_not_to_be_new(open_page):
@@ -89,9 +94,55 @@ def test_words_it_does_not_know_are_said(open_page):
     ask(page, "a red circle and a dragon", num_inference_steps=2)
     drawn(page)
     expect(page.locator(f"#{TAB}-status .note")).to_contain_text("dragon")
-    ask(page, "quantum dragons")
-    expect(page.get_by_text("knows none of these words")).to_be_visible()
-    expect(page.locator(f"#{TAB}-forming")).to_contain_text("press Draw")
+
+
+def test_a_refused_picture_keeps_the_good_one_and_offers_words_that_work(open_page):
+    page = opened(open_page)
+    ask(page, "a red circle", num_inference_steps=3)
+    drawn(page)
+    before = page.locator(f"#{TAB}-result img").first.get_attribute("src")
+    line = page.locator(f"#{TAB}-status").inner_text()
+    ask(page, "astronaut dragons")
+    problem = page.locator(f"#{TAB}-problem")
+    expect(problem).to_contain_text("knows none of these words")
+    assert page.locator(f"#{TAB}-result img").first.get_attribute("src") == before
+    expect(page.locator(f"#{TAB}-status")).to_have_text(re.compile(re.escape(line[:30])))
+    expect(page.locator(f"#{TAB}-film .film:visible")).to_have_count(1)
+    page.wait_for_timeout(6000)  # a message of Gradio's own would be gone by now
+    expect(problem).to_contain_text("knows none of these words")
+    page.locator(f"#{TAB}-unknown button", has_text=re.compile("^star$")).click()
+    expect(page.locator(f"#{TAB}-prompt textarea")).to_have_value("star dragons")
+    expect(page.locator(f"#{TAB}-unknown")).not_to_contain_text("astronaut")
+    page.click(f"#{TAB}-start")
+    expect(problem).to_be_hidden(timeout=WAIT)
+    expect(page.locator(f"#{TAB}-status")).to_contain_text("Left out", timeout=WAIT)
+
+
+def test_unknown_words_are_said_before_anything_is_drawn(open_page):
+    page = opened(open_page, "ko-KR")
+    box = page.locator(f"#{TAB}-prompt textarea")
+    box.press_sequentially("밤의 용이 ", delay=40)
+    note = page.locator(f"#{TAB}-unknown")
+    expect(note).to_contain_text("모르는 단어는 빼고 그려요")
+    expect(note).to_contain_text("용이")
+    note.locator("button").first.click()
+    expect(box).to_have_value(re.compile("^밤의 .+[이가]"))
+    expect(note).to_be_hidden()
+
+
+def test_an_empty_prompt_or_a_bad_value_is_said_at_the_field_and_stays(open_page):
+    page = opened(open_page)
+    problem = page.locator(f"#{TAB}-problem")
+    page.click(f"#{TAB}-start")
+    expect(problem).to_contain_text("prompt")
+    expect(page.locator(f"#{TAB}-example img:visible")).to_have_count(1)
+    page.uncheck(f"#{TAB}-random input")
+    page.fill(f"#{TAB}-seed input", "-5")
+    ask(page, "a red circle")
+    expect(problem).to_contain_text("seed")
+    expect(page.locator(".toast-wrap .error")).to_have_count(0)
+    page.wait_for_timeout(6000)
+    expect(problem).to_contain_text("seed")
 
 
 def test_the_dials_follow_the_model(open_page):
@@ -131,7 +182,7 @@ def test_a_dropped_png_restores_its_settings(open_page, tmp_path):
     download.value.save_as(file)
 
     page = opened(open_page, "ko-KR", width=390)
-    opened_part(page, "restore")
+    opened_part(page, "advanced")
     page.set_input_files(f"#{TAB}-drop input[type=file]", file)
     expect(page.locator(f"#{TAB}-note")).to_contain_text("설정을 불러왔어요")
     assert page.input_value(f"#{TAB}-prompt textarea") == "a green heart"
@@ -147,7 +198,7 @@ def test_a_dropped_png_restores_its_settings(open_page, tmp_path):
 def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
     page = opened(open_page)
     page.fill(f"#{TAB}-prompt textarea", "my long thought")
-    opened_part(page, "restore")
+    opened_part(page, "advanced")
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)
     letter = tmp_path / "letter.txt"
@@ -162,18 +213,119 @@ def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
 # ---------------------------------------------------------------- stages, history, grid
 
 
-def test_the_stages_are_stepped_through_by_keyboard(open_page):
+def film(page):
+    return page.locator(f"#{TAB}-film .film:visible")
+
+
+def shown(page, side):
+    """Mean colour of a picture of the film, and its address."""
+    image = film(page).locator(f".film-{side} img")
+    return image.evaluate(
+        """async (image) => {
+          await image.decode();
+          const small = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
+          const context = small.getContext("2d");
+          context.drawImage(image, 0, 0, 8, 8);
+          return [[...context.getImageData(0, 0, 8, 8).data], image.src];
+        }"""
+    )
+
+
+def test_the_film_goes_from_noise_to_the_picture_by_keyboard(open_page):
     page = opened(open_page)
     ask(page, "a yellow star", num_inference_steps=12)
     drawn(page)
-    stages = page.locator(f"#{TAB}-stages .stage")
-    expect(stages).to_have_count(7)
-    stages.first.click()
-    views = page.locator(f"#{TAB}-stages .stage-view:visible")
-    expect(views).to_contain_text("After step 1 of 12")
-    page.keyboard.press("ArrowRight")
-    expect(views).to_contain_text("After step 3 of 12")
-    expect(views).to_have_count(1)
+    slider, caption = film(page).locator(".film-range"), film(page).locator(".film-caption")
+    expect(caption).to_contain_text("After step 12 of 12")
+    result = page.locator(f"#{TAB}-result img").first.get_attribute("src")
+    assert shown(page, "noisy")[1].rpartition("file=")[2] == result.rpartition("file=")[2]
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(caption).to_contain_text("After step 11 of 12")
+    expect(film(page)).not_to_have_class(re.compile("is-coarse"), timeout=WAIT)
+    assert shown(page, "noisy")[1].startswith("data:image/webp")  # the decoder's
+    page.keyboard.press("Home")
+    expect(caption).to_contain_text("pure noise")
+    assert "pure noise" in slider.get_attribute("aria-valuetext")
+    expect(film(page).locator(".film-guess")).to_contain_text("no guess yet")
+    film(page).locator(".film-latent").check()
+    assert shown(page, "noisy")[1].startswith("data:image/jpeg")
+    expect(film(page)).to_contain_text("The decoder turns it into pixels")
+
+
+def test_a_word_shows_where_it_looked_and_that_the_maps_are_coarse(open_page):
+    page = opened(open_page, "ko-KR", width=390)
+    page.fill(f"#{TAB}-prompt textarea", "흰 배경에 빨간 원")
+    page.click(f"#{TAB}-start")
+    drawn(page)
+    words = film(page).locator(".film-word")
+    expect(words).to_have_text(["흰", "배경에", "빨간", "원", re.compile("나머지")])
+    words.nth(3).focus()
+    page.keyboard.press("Enter")
+    expect(film(page)).to_have_class(re.compile("has-heat"), timeout=WAIT)
+    expect(words.nth(3)).to_have_attribute("aria-pressed", "true")
+    expect(film(page).locator(".film-share")).to_contain_text(re.compile(r"“원”.*\d+\.\d%가"))
+    expect(film(page).locator(".film-places")).to_contain_text("8 × 8")
+    size = film(page).locator("canvas").evaluate("e => [e.width, e.height]")
+    assert size == [8, 8]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_each_word_is_left_out_with_the_same_seed(open_page):
+    page = opened(open_page)
+    page.uncheck(f"#{TAB}-random input")
+    ask(page, "a red circle", seed=7, num_inference_steps=3)
+    drawn(page)
+    page.click(f"#tab-{TAB}-ablation-button")
+    page.click(f"#{TAB}-ablation-start")
+    figures = page.locator(f"#{TAB}-ablation figure:visible")
+    expect(page.locator(f"#{TAB}-ablation-status")).to_contain_text("seed 7", timeout=WAIT)
+    expect(figures).to_have_count(4)
+    expect(figures.nth(1)).to_contain_text("no words at all")
+    expect(figures.nth(2)).to_contain_text(
+        re.compile(r"without “red”.*\d+% of the picture changed")
+    )
+
+
+# ---------------------------------------------------------------- before the first use
+
+
+def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_page, server):
+    for locale, prompt in (("en-US", "a sailboat on the sea"), ("ko-KR", "돛단배")):
+        page = opened(open_page, locale)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        example = page.locator(f"#{TAB}-example")
+        expect(example).to_contain_text(prompt)
+        expect(example.locator("img:visible")).to_have_count(1)
+        expect(example.locator(".example-note:visible")).to_have_count(1)
+        own = page.locator(f"#{TAB}-examples button:visible").first.bounding_box()
+        assert own["y"] + own["height"] < 800
+        slider = film(page).locator(".film-range")
+        slider.focus()
+        page.keyboard.press("Home")  # its stages and maps are there: nothing is asked of a model
+        assert shown(page, "noisy")[1].startswith("data:image/webp")
+        film(page).locator(".film-word").first.click()
+        page.keyboard.press("Tab")
+        slider.focus()
+        page.keyboard.press("End")
+        expect(film(page)).to_have_class(re.compile("has-heat"))
+        sections = page.locator(f"#tab-{TAB} .label-wrap:visible")
+        assert sections.count() <= 3
+
+
+def test_an_experiment_shows_what_guidance_does_and_is_a_link(open_page):
+    page = opened(open_page)
+    page.click(f"#{TAB}-try-guidance")
+    cells = page.locator(f"#{TAB}-explore-grid button.pick:visible")
+    expect(page.locator(f"#{TAB}-explore-status")).to_contain_text("seed 1", timeout=WAIT)
+    expect(cells).to_have_count(2)
+    expect(page.locator(f"#{TAB}-explore-grid .no-prompt img:visible")).to_have_count(1)
+    expect(page.locator(f"#{TAB}-try-note")).to_contain_text("Same seed")
+    query = "#text_to_image?prompt=a%20green%20heart&seed=12&random=false&num_inference_steps=7"
+    linked = open_page(query=query)
+    expect(linked.locator(f"#{TAB}-prompt textarea")).to_have_value("a green heart")
+    expect(linked.locator(f"#{TAB}-num_inference_steps input[type=number]")).to_have_value("7")
+    assert not linked.is_checked(f"#{TAB}-random input")
 
 
 def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_page):
@@ -184,7 +336,6 @@ def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_pag
     first = page.locator(f"#{TAB}-result img").first.get_attribute("src")
     page.reload()
     open_tab(page, TAB)
-    opened_part(page, "history")
     page.locator(f"#{TAB}-history-view .pick").first.click()
     expect(page.locator(f"#{TAB}-note")).to_contain_text("설정을 불러왔어요")
     assert page.input_value(f"#{TAB}-prompt textarea") == "초록 하트"
@@ -200,21 +351,24 @@ def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_pag
     expect(page.locator(f"#{TAB}-history-view .pick")).to_have_count(0)
 
     other = opened(open_page)
-    opened_part(other, "history")
     expect(other.locator(f"#{TAB}-history-view")).to_contain_text("Pictures you make appear here")
 
 
 def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
     page = opened(open_page, width=390)
     page.fill(f"#{TAB}-prompt textarea", "a red circle")
-    opened_part(page, "explore")
-    page.wait_for_timeout(500)  # Gradio fills in a part a moment after it opens
+    page.click(f"#tab-{TAB}-explore-button")
+    expect(page.locator(f"#{TAB}-explore-start")).to_be_visible()
     page.fill(f"#{TAB}-explore-guidance input, #{TAB}-explore-guidance textarea", "1, 4")
     page.fill(f"#{TAB}-explore-steps input, #{TAB}-explore-steps textarea", "2, 5")
     page.click(f"#{TAB}-explore-start")
-    cells = page.locator(f"#{TAB}-explore-grid button.pick")
+    cells = page.locator(f"#{TAB}-explore-grid button.pick:visible")
+    expect(page.locator(f"#{TAB}-explore-grid")).to_contain_text(
+        "“a red circle” · seed 1", timeout=WAIT
+    )
     expect(cells).to_have_count(4, timeout=WAIT)
     expect(page.locator(f"#{TAB}-explore-grid th").first).to_contain_text("guidance 1")
+    expect(page.locator(f"#{TAB}-explore-grid .no-prompt:visible")).to_have_count(1, timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     with page.expect_download() as download:
         page.click(f"#{TAB}-explore-sheet")
@@ -237,14 +391,20 @@ def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
 
 def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_page):
     page = opened(open_page)
-    opened_part(page, "words")
     for word in ("red", "circle"):
         page.locator(f"#{TAB}-word-list .in-en button", has_text=re.compile(f"^{word}$")).click()
         expect(page.locator(f"#{TAB}-prompt textarea")).to_have_value(re.compile(f"{word}$"))
     assert page.input_value(f"#{TAB}-prompt textarea") == "red circle"
     page.click(f"#{TAB}-start")
     drawn(page)
-    opened_part(page, "from")
+    expect(page.locator(f"#{TAB}-image")).to_be_hidden()
+    page.click(f"#{TAB}-start-from")
+    expect(page.locator(f"#{TAB}-image img")).to_be_visible()
+    beside, text = page.locator(f"#{TAB}-image"), page.locator(f"#{TAB}-prompt")
+    assert beside.bounding_box()["y"] < text.bounding_box()["y"] + text.bounding_box()["height"]
+    expect(page.locator(f"#{TAB}-status")).to_contain_text("starts from the one beside the prompt")
+    beside.locator("button[aria-label=Clear], button[title=Clear]").first.click()  # its cross
+    expect(page.locator(f"#{TAB}-image")).to_be_hidden()
     page.click(f"#{TAB}-start-from")
     expect(page.locator(f"#{TAB}-image img")).to_be_visible()
     before = page.locator(f"#{TAB}-result img").first.get_attribute("src")
@@ -253,12 +413,12 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
         "src", before, timeout=WAIT
     )
     drawn(page)
+    expect(page.locator(f"#{TAB}-status")).to_contain_text("60% of the steps")
     opened_part(page, "python")
     expect(page.locator(f"#{TAB}-recipe")).to_contain_text("AutoPipelineForImage2Image")
 
     page.reload()  # the history keeps what was started from, and that the first had no start
     open_tab(page, TAB)
-    opened_part(page, "history")
     cards = page.locator(f"#{TAB}-history-view .pick")
     cards.nth(0).click()
     expect(page.locator(f"#{TAB}-image img")).to_be_visible()
@@ -266,12 +426,23 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
     expect(page.locator(f"#{TAB}-image img")).to_have_count(0)
 
 
-def test_a_start_picture_that_cannot_be_read_is_taken_away(open_page, tmp_path):
+def test_a_start_picture_that_cannot_be_read_is_not_taken(open_page, tmp_path):
     page = opened(open_page)
-    opened_part(page, "from")
-    broken = tmp_path / "broken.png"
+    opened_part(page, "advanced")
+    broken, whole = tmp_path / "broken.png", tmp_path / "whole.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    page.set_input_files(f"#{TAB}-image input[type=file]", broken)
-    expect(page.locator(f"#{TAB}-image-note")).to_contain_text("cannot be read as a picture")
+    Image.new("RGB", (40, 40), "red").save(whole)
+    upload = page.locator(f"#{TAB}-upload")
+    with page.expect_file_chooser() as chooser:
+        upload.click()
+    chooser.value.set_files(broken)
+    expect(page.locator(f"#{TAB}-note")).to_contain_text("cannot be read as a picture")
+    expect(page.locator(f"#{TAB}-image")).to_be_hidden()
+    with page.expect_file_chooser() as chooser:
+        upload.click()
+    chooser.value.set_files(whole)
+    expect(page.locator(f"#{TAB}-image img")).to_be_visible()
+    expect(page.locator(f"#{TAB}-note")).to_contain_text("starts from the one beside the prompt")
+    expect(page.locator(f"#{TAB}-strength")).to_be_visible()
     ask(page, "a red circle", num_inference_steps=2)
     drawn(page)

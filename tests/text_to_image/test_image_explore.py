@@ -15,13 +15,12 @@ from models.runtime.cache import ModelCache
 from models.settings import ROOT, Settings
 from models.tasks import CATALOG
 from models.text_to_image import image_files
-from models.text_to_image.events import StepDone
 from models.text_to_image.picture_notes import parse_parameters
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.vocabulary import Vocabulary
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES
-from tabs.text_to_image import controls, explore, picture_html, prompt_words, restore
+from tabs.text_to_image import controls, example, explore, prompt_words, restore
 from tests.pictures import draw, open_png
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
@@ -57,6 +56,15 @@ def compare(context, kind, guidances="1, 4", steps="2 3", seeds=4):
     return [dict(zip(explore.OUTPUTS, frame, strict=True)) for frame in frames]
 
 
+def test_without_a_prompt_the_grid_is_the_examples_with_the_seed_that_stands_there(context):
+    values = {**DIALS, "random": True, "seed": 5}
+    axes = (explore.SETTINGS, "3", "2", 4)
+    frames = [*explore.compare(context, None, *axes, " ", "genlab/scenes", *values.values())]
+    table = dict(zip(explore.OUTPUTS, frames[-1], strict=True))["table"]
+    (cell,) = settings_in(table)
+    assert (cell["prompt"], cell["seed"]) == (example.PROMPTS["en"], 5)
+
+
 def settings_in(table):
     """Settings of the cells that can be pressed."""
     return [json.loads(html.unescape(p)) for p in re.findall('data-pick="([^"]*)"', table)]
@@ -66,7 +74,8 @@ def test_cells_appear_as_they_finish_and_a_cell_is_the_picture_of_its_seed_alone
     assert tuple(DIALS) == controls.ImageControls._fields
     frames = compare(context, explore.SETTINGS)
     tables = [frame["table"] for frame in frames if isinstance(frame["table"], str)]
-    assert [len(settings_in(table)) for table in tables] == [0, 1, 2, 3, 4]
+    assert [len(settings_in(table)) for table in tables] == [0, 1, 2, 3, 4, 4]
+    assert ["no-prompt" in table for table in tables] == [False] * 5 + [True]
     cells = settings_in(tables[-1])
     dials = [(c["guidance_scale"], c["num_inference_steps"], c["seed"]) for c in cells]
     assert dials == [(1, 2, 5), (4, 2, 5), (1, 3, 5), (4, 3, 5)]
@@ -85,7 +94,7 @@ def test_cells_appear_as_they_finish_and_a_cell_is_the_picture_of_its_seed_alone
 
 
 def test_a_grid_of_seeds_has_a_seed_a_cell(context):
-    table = compare(context, explore.SEEDS)[-2]["table"]
+    table = compare(context, explore.SEEDS)[-1]["table"]
     assert [cell["seed"] for cell in settings_in(table)] == [5, 6, 7, 8]
     assert {cell["guidance_scale"] for cell in settings_in(table)} == {3}
 
@@ -122,9 +131,75 @@ def test_every_models_axes_are_within_its_limits(spec):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("group", prompt_words.GROUPS)
-def test_the_small_model_knows_the_words_that_are_offered(language, group):
-    assert WORDS.unknown(" ".join(prompt_words.known_words(language, group))) == ()
+def test_the_small_model_knows_the_words_that_are_offered(language):
+    groups = WORDS.groups(language)
+    assert len(groups) >= 5
+    for group in groups:
+        assert WORDS.unknown(" ".join(group)) == ()
+    buttons = prompt_words.word_list(STARTER)
+    assert buttons.count("data-pick") == sum(
+        len(g) for g in WORDS.groups("en") + WORDS.groups("ko")
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("ship", "sailboat"),
+        ("beach", "sea"),
+        ("castle", "house"),
+        ("Astronaut", "star"),
+        ("apples", "trees"),
+        ("해변", "바다"),
+        ("비행기가", "하늘을 나는 자동차"),
+        ("성", "집"),
+        ("우주비행사와", "별"),
+    ],
+)
+def test_unknown_words_get_near_ones_by_meaning_in_their_language(word, near):
+    assert near in WORDS.nearest(word)
+    assert WORDS.unknown(" ".join(WORDS.nearest(word))) == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "other", "after"),
+    [
+        ("A Dragon on the sea", "dragon", "house", "A house on the sea"),
+        ("용이 나는 하늘", "용이", "해", "해가 나는 하늘"),
+        ("용이 나는 하늘", "용이", "선인장", "선인장이 나는 하늘"),
+        ("성으로 가는 길", "성으로", "별", "별로 가는 길"),
+        ("큰 고양이", "고양이", "집", "큰 집"),
+        ("고양이가 있는 들판", "고양이가", "집", "집이 있는 들판"),
+        ("a red circle", "boat", "star", "a red circle star"),
+    ],
+)
+def test_a_near_word_takes_the_place_with_the_particle_that_fits(prompt, word, other, after):
+    assert WORDS.put_in_place(prompt, word, other) == after
+
+
+def test_what_is_unknown_is_said_while_it_is_typed_but_not_of_a_word_that_is_not_whole():
+    said = prompt_words.unknown_words(STARTER, "a dragon on the sea")
+    assert "dragon" in said
+    assert {one["word"] for one in settings_in(said)} == set(WORDS.nearest("dragon"))
+    assert {one["instead"] for one in settings_in(said)} == {"dragon"}
+    assert prompt_words.unknown_words(STARTER, "a red dra", finished=False) == ""
+    assert "dra" in prompt_words.unknown_words(STARTER, "a red dra ", finished=False)
+    assert prompt_words.unknown_words(STARTER, "a red circle") == ""
+    odd = prompt_words.unknown_words(STARTER, "a <b>zqxv</b>")
+    assert "<b>zqxv</b> →" in odd  # our own mark of the word
+    assert "for example" in odd
+    assert settings_in(odd)
+    big = next(spec for spec in PICTURES if spec.id == controls.CLASSIC)
+    assert prompt_words.unknown_words(big, "a dragon") == ""
+
+
+def test_a_vocabulary_may_be_a_list_or_hold_its_things(tmp_path):
+    known = {"words": ["a", "panda"], "things": {"panda": {"en": ["panda"], "ko": ["판다"]}}}
+    (tmp_path / "words.json").write_text(json.dumps(known))
+    words = Vocabulary.read(tmp_path)
+    assert words.unknown("a panda and a dragon") == ("dragon",)
+    assert words.nearest("dragon") == ()
+    assert words.groups("en") == []
 
 
 @pytest.mark.parametrize("prompt", ["a sailboat on the sea", "바다 위의 돛단배"])
@@ -145,15 +220,6 @@ def test_every_style_is_offered_to_somebody_and_says_its_prompt():
 
 
 # ---------------------------------------------------------------- stages and history
-
-
-def test_the_stages_are_those_of_the_drawing_and_small(context):
-    _, events = draw(context.cache, "a blue star", STARTER, num_inference_steps=25)
-    stages = [e for e in events if isinstance(e, StepDone) and e.noisy]
-    strip = picture_html.stage_strip(stages)
-    assert strip.count('type="radio"') == 7
-    assert len(strip) < 40_000
-    assert picture_html.stage_strip([]) == ""
 
 
 def test_a_card_of_the_history_is_small_and_holds_all_but_the_key(context):
@@ -181,7 +247,8 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     done, _ = draw(context.cache, "a red star", STARTER, image=start.getvalue(), **values)
     (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, done))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
-    assert (set_to["strength"]["value"], set_to["fold"]["open"]) == (0.5, True)
+    assert (set_to["strength"]["value"], set_to["strength"]["visible"]) == (0.5, True)
+    assert set_to["image"]["visible"]
     start_picture = Path(set_to["image"]["value"]).read_bytes()
     again, _ = draw(context.cache, "a red star", STARTER, image=start_picture, **values)
     assert again.images == done.images
@@ -190,7 +257,7 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     request = ImageRequest.of(prompt="a red star", seed=3).with_defaults(STARTER)
     (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, plain))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
-    assert set_to["image"]["value"] is None
+    assert (set_to["image"]["value"], set_to["image"]["visible"]) == (None, False)
 
 
 def test_a_start_picture_in_the_history_is_small_whatever_it_was():
