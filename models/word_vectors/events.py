@@ -19,10 +19,15 @@ class WordTable:
     Attributes:
         words: most frequent first.
         vectors: float32, shape (words, dimensions).
+        faults: of a file, (code, count): lines left out as "no_vector" (no word with as many numbers
+            as the others), "not_finite" or "duplicate" (the first one stays); words that are "not_utf8"
+            and were read as Latin-1; "header" and "header_size" with what the first line claims, where
+            the number of words or that of the dimensions does not fit.
     """
 
     words: tuple[str, ...]
     vectors: np.ndarray
+    faults: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

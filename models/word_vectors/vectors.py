@@ -7,6 +7,7 @@ Sentence Embeddings, ICLR 2017).
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,10 @@ HANGUL = re.compile("[가-힣]")
 MOST_NUMBERS = 20_000_000  # words x dimensions of a person's own, 80 MB in memory
 MOST_BYTES = 400_000_000  # of a file, as text
 TENSOR, METADATA_WORDS = "vectors", "vocabulary"  # in a saved file; the words are a JSON list
-SUFFIXES = (".txt", ".vec", ".safetensors")
+SUFFIXES = (".txt", ".vec", ".bin", ".safetensors")
+MOST_WORD = 2000  # bytes of a word in a binary file
+SAMPLED = 200  # lines by which the dimensions of a text are found
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
 UNFIT = Path(__file__).with_name("unfit_words.txt")  # says itself what it is
 FEWEST = {"nearest": 1, "analogy": 1, "odd": 3, "map": 2}  # known words a question needs
 
@@ -263,18 +267,27 @@ def write_table(table: WordTable, path: Path) -> None:
 
 
 def read_table(path: Path) -> WordTable:
-    """Load what `write_table` saved, or any word2vec text of that size.
+    """Load what `write_table` saved, or word2vec's text or binary format as others write it.
+
+    Text may lack the header (GloVe), have a mark, tabs, or words with blanks in them; lines that are no
+    vector are left out and counted.
 
     Raises:
-        InvalidInput: not such a file (invalid_vectors_file), or too large (invalid_vectors_size).
+        InvalidInput: not such a file (invalid_vectors_file), a pickle, which could run code
+            (invalid_vectors_pickle), or too large (invalid_vectors_size).
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidInput("invalid_vectors_file")
     if path.stat().st_size > MOST_BYTES:
         raise InvalidInput("invalid_vectors_size", limit=MOST_NUMBERS)
+    data = path.read_bytes()
+    if re.match(rb"\x80[\x02-\x05]", data):
+        raise InvalidInput("invalid_vectors_pickle")
     try:
-        safe = path.suffix.lower() == ".safetensors"
-        table = _from_safetensors(path) if safe else _from_text(path)
+        if path.suffix.lower() == ".safetensors":
+            table = _from_safetensors(path)
+        else:
+            table = _from_binary(data) if _is_binary(data) else _from_text(data)
     except InvalidInput:
         raise
     except Exception as error:  # whatever a library raises on a file of another kind
@@ -284,13 +297,131 @@ def read_table(path: Path) -> WordTable:
     return table
 
 
-def _from_text(path: Path) -> WordTable:
-    from gensim.models import KeyedVectors
+def _header(line: bytes) -> tuple[int, int] | None:
+    """The count and the size that a first line claims."""
+    match = re.fullmatch(rb"\s*(\d{1,12})\s+(\d{1,12})\s*", line)
+    return (int(match[1]), int(match[2])) if match else None
 
-    with path.open(encoding="utf-8") as file:  # gensim makes room for what the first line claims
-        _check_size(*map(int, file.readline(100).split()))
-    keyed = KeyedVectors.load_word2vec_format(str(path), binary=False)
-    return WordTable(tuple(keyed.index_to_key), keyed.vectors.astype(np.float32))
+
+def _is_binary(data: bytes) -> bool:
+    """Whether a header is followed by a word and floats in bytes."""
+    first, _, rest = data[:100_000].partition(b"\n")
+    if _header(first) is None or not rest:
+        return False
+    return b"\0" in rest or bool(re.search(rb"[\x01-\x08\x0e-\x1a]", rest))
+
+
+def _from_binary(data: bytes) -> WordTable:
+    begin = data.index(b"\n") + 1
+    header = _header(data[: begin - 1])
+    assert header is not None, "see _is_binary"
+    count, size = header
+    _check_size(count, size)
+    words = _Words()
+    at = begin
+    while at < len(data) and words.lines < count:
+        end = data.find(b" ", at, at + MOST_WORD)
+        vector = data[end + 1 : end + 1 + 4 * size]
+        if end < 0 or len(vector) < 4 * size:
+            break
+        words.add(data[at:end].lstrip(b"\n"), np.frombuffer(vector, "<f4"))
+        at = end + 1 + 4 * size
+    return words.table(count)
+
+
+def _from_text(data: bytes) -> WordTable:
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = data.split(b"\n")  # at no other character: U+2028 and NEL are words of their own
+    header = _header(lines[0])
+    if header is not None:
+        _check_size(*header)
+        lines = lines[1:]
+    lines = [line for line in lines if line.strip()]
+    size = _dimensions(lines, header)
+    _check_size(len(lines) or 1, size)
+    words = _Words()
+    for line in lines:
+        parts = line.rsplit(None, size)
+        try:
+            numbers = np.array([*map(float, parts[-size:])], np.float32)
+        except ValueError:
+            numbers = np.empty(0, np.float32)
+        words.add(parts[0] if len(parts) > size else b"", numbers if len(numbers) == size else None)
+    fits = header is not None and header[1] == size
+    if not fits and words.faults["no_vector"] * 2 >= len(lines):
+        raise InvalidInput("invalid_vectors_file")  # text with some numbers in it
+    if header is not None and not fits:
+        words.faults["header_size"] = header[1]
+    return words.table(header[0] if header else len(lines))
+
+
+def _dimensions(lines: list[bytes], header: tuple[int, int] | None) -> int:
+    """How many numbers end most lines; a header's size if that fits some of them."""
+    counts = Counter(filter(None, map(_numbers_at_end, lines[:SAMPLED])))
+    if header is not None and counts[header[1]]:
+        return header[1]
+    if not counts:
+        raise InvalidInput("invalid_vectors_file")
+    return max(counts, key=lambda size: (counts[size], size))
+
+
+def _numbers_at_end(line: bytes) -> int:
+    """How many numbers a line ends with, its first part, which is the word, not counted."""
+    parts = line.split()
+    if line[:1].isspace():
+        parts = [b"", *parts]
+    count = 0
+    for part in reversed(parts[1:]):
+        if not _NUMBER.fullmatch(part):
+            break
+        count += 1
+    return count
+
+
+class _Words:
+    """Words and their vectors as they are read from a file, and what was wrong with it."""
+
+    def __init__(self) -> None:
+        self.by_word: dict[str, np.ndarray] = {}
+        self.faults: Counter[str] = Counter()
+        self.lines = 0
+
+    def add(self, word: bytes, vector: np.ndarray | None) -> None:
+        """Take a word over; of two alike the first stays."""
+        self.lines += 1
+        if vector is None or not word:
+            self.faults["no_vector"] += 1
+        elif not np.isfinite(vector).all():
+            self.faults["not_finite"] += 1
+        elif (text := self._text(word)) in self.by_word:
+            self.faults["duplicate"] += 1
+        else:
+            self.by_word[text] = vector
+
+    def _text(self, word: bytes) -> str:
+        try:
+            return word.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.faults["not_utf8"] += 1
+            if error.end == len(word) and not word[: error.start].isascii():  # a letter was cut
+                return word.decode("utf-8", errors="replace")
+            return word.decode("latin-1")
+
+    def table(self, count: int) -> WordTable:
+        """The words, most frequent first, as files have them.
+
+        Args:
+            count: how many the file claims to have.
+        """
+        if not self.by_word:
+            raise InvalidInput("invalid_vectors_file")
+        faults = {code: number for code, number in self.faults.items() if number}
+        if count != self.lines:
+            faults["header"] = count
+        vectors = np.stack([*self.by_word.values()]).astype(np.float32)
+        return WordTable(tuple(self.by_word), vectors, tuple(sorted(faults.items())))
 
 
 def _from_safetensors(path: Path) -> WordTable:

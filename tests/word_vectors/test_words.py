@@ -27,6 +27,7 @@ from models.word_vectors.vectors import (
     VOCABULARY,
     WordVectors,
     formula,
+    keyed_vectors,
     map_points,
     read_table,
     unfit_words,
@@ -111,7 +112,10 @@ def test_own_vectors_are_saved_and_loaded(tmp_path, name):
     ("name", "content", "code"),
     [
         ("a.txt", b"not vectors at all", "invalid_vectors_file"),
-        ("a.txt", b"2 2\nking 1 2\n", "invalid_vectors_file"),
+        ("a.txt", b"Chapter 1\nThe king had 3\nsons and no more\nwords\n", "invalid_vectors_file"),
+        ("a.bin", b"\xba\x16\x4f\x2f\x0c\0\0\0", "invalid_vectors_file"),
+        ("a.bin", b"\x80\x04\x95pickle", "invalid_vectors_pickle"),
+        ("a.vec", b"\x80\x03csomething", "invalid_vectors_pickle"),
         ("a.txt", b"1 1\nking nan\n", "invalid_vectors_file"),
         ("a.txt", b"999999999 300\nking 1\n", "invalid_vectors_size"),
         ("a.txt", b"\xff\xfe\x00\x01", "invalid_vectors_file"),
@@ -124,6 +128,98 @@ def test_files_that_are_none_are_refused(tmp_path, name, content, code):
     with pytest.raises(InvalidInput) as error:
         read_table(tmp_path / name)
     assert error.value.code == code
+
+
+# content -> words, and what was counted; all have the vectors 0.5 -1.25 for "cat", -2 0.75 for "왕이"
+LINES = "cat 0.5 -1.25\n왕이 -2 0.75\n".encode()
+FORMATS = {
+    "with a header": (b"2 2\n" + LINES, ("cat", "왕이"), {}),
+    "without one, as GloVe": (LINES, ("cat", "왕이"), {}),
+    "a mark": (b"\xef\xbb\xbf2 2\n" + LINES, ("cat", "왕이"), {}),
+    "a mark and no header": (b"\xef\xbb\xbf" + LINES, ("cat", "왕이"), {}),
+    "tabs": (b"2\t2\n" + LINES.replace(b" ", b"\t"), ("cat", "왕이"), {}),
+    "two blanks, and some at the end": (
+        LINES.replace(b" ", b"  ").replace(b"\n", b" \t\n"),
+        ("cat", "왕이"),
+        {},
+    ),
+    "CR LF": (b"2 2\r\n" + LINES.replace(b"\n", b"\r\n"), ("cat", "왕이"), {}),
+    "CR": ((b"2 2\n" + LINES).replace(b"\n", b"\r"), ("cat", "왕이"), {}),
+    "no end of the last line": (LINES.rstrip(), ("cat", "왕이"), {}),
+    "words with blanks": (
+        b"4 2\n" + LINES + b"new york 1 2\n. . . 3 4\n",
+        ("cat", "왕이", "new york", ". . ."),
+        {},
+    ),
+    "words that are numbers, or blanks of other kinds": (
+        LINES + "2024 1 2\nnew\xa0york 3 4\n\u2028 5 6\n\x85 7 8\n\u3000 9 9\n".encode(),
+        ("cat", "왕이", "2024", "new\xa0york", "\u2028", "\x85", "\u3000"),
+        {},
+    ),
+    "no UTF-8": (LINES + b"caf\xe9 1 2\n", ("cat", "왕이", "café"), {"not_utf8": 1}),
+    "a letter that was cut": (
+        LINES + "왕비".encode()[:-1] + b" 1 2\n",
+        ("cat", "왕이", "왕\ufffd"),
+        {"not_utf8": 1},
+    ),
+    "words that come twice": (LINES + b"cat 9 9\n", ("cat", "왕이"), {"duplicate": 1}),
+    "lines that are none": (
+        b"5 2\n" + LINES + b"short 1\n 3 4\nlong x y\n",
+        ("cat", "왕이"),
+        {"no_vector": 3},
+    ),
+    "numbers that are none": (
+        LINES + b"bad nan 1\nworse inf 2\n",
+        ("cat", "왕이"),
+        {"not_finite": 2},
+    ),
+    "fewer than the header claims": (b"9 2\n" + LINES, ("cat", "왕이"), {"header": 9}),
+    "more than the header claims": (b"1 2\n" + LINES, ("cat", "왕이"), {"header": 1}),
+    "another size than the header claims": (
+        b"2 5\n" + LINES,
+        ("cat", "왕이"),
+        {"header_size": 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_vectors_as_others_write_them(tmp_path, name):
+    content, words, faults = FORMATS[name]
+    path = tmp_path / "a.vec"
+    path.write_bytes(content)
+    table = read_table(path)
+    assert table.words == words
+    assert table.vectors[:2].tolist() == [[0.5, -1.25], [-2, 0.75]]
+    assert dict(table.faults) == faults
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_binary_word2vec_is_read(tmp_path, end):
+    vectors = np.array([[0.5, -1.25], [-2, 0.75]], "<f4")
+    rows = [
+        word.encode() + b" " + row.tobytes() + end
+        for word, row in zip(("cat", "왕이"), vectors, strict=True)
+    ]
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"2 2\n" + b"".join(rows))
+    table = read_table(path)
+    assert (table.words, table.vectors.tolist(), table.faults) == (
+        ("cat", "왕이"),
+        vectors.tolist(),
+        (),
+    )
+    path.write_bytes(b"2 2\n" + b"".join(rows)[:-4])
+    assert (read_table(path).words, read_table(path).faults) == (("cat",), (("header", 2),))
+
+
+def test_a_binary_file_of_gensim_is_read(tmp_path):
+    keyed_vectors(TABLE.words, TABLE.vectors).save_word2vec_format(
+        str(tmp_path / "a.bin"), binary=True
+    )
+    again = read_table(tmp_path / "a.bin")
+    assert again.words == TABLE.words
+    np.testing.assert_array_equal(again.vectors, TABLE.vectors)
 
 
 def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another_seed(cache):

@@ -342,7 +342,9 @@ def _load_button(own: gr.State, status: gr.HTML, files: Sequence[gr.DownloadButt
         with show_errors(request):
             table = read_table(Path(path))
         words, size = table.vectors.shape
-        return table, line(both(f"{TAB}.loaded", words=f"{words:,}", size=size))
+        notes = [both(f"{TAB}.fault_{code}", count=f"{count:,}") for code, count in table.faults]
+        loaded = both(f"{TAB}.loaded", words=f"{words:,}", size=size)
+        return table, line(" ".join([loaded, *notes]))
 
     private: dict[str, Any] = {"api_visibility": "private"}
     upload = button.upload(load, button, [own, status], **private)
