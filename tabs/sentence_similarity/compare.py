@@ -43,7 +43,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiment, Experiments
-from tabs.shared.strings import both, language_of_page, t
+from tabs.shared.strings import both, language_of_page, phrases, phrases_html, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -290,7 +290,7 @@ def table_html(verdicts: Sequence[Verdict], sentences: Sequence[str]) -> str:
 
 
 def _row(verdict: Verdict) -> str:
-    name = f'<th scope="row">{html.escape(verdict.spec.label)}</th>'
+    name = f'<th scope="row">{phrases_html(verdict.spec.label)}</th>'
     if verdict.problem:
         return f'{name}<td colspan="4">{problem_line(verdict.problem)}</td>'
     cosine, reference = verdict.cosine, verdict.reference
@@ -328,7 +328,7 @@ def _notes(verdict: Verdict, sentences: Sequence[str]) -> str:
     notes = warnings(verdict.spec, sentences, known.truncated, known.unknown)
     if verdict.reference and verdict.reference.median("none") > HIGH:
         usual = number(verdict.reference.median("none"))
-        notes.append(both(f"{TAB}.high", model=verdict.spec.label, usual=usual))
+        notes.append(both(f"{TAB}.high", model=phrases(verdict.spec.label), usual=usual))
     return "".join(map(note, notes))
 
 

@@ -28,7 +28,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiments
-from tabs.shared.strings import both, percent, t
+from tabs.shared.strings import both, percent, phrases_html, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -184,7 +184,7 @@ def _notes(sides: list[Side], texts: list[str]) -> list[str]:
             notes.append(both("sentiment.two.routed", number=number, split=split))
         for spec, rows in side:
             languages = (note for row in rows for note in language_note(spec, texts[row]))
-            notes += [f"{html.escape(spec.label)}: {note}" for note in islice(languages, 1)]
+            notes += [f"{phrases_html(spec.label)}: {note}" for note in islice(languages, 1)]
     return notes
 
 
@@ -231,7 +231,7 @@ def _example(recording: Recording) -> str:
 
 def _name(side: Side) -> str:
     """The models of a side; "auto" may take several."""
-    return " / ".join(html.escape(spec.label) for spec, _ in side)
+    return " / ".join(phrases_html(spec.label) for spec, _ in side)
 
 
 def _row(one: TableResults, two: TableResults, row: int, differ: bool) -> str:

@@ -16,7 +16,7 @@ from models.weights import index
 from models.weights.sources import is_here
 from tabs.shared.context import Context
 from tabs.shared.events import alert, line, waiting_line
-from tabs.shared.strings import both, language_of_page, spans, t
+from tabs.shared.strings import both, language_of_page, phrases_html, spans, t
 from tabs.shared.widgets import bind_stop, stop_button
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -158,7 +158,7 @@ def _about(spec: ModelSpec | None) -> tuple[str, Any, Any]:
         return "", gr.update(visible=False), gr.update(visible=False)
     note = spans({language: html.escape(text) for language, text in spec.note.items()})
     origin = "PyPI" if spec.scheme == "index" else "Hugging Face"
-    facts = [note, html.escape(spec.licence), both("fetch.origin", origin=origin)]
+    facts = [note, phrases_html(spec.licence), both("fetch.origin", origin=origin)]
     if spec.terms:
         link = f'<a href="{html.escape(spec.terms)}" target="_blank" rel="noopener">'
         facts.append(f"{link}{both('fetch.terms')}</a>")

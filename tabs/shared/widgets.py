@@ -77,7 +77,7 @@ def model_note(spec: ModelSpec) -> str:
     """What the model behind a result is, was trained on and cannot do, as a line of HTML."""
     note = {language: html.escape(text) for language, text in spec.note.items()}
     text = spans(note) if note else both("page.unknown_model")
-    return f'<p class="quiet">{html.escape(spec.label)}: {text}</p>'
+    return f'<p class="quiet">{phrases_html(spec.label)}: {text}</p>'
 
 
 def stop_button(tab: str) -> gr.Button:
