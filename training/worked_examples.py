@@ -13,6 +13,7 @@ from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
 from models.sentence_similarity.events import ReferenceCosines, Similarities
+from models.sentence_similarity.many_sentences import landscape
 from models.sentence_similarity.requests import SimilarityRequest
 from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
@@ -23,7 +24,7 @@ from models.text.tables import read_table
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordAnswer
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula, map_points
-from tabs.sentence_similarity import compare, words
+from tabs.sentence_similarity import compare, many, search, words
 from tabs.sentence_similarity.words import training as word2vec
 from tabs.sentiment import one_text, table, two_models
 from tabs.shared.strings import LANGUAGES
@@ -97,6 +98,32 @@ class Recorder:
             verdicts.append(one)
         return {"sentences": list(pair), "verdicts": verdicts}
 
+    def many(self, language: str) -> Mapping[str, Any]:
+        """The sentences of an example, each with every other."""
+        sentences = next(e for e in many.EXAMPLES if language_of(e) == language).splitlines()
+        request = SimilarityRequest.of(sentences=sentences)
+        cosines = self.event(SENTENCE_SIMILARITY, ENCODERS[language], request, Similarities)
+        land = landscape(cosines.cosines)
+        return {
+            "sentences": sentences,
+            "model": ENCODERS[language],
+            "similarities": plain(cosines),
+            "groups": list(land.groups),
+            "points": short(land.points.tolist()),
+            "variance": short(land.variance),
+        }
+
+    def search(self, language: str) -> Mapping[str, Any]:
+        """The lines of the example, nearest to its query first."""
+        query, lines = search.EXAMPLES[language]
+        request = SimilarityRequest.of(sentences=[query, *lines.splitlines()])
+        cosines = self.event(
+            SENTENCE_SIMILARITY, ENCODERS[language], request, Similarities
+        ).cosines[0][1:]
+        order = sorted(range(len(cosines)), key=lambda row: -cosines[row])
+        hits = [[row, short(cosines[row])] for row in order]
+        return {"language": language, "model": ENCODERS[language], "hits": hits}
+
     def words(self, language: str) -> Mapping[str, Any]:
         """The analogy among the examples."""
         model = compare.WORDS[language]
@@ -130,6 +157,8 @@ class Recorder:
             "sentiment.file": self.file,
             "sentiment.two": self.two_models,
             "sentence_similarity.two": self.sentences,
+            "sentence_similarity.many": self.many,
+            "sentence_similarity.search": self.search,
             "sentence_similarity.words": self.words,
             "sentence_similarity.word2vec": self.word2vec,
         }

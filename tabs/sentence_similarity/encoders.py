@@ -87,7 +87,9 @@ def find_encoder(context: Context, model: str, sentences: Sequence[str]) -> Mode
 
 
 def about(context: Context, model: str) -> str:
-    """What an encoder is, and its licence, as HTML."""
+    """What an encoder is, and its licence, as HTML; how "auto" picks one."""
+    if model == "auto":
+        return f'<p class="result-line">{both(f"{TAB}.auto")}</p>'
     try:
         spec = select_encoder(model, context.settings, ())
     except NotFound:

@@ -14,7 +14,7 @@ from models.contract import Finished, ModelSpec
 from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
-from models.tasks import recipe
+from models.tasks import SENTENCE_SIMILARITY, recipe
 from tabs.sentence_similarity.encoders import (
     cell,
     find_encoder,
@@ -24,25 +24,29 @@ from tabs.sentence_similarity.encoders import (
     picker,
     warnings,
 )
+from tabs.sentence_similarity.maps import Mark, map_svg
 from tabs.shared import table_input
 from tabs.shared.context import Context
-from tabs.shared.events import follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import at_field, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.experiments import Experiments
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
+    model_note,
+    problem_box,
     recipe_box,
     result_box,
     stop_button,
 )
+from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "many"
 Outputs = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 PAIRS = 5  # most similar pairs that are named
 IN_TABLE = 12  # sentences whose cosines are a table of numbers; more are a picture
 NUMBERED = 60  # points that bear their number
-WIDTH, HEIGHT, EDGE = 400, 300, 18  # of the map
 # Hues that differ in lightness too; the text on them is the page's own.
 HUES = (
     *("#4f46e5", "#d97706", "#059669", "#db2777", "#0284c7"),
@@ -62,13 +66,19 @@ def build(context: Context) -> None:
     with gr.Row():
         with gr.Column():
             gr.Markdown(t(f"{TAB}.sentences"))
-            texts = table_input.build(TAB, lines_first=True)
+            lines = gr.Column()
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
+            samples_box = gr.Column()
+            with lines:
+                texts = table_input.build(TAB, lines_first=True)
             titles = [f"{sample.splitlines()[0]} …" for sample in EXAMPLES]
             samples = [[sample, None] for sample in EXAMPLES]  # an example, and no file
-            examples_box(TAB, samples, [texts.lines, texts.file], f"{TAB}-start", titles)
+            with samples_box:
+                examples_box(TAB, samples, [texts.lines, texts.file], f"{TAB}-start", titles)
+            below = gr.Column()
             encoder = picker(context, TAB)
             groups = gr.Slider(
                 0,
@@ -80,12 +90,16 @@ def build(context: Context) -> None:
                 elem_id=f"{TAB}-number",
             )
         with gr.Column():
-            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            example = worked_example("sentence_similarity.many", _example)
+            result, status = result_box(TAB, example)
             download = table_input.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
 
     table_input.bind(texts)
+    controls = {"texts": texts.lines, "number": groups, "model": encoder.model}
+    with below:
+        Experiments("sentence_similarity.many", controls, f"{TAB}-start")
 
     def compare(request: gr.Request, *values: Any) -> Generator[Outputs]:
         *boxes, groups, model, name, key = values
@@ -96,9 +110,9 @@ def build(context: Context) -> None:
             yield notes + result if isinstance(result, str) else result, *rest
 
     job = start.click(
-        compare,
+        at_field(compare, problem),
         [*texts.inputs(), groups, *encoder],
-        [result, status, code, download],
+        [result, status, code, download, problem],
         show_progress="hidden",
         api_visibility="private",
     )
@@ -170,7 +184,16 @@ def result_html(
         ("heat", heatmap(sentences, similarities.cosines, land)),
     ]
     sections = (f"<h3>{both(f'{TAB}.{name}')}</h3>{part}" for name, part in parts if part)
-    return "".join([*map(note, notes), *sections])
+    return "".join([*map(note, notes), *sections, model_note(spec)])
+
+
+def _example(recording: Recording) -> str:
+    spec = next(spec for spec in SENTENCE_SIMILARITY.models if spec.id == recording["model"])
+    land = Landscape(
+        tuple(recording["groups"]), np.array(recording["points"]), recording["variance"]
+    )
+    cosines = restore(Similarities, recording["similarities"])
+    return result_html(spec, recording["sentences"], cosines, land)
 
 
 def _most_similar(sentences: Sequence[str], cosines: Sequence[Sequence[float]]) -> str:
@@ -182,7 +205,7 @@ def _most_similar(sentences: Sequence[str], cosines: Sequence[Sequence[float]]) 
     texts = [html.escape(sentence) for sentence in sentences]
     best = known[np.argsort(-values[known], kind="stable")][:PAIRS]
     lines = "".join(
-        f"<tr><td><strong>{number(float(values[k]))}</strong></td>"
+        f'<tr><td class="tight"><strong>{number(float(values[k]))}</strong></td>'
         f"<td>{i + 1}. {texts[i]}<br>{j + 1}. {texts[j]}</td></tr>"
         for k, i, j in zip(best, rows[best].tolist(), columns[best].tolist(), strict=True)
     )
@@ -227,25 +250,18 @@ def _map(sentences: Sequence[str], land: Landscape) -> str:
     known = [i for i, group in enumerate(land.groups) if group >= 0]
     if len(known) < 3:
         return ""
-    low, high = np.nanmin(land.points, axis=0), np.nanmax(land.points, axis=0)
-    span = max(float((high - low).max()), 1e-9)
-    middle = (low + high) / 2
-    scale = (min(WIDTH, HEIGHT) - 2 * EDGE) / span
-    dots: list[str] = []
-    for i in known:
-        x, y = (float(v) for v in (land.points[i] - middle) * scale)
-        name = html.escape(f"{i + 1}. {sentences[i]} ({letter(land.groups[i])})")
-        at = f'transform="translate({WIDTH / 2 + x:.1f} {HEIGHT / 2 - y:.1f})"'
-        radius = 9 if len(known) <= NUMBERED else 4
-        text = f'<text text-anchor="middle" dy=".35em">{i + 1}</text>' if radius > 4 else ""
-        circle = f'<circle r="{radius}" fill="{_hue(land.groups[i])}" fill-opacity=".35" '
-        circle += f'stroke="{_hue(land.groups[i])}"/>'
-        dots.append(f"<g {at}><title>{name}</title>{circle}{text}</g>")
+    marks = [
+        Mark(
+            *(float(v) for v in land.points[i]),
+            label=str(i + 1) if len(known) <= NUMBERED else "",
+            title=f"{i + 1}. {sentences[i]} ({letter(land.groups[i])})",
+            colour=_hue(land.groups[i]),
+        )
+        for i in known
+    ]
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="map / 지도" '
-        'style="width:100%;height:auto;font-size:10px;fill:var(--body-text-color);'
-        f'background:var(--background-fill-secondary);border-radius:.5rem">{"".join(dots)}</svg>'
-        f'<p class="result-line">{both(f"{TAB}.kept", share=f"{land.variance:.0%}")}</p>'
+        map_svg(marks, "map / 지도", to_scale=True)
+        + f'<p class="result-line">{both(f"{TAB}.kept", share=f"{land.variance:.0%}")}</p>'
     )
 
 

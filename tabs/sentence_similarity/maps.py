@@ -111,6 +111,8 @@ def label_boxes(
 
 def _width(label: str) -> float:
     """About how wide a label is: Hangul and the like are as wide as they are high."""
+    if not label:
+        return 0.0
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in label)
     return TEXT * (wide + 0.6 * (len(label) - wide)) + 2
 

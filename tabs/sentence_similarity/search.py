@@ -1,9 +1,12 @@
-"""Search by meaning: lines pasted or uploaded, their vectors once, then any query in no time."""
+"""Search by meaning: any query among lines pasted or uploaded, whose vectors are computed once.
+
+The first search computes them by itself; later ones among the same lines need only the query's.
+"""
 
 import html
 import textwrap
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,62 +30,122 @@ from tabs.sentence_similarity.encoders import (
 )
 from tabs.shared import table_input
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import (
+    Pace,
+    at_field,
+    follow,
+    line,
+    result_line,
+    show_errors,
+    waiting_line,
+)
+from tabs.shared.experiments import Experiments
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, how_it_works, recipe_box, result_box, stop_button
+from tabs.shared.widgets import (
+    bind_stop,
+    examples_box,
+    how_it_works,
+    model_note,
+    problem_box,
+    recipe_box,
+    result_box,
+    stop_button,
+)
+from tabs.shared.worked_examples import Recording, worked_example
 
 TAB = "search"
 LIFETIME = 3600  # seconds that vectors live after their last change
 SAMPLE = 200  # lines whose language counts
 EXCERPT = 400  # characters of a line in the result
 LONGEST = 2000  # characters of a line; the rest is cut
-Outputs = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
+EXAMPLES = {  # query, lines
+    "en": (
+        "get my money back",
+        "I want a refund.\nMy parcel never arrived.\nHow do I change my password?\n"
+        "The app closes by itself.\nDo you ship to Korea?\nWhich size should I take?\n"
+        "I was charged twice.\nWhen do you open on Sundays?\nCan I pay by card?\n"
+        "The colour is different from the picture.",
+    ),
+    "ko": (
+        "결제가 두 번이나 됐네요",
+        "환불해 주세요.\n택배가 아직 안 왔어요.\n비밀번호는 어떻게 바꾸나요?\n앱이 저절로 꺼져요.\n"
+        "제주도에도 배송되나요?\n어떤 사이즈를 사면 될까요?\n돈이 두 번 빠져나갔어요.\n"
+        "일요일에는 몇 시에 여나요?\n카드로 결제할 수 있나요?\n색이 사진이랑 달라요.",
+    ),
+}
 
 
 def build(context: Context) -> None:
-    """Lay the part out: lines and their vectors first, then the query."""
+    """Lay the part out: the query first, then where to look."""
     index = gr.State(None, time_to_live=LIFETIME)
     with gr.Row():
         with gr.Column():
-            texts = table_input.build(TAB, lines_first=True)
-            with gr.Row():
-                prepare = gr.Button(t(f"{TAB}.prepare"), elem_id=f"{TAB}-prepare")
-                stop = stop_button(TAB)
             query = gr.Textbox(label=t(f"{TAB}.query"), elem_id=f"{TAB}-query")
-            start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+            problem = problem_box(TAB)
+            with gr.Row():
+                start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
+                stop = stop_button(TAB)
+            samples = gr.Column()
+            texts = table_input.build(TAB, lines_first=True)
+            with samples:
+                examples_box(
+                    TAB,
+                    [[*example, None] for example in EXAMPLES.values()],
+                    [query, texts.lines, texts.file],
+                    f"{TAB}-start",
+                    [sample for sample, _ in EXAMPLES.values()],
+                )
+            below = gr.Column()
             count = gr.Slider(1, 100, 10, step=1, label=t(f"{TAB}.count"), elem_id=f"{TAB}-count")
             encoder = picker(context, TAB)
         with gr.Column():
-            result, status = result_box(TAB, both(f"{TAB}.empty"))
+            example = worked_example("sentence_similarity.search", _example)
+            result, status = result_box(TAB, example)
             download = table_input.download_button(TAB)
             code = recipe_box(TAB)
             how_it_works(TAB)
-
+    with below:
+        controls = {"query": query, "texts": texts.lines, "count": count, "model": encoder.model}
+        Experiments("sentence_similarity.search", controls, f"{TAB}-start")
     table_input.bind(texts)
 
-    def prepare_lines(request: gr.Request, *values: Any) -> Generator[tuple[Any, Any, Any]]:
-        *boxes, model, name, key, old = values
-        yield from _prepare(context, boxes, model, hosted_fields(name, key), old, request)
+    def search(request: gr.Request, *values: Any) -> Generator[tuple[Any, ...]]:
+        *boxes, query, count, model, name, key, old = values
+        yield from _find(context, boxes, query, int(count), model, name, key, old, request)
 
-    def search(
-        query: str, count: int, key: str, index: Any, request: gr.Request
-    ) -> Generator[Outputs]:
-        yield from _search(context, query, int(count), key, index, request)
+    job = gr.on(
+        [start.click, query.submit],
+        at_field(search, problem),
+        [*texts.inputs(), query, count, *encoder, index],
+        [index, result, status, code, download, problem],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    bind_stop(stop, [job], status, line(both(f"{TAB}.stopped")))
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    jobs = [
-        prepare.click(
-            prepare_lines, [*texts.inputs(), *encoder, index], [index, result, status], **quiet
-        ),
-        gr.on(
-            [start.click, query.submit],
-            search,
-            [query, count, encoder.api_key, index],
-            [result, status, code, download],
-            **quiet,
-        ),
-    ]
-    bind_stop(stop, jobs, status, line(both(f"{TAB}.stopped")))
+
+def _find(
+    context: Context,
+    boxes: list[Any],
+    query: str,
+    count: int,
+    model: str,
+    name: str | None,
+    key: str | None,
+    old: Any,
+    page: gr.Request,
+) -> Generator[tuple[Any, ...]]:
+    """Yield (index, result, status line, recipe, download): the vectors that are not there yet, then the lines nearest to the query."""
+    with show_errors(page):
+        if not (query or "").strip():
+            raise InvalidInput("invalid_blank", field="query")
+    index = old
+    for index, *updates in _prepare(
+        context, boxes, query, model, hosted_fields(name, key), old, page
+    ):
+        yield (index, *updates, gr.skip(), gr.skip())
+    for updates in _search(context, query, count, key, index, page):
+        yield (gr.skip(), *updates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +187,7 @@ def lines_of_table(*inputs: Any) -> SearchLines:
 def _prepare(
     context: Context,
     boxes: list[Any],
+    query: str,
     model: str,
     hosted: dict[str, str | None],
     old: Any,
@@ -132,15 +196,15 @@ def _prepare(
     """Yield (index, result, status line); the index fills in place, so that a stop loses nothing."""
     with show_errors(page):
         lines = lines_of_table(*boxes)
-        spec = find_encoder(context, model, lines.texts[:SAMPLE])
+        # The query counts too: Korean may be looked for among English lines.
+        spec = find_encoder(context, model, [*lines.texts[:SAMPLE], query])
         index = Index(lines.texts, spec.id, hosted["model_name"] or "", lines.numbers)
         if isinstance(old, Index) and old.same(index):
             index = old
-        yield index, _lines_html(spec.label, lines), gr.skip()
         missing = np.flatnonzero(~index.ready)
         if not len(missing):
-            yield index, gr.skip(), line(_ready(index))
             return
+        yield index, _lines_html(spec.label, lines), gr.skip()
         request = EncodeRequest.of(sentences=[index.lines[row] for row in missing], **hosted)
     pace, start = Pace(), time.monotonic()
     for event in follow(context, spec, request, page):
@@ -149,11 +213,11 @@ def _prepare(
                 _add(index, replace(event, rows=missing[event.rows]))
             if pace.due():
                 status = _progress(index, event.share, time.monotonic() - start)
-                yield gr.skip(), gr.skip(), status
+                yield index, gr.skip(), status
         elif isinstance(event, Finished):
             yield index, gr.skip(), result_line(event, _ready(index))
         else:
-            yield gr.skip(), gr.skip(), waiting_line(event) or gr.skip()
+            yield index, gr.skip(), waiting_line(event) or gr.skip()
 
 
 def _ready(index: Index) -> str:
@@ -186,7 +250,7 @@ def _progress(index: Index, share: float, seconds: float) -> str:
 
 def _search(
     context: Context, query: str, count: int, key: str | None, index: Any, page: gr.Request
-) -> Generator[Outputs]:
+) -> Generator[tuple[Any, Any, Any, Any]]:
     """Yield (result, status line, recipe, download)."""
     with show_errors(page):
         if not isinstance(index, Index) or not index.size:
@@ -199,7 +263,8 @@ def _search(
             start = time.perf_counter()
             hits = index.nearest(event.vectors[0], count)
             seconds = time.perf_counter() - start
-            result = "".join(map(note, _notes(spec, query, index))) + _hits_html(index, hits)
+            notes = "".join(map(note, _notes(spec, query, index)))
+            result = _hits_html(index.lines, index.numbers, hits) + model_note(spec) + notes
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
         elif isinstance(event, Finished):
             among = both(f"{TAB}.among", ms=f"{1000 * seconds:.0f}", count=f"{index.size:,}")
@@ -243,7 +308,9 @@ def _recipe(
     return recipe(spec, comparison, finished.placement)
 
 
-def _hits_html(index: Index, hits: list[tuple[int, float]]) -> str:
+def _hits_html(
+    lines: Sequence[str], numbers: Sequence[int], hits: Sequence[tuple[int, float]]
+) -> str:
     """The nearest lines, with their cosines and numbers."""
     if not hits:
         return f"<p>{both(f'{TAB}.nothing')}</p>"
@@ -251,8 +318,18 @@ def _hits_html(index: Index, hits: list[tuple[int, float]]) -> str:
         f'<th scope="col">{both(f"{TAB}.{name}")}</th>' for name in ("score", "row", "line")
     )
     rows = "".join(
-        f"<tr><td><strong>{number(cosine)}</strong></td><td>{index.numbers[row]:,}</td>"
-        f"<td>{html.escape(textwrap.shorten(index.lines[row], EXCERPT))}</td></tr>"
+        f'<tr><td class="tight"><strong>{number(cosine)}</strong></td>'
+        f'<td class="tight">{numbers[row]:,}</td>'
+        f"<td>{html.escape(textwrap.shorten(lines[row], EXCERPT))}</td></tr>"
         for row, cosine in hits
     )
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _example(recording: Recording) -> str:
+    query, lines = EXAMPLES[recording["language"]]
+    texts = lines.splitlines()
+    hits = [(int(row), float(cosine)) for row, cosine in recording["hits"]]
+    spec = next(spec for spec in SENTENCE_SIMILARITY.models if spec.id == recording["model"])
+    result = _hits_html(texts, range(1, len(texts) + 1), hits)
+    return f'<p class="quoted">{html.escape(query)}</p>{result}{model_note(spec)}'

@@ -52,14 +52,13 @@ def test_a_file_is_searched_and_the_hits_are_downloaded(
     page.click("#tab-sentence_similarity-search-button")
     page.set_input_files("#search-upload input[type=file]", path)
     expect(page.locator("#search-column input")).to_have_value("text")
-    page.click("#search-prepare")
-    expect(page.locator("#search-result .note")).to_contain_text("5")  # the row with three cells
-    expect(page.locator("#search-status")).to_contain_text(
-        re.compile("ready|찾을 수"), timeout=LONG
-    )
+    expect(page.locator("#search-result .example-note:visible")).to_have_count(1)
     page.fill("#search-query textarea", query)
-    page.click("#search-start")
-    expect(page.locator("#search-result tbody tr").first).to_contain_text(hit, timeout=LONG)
+    page.click("#search-start")  # the vectors are computed by themselves
+    expect(page.locator("#search-status")).to_contain_text(
+        re.compile("lines in|밀리초"), timeout=LONG
+    )
+    expect(page.locator("#search-result tbody tr").first).to_contain_text(hit)
     rows = rows_of(page, "#search-download")
     assert rows[0] == ["line", "cosine", "text"]
     assert rows[1][0] == "2"
@@ -74,8 +73,18 @@ def test_a_file_that_cannot_be_read_is_an_error_and_nothing_is_lost(open_page, t
     page.click("#tab-sentence_similarity-search-button")
     page.fill("#search-lines textarea", "고양이")
     page.set_input_files("#search-upload input[type=file]", tmp_path / "a.xlsx")
-    expect(page.locator(".toast-body")).to_contain_text("표로 읽을 수 없")
+    expect(page.locator("#search-preview")).to_contain_text("표로 읽을 수 없")
     expect(page.locator("#search-lines textarea")).to_have_value("고양이")
+
+
+def test_example_data_for_the_search_is_one_click_away(open_page):
+    page = open_page("ko-KR")
+    open_tab(page, "sentence_similarity")
+    page.click("#tab-sentence_similarity-search-button")
+    page.locator("#search-examples .examples-ko button").click()
+    expect(page.locator("#search-status")).to_contain_text("밀리초", timeout=LONG)
+    expect(page.locator("#search-result tbody tr")).to_have_count(10)
+    expect(page.locator("#search-result .quiet")).to_contain_text("한국어")
 
 
 @pytest.mark.parametrize(
