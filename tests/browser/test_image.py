@@ -403,7 +403,7 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
     beside, text = page.locator(f"#{TAB}-image"), page.locator(f"#{TAB}-prompt")
     assert beside.bounding_box()["y"] < text.bounding_box()["y"] + text.bounding_box()["height"]
     expect(page.locator(f"#{TAB}-status")).to_contain_text("starts from the one beside the prompt")
-    beside.locator("button[aria-label=Clear], button[title=Clear]").first.click()  # its cross
+    beside.locator("button[aria-label='Remove Image']").click()  # its cross
     expect(page.locator(f"#{TAB}-image")).to_be_hidden()
     page.click(f"#{TAB}-start-from")
     expect(page.locator(f"#{TAB}-image img")).to_be_visible()

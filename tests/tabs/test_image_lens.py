@@ -196,12 +196,22 @@ def test_a_bad_value_is_named_in_words(context, dials, word):
     assert "prompt" in error.value.line
 
 
-def test_a_number_reaches_the_request_as_it_was_typed():
+def test_a_seed_reaches_the_request_as_it_was_typed():
     with gr.Blocks():
-        slider = controls._slider("guidance_scale", (1, 15), 0.5, STARTER)
         seed, _ = controls._seed()
-    assert slider.preprocess(99) == 99  # Gradio would raise an error in English, for a moment
-    assert seed.preprocess(-5) == -5
+    assert seed.preprocess(-5) == -5  # Gradio would raise an error in English, for a moment
+
+
+def test_a_start_picture_is_seen_while_there_is_one_and_a_broken_one_is_not_taken(tmp_path):
+    broken, whole = tmp_path / "broken.png", tmp_path / "whole.png"
+    broken.write_bytes(b"\x89PNG no more")
+    Image.new("RGB", (9, 9)).save(whole)
+    place, picture, strength, note = controls._take_picture(str(whole))
+    assert (place["visible"], picture, strength["visible"]) == (True, str(whole), True)
+    assert "beside the prompt" in note
+    place, picture, strength, note = controls._take_picture(str(broken))
+    assert (place["visible"], picture, strength["visible"]) == (False, None, False)
+    assert "cannot be read as a picture" in note
 
 
 def test_a_result_says_its_limits_and_its_start_picture(context, tmp_path):

@@ -248,8 +248,8 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, done))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert (set_to["strength"]["value"], set_to["strength"]["visible"]) == (0.5, True)
-    assert set_to["image"]["visible"]
-    start_picture = Path(set_to["image"]["value"]).read_bytes()
+    assert set_to["place"]["visible"]
+    start_picture = Path(set_to["image"]).read_bytes()
     again, _ = draw(context.cache, "a red star", STARTER, image=start_picture, **values)
     assert again.images == done.images
 
@@ -257,7 +257,7 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     request = ImageRequest.of(prompt="a red star", seed=3).with_defaults(STARTER)
     (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, plain))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
-    assert (set_to["image"]["value"], set_to["image"]["visible"]) == (None, False)
+    assert (set_to["image"], set_to["place"]["visible"]) == (None, False)
 
 
 def test_a_start_picture_in_the_history_is_small_whatever_it_was():
@@ -276,7 +276,7 @@ def test_a_card_that_somebody_changed_brings_no_picture(context, broken):
     set_to = dict(
         zip(restore.NAMES, restore.restore(context, "auto", {"image": broken}), strict=True)
     )
-    assert set_to["image"]["value"] is None
+    assert set_to["image"] is None
 
 
 def test_a_thumbnail_is_small_whatever_the_picture():
