@@ -319,6 +319,10 @@ def test_the_next_token_is_the_whole_vocabulary(engine):
     assert isinstance(found, NextToken)
     assert found.logits.shape == (49152,)
     assert np.exp(found.logits.astype(np.float64)).sum() == pytest.approx(1, abs=1e-3)
+    ids = [piece.id for piece in found.prompt]
+    body = {"prompt": ids, "n_predict": 1, "temperature": 0, "n_probs": 49152}
+    told = engine.server.post("/completion", body)["completion_probabilities"][0]["top_logprobs"]
+    assert sum(np.exp(one["logprob"]) for one in told) == pytest.approx(1, abs=1e-3)  # before that
     assert found.likeliest[0].text == " Paris"
     assert len(found.likeliest) == 100
     assert "".join(piece.text for piece in found.prompt) == "The capital of France is"
