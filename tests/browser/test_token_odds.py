@@ -222,6 +222,24 @@ def test_a_token_is_looked_into_by_keyboard_and_another_goes_on(page):
     expect(page.locator("#dice-view")).to_contain_text("another token at place 2")
 
 
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_the_tokens_of_a_message_and_of_two_languages_stand_there_at_once(open_page, locale):
+    page = open_page(locale)
+    open_part(page, "pieces")
+    chips = page.locator("#pieces-read .chip")
+    expect(chips.first).to_be_visible(timeout=90_000)
+    ids = page.locator("#pieces-read .chip .id").all_inner_texts()
+    assert len(ids) == chips.count()
+    assert all(one.isdecimal() for one in ids)
+    table = page.locator("#pieces-table")
+    expect(table.locator("tr.whose")).to_have_count(1, timeout=90_000)  # small talk, which ships
+    expect(table).to_contain_text("57 bytes" if locale == "en-US" else "57바이트")
+    cells = table.locator("td .chips")
+    assert [cells.nth(n).locator(".chip").count() for n in (0, 1)] == [14, 11]
+    expect(table).to_contain_text("0.8")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
 def test_a_text_is_written_throw_by_throw(page):
     open_part(page, "next")
     page.fill("#next-text textarea", "Hello")
@@ -292,8 +310,8 @@ def test_the_whole_way_by_keyboard_alone(page):
     tab_to(page, "#dice-details .take")
     page.keyboard.press("Enter")
     expect(page.locator("#dice-view .card")).to_have_count(2, timeout=90_000)
-    tab_to(page, "#tab-chat-next-button")
-    page.keyboard.press("Enter")
+    tab_to(page, "#tab-chat-how-button")
+    page.keyboard.press("ArrowRight")
     expect(page.locator("#next-bars .row").first).to_be_visible(timeout=90_000)  # by itself
     for button in ("#next-start", "#next-draw"):
         tab_to(page, button)
