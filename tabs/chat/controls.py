@@ -22,7 +22,7 @@ from models.servers.prices import price_of, read
 from models.tasks import CHAT
 from tabs.shared.context import ByLanguage, Context
 from tabs.shared.events import alert, line
-from tabs.shared.strings import LANGUAGES, both, language_of_page, say, spans, t
+from tabs.shared.strings import LANGUAGES, both, language_of_page, phrases, say, spans, t
 from tabs.shared.widgets import model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
@@ -174,11 +174,12 @@ def _about_line(context: Context, model: str) -> str:
 
 
 def _who(spec: ModelSpec, language: str) -> str:
-    licence = html.escape(spec.licence.split(" (")[0])
+    source = phrases(spec.licence)[language]
+    licence = html.escape(source.split(" (")[0])
     parts = [
         f"<b>{html.escape(spec.label)}</b>",
         html.escape(spec.note.get(language, "")),
-        f'<span title="{html.escape(spec.licence)}">{licence}</span>' if licence else "",
+        f'<span title="{html.escape(source)}">{licence}</span>' if licence else "",
         html.escape(say("chat.korean_is_small", "ko"))
         if language == "ko" and spec.id in SMALL
         else "",

@@ -172,7 +172,10 @@ def build(context: Context) -> None:
     tries.after(event)
     # An event of its own, so that the next text need not wait for the words of this one.
     words = event.then(
-        at_field(go_on, problem), [queue, lens.method, code], [*outputs, problem], **private
+        at_field(go_on, problem, clear=False),
+        [queue, lens.method, code],
+        [*outputs, problem],
+        **private,
     )
     again = gr.on(
         [lens.method.input, lens.label.input, lens.start.click],

@@ -68,7 +68,9 @@ def error(problem: ModelError, language: str) -> gr.Error:
     return PageError(problem, language)
 
 
-def at_field(handler: Callable[..., Any], problem: gr.HTML) -> Callable[..., Generator[Any]]:
+def at_field(
+    handler: Callable[..., Any], problem: gr.HTML, *, clear: bool = True
+) -> Callable[..., Generator[Any]]:
     """A handler whose problems stand at the field, in words, until the next run; results stay as they are.
 
     Without it a problem is a message that vanishes, and Gradio writes "Error" over every output.
@@ -78,10 +80,12 @@ def at_field(handler: Callable[..., Any], problem: gr.HTML) -> Callable[..., Gen
     Args:
         handler: a generator or a function, which may raise what show_errors raises.
         problem: from widgets.problem_box.
+        clear: whether a run takes the problem of the run before away; not what only follows on another run.
     """
 
     def run(*args: Any) -> Generator[Any]:
-        yield {problem: ""}
+        if clear:
+            yield {problem: ""}
         try:
             if not inspect.isgeneratorfunction(handler):
                 yield _with_skip(handler(*args))

@@ -63,11 +63,11 @@
 
   // ---------------------------------------------------------------- the way to the input and to the result
 
-  const panel = () => [...document.querySelectorAll("[role=tabpanel]")].filter((part) => part.offsetParent).at(-1);
+  const panel = () => [...document.querySelectorAll("#tabs > [role=tabpanel], #tabs [role=tabpanel]")].find((part) => part.offsetParent);
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.("#skip")) return;
-    const fields = [...(panel()?.querySelectorAll("textarea, input[type=text]") || [])].filter((one) => one.offsetParent);
-    (panel()?.querySelector("[id$=-message] textarea") || fields[0])?.focus();
+    const seen = (query) => [...(panel()?.querySelectorAll(query) || [])].find((one) => one.offsetParent);
+    (seen("[id$=-message] textarea") || seen("textarea") || seen("input[type=text]"))?.focus();
   });
 
   // On a phone the result is below the controls: a run scrolls to it once something comes.

@@ -13,8 +13,8 @@ TRY = "sentiment-one"
 
 
 def at(page: Page, name: str) -> None:
-    """Wait for an address."""
-    expect(page).to_have_url(re.compile(rf"#{re.escape(name)}$"))
+    """Wait for an address, of a tab or of the part of it that is open."""
+    expect(page).to_have_url(re.compile(rf"#{re.escape(name)}(\.\w+)?$"))
 
 
 def open_inner(page: Page, tab: str, part: str) -> None:
@@ -64,7 +64,7 @@ def test_an_address_of_no_tab_opens_the_page(open_page, address):
     page = open_page(query=address)
     faults = []
     page.on("pageerror", lambda fault: faults.append(fault))
-    expect(page).to_have_url(re.compile(r"#(chat|sentiment\.one)$"))
+    expect(page).to_have_url(re.compile(r"#(chat|sentiment)(\.\w+)?$"))
     assert not faults
 
 
