@@ -18,6 +18,30 @@ WINDOW = 512  # texts that are sorted by length together; a stop loses at most t
 BATCH_ROWS = 32
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768, "mps": 8192}  # with padding: bounds the memory
 MAX_WORKERS = 8
+PROBE = 24  # tokens by which it is seen whether padding changes a score
+SAME, SAME_IN_HALF = 1e-4, 2e-2  # that scores may differ alone and in a batch
+
+
+def class_names(config: Any) -> list[str]:
+    """The names of a configuration's classes, each once; a class without one is LABEL_ and its number."""
+    table = {str(key): str(name) for key, name in config.id2label.items()}
+    names: list[str] = []
+    for number in range(config.num_labels):
+        name = table.get(str(number), f"LABEL_{number}")
+        names.append(f"{name} ({number})" if name in names else name)
+    return names
+
+
+def _agree_on_padding(model: Any, tokenizer: Any) -> bool:
+    """Give the configuration the tokenizer's padding token; whether there is one that the model has.
+
+    A model that reads the last token of a text (GPT-2, Llama) finds it by the configuration's.
+    """
+    pad, table = tokenizer.pad_token_id, model.get_input_embeddings()
+    if pad is None or pad >= table.num_embeddings:
+        return False
+    model.config.pad_token_id = pad
+    return True
 
 
 class TextClassifier:
@@ -34,7 +58,9 @@ class TextClassifier:
         self.tokenizer = tokenizer
         self.limit = limit
         self.multi_label = model.config.problem_type == "multi_label_classification"
-        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+        self.labels = class_names(model.config)
+        self._pads = _agree_on_padding(model, tokenizer)
+        self._padding_side: str | None = None  # "" where padded rows score otherwise than alone
 
     def split(self, text: str) -> list[tuple[int, str]]:
         """Cut a text into pieces that the model takes whole.
@@ -184,7 +210,7 @@ class TextClassifier:
             return indexes, self._score_batch([pieces[i] for i in indexes])
 
         device = self.model.device.type
-        rows = 1 if self.tokenizer.pad_token_id is None else BATCH_ROWS
+        rows = BATCH_ROWS if self._pads and self._find_padding_side(pieces) else 1
         lengths, tokens = [len(ids) for ids in pieces], BATCH_TOKENS.get(device, 1024)
         batches = [*batches_by_length(lengths, rows, tokens=tokens)]
         workers = min(os.cpu_count() or 1, MAX_WORKERS, len(batches)) if device == "cpu" else 1
@@ -194,10 +220,32 @@ class TextClassifier:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(score, batches)
 
+    def _find_padding_side(self, pieces: Sequence[list[int]]) -> str:
+        """The side on which padding leaves the scores as they are; "" for none, or none is needed yet.
+
+        Most models do not see their padding on the right. Some take the last place whatever is there
+        (XLNet), and some configurations name another token than the tokenizer's.
+        """
+        if self._padding_side is not None or not pieces:
+            return self._padding_side or ""
+        pair = [min(pieces, key=len)[: PROBE // 3], max(pieces, key=len)[:PROBE]]
+        if len(pair[0]) == len(pair[1]):
+            return "right"  # no row is padded far enough to tell
+        apart = np.concatenate([self._score_batch([piece]) for piece in pair])
+        least = SAME if self.model.dtype == torch.float32 else SAME_IN_HALF
+        for side in ("right", "left"):
+            self._padding_side = side
+            if np.abs(self._score_batch(pair) - apart).max() <= least:
+                return side
+        self._padding_side = ""
+        return ""
+
     @torch.inference_mode()
     def _score_batch(self, pieces: list[list[int]]) -> np.ndarray:
         inputs: Any = {"input_ids": torch.tensor(pieces[:1])}
         if len(pieces) > 1:
-            inputs = self.tokenizer.pad({"input_ids": pieces}, return_tensors="pt")
+            side = self._padding_side or "right"
+            rows = {"input_ids": pieces}
+            inputs = self.tokenizer.pad(rows, return_tensors="pt", padding_side=side)
         inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
         return self.probabilities(self.model(**inputs).logits).cpu().numpy()

@@ -93,8 +93,9 @@ scores = {scores}.tolist()
 """
 
 _SHOW = """\
-for score, label in sorted(zip(scores, model.config.id2label.values()), reverse=True):
-    print(f"{score:.6f}  {label}")
+names = model.config.id2label
+for index, score in sorted(enumerate(scores), key=lambda pair: -pair[1]):
+    print(f"{score:.6f}  {names.get(index, f'LABEL_{index}')}")
 """
 
 _ATTRIBUTION_IMPORTS = """\

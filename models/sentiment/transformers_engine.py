@@ -81,11 +81,20 @@ def load_classifier(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[
 def _load_plain(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
     with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
         config = AutoConfig.from_pretrained(folder)
+        _name_classes(folder, config)
         _refuse_regression(spec, config)
         model, missing = _classifier(folder, config, dtype)
         _refuse_untrained(spec, missing)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return model, tokenizer, token_limit(model, tokenizer)
+
+
+def _name_classes(folder: Path, config: Any) -> None:
+    """Take the classes from label2id where the file has no id2label: transformers would take two."""
+    written = json.loads((folder / "config.json").read_text("utf-8"))
+    numbers = written.get("label2id")
+    if "id2label" not in written and "num_labels" not in written and isinstance(numbers, dict):
+        config.id2label = {int(number): name for name, number in numbers.items()}
 
 
 def _load_adapter(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, int]:
