@@ -54,9 +54,14 @@ def as_word(typed: str) -> str:
     return found[0] if len(found) == 1 else typed.strip().lower()
 
 
+def text_lines(text: str) -> list[str]:
+    """The lines of a text. They end at CR LF, CR or LF only: U+2028, NEL, VT and FF are inside of texts."""
+    return re.split("\r\n|\r|\n", text)
+
+
 def training_sentences(corpus: str) -> list[list[str]]:
     """The words of each line that has any, a line over LONGEST_LINE words in several parts."""
-    lines = [words(line) for line in corpus.splitlines()]
+    lines = [words(line) for line in text_lines(corpus)]
     size = LONGEST_LINE
     return [line[i : i + size] for line in lines for i in range(0, len(line), size)]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from models.errors import InvalidInput
 from models.text.encodings import BAD, decode_text
+from models.text.language import text_lines
 from models.text.workbooks import is_workbook, read_sheet, refuse_markup
 
 MAX_ROWS = 100_000
@@ -29,7 +30,6 @@ DELIMITERS = "\t;,|"  # of two that fit as well the first
 SAMPLE = 200  # rows by which delimiter and header are found
 MOST_TITLES = 30  # rows above the header
 LEAST_SHARE = 0.6  # of the rows that a delimiter must cut alike
-_LINE_ENDS = re.compile("\r\n|\r|\n")  # no others: U+2028, NEL, VT and FF are inside of texts
 _SEPARATOR = re.compile(r'"?sep=(.)"?[ \t;,]*(?:\r\n|\r|\n)', re.IGNORECASE)
 _BACKSLASH = re.compile(r'\\"(?![,;\t|\r\n]|$)')  # it closes nothing
 _LOOKED_AT = 400_000  # characters by which the delimiter is found
@@ -144,7 +144,7 @@ def read_lines(text: str, name: str = "text", **origin: Any) -> Table:
     Raises:
         InvalidInput: there is no line with a letter in it (invalid_table_empty).
     """
-    lines = ([line] for line in [name, *_LINE_ENDS.split(text)])
+    lines = ([line] for line in [name, *text_lines(text)])
     return _table(lines, header=True, shift=-1, **origin)
 
 

@@ -3,7 +3,7 @@
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.recipe import list_assignment
 from models.sentence_similarity.requests import SimilarityRequest
-from models.text.language import LONGEST_LINE, WORD, as_word, training_sentences
+from models.text.language import LONGEST_LINE, WORD, as_word, text_lines, training_sentences
 from models.word_vectors.catalog import plain_mean
 from models.word_vectors.requests import Word2VecRequest, WordsRequest
 from models.word_vectors.vectors import unique_words
@@ -191,10 +191,10 @@ def _question(request: WordsRequest, pieces: bool) -> str:
 
 
 def _training(request: Word2VecRequest) -> str:
-    lines = request.corpus.splitlines()
+    lines = text_lines(request.corpus)
     corpus = list_assignment("corpus", [line for line in lines if line.strip()])
     if len(request.corpus) > LONGEST_LITERAL:
-        corpus = 'corpus = open("corpus.txt", encoding="utf-8").read().splitlines()'
+        corpus = 'corpus = open("corpus.txt", encoding="utf-8").read().split("\\n")'
         corpus += "  # save your training text there"
     longest = max(map(len, training_sentences(request.corpus)), default=0)
     script = _WORD2VEC.format(

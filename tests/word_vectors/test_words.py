@@ -18,6 +18,7 @@ from models.sentence_similarity.requests import SimilarityRequest
 from models.settings import Settings
 from models.tasks import CATALOG, SENTENCE_SIMILARITY, WORD_VECTORS, recipe
 from models.text.encodings import decode
+from models.text.language import training_sentences
 from models.weights import sources
 from models.weights.sources import STARTERS
 from models.word_vectors.events import Word2VecStep, WordAnswer, WordTable
@@ -403,3 +404,12 @@ def test_word_vectors_stand_behind_the_encoders_and_are_listed_once():
 def test_sentence_similarity_does_not_know_word_vectors():
     folder = Path(encoder.__file__).parent
     assert not any("models.word_vectors" in path.read_text() for path in folder.glob("*.py"))
+
+
+def test_lines_of_a_training_text_end_at_line_ends_only():
+    text = "왕이 산다\u2028여왕이 산다\r\nking\x0blives\rqueen\x85lives\n"
+    assert training_sentences(text) == [
+        ["왕이", "산다", "여왕이", "산다"],
+        ["king", "lives"],
+        ["queen", "lives"],
+    ]

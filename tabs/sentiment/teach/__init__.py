@@ -15,6 +15,7 @@ from models.tasks import TEACH, recipe
 from models.teach.classifier_file import encoder_of, read_header
 from models.teach.events import Classification, FineTuningResult, HeadResult, TrainingStep
 from models.teach.requests import ClassifyRequest, FineTuneRequest, TeachRequest
+from models.text.language import text_lines
 from tabs.sentiment.teach import examples_file, training_html
 from tabs.shared.charts import Bar, bars
 from tabs.shared.context import Context
@@ -220,7 +221,7 @@ def examples_of(text: str) -> list[dict[str, str]]:
         InvalidInput: a line has no label (teach_line names its number).
     """
     examples: list[dict[str, str]] = []
-    for number, content in enumerate(str(text).splitlines(), 1):
+    for number, content in enumerate(text_lines(str(text)), 1):
         if not content.strip():
             continue
         parts = _LINE.fullmatch(content.rstrip())

@@ -8,6 +8,7 @@ import gradio as gr
 from models.errors import InvalidInput
 from models.teach.requests import MAX_CLASSES, MAX_EXAMPLES
 from models.text.encodings import decode
+from models.text.language import text_lines
 from models.text.tables import Table, read_table
 from tabs.shared.events import line, show_errors
 from tabs.shared.strings import both, t
@@ -76,7 +77,7 @@ def lines_of(
             same (teach_one_column).
     """
     if _is_lines(path):
-        lines = [row for row in decode(Path(path).read_bytes()).splitlines() if row.strip()]
+        lines = [row for row in text_lines(decode(Path(path).read_bytes())) if row.strip()]
         lines = lines[:MAX_EXAMPLES]
         return lines, both("teach.filled_lines", count=len(lines))
     table = read_table(path)
