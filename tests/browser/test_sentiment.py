@@ -92,6 +92,22 @@ def test_a_korean_text_for_the_english_model_is_answered_with_a_warning(open_pag
     expect(page.locator("#sentiment-status")).to_contain_text("다른 언어", timeout=LONG)
 
 
+def test_a_file_shows_its_first_rows_and_is_read_as_the_reader_chooses(open_page, tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_bytes("id,text\n0,酒店位置很好，房间干净\n1,服务态度太差了\n".encode("gb18030"))
+    page = open_page()
+    open_tab(page, "sentiment")
+    page.locator("#tab-sentiment-file-button").click()
+    page.set_input_files("#sentiment-file-upload input[type=file]", path)
+    preview = page.locator("#sentiment-file-preview")
+    expect(preview).to_contain_text("Simplified Chinese (GBK, GB18030)")
+    expect(preview).to_contain_text("服务态度太差了")
+    page.click("#sentiment-file-encoding input")
+    page.get_by_role("option", name="Korean (CP949, EUC-KR)").click()
+    expect(preview).to_contain_text("Read as Korean (CP949, EUC-KR)")
+    expect(preview).not_to_contain_text("服务态度太差了")
+
+
 @pytest.mark.parametrize(("locale", "encoding"), [("en-US", "utf-8"), ("ko-KR", "cp949")])
 def test_a_file_goes_up_and_comes_down_with_its_columns(open_page, tmp_path, locale, encoding):
     path = tmp_path / "reviews.csv"
