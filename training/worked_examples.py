@@ -18,7 +18,9 @@ from models.sentence_similarity.requests import SimilarityRequest
 from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
-from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, WORD_VECTORS, Task
+from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, TEACH, WORD_VECTORS, Task
+from models.teach.events import HeadResult
+from models.teach.requests import TeachRequest
 from models.text.language import language_of
 from models.text.tables import read_table
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordAnswer
@@ -26,13 +28,14 @@ from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula, map_points
 from tabs.sentence_similarity import compare, many, search, words
 from tabs.sentence_similarity.words import training as word2vec
-from tabs.sentiment import one_text, table, two_models
+from tabs.sentiment import one_text, table, teach, two_models
 from tabs.shared.strings import LANGUAGES
 from tabs.shared.table_input import likely_column
 from tabs.shared.worked_examples import FILE, adapter
 
 T = TypeVar("T", bound=Event)
 ENCODERS = {"en": "sentence-transformers/all-MiniLM-L6-v2", "ko": "genlab/words-ko"}
+TEACHERS = {"en": "teach/MiniLM", "ko": "teach/GenLab Sentiment (한국어)"}
 DIGITS = 4  # of a recorded number
 SENTIMENT_MODELS = {"en": "genlab/sentiment-en", "ko": "genlab/sentiment-ko"}
 
@@ -83,6 +86,13 @@ class Recorder:
             "labels": list(sides[0].labels),
             "scores": [short(side.scores.tolist()) for side in sides],
         }
+
+    def teach(self, language: str) -> Mapping[str, Any]:
+        """A head taught on an example, without its weights."""
+        lines = next(e for e in teach.EXAMPLES if language_of(e) == language)
+        request = TeachRequest.of(examples=teach.examples_of(lines))
+        result = self.event(TEACH, TEACHERS[language], request, HeadResult)
+        return {"model": TEACHERS[language], "result": plain(replace(result, classifier=b""))}
 
     def sentences(self, language: str) -> Mapping[str, Any]:
         """A pair by several encoders, each with its cosines of the reference pairs."""
@@ -156,6 +166,7 @@ class Recorder:
             "sentiment.one": self.sentiment,
             "sentiment.file": self.file,
             "sentiment.two": self.two_models,
+            "sentiment.teach": self.teach,
             "sentence_similarity.two": self.sentences,
             "sentence_similarity.many": self.many,
             "sentence_similarity.search": self.search,

@@ -28,7 +28,8 @@ def test_a_visitor_teaches_tries_saves_and_loads(
     page = open_page(locale)
     open_teach(page)
     page.locator("#teach-examples button, #teach-examples td", has_text=example).first.click()
-    expect(page.locator("#teach-result")).to_contain_text("%", timeout=LONG)
+    expect(page.locator("#teach-result .example-note")).to_have_count(0, timeout=LONG)
+    expect(page.locator("#teach-result")).to_contain_text("%")
     page.fill("#teach-try input, #teach-try textarea", sentence)
     page.click("#teach-use")
     expect(page.locator("#teach-said .bar").first).to_contain_text(label, timeout=LONG)
@@ -70,7 +71,7 @@ def test_a_line_without_a_label_costs_nothing(open_page):
     text = "불만: 택배가 안 와요.\n라벨 없는 줄\n칭찬: 좋아요."
     page.fill("#teach-examples-text textarea", text)
     page.click("#teach-start")
-    expect(page.locator(".toast-body").first).to_contain_text("2번째 줄")
+    expect(page.locator("#teach-problem")).to_contain_text("2번째 줄")
     expect(page.locator("#teach-examples-text textarea")).to_have_value(text)
 
 

@@ -21,23 +21,27 @@ from tabs.shared.charts import Bar, bars
 from tabs.shared.context import Context
 from tabs.shared.events import (
     Pace,
+    at_field,
     follow,
     line,
     result_line,
     show_errors,
     waiting_line,
 )
+from tabs.shared.experiments import Experiments
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
     how_it_works,
+    problem_box,
     recipe_box,
     result_box,
     stop_button,
     updates,
 )
+from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "teach"
 HEAD, TUNED = "head", "tuned"
@@ -117,6 +121,7 @@ def build(context: Context) -> None:
                 max_lines=18,
                 elem_id=f"{TAB}-examples-text",
             )
+            problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 tune = gr.Button(t(f"{TAB}.tune"), elem_id=f"{TAB}-tune")
@@ -124,9 +129,15 @@ def build(context: Context) -> None:
             examples_file.build(text, TAB)
             titles = ["complaint · praise · question", "불만 · 칭찬 · 문의"]
             examples_box(TAB, [[lines] for lines in EXAMPLES], [text], f"{TAB}-start", titles)
+            below = gr.Column()
             dials = _build_dials()
+            controls = dict(
+                zip(("examples", "encoder", "epochs", "rank", "seed"), [text, *dials], strict=True)
+            )
+            with below:
+                tries = Experiments("sentiment.teach", controls, f"{TAB}-start")
         with gr.Column():
-            view, sentence, use, scores, load = _build_result()
+            view, sentence, unfit, use, scores, load = _build_result()
             how_it_works(TAB)
 
     def train_head(request: gr.Request, *values: Any) -> Generator[Any]:
@@ -140,14 +151,20 @@ def build(context: Context) -> None:
 
     job: dict[str, Any] = {
         "inputs": [text, *dials, view.classifiers],
-        "outputs": list(view),
+        "outputs": [*view, problem],
         "concurrency_limit": 8,
         **_PRIVATE,
     }
-    events = [start.click(train_head, **job), tune.click(fine_tune, **job)]
+    events = [
+        start.click(at_field(train_head, problem), **job),
+        tune.click(at_field(fine_tune, problem), **job),
+    ]
+    for event in events:
+        tries.after(event)
     bind_stop(stop, events, view.status, line(both("page.stopped")))
     inputs = [sentence, view.which, view.classifiers]
-    gr.on([use.click, sentence.submit], classify, inputs, scores, **_PRIVATE)
+    use_it = at_field(classify, unfit)
+    gr.on([use.click, sentence.submit], use_it, inputs, [scores, unfit], **_PRIVATE)
     view.which.change(_choose, [view.which, view.classifiers], view.save, **_PRIVATE)
     load.upload(_load, load, list(view), **_PRIVATE)
 
@@ -178,15 +195,16 @@ def _build_dials() -> list[gr.components.Component]:
         ]  # fmt: skip
 
 
-def _build_result() -> tuple[TeachView, gr.Textbox, gr.Button, gr.HTML, gr.UploadButton]:
+def _build_result() -> tuple[TeachView, gr.Textbox, gr.HTML, gr.Button, gr.HTML, gr.UploadButton]:
     """The right side: the result, a sentence to try, saving and loading."""
-    result, status = result_box(TAB, both(f"{TAB}.empty"))
+    result, status = result_box(TAB, worked_example("sentiment.teach", _example))
     curve = gr.LinePlot(
         x="step", y="loss", label=t(f"{TAB}.loss"), height=180, visible=False, elem_id=f"{TAB}-loss"
     )
     sentence = gr.Textbox(
         label=t(f"{TAB}.try"), placeholder=t(f"{TAB}.try_placeholder"), elem_id=f"{TAB}-try"
     )
+    unfit = problem_box(f"{TAB}-try")
     which = gr.Radio(
         [(t(f"{TAB}.head"), HEAD), (t(f"{TAB}.tuned"), TUNED)],
         value=HEAD,
@@ -208,7 +226,11 @@ def _build_result() -> tuple[TeachView, gr.Textbox, gr.Button, gr.HTML, gr.Uploa
         )
     code = recipe_box(TAB)
     view = TeachView(result, status, curve, code, which, save, gr.State({}))
-    return view, sentence, use, scores, load
+    return view, sentence, unfit, use, scores, load
+
+
+def _example(recording: Recording) -> str:
+    return training_html.head(restore(HeadResult, recording["result"]))
 
 
 # ---------------------------------------------------------------- training
