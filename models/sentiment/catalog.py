@@ -1,8 +1,33 @@
 """Sentiment models."""
 
-from functools import partial
+import json
+from functools import cache, partial
+from pathlib import Path
 
 from models.contract import LICENCE_SOURCE, ModelSpec
+
+UNSURE = Path(__file__).with_name("unsure.json")  # its source stands in it
+
+
+@cache
+def _unsure() -> dict[str, dict[str, float]]:
+    return json.loads(UNSURE.read_text(encoding="utf-8"))["models"]
+
+
+def doubt(model_id: str, probability: float) -> float | None:
+    """How often a classifier is right where its likeliest class has a probability this near the middle.
+
+    Args:
+        model_id: its id.
+        probability: of its likeliest class.
+
+    Returns:
+        The share of right ones of dev texts, 0 to 1; None where the probability is high enough, and for
+        a classifier that was not measured.
+    """
+    found = _unsure().get(model_id)
+    return found["right"] if found and probability < found["below"] else None
+
 
 _model = partial(
     ModelSpec, task="sentiment", engine="models.sentiment.transformers_engine:TransformersSentiment"

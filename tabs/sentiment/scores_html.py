@@ -4,6 +4,7 @@ import html
 import re
 
 from models.contract import ModelSpec
+from models.sentiment.catalog import doubt
 from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
 from tabs.shared.charts import Bar, Kind, bars
@@ -26,7 +27,8 @@ def reading(spec: ModelSpec, text: str, scores: Scores, quote: bool = False) -> 
         quote: whether the text stands above.
     """
     above = f'<p class="quoted">{html.escape(shorten(text))}</p>' if quote else ""
-    return above + class_bars(scores) + pieces_table(text, scores.pieces) + model_note(spec)
+    below = doubt_note(spec, scores) + pieces_table(text, scores.pieces) + model_note(spec)
+    return above + class_bars(scores) + below
 
 
 def class_bars(scores: Scores) -> str:
@@ -38,6 +40,12 @@ def class_kind(name: str) -> Kind:
     """What a class's colour means."""
     key = class_key(name).rpartition(".")[2]
     return "positive" if key == "positive" else "negative" if key == "negative" else "neutral"
+
+
+def doubt_note(spec: ModelSpec, scores: Scores) -> str:
+    """That the model is often wrong with a probability like this; "" where it is not."""
+    right = doubt(spec.id, scores.scores[0][1]) if scores.scores else None
+    return f'<p class="note">{both("sentiment.unsure", right=f"{right:.0%}")}</p>' if right else ""
 
 
 def class_name(name: str) -> str:
