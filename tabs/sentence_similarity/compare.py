@@ -16,6 +16,7 @@ from models.contract import Finished, ModelSpec
 from models.errors import ModelError
 from models.runtime.jobs import run
 from models.select import reads
+from models.sentence_similarity.catalog import tells_apart
 from models.sentence_similarity.events import GRADES, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY, recipe
@@ -317,6 +318,8 @@ def _reading(verdict: Verdict, sentences: Sequence[str]) -> str:
         return both(f"{TAB}.no_vector")
     if not reference.separation() >= RELIABLE:
         return both(f"{TAB}.reading.weak")
+    if not tells_apart(verdict.spec.id, reference.language, cosine):
+        return both(f"{TAB}.reading.unsure")
     return both(f"{TAB}.reading.{reference.nearest_grade(cosine)}")
 
 

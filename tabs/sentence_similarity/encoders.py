@@ -16,7 +16,7 @@ from tabs.shared.widgets import model_line, model_picker
 
 TAB = "sentence_similarity"
 WORD2VEC = "word2vec"
-BETTER = "paraphrase-multilingual-MiniLM-L12-v2"
+BETTER = "Multilingual E5 small"
 
 
 class EncoderPicker(NamedTuple):

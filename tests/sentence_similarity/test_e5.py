@@ -18,8 +18,10 @@ from models.runtime.jobs import run
 from models.runtime.placement import place
 from models.select import find, select_encoder
 from models.sentence_similarity import recipe
-from models.sentence_similarity.encoder import in_order
-from models.sentence_similarity.events import Encoded, Similarities
+from models.sentence_similarity.catalog import tells_apart
+from models.sentence_similarity.encoder import in_order, reference_language
+from models.sentence_similarity.events import Encoded, ReferenceCosines, Similarities
+from models.sentence_similarity.many_sentences import Index
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY
@@ -85,11 +87,93 @@ def test_search_for_a_login_that_fails_finds_it(file, models):
     assert int((vectors[1:] @ vectors[0]).argmax()) == 1
 
 
+HELP = [
+    "환불은 언제 되나요?",
+    "배송이 일주일째 안 와요.",
+    "비밀번호를 넣어도 들어가지지 않아요.",
+    "영수증을 받고 싶어요.",
+    "회원 등급은 어떻게 올라가나요?",
+    "쿠폰이 적용되지 않아요.",
+    "주소를 바꾸고 싶어요.",
+    "매장은 몇 시에 문을 여나요?",
+]
+ENGLISH_HELP = [
+    "When do I get my money back?",
+    "My parcel is a week late.",
+    "I cannot sign in with my password.",
+    "I need a receipt.",
+    "How do I change my address?",
+    "The coupon does not work.",
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "lines", "expected"),
+    [
+        ("로그인이 안 돼요.", HELP, 2),
+        ("환불받고 싶은데 언제 돼요?", HELP, 0),
+        ("택배가 왜 이렇게 늦어요?", HELP, 1),
+        ("I can't log in.", HELP, 2),
+        ("로그인이 안 돼요.", ENGLISH_HELP, 2),
+        ("영수증 주세요.", ENGLISH_HELP, 3),
+    ],
+)
+def test_search_finds_what_is_meant_in_either_language(file, models, query, lines, expected):
+    spec = select_encoder("auto", Settings(), [*lines, query])
+    assert spec.id == ID
+    index = Index(lines, spec.id)
+    for event in run(models, spec, EncodeRequest.of(sentences=lines)):
+        if isinstance(event, Encoded):
+            index.add(event)
+    [(best, _), *_] = index.nearest(encoded(models, [query])[0], 3)
+    assert lines[best] == lines[expected]
+
+
+SAME = [
+    ("한 남자가 기타를 쳐요.", "누군가 기타를 연주하고 있어요."),
+    ("오늘은 비가 많이 와요.", "오늘 비가 엄청 내려요."),
+    ("로그인이 안 돼요.", "로그인할 수가 없어요."),
+    ("환불은 언제 되나요?", "돈은 언제 돌려받을 수 있어요?"),
+    ("회의가 내일로 미뤄졌어요.", "회의를 내일 하기로 했어요."),
+    ("아이가 공원에서 뛰어놀고 있어요.", "공원에서 꼬마가 놀고 있어요."),
+    ("배가 너무 고파요.", "너무 배고파서 뭐라도 먹고 싶어요."),
+    ("지하철이 고장 나서 늦었어요.", "전철이 멈춰서 지각했어요."),
+]
+OTHER = [
+    ("한 남자가 기타를 쳐요.", "오늘 주가가 크게 떨어졌어요."),
+    ("로그인이 안 돼요.", "환불은 언제 되나요?"),
+    ("배가 너무 고파요.", "바다에 배가 떠 있어요."),
+    ("오늘은 비가 많이 와요.", "새 노트북을 샀어요."),
+    ("고양이가 소파에서 자요.", "은행이 금리를 올렸어요."),
+    ("회의가 내일로 미뤄졌어요.", "김치찌개는 돼지고기를 넣어야 맛있어요."),
+    ("아이가 공원에서 뛰어놀고 있어요.", "비밀번호를 잊어버렸어요."),
+    ("지하철이 고장 나서 늦었어요.", "이 영화는 정말 감동적이었어요."),
+]
+
+
+def test_verdicts_on_korean_pairs_are_right_or_unsure(file, models):
+    spec = find(SENTENCE_SIMILARITY, ID)
+    pairs = [*SAME, *OTHER]
+    sentences = [sentence for pair in pairs for sentence in pair]
+    events = list(run(models, spec, SimilarityRequest.of(sentences=sentences, reference=True)))
+    cosines = next(e for e in events if isinstance(e, Similarities)).cosines
+    reference = next(e for e in events if isinstance(e, ReferenceCosines))
+    verdicts = list[bool | None]()
+    for i, pair in enumerate(pairs):
+        cosine = cosines[2 * i][2 * i + 1]
+        alike = reference.nearest_grade(cosine) in {"same", "close"}
+        sure = tells_apart(ID, reference_language(pair), cosine)
+        verdicts.append(alike == (pair in SAME) if sure else None)
+    assert verdicts.count(False) == 0
+    assert verdicts.count(True) >= 12
+
+
 @pytest.mark.parametrize(
     ("sentences", "expected"),
     [
         (["한 남자가 기타를 쳐요.", "누군가 기타를 연주해요."], ID),
         (["A man plays the guitar.", "누군가 기타를 연주해요."], ID),
+        (["A man plays the guitar.", "I ate 김치찌개 there."], ID),
         (["A man plays the guitar.", "Someone plays."], "sentence-transformers/all-MiniLM-L6-v2"),
     ],
 )

@@ -1,5 +1,6 @@
 """What the similarity tab says about its numbers, and that a person's words stay words."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from models.errors import InvalidInput, MissingKey
 from models.select import find
+from models.sentence_similarity import catalog
 from models.sentence_similarity.events import ReferenceCosines, Similarities
 from models.sentence_similarity.many_sentences import landscape
 from models.settings import Settings
@@ -77,6 +79,32 @@ def test_a_reading_follows_what_the_cosine_means_for_this_encoder():
     assert "does not tell" in weak
 
 
+def test_a_cosine_where_alike_and_unlike_pairs_overlap_is_unsure(monkeypatch):
+    borders = {MINILM: {"en": {"low": 0.5, "high": 0.6}}}
+    monkeypatch.setattr(catalog, "_overlaps", lambda: borders)
+
+    def reading(model_id: str, cosine: float, sentences: tuple[str, str] = PAIR) -> str:
+        return compare._reading(verdict(model_id, cosine, WIDE), sentences)
+
+    assert "Unsure" in reading(MINILM, 0.55)
+    assert "확실하지 않아요" in reading(MINILM, 0.5)
+    for cosine in (0.49, 0.6, 0.8):
+        assert "Unsure" not in reading(MINILM, cosine)
+    assert "Unsure" not in reading(MULTILINGUAL, 0.55), "not measured, nothing said"
+
+
+def test_the_borders_of_the_encoders_that_auto_takes_are_measured():
+    content = json.loads(catalog.OVERLAPS.read_text("utf-8"))
+    assert "training.evaluate hub" in content["source"]
+    assert set(content["models"]["intfloat/multilingual-e5-small"]) == {"en", "ko", "mixed"}
+    assert set(content["models"][MINILM]) == {"en"}
+    for languages in content["models"].values():
+        for borders in languages.values():
+            assert 0 < borders["low"] < borders["high"] < 1
+            assert borders["pairs"] == 1500
+            assert borders["inside"] < 0.4, "an encoder that is mostly unsure says nothing"
+
+
 def test_the_place_among_the_reference_pairs_is_a_share_of_lower_ones():
     assert WIDE.percentile(0.5) == 0.75
     assert WIDE.percentile(-1) == 0
@@ -92,7 +120,7 @@ def test_an_encoder_whose_cosines_are_all_high_is_said_to_be_one():
 
 def test_korean_in_an_english_encoder_is_called_unreliable_and_the_other_is_named():
     sentences = ("I am here.", "고양이가 소파에서 자요.")
-    assert "paraphrase-multilingual" in compare.verdict_html(verdict(MINILM, 0.8, WIDE), sentences)
+    assert "Multilingual E5 small" in compare.verdict_html(verdict(MINILM, 0.8, WIDE), sentences)
     assert "does not read" not in compare.verdict_html(verdict(MULTILINGUAL, 0.8, WIDE), sentences)
     assert "does not read" not in compare.verdict_html(verdict(MINILM, 0.8, WIDE), PAIR)
 
