@@ -80,6 +80,21 @@ BAD = "\N{REPLACEMENT CHARACTER}"
 NEAR = 0.85  # of the best one's weight: the reader is asked
 _SAMPLE = 20_000  # bytes that are weighed
 _HEAD = 4_096  # bytes by which UTF-16 and UTF-32 are known
+_KANA = frozenset(map(chr, range(0x3041, 0x30FF)))
+_HANZI = frozenset(
+    "的一是不了在人有我他这個个們们中来來上大為为和国國地到以说說时時要就出会會可也你对對生能而子那得于於着下"
+    "自之年过過发發后後作里好很没沒太吃房味服务務差错錯点點去再还還店菜质質量快慢"
+)
+_COMMON = {
+    "cp949": frozenset(
+        "이다는가을를에의하고은지도로해기나서어사아자일대한리그라시으들인스안보있게요정여원수전부소주상제만조모거니"
+        "것우마성공비면유었했습없좋않말더때최별너무재미같네음감진짜추천맛친절배송빠르가격싫악품질글라벨후"
+    ),
+    "cp932": _KANA,
+    "euc_jis_2004": _KANA,
+    "gb18030": _HANZI,
+    "big5hkscs": _HANZI,
+}
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _LINE_WITH_LETTERS = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
@@ -256,10 +271,22 @@ def _weigh(sample: bytes) -> dict[str, float]:
             readable = sample.decode(name, errors="ignore").encode(name, errors="ignore")
             found = _confidences(readable, [name]).get(name, 0.0)
             weights[name] = found * (1 - 4 * damage)
-    for name in weights:
+    for name in weights.keys() | {one for one in _COMMON if damages[one] <= 0.2}:
         text = sample.decode(name, errors="replace")
-        weights[name] *= _LIKELY.get(name, 1.0) * _plausible(text)
+        weight = weights.get(name, 0.0) * _LIKELY.get(name, 1.0) * _plausible(text)
+        weights[name] = max(weight, _familiar(text, name) * (1 - 4 * damages[name]))
     return {name: weight for name, weight in weights.items() if weight > 0}
+
+
+def _familiar(text: str, encoding: str) -> float:
+    """The weight of text that is full of an East Asian language's commonest letters, else 0.
+
+    chardet drops text of few different ones: "좋아요" three times, or nothing but Hiragana.
+    """
+    common = _COMMON.get(encoding, frozenset())
+    letters = [letter for letter in text if letter > "\x7f"]
+    share = sum(letter in common for letter in letters) / max(len(letters), 1)
+    return 0.5 * share if share >= 0.35 else 0.0
 
 
 def _confidences(sample: bytes, names: list[str]) -> dict[str, float]:

@@ -62,6 +62,21 @@ def test_few_letters_are_enough(text, codec, reading):
     assert decode(text.encode(codec)) == reading
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("感想,n\nよかったです,1\nとてもよかった,2\n", "euc_jis_2004"),
+        ("n,感想\n1,とてもよかったです\n2,よかった\n", "cp932"),
+        ("text\n좋아요\n좋아요\n좋아요\n좋아요\n", "cp949"),
+        ("text\n很好\n很好\n很好\n很好\n很好\n", "gb18030"),
+        ("text\n很好\n很好\n很好\n很好\n很好\n", "big5hkscs"),
+    ],
+)
+def test_few_different_letters_are_enough(text, encoding):
+    found = decode_text(text.encode(encoding))
+    assert (found.text, found.near) == (text, ())
+
+
 def test_two_that_read_alike_are_named_with_a_line_as_each_reads_it():
     data = "номер;отзыв\n1;Очень понравилось\n".encode("mac_cyrillic")
     found = decode_text(data)
