@@ -73,8 +73,8 @@ def app(tmp_path_factory):
 
 
 def is_sentence(said: str, code: str, language: str) -> bool:
-    """Whether what was said is the sentence of a code, with anything in its gaps."""
-    gaps = re.split(r"\{\w+\}", STRINGS[language][f"errors.{code}"])
+    """Whether what was said is the sentence of a code, with anything in its gaps and any particle."""
+    gaps = re.split(r"\{\w+\}|[가-힣]*\([가-힣]+\)[가-힣]*", STRINGS[language][f"errors.{code}"])
     return re.fullmatch(".+".join(map(re.escape, gaps)), said) is not None
 
 
