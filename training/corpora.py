@@ -149,6 +149,12 @@ CORPORA = {
         "Apache-2.0",
         "7779004fa198fdf27cf70a159363879d8a26c53329e11b436af17b3941875f48",
     ),
+    "tasks_by_users_en": Corpus(
+        "self_instruct_seed_en/user_oriented_instructions.jsonl",
+        "https://github.com/yizhongw/self-instruct (human_eval/user_oriented_instructions.jsonl)",
+        "Apache-2.0",
+        "81d60a117db495cecedecd9193504fd07c5b5a42f6699ef6b0f9da10fc22f42e",
+    ),
 }
 
 

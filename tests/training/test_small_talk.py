@@ -1,6 +1,5 @@
 """The chat starter: its template, its data split, a tiny training that resumes, and the shipped weights."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -9,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training.small_talk import batches, evaluation, loop, model, prompts
+from training.small_talk import batches, data, evaluation, loop, model, openers, prompts
 from training.small_talk.data import PERSONAS, Dialogues, Intent, is_held_out, plain, split
 
 Tiny = tuple[Dialogues, PreTrainedTokenizerFast]
@@ -57,10 +56,17 @@ def tiny_dialogues() -> Dialogues:
         ),
     }
     intents = (
-        Intent("hello", "en", ("Hello", "Hi there"), ("Hey you",), answers["hello"]),
-        Intent("인사", "ko", ("안녕하세요", "반가워요"), ("안녕 친구",), answers["인사"]),
+        Intent("hello", "en", ("Hey there", "Hi there"), ("Hey you",), answers["hello"]),
+        Intent(
+            "인사",
+            "ko",
+            ("여보세요", "반가워요"),
+            ("안녕 친구",),
+            answers["인사"],
+            also=("왔어요?",),
+        ),
     )
-    return Dialogues(intents, (("배고파", "밥을 드세요."),), ())
+    return Dialogues(intents)
 
 
 @pytest.fixture(scope="module")
@@ -172,24 +178,39 @@ def test_training_learns_resumes_and_ships(tiny: Tiny, tmp_path: Path) -> None:
         torch.testing.assert_close(one, other)
     model.export(rest.network, tokenizer, dialogues, tmp_path / "shipped")
     network, words = evaluation.load(tmp_path / "shipped")
-    said = evaluation.answers(network, words, [evaluation.chat("", "Hello")])
-    assert said[0] in set(tiny_dialogues().intents[0].answers.values())
+    said = evaluation.answers(network, words, [evaluation.chat("", "Hi there")])
+    assert said[0] == tiny_dialogues().intents[0].answers["friendly"]
+    assert evaluation.Known.shipped("ko", tmp_path / "shipped").intents("왔어요?") == {"인사"}
 
 
 def test_absent_data_is_named_with_its_public_source(tmp_path: Path) -> None:
-    from training.small_talk import data
-
     with pytest.raises(SystemExit, match=r"https://github\.com/microsoft/botframework-cli.*sha256"):
         data.load(tmp_path)
 
 
-def taught(language: str) -> evaluation.Known:
-    """What the starter says, as its folder lists it."""
-    known = json.loads((evaluation.STARTER / "answers.json").read_text(encoding="utf-8"))
-    intents = tuple(
-        Intent(name, language, (), (), answers) for name, answers in known[language].items()
-    )
-    return evaluation.Known.of(Dialogues(intents, (), ()))
+def test_a_question_with_choices_stands_for_each_sentence() -> None:
+    assert data.expand("I {really |}like {tea|cats}.") == [
+        "I really like tea.",
+        "I like tea.",
+        "I really like cats.",
+        "I like cats.",
+    ]
+    many = data.expand("{a|b|c|d|e|f|g|h} {1|2|3|4|5|6|7|8}", most=10)
+    assert len(set(many)) == 10
+    assert many == data.expand("{a|b|c|d|e|f|g|h} {1|2|3|4|5|6|7|8}", most=10)
+
+
+def test_nothing_that_the_starter_is_judged_by_is_trained_on() -> None:
+    judged = openers.judged()
+    names = ("distress", "others", "openers", "examples")
+    sentences = [text for name in names for part in judged[name].values() for text in part]
+    assert not [text for text in sentences if data.may_train(text)]
+    intent = split("name", "en", [*sentences, "A sentence of another kind"], {}, own=True)
+    assert len((*intent.trained, *intent.held_out)) == 1
+    random = Random(1)
+    assert batches.vary("How old are you", "en", random)
+    varied = {batches.vary("Oh hello", "en", random) for _ in range(300)}  # a word less: "hello"
+    assert all(map(data.may_train, varied))
 
 
 # Ten questions are a small sample, in words of our own: the shipped weights have 38 and 29 of 50 right.
@@ -197,7 +218,7 @@ def taught(language: str) -> evaluation.Known:
 def test_shipped_answers_fit_question_persona_and_language(
     shipped: Shipped, language: str, least_right: float
 ) -> None:
-    known = taught(language)
+    known = evaluation.Known.shipped(language)
     asked = [
         (
             question,

@@ -18,12 +18,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=STARTER, help="where the weights go")
     parser.add_argument("--steps", type=int, default=14_500)
     parser.add_argument("--rows", type=int, default=8, help="rows of 256 tokens a step")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--start", type=Path, help="go on from the weights of this folder")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocabulary", type=int, default=6144)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export-only", action="store_true", help="ship the last checkpoint")
     parser.add_argument("--no-compile", action="store_true", help="where there is no C++ compiler")
+    parser.add_argument("--bfloat16", action="store_true", help="where the processor knows it")
     return parser.parse_args()
 
 
@@ -35,7 +38,7 @@ def main() -> None:
     dialogues = data.load(args.data)
 
     import torch
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, LlamaForCausalLM
 
     from training.small_talk import loop, model
 
@@ -43,17 +46,27 @@ def main() -> None:
     torch.manual_seed(7)
     args.run.mkdir(parents=True, exist_ok=True)
     checkpoint, words = args.run / "checkpoint.pt", args.run / "tokenizer"
-    if words.is_dir():
-        tokenizer = AutoTokenizer.from_pretrained(words)
+    if words.is_dir() or args.start:
+        tokenizer = AutoTokenizer.from_pretrained(words if words.is_dir() else args.start)
         tokenizer.chat_template = model.TEMPLATE.strip()
+        tokenizer.save_pretrained(words)
     else:
         tokenizer = model.build_tokenizer(model.texts(dialogues), args.vocabulary)
         tokenizer.save_pretrained(words)
-    network = model.build_network(tokenizer, args.width, args.layers)
+    if args.start:
+        network = LlamaForCausalLM.from_pretrained(args.start, dtype=torch.float32)
+    else:
+        network = model.build_network(tokenizer, args.width, args.layers)
     fresh = not checkpoint.is_file()
-    if fresh:
+    if fresh and not args.start:
         model.begin_with_meanings(network, tokenizer, model.plain_text(args.data, dialogues))
-    plan = loop.Plan(args.steps, args.rows, compiled=not args.no_compile)
+    plan = loop.Plan(
+        args.steps,
+        args.rows,
+        args.rate,
+        compiled=not args.no_compile,
+        bfloat16=args.bfloat16,
+    )
     trainer = loop.Trainer(network, tokenizer, dialogues, plan)
     size = sum(p.numel() for p in network.parameters())
     if fresh:

@@ -1,7 +1,7 @@
 """Conversations drawn from the questions and answers, packed into training rows.
 
-Each epoch asks every question in one persona, in changed letters and points, alone or among up to five others of the
-same persona. Several conversations share a row; a mask keeps them from seeing each other.
+Each epoch puts questions of every intent to one voice, in changed letters and points, alone or among up to five others
+to the same voice. Several conversations share a row; a mask keeps them from seeing each other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.small_talk import prompts
-from training.small_talk.data import PERSONAS, Dialogues, in_persona
+from training.small_talk.data import PERSONAS, Dialogues, Intent, may_train
 from training.small_talk.model import ASSISTANT, CONTEXT, END, SYSTEM, USER
 
 if TYPE_CHECKING:
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 NOT_JUDGED = -100
-PERSONA_WEIGHTS = (28, 18, 18, 18, 18)  # friendly more often: half of what no prompt asks for is
-# Shares of a persona's conversations without a system prompt, and with one that asks for no persona.
-OPEN, OPEN_FRIENDLY = (0.14, 0.05), (0.36, 0.14)
-TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (46, 20, 14, 12, 8)
+# Voices: the plain one speaks where no persona is requested, in half of all conversations.
+PLAIN = "plain"
+VOICES, VOICE_WEIGHTS = (PLAIN, *PERSONAS), (50, 10, 10, 10, 10, 10)
+# What the plain voice is prompted with: nothing, a prompt without a persona, one for a persona that it does not know.
+OPEN, OPEN_WEIGHTS = ("nothing", "neutral", "unfamiliar"), (70, 12, 18)
+TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (60, 20, 10, 6, 4)
+PUBLIC, OWN, UNKNOWN, GRAVE = 30, 110, 800, 160  # questions an epoch of an intent, at most
 OPENERS = {
     "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
     "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),
@@ -36,7 +39,7 @@ CLOSERS = {"en": ("!", "?", ".", " :)", " lol", "??"), "ko": ("!", "?", "~", " �
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, and the numbers of its intent (NOT_JUDGED if daily) and persona."""
+    """One question with its answer, and the numbers of its intent and persona (NOT_JUDGED for the plain voice)."""
 
     language: str
     question: str
@@ -55,7 +58,7 @@ class Rows:
         position: Place of a token in its conversation.
         target: The next token where it is the assistant's to say, else NOT_JUDGED.
         intent: Number of the intent at the token that opens an answer, else NOT_JUDGED.
-        persona: Number of the persona there, else NOT_JUDGED.
+        persona: Number of the persona there, else NOT_JUDGED; also where the plain voice speaks.
     """
 
     ids: np.ndarray
@@ -67,7 +70,13 @@ class Rows:
 
 
 def vary(question: str, language: str, random: Random) -> str:
-    """Return the question as another person would type it: case, points, an opener, a word less."""
+    """Return the question as another person would type it, which may be none that the starter is judged by."""
+    changed = typed(question, language, random)
+    return changed if may_train(changed) else question
+
+
+def typed(question: str, language: str, random: Random) -> str:
+    """Return the question in other case and points, with an opener or a word less."""
     words = question.split(" ")
     if len(words) >= 5 and random.random() < 0.08:
         del words[random.randrange(len(words))]
@@ -105,59 +114,55 @@ def vary_korean(question: str, random: Random) -> str:
     return question
 
 
+def asked(intent: Intent, random: Random) -> list[str]:
+    """Return the questions of an intent for one epoch: of a large one a part, of a small one each again."""
+    most = OWN if intent.own else PUBLIC
+    if intent.name == "unknown":
+        most = UNKNOWN
+    elif len(set(intent.answers.values())) == 1:
+        most = GRAVE
+    pool = list(intent.trained)
+    if len(pool) >= most:
+        return random.sample(pool, most)
+    again = min(most, 3 * len(pool)) - len(pool)  # one with few questions is learned less well
+    return pool + random.choices(pool, k=again) if pool else []
+
+
 def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
-    """Return training questions by persona and language: each once, our own few more often, half the daily."""
+    """Return an epoch's questions by voice and language, each in changed letters and points."""
     drawn: dict[tuple[str, str], list[Turn]] = defaultdict(list)
-
-    def add(language: str, question: str, intent: int, answers: dict[str, str]) -> None:
-        persona = random.choices(PERSONAS, PERSONA_WEIGHTS)[0]
-        asked, number = vary(question, language, random), PERSONAS.index(persona)
-        turn = Turn(language, asked, answers[persona], intent, number)
-        drawn[persona, language].append(turn)
-
     for number, intent in enumerate(dialogues.intents):
-        few = len(intent.trained) < 30
-        for question in intent.trained:
-            # There are fewer Korean ones, and they vary more.
-            again = 3 if intent.language == "ko" else 1
-            for _ in range(4 if few and intent.own else again):
-                add(intent.language, question, number, intent.answers)
-        if not intent.own:  # the first ones may be pinned greetings: what people try first
-            for question in intent.trained[:10]:
-                add(intent.language, question, number, intent.answers)
-    half = (
-        len(dialogues.daily) // 2
-    )  # each with an answer of its own: they would take most of the time
-    for question, answer in random.sample(dialogues.daily, half):
-        add("ko", question, NOT_JUDGED, {p: in_persona(answer, p) for p in PERSONAS})
+        for question in asked(intent, random):
+            voice = random.choices(VOICES, VOICE_WEIGHTS)[0]
+            if voice == PLAIN:
+                answer, persona = random.choice(intent.plainly), NOT_JUDGED
+            else:
+                answer, persona = intent.answers[voice], PERSONAS.index(voice)
+            words = vary(question, intent.language, random)
+            turn = Turn(intent.language, words, answer, number, persona)
+            drawn[voice, intent.language].append(turn)
     return drawn
 
 
-def draw_system(persona: str, language: str, random: Random) -> str:
-    """Return a system prompt for the persona, mostly in the language, or one that leaves it open.
-
-    Where it is left open the dice decide what a prompt would have decided, for friendly half the time.
-    """
+def draw_system(voice: str, language: str, random: Random) -> str:
+    """Return a system prompt for the voice, mostly in the language; for the plain one often none."""
     if random.random() < 0.2:
         language = "en" if language == "ko" else "ko"
-    none, neutral = OPEN_FRIENDLY if persona == "friendly" else OPEN
-    kind = random.random()
-    if kind < none:
-        return ""
-    if kind < none + neutral:
-        return prompts.draw_neutral(language, random)
-    return prompts.draw(persona, language, random)
+    if voice != PLAIN:
+        return prompts.draw(voice, language, random)
+    kind = random.choices(OPEN, OPEN_WEIGHTS)[0]
+    return "" if kind == "nothing" else prompts.draw_open(kind, language, random)
 
 
 def draw_conversations(dialogues: Dialogues, random: Random) -> list[tuple[str, list[Turn]]]:
     """Return one epoch of conversations, shuffled, as (system prompt, turns)."""
     conversations = []
-    for (persona, language), turns in draw_turns(dialogues, random).items():
+    for (voice, language), turns in draw_turns(dialogues, random).items():
         random.shuffle(turns)
         while turns:
             count = random.choices(TURNS, TURN_WEIGHTS)[0]
             part, turns = turns[:count], turns[count:]
-            conversations.append((draw_system(persona, language, random), part))
+            conversations.append((draw_system(voice, language, random), part))
     random.shuffle(conversations)
     # A person may change the language in the middle: now and then two conversations run into one.
     for index in range(0, len(conversations) - 1, 40):

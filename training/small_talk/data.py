@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import csv
 import functools
+import gzip
 import hashlib
+import itertools
 import json
+import math
 import re
+import tarfile
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -23,37 +28,27 @@ from training.corpora import require
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic")
 LANGUAGES = ("en", "ko")
 HELD_OUT_SHARE = 10  # one question in ten
+# Words near distress: such a message must not be taught as one that the model does not know.
 GRAVE = re.compile(
-    "죽고 ?싶|자살|죽어 ?버|죽을래|자해|살기 ?싫|살고 ?싶지"
-)  # has one answer only, see answers_ko.tsv
-SAME_QUESTION = 0.6  # character n-gram cosine from which a daily question is small talk already
-HERE = Path(__file__).parent
-
-# Endings of polite Korean (haeyo) and what a formal speaker says for them (hamnida).
-FORMAL_ENDINGS = (
-    ("해보세요", "해 보십시오"),
-    ("하세요", "하십시오"),
-    ("보세요", "보십시오"),
-    ("마세요", "마십시오"),
-    ("드세요", "드십시오"),
-    ("주세요", "주십시오"),
-    ("거예요", "것입니다"),
-    ("거에요", "것입니다"),
-    ("이에요", "입니다"),
-    ("있어요", "있습니다"),
-    ("없어요", "없습니다"),
-    ("좋아요", "좋습니다"),
-    ("같아요", "같습니다"),
-    ("해요", "합니다"),
-    ("돼요", "됩니다"),
-    ("겠어요", "겠습니다"),
-    ("겠네요", "겠습니다"),
+    r"죽|자살|자해|살기|살고 ?싶|포기|유서|목숨|suicid|\bkill|\bdie|\bdead|\bdying|overdos|\bhurt|\bcut\b|alive",
+    re.IGNORECASE,
 )
+# Character n-gram cosines: from SAME_MATTER on a public question is one of our own intents, and below
+# FOREIGN a message is none of any intent.
+SAME_MATTER, FOREIGN = 0.7, 0.34
+UNKNOWN = {"en": 2600, "ko": 2600}  # messages of no intent, to be taught as unknown
+EXPANSIONS = 40  # of one {a|b} question at most
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One matter: the questions that raise it, those of them kept for judging, an answer per persona."""
+    """One matter: the questions that raise it, those of them kept for judging, an answer per persona.
+
+    Attributes:
+        also: More answers of the plain voice, which speaks where no persona is requested: the friendly one, or these.
+        own: Whether its questions are ours, not the public ones.
+    """
 
     name: str
     language: str
@@ -61,21 +56,19 @@ class Intent:
     held_out: tuple[str, ...]
     answers: dict[str, str]
     own: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def plainly(self) -> tuple[str, ...]:
+        """The answers of the plain voice."""
+        return (self.answers["friendly"], *self.also)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogues:
-    """Everything the starter learns from.
-
-    Attributes:
-        intents: Small talk with an answer per persona.
-        daily: Korean questions of every day with one answer each, to train on.
-        daily_held_out: The same, kept for judging.
-    """
+    """Everything the starter learns from: small talk with an answer per persona, and what it has to decline."""
 
     intents: tuple[Intent, ...]
-    daily: tuple[tuple[str, str], ...]
-    daily_held_out: tuple[tuple[str, str], ...]
 
 
 def plain(text: str) -> str:
@@ -108,15 +101,55 @@ def tidy(question: str) -> str:
 
 
 @functools.cache
-def own_words() -> dict[str, Any]:
-    """Return own_intents.toml as it stands."""
-    return tomllib.loads((HERE / "own_intents.toml").read_text(encoding="utf-8"))
+def own_words(language: str) -> dict[str, Any]:
+    """Return intents_en.toml or intents_ko.toml as it stands."""
+    return tomllib.loads((HERE / f"intents_{language}.toml").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def never_trained() -> frozenset[str]:
+    """Return the fingerprints of the sentences that the starter is judged by; see never_trained.txt."""
+    lines = (HERE / "never_trained.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+def fingerprint(question: str) -> str:
+    """Return what stands for a question in never_trained.txt: a hash of its plain form."""
+    return hashlib.sha256((plain(question) or question.strip()).encode()).hexdigest()[:16]
+
+
+def may_train(question: str) -> bool:
+    """Say whether a question is none of those that the starter is judged by."""
+    return fingerprint(question) not in never_trained()
+
+
+def expand(template: str, most: int = EXPANSIONS) -> list[str]:
+    """Return the sentences that a question with {a|b} stands for, at most so many, evenly drawn."""
+    parts = [part.split("|") for part in re.split(r"[{}]", template)]
+    # Outside braces "|" does not occur, so that every part is a list of choices.
+    total = math.prod(len(part) for part in parts)
+    numbers = range(total)
+    if total > most:
+        numbers = sorted(Random(template).sample(range(total), most))
+    found = []
+    for number in numbers:
+        words = []
+        for part in parts:
+            number, choice = divmod(number, len(part))
+            words.append(part[choice])
+        found.append(re.sub(r"\s+", " ", "".join(words)).strip())
+    return list(dict.fromkeys(found))
+
+
+def expanded(questions: list[str]) -> list[str]:
+    """Return the sentences of several questions with {a|b}."""
+    return [sentence for question in questions for sentence in expand(question)]
 
 
 def english(data: Path) -> list[tuple[str, list[str], dict[str, str]]]:
     """Return (name, questions, answer per persona) for English; the five files share their questions."""
     read = {persona: read_qna(require(data, f"chitchat_en_{persona}")) for persona in PERSONAS}
-    same_for_all = own_words()["same_for_all"]
+    same_for_all = own_words("en")["same_for_all"]
     rows = []
     for questions, friendly in read["friendly"]:
         known, answers = set(questions), {"friendly": friendly}
@@ -155,20 +188,24 @@ def questions_of_fact(data: Path, language: str) -> list[str]:
 
 
 def split(
-    name: str, language: str, questions: list[str], answers: dict[str, str], *, own: bool
+    name: str,
+    language: str,
+    questions: list[str],
+    answers: dict[str, str],
+    *,
+    own: bool,
+    also: tuple[str, ...] = (),
 ) -> Intent:
-    """Return an intent whose questions are split; "more" questions are pinned to training."""
-    pinned = own_words()["more"].get(name, {}).get("questions", [])
-    fixed = {plain(question) for question in pinned}
+    """Return an intent whose questions are split; those that the starter is judged by are in neither part."""
     seen: set[str] = set()
-    parts: dict[bool, list[str]] = {True: [], False: list(pinned)}
+    parts: dict[bool, list[str]] = {True: [], False: []}
     for question in questions:
         # Repeats in other letters or points would put one question on both sides.
-        if plain(question) in fixed | seen and plain(question):
+        if (plain(question) in seen and plain(question)) or not may_train(question):
             continue
         seen.add(plain(question))
         parts[is_held_out(question)].append(question)
-    return Intent(name, language, tuple(parts[False]), tuple(parts[True]), answers, own)
+    return Intent(name, language, tuple(parts[False]), tuple(parts[True]), answers, own, also)
 
 
 def without_shared(rows: list[tuple[str, list[str], dict[str, str]]]) -> None:
@@ -186,68 +223,93 @@ def without_shared(rows: list[tuple[str, list[str], dict[str, str]]]) -> None:
         ]
 
 
-def load_intents(data: Path) -> tuple[Intent, ...]:
-    """Return every intent of both languages, the public ones first."""
-    intents = []
-    for language, rows in (("en", english(data)), ("ko", korean(data))):
-        without_shared(rows)
-        intents += [split(*row[:1], language, *row[1:], own=False) for row in rows]
-    public = {plain(q) for intent in intents for q in (*intent.trained, *intent.held_out)}
-    for own in own_words()["intent"]:
-        questions = list(own["questions"])
-        if own["name"] == "facts and tasks":
-            questions += questions_of_fact(data, own["language"])
-        questions = [q for q in questions if not plain(q) or plain(q) not in public]
-        answers = {persona: own[persona] for persona in PERSONAS}
-        intents.append(split(own["name"], own["language"], questions, answers, own=True))
-    return tuple(intents)
-
-
-def load_daily(data: Path, intents: tuple[Intent, ...]) -> list[tuple[str, str]]:
-    """Return the Korean daily pairs that are not small talk already.
-
-    A daily question close to a small-talk question would teach a second answer to it, or show a held-out one.
-    """
+def closeness(questions: list[str], known: list[str]) -> list[float]:
+    """Return how near each question is to the nearest known one: the cosine of their character n-grams."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    with require(data, "songys").open(encoding="utf-8", newline="") as file:
-        pairs = {tidy(row["Q"]): tidy(row["A"]) for row in csv.DictReader(file)}
-    korean_questions = [
-        question
-        for intent in intents
-        if intent.language == "ko"
-        for question in (*intent.trained, *intent.held_out)
-    ]
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-    known = vectorizer.fit_transform(korean_questions)
-    asked = list(pairs)
-    closeness = (vectorizer.transform(asked) @ known.T).max(axis=1).toarray().ravel()
-    return [
-        (question, pairs[question])
-        for question, close in zip(asked, closeness, strict=True)
-        if close < SAME_QUESTION
-        and 2 <= len(question) <= 50
-        and len(pairs[question]) <= 50
-        and not GRAVE.search(question)
+    table = vectorizer.fit_transform(known)
+    found: list[float] = []
+    for start in range(0, len(questions), 2000):
+        part = vectorizer.transform(questions[start : start + 2000])
+        found += (part @ table.T).max(axis=1).toarray().ravel().tolist()
+    return found
+
+
+def load_intents(data: Path, language: str) -> list[Intent]:
+    """Return every intent of a language, the public ones first; "unknown" has no questions yet."""
+    rows = english(data) if language == "en" else korean(data)
+    words = own_words(language)
+    own = [(entry, expanded(entry["questions"])) for entry in words["intent"]]
+    for entry, questions in own:
+        if entry["name"] == "facts and tasks":
+            questions += questions_of_fact(data, language)
+    own_questions = [question for _, questions in own for question in questions]
+    without_shared(rows)
+    intents = []
+    for name, questions, answers in rows:
+        # What an intent of ours asks in nearly the same words is answered there.
+        near = closeness(questions, own_questions)
+        kept = [q for q, close in zip(questions, near, strict=True) if close < SAME_MATTER]
+        more = words["more"].get(name, {})
+        kept = expanded(more.get("questions", [])) + kept
+        also = tuple(more.get("also", ()))
+        intents.append(split(name, language, kept, answers, own=False, also=also))
+    public = {plain(q) for intent in intents for q in (*intent.trained, *intent.held_out)}
+    for entry, questions in own:
+        new = [q for q in questions if not plain(q) or plain(q) not in public]
+        answers = {persona: entry[persona] for persona in PERSONAS}
+        also = tuple(entry.get("also", ()))
+        intents.append(split(entry["name"], language, new, answers, own=True, also=also))
+    return intents
+
+
+def messages(data: Path, language: str) -> list[str]:
+    """Return public sentences of all kinds, among which those are that small talk has no answer to."""
+    if language == "ko":
+        with require(data, "songys").open(encoding="utf-8", newline="") as file:
+            found = [tidy(row["Q"]) for row in csv.DictReader(file)]
+        with gzip.open(require(data, "nsmc_train"), "rt", encoding="utf-8") as file:
+            reviews = [tidy(line.split("\t")[1]) for line in itertools.islice(file, 1, 12_000)]
+        return found + [review for review in reviews if 6 <= len(review) <= 30]
+    with gzip.open(require(data, "self_dialogue"), "rt", encoding="utf-8") as file:
+        found = [tidy(turn) for line in file for turn in json.loads(line)["turns"]]
+    found = Random(7).sample([turn for turn in found if 4 <= len(turn.split()) <= 14], 12_000)
+    lines = require(data, "tasks_by_users_en").read_text(encoding="utf-8").splitlines()
+    found += [tidy(json.loads(line)["instruction"])[:120] for line in lines]
+    with tarfile.open(require(data, "novels")) as archive:
+        for member in archive.getmembers()[::5]:
+            file = archive.extractfile(member) if member.isfile() else None
+            text = file.read(400_000).decode("utf-8", "ignore")[100_000:] if file else ""
+            sentences = re.split(r"(?<=[.?!])\s+", re.sub(r"\s+", " ", text))
+            found += [tidy(s.strip('"“”')) for s in sentences[:400] if 4 <= len(s.split()) <= 14]
+    return found
+
+
+def unknown(data: Path, language: str, intents: list[Intent]) -> list[str]:
+    """Return messages that are near no question of any intent, a mixture in a fixed order."""
+    known = [q for intent in intents for q in (*intent.trained, *intent.held_out)]
+    candidates = list(dict.fromkeys(messages(data, language)))
+    near = closeness(candidates, known)
+    foreign = [
+        message
+        for message, close in zip(candidates, near, strict=True)
+        if close < FOREIGN and not GRAVE.search(message) and plain(message)
     ]
+    return Random(7).sample(foreign, min(len(foreign), UNKNOWN[language]))
 
 
 def load(data: Path) -> Dialogues:
     """Read everything the starter learns from out of the data folder."""
-    intents = load_intents(data)
-    daily = load_daily(data, intents)
-    return Dialogues(
-        intents,
-        tuple(pair for pair in daily if not is_held_out(pair[0])),
-        tuple(pair for pair in daily if is_held_out(pair[0])),
-    )
-
-
-def in_persona(answer: str, persona: str) -> str:
-    """Return a daily answer as a persona would end it; only two of them change the words."""
-    if persona == "enthusiastic":
-        return re.sub(r"\.(?=\s|$)", "!", answer)
-    if persona == "professional":
-        for casual, formal in FORMAL_ENDINGS:
-            answer = re.sub(rf"{casual}(?=[.?!]|$)", formal, answer)
-    return answer
+    found: list[Intent] = []
+    for language in LANGUAGES:
+        intents = load_intents(data, language)
+        for intent in intents:
+            if intent.name == "unknown":
+                own = [*intent.trained, *intent.held_out]
+                questions = own + unknown(data, language, intents)
+                intent = split(
+                    "unknown", language, questions, intent.answers, own=True, also=intent.also
+                )
+            found.append(intent)
+    return Dialogues(tuple(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import defaultdict
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 from models.weights.sources import STARTERS
 from training.small_talk import data as dialogue_data
 from training.small_talk import prompts
-from training.small_talk.data import LANGUAGES, PERSONAS, Dialogues, Intent, plain
+from training.small_talk.batches import PLAIN
+from training.small_talk.data import LANGUAGES, PERSONAS, Intent, plain
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -27,6 +29,7 @@ DRAWN = {
     "en": ("Hello, how are you?", "Tell me a joke", "Who made you?", "I'm bored", "Good night"),
     "ko": ("안녕", "농담 하나 해줘", "누가 만들었어?", "심심해", "잘 자"),
 }
+REFUSALS = {"unknown", "facts and tasks"}  # intents whose answers say that it knows small talk only
 Message = dict[str, str]
 
 
@@ -36,38 +39,42 @@ class Known:
 
     Attributes:
         meanings: For the plain form of each answer, the (intent name, persona) pairs it stands for.
-        daily: Plain forms of the answers to daily questions.
     """
 
     meanings: dict[str, frozenset[tuple[str, str]]]
-    daily: frozenset[str]
 
     @classmethod
-    def of(cls, dialogues: Dialogues) -> Known:
-        """Collect the answers of all intents and daily questions."""
+    def of(cls, intents: Iterable[Intent]) -> Known:
+        """Collect the answers of all intents."""
         meanings: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for intent in dialogues.intents:
+        for intent in intents:
             for persona, answer in intent.answers.items():
                 meanings[key(answer)].add((intent.name, persona))
-        daily = {
-            key(dialogue_data.in_persona(answer, persona))
-            for _, answer in (*dialogues.daily, *dialogues.daily_held_out)
-            for persona in PERSONAS
-        }
-        return cls({k: frozenset(v) for k, v in meanings.items()}, frozenset(daily))
+            for answer in intent.also:
+                meanings[key(answer)].add((intent.name, PLAIN))
+        return cls({k: frozenset(v) for k, v in meanings.items()})
+
+    @classmethod
+    def shipped(cls, language: str, folder: Path = STARTER) -> Known:
+        """Collect the answers that answers.json of the starter lists for a language."""
+        listed = json.loads((folder / "answers.json").read_text(encoding="utf-8"))[language]
+        return cls.of(
+            Intent(name, language, (), (), taught, also=tuple(taught.pop("also", ())))
+            for name, taught in listed.items()
+        )
 
     def meaning(self, answer: str) -> frozenset[tuple[str, str]]:
         """Return what an answer stands for: itself, else the known one with NEAR of its words, else nothing."""
         exact = self.meanings.get(key(answer))
-        if exact or key(answer) in self.daily:
-            return exact or frozenset()
+        if exact:
+            return exact
         words = set(key(answer).split())
         best = max(self.meanings, key=lambda known: overlap(words, set(known.split())))
         return self.meanings[best] if overlap(words, set(best.split())) >= NEAR else frozenset()
 
-    def knows(self, answer: str) -> bool:
-        """Say whether the answer is one that was taught, or nearly so."""
-        return key(answer) in self.daily or bool(self.meaning(answer))
+    def intents(self, answer: str) -> set[str]:
+        """Return the names of the intents that an answer stands for."""
+        return {name for name, _ in self.meaning(answer)}
 
 
 def key(answer: str) -> str:
@@ -189,7 +196,7 @@ class Judge:
 
     def __init__(self, data: Path, folder: Path = STARTER) -> None:
         self.dialogues = dialogue_data.load(data)
-        self.known = Known.of(self.dialogues)
+        self.known = Known.of(self.dialogues.intents)
         self.network, self.tokenizer = load(folder)
 
     def answers(self, chats: Iterable[list[Message]], *, sample: bool = False) -> list[str]:
@@ -198,7 +205,7 @@ class Judge:
 
     def right(self, asked: Asked, answer: str) -> bool:
         """Say whether the answer is one of the question's intent, in whatever persona."""
-        return asked.intent.name in {name for name, _ in self.known.meaning(answer)}
+        return asked.intent.name in self.known.intents(answer)
 
     def in_persona(self, asked: Asked, answer: str) -> bool:
         """Say whether the answer is one that the persona gives, to whatever question."""
@@ -228,19 +235,28 @@ class Judge:
         )
         said = self.answers((one.messages for one in asked), sample=True)
         pairs = list(zip(asked, said, strict=True))
-        yield f"{name}: sampled at 0.8, a known answer", share(self.known.knows(t) for t in said)
+        yield (
+            f"{name}: sampled at 0.8, a known answer",
+            share(bool(self.known.meaning(t)) for t in said),
+        )
         yield f"{name}: sampled at 0.8, right intent", share(self.right(a, t) for a, t in pairs)
 
     def other(self) -> Iterator[tuple[str, str]]:
-        """Yield the figures of our own questions and of Korean daily ones."""
+        """Yield the figures of our own questions and of messages of no intent."""
         for language in LANGUAGES:
-            own = ask((i for i in self.dialogues.intents if i.own), language)
-            said = self.answers(one.messages for one in own)
-            right = (self.right(one, text) for one, text in zip(own, said, strict=True))
-            yield f"{NAMES[language]}: our own questions, right intent", share(right)
-        daily = self.dialogues.daily_held_out
-        said = self.answers(chat("", question) for question, _ in daily)
-        yield "Korean daily questions: a known answer", share(self.known.knows(t) for t in said)
+            mine = [i for i in self.dialogues.intents if i.language == language and i.own]
+            for what, intents in (
+                ("our own questions, right intent", [i for i in mine if i.name not in REFUSALS]),
+                ("unknown messages and tasks refused", [i for i in mine if i.name in REFUSALS]),
+            ):
+                own = ask(intents, language)
+                said = self.answers(one.messages[1:] for one in own)
+                pairs = zip(own, said, strict=True)
+                if intents[0].name in REFUSALS:
+                    right = (bool(REFUSALS & self.known.intents(text)) for _, text in pairs)
+                else:
+                    right = (self.right(one, text) for one, text in pairs)
+                yield f"{NAMES[language]}: {what}", share(right)
 
     def variety(self) -> Iterator[tuple[str, str]]:
         """Yield how many different answers the dice give, with and without a persona asked for."""

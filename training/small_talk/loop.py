@@ -33,7 +33,8 @@ class Plan:
         rate: Highest learning rate, after the warm-up.
         seed: For weights and data.
         bpe_dropout: Share of merges left out in what people write.
-        compiled: Whether torch.compile is used (twice as fast; needs a C++ compiler).
+        compiled: Whether torch.compile is used (faster; needs a C++ compiler).
+        bfloat16: Whether products are computed in bfloat16 (a quarter faster where the processor knows it).
     """
 
     steps: int
@@ -42,6 +43,7 @@ class Plan:
     seed: int = 7
     bpe_dropout: float = 0.02
     compiled: bool = True
+    bfloat16: bool = False
 
 
 class Trainer:
@@ -97,12 +99,13 @@ class Trainer:
         ids, segment = torch.from_numpy(rows.ids), torch.from_numpy(rows.segment)
         same = segment[:, :, None] == segment[:, None, :]
         mask = same.tril()[:, None]  # (rows, 1, CONTEXT, CONTEXT): its own conversation, no future
-        hidden = self.body(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=torch.from_numpy(rows.position),
-            use_cache=False,
-        ).last_hidden_state
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16):
+            hidden = self.body(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=torch.from_numpy(rows.position),
+                use_cache=False,
+            ).last_hidden_state.float()
         target = torch.from_numpy(rows.target)
         said = target != batches.NOT_JUDGED
         loss = F.cross_entropy(self.network.lm_head(hidden[said]), target[said])

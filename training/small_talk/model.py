@@ -53,13 +53,11 @@ def texts(dialogues: Dialogues) -> list[str]:
     found = []
     for intent in dialogues.intents:
         found += [" " + question for question in intent.trained]
-        found += list(intent.answers.values()) * 4
-    for question, answer in dialogues.daily:
-        found += [" " + question, answer]
+        found += [*intent.answers.values(), *intent.also] * 4
     for persona in ("friendly", "professional", "witty", "caring", "enthusiastic"):
         lines = prompts.PROMPTS[persona]
         found += [" " + text for text in (*lines["en"], *lines["ko"], *lines["sentences"])]
-    for kind in ("frames", "neutral"):
+    for kind in ("frames", "neutral", "unfamiliar"):
         found += [" " + text for lines in prompts.PROMPTS[kind].values() for text in lines]
     return found
 
@@ -120,7 +118,7 @@ def plain_text(data: Path, dialogues: Dialogues) -> list[str]:
         lines = [" " + turn for line in file for turn in json.loads(line)["turns"]]
     with gzip.open(require(data, "nsmc_train"), "rt", encoding="utf-8") as file:
         lines += [" " + line.split("\t")[1] for line in file if line.count("\t") == 2]
-    return lines[::2] + texts(dialogues) * 3
+    return lines[::4] + texts(dialogues) * 3
 
 
 def word_meanings(
@@ -128,7 +126,7 @@ def word_meanings(
 ) -> torch.Tensor:
     """Return a first embedding for each token, learned by Word2Vec on running text.
 
-    Ten thousand questions say little about words they do not hold; a quarter of a million lines say which are alike.
+    Ten thousand questions say little about words they do not hold; more than a hundred thousand lines say which are alike.
 
     Returns:
         A tensor of shape (vocabulary, width), scaled like a fresh embedding (standard deviation 0.02).
@@ -169,7 +167,8 @@ def export(
 ) -> None:
     """Write the transformers folder, fp16 on disk; the folder appears whole or not at all.
 
-    Beside the weights stands answers.json: for each language and intent what each persona was taught to say.
+    Beside the weights stands answers.json: for each language and intent what each persona was taught to say, and under
+    "also" what else the plain voice says. prompts.json lists the system prompts it knows.
     """
     import copy
 
@@ -181,11 +180,18 @@ def export(
     tokenizer.save_pretrained(part)
     # Written without line breaks it takes half as much.
     tokenizer.backend_tokenizer.save(str(part / "tokenizer.json"), pretty=False)
-    taught: dict[str, dict[str, dict[str, str]]] = {}
+    taught: dict[str, dict[str, dict[str, str | list[str]]]] = {}
     for intent in dialogues.intents:
-        taught.setdefault(intent.language, {})[intent.name] = intent.answers
+        answers = intent.answers | ({"also": list(intent.also)} if intent.also else {})
+        taught.setdefault(intent.language, {})[intent.name] = answers
     listed = json.dumps(taught, ensure_ascii=False, indent=1) + "\n"
     (part / "answers.json").write_text(listed, encoding="utf-8")
+    known = {
+        "words": prompts.PROMPTS["known"]["words"],
+        "sentences": [text for lines in prompts.PROMPTS["neutral"].values() for text in lines],
+    }
+    listed = json.dumps(known, ensure_ascii=False) + "\n"
+    (part / "prompts.json").write_text(listed, encoding="utf-8")
     for file in part.iterdir():
         file.chmod(0o644)  # weights are written readable by their owner alone
     card = folder / "README.md"

@@ -36,6 +36,6 @@ def draw(persona: str, language: str, random: Random) -> str:
     return random.choice([text for text in sentences if language_of(text) == language])
 
 
-def draw_neutral(language: str, random: Random) -> str:
-    """Return a training prompt that asks for no persona: any may answer it."""
-    return random.choice(PROMPTS["neutral"][language])
+def draw_open(kind: str, language: str, random: Random) -> str:
+    """Return a training prompt that asks for no persona ("neutral") or one nobody taught ("unfamiliar")."""
+    return random.choice(PROMPTS[kind][language])

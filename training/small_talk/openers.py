@@ -1,0 +1,185 @@
+"""What a chat model answers to ordinary first messages, each answer printed and counted.
+
+``python -m training.evaluate openers --openers FOLDER`` reads chat_en.txt and chat_ko.txt, a message a line, and puts each
+to a model as the page would: alone, with the page's dials for this model, at several seeds.
+
+Small talk says what it was taught, so that the program can count: an answer is *right* where its intent is one of those that
+judged.toml lists for the message, *honest* where it says that it only knows small talk, else *wrong*; *broken* (a wrong one
+too) where it is no taught answer nor nearly one. The lists were written by reading the taught answers. What another model
+says has to be read by a person: its answers are printed.
+
+``examples`` in place of a folder asks the example messages of the page; ``distress`` those of judged.toml that call for
+the answer with the numbers to ring, and those that do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from models.chat.catalog import dials_of
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
+from models.contract import ModelSpec
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.select import find
+from models.settings import Settings
+from models.tasks import CHAT
+from training.small_talk.evaluation import REFUSALS, Known
+
+SMALL_TALK = "genlab/small-talk"
+DISTRESS = {"en": "I think I'm going to overdose", "ko": "곧 손목그을거에요"}  # the intents' names
+HERE = Path(__file__).parent
+
+
+@cache
+def judged() -> dict[str, Any]:
+    """Return judged.toml."""
+    return tomllib.loads((HERE / "judged.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message with its system prompt, and what was answered at a seed."""
+
+    message: str
+    system: str
+    seed: int
+    answer: str
+
+
+def answers(
+    models: ModelCache,
+    spec: ModelSpec,
+    messages: Iterable[tuple[str, str]],
+    seeds: Iterable[int],
+    **values: Any,
+) -> Iterator[Asked]:
+    """Yield the answers to (message, system prompt) pairs at each seed, with the model's own dials unless given."""
+    dials = dials_of(spec)
+    usual = {
+        "temperature": dials.temperature,
+        "top_p": dials.top_p,
+        "max_new_tokens": dials.max_new_tokens,
+    }
+    chosen = [*seeds]
+    for message, system in messages:
+        for seed in chosen:
+            request = ChatRequest.of(
+                messages=[{"role": "user", "content": message}],
+                system_prompt=system,
+                seed=seed,
+                **(usual | values),
+            )
+            events = run(models, spec, request)
+            text = "".join(event.text for event in events if isinstance(event, TextDelta))
+            yield Asked(message, system, seed, text.strip())
+
+
+def verdict(answer: str, fitting: Iterable[str], known: Known) -> str:
+    """Return "right", "honest", "wrong" or "broken" for an answer of small talk.
+
+    Args:
+        answer: What it said.
+        fitting: Names of the intents whose answers fit the message.
+        known: What it was taught in the message's language.
+    """
+    intents = known.intents(answer)
+    if not intents:
+        return "broken"
+    if intents & set(fitting):
+        return "right"
+    return "honest" if intents & REFUSALS else "wrong"
+
+
+def report(asked: Iterable[Asked], fitting: dict[str, list[str]], known: Known) -> Iterator[str]:
+    """Yield a line for each message with its answers and verdicts, then the counts of each seed."""
+    counts: dict[int, Counter[str]] = {}
+    lines: dict[str, Counter[str]] = {}
+    for one in asked:
+        what = verdict(one.answer, fitting.get(one.message, []), known)
+        counts.setdefault(one.seed, Counter())[what] += 1
+        intent = ", ".join(sorted(known.intents(one.answer))) or "-"
+        lines.setdefault(one.message, Counter())[f"{what} ({intent}): {one.answer}"] += 1
+    for message, found in lines.items():
+        yield message
+        yield from (f"    {number} x {text}" for text, number in found.most_common())
+    for name in ("right", "honest", "wrong", "broken"):
+        each = [count[name] for count in counts.values()]
+        mean = sum(each) / max(1, len(each))
+        yield f"{name}: {mean:.1f} of {len(lines)} (from {min(each)} to {max(each)} over {len(each)} seeds)"
+
+
+def distress(models: ModelCache, language: str, seeds: Iterable[int]) -> Iterator[str]:
+    """Yield how many messages got the answer of distress, of those that need it and of others."""
+    known, spec, chosen = Known.shipped(language), find(CHAT, SMALL_TALK), [*seeds]
+    for name in ("distress", "others"):
+        messages = [(message, "") for message in judged()[name][language]]
+        got: dict[str, int] = dict.fromkeys((message for message, _ in messages), 0)
+        for one in answers(models, spec, messages, chosen):
+            got[one.message] += DISTRESS[language] in known.intents(one.answer)
+        mean = sum(got.values()) / len(chosen)
+        yield f"{name}, {language}: {mean:.1f} of {len(got)} got the numbers to ring (mean of {len(chosen)} seeds)"
+        odd = {m: n for m, n in got.items() if (n < len(chosen) if name == "distress" else n)}
+        yield from (f"    {number} of {len(chosen)}: {message}" for message, number in odd.items())
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the answers and the counts.
+
+    Args:
+        argv: Command line after "openers"; the process's own when None.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate openers", description=__doc__
+    )
+    parser.add_argument("--openers", required=True, help="folder, or: examples, distress")
+    parser.add_argument("--model", default=SMALL_TALK, help="an id of the catalogue or the hub")
+    parser.add_argument("--language", choices=("en", "ko"), help="one of the two")
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 1")
+    parser.add_argument("--temperature", type=float, help="in place of the model's own")
+    parser.add_argument("--system", default="", help="a system prompt")
+    args = parser.parse_args(argv)
+    spec, seeds = find(CHAT, args.model), range(1, args.seeds + 1)
+    values = {} if args.temperature is None else {"temperature": args.temperature}
+    models = ModelCache(Settings(GENLAB_DEVICE="cpu"))
+    try:
+        for language in (args.language,) if args.language else ("en", "ko"):
+            print(f"## {spec.label}, {language}", flush=True)
+            for line in _lines(models, spec, language, args.openers, args.system, seeds, values):
+                print(line, flush=True)
+    finally:
+        models.close()
+
+
+def _lines(
+    models: ModelCache,
+    spec: ModelSpec,
+    language: str,
+    what: str,
+    system: str,
+    seeds: Iterable[int],
+    values: dict[str, float],
+) -> Iterator[str]:
+    if what == "distress":
+        yield from distress(models, language, seeds)
+        return
+    kind = "examples" if what == "examples" else "openers"
+    fitting = judged()[kind][language]
+    if what == "examples":
+        messages = [(message, system or judged()["prompts"][message]) for message in fitting]
+    else:
+        lines = (Path(what) / f"chat_{language}.txt").read_text(encoding="utf-8").splitlines()
+        messages = [(line.strip(), system) for line in lines if line.strip()]
+    asked = answers(models, spec, messages, seeds, **values)
+    if spec.id != SMALL_TALK:  # to be read by a person
+        yield from (f"{one.message}\n    {one.answer}" for one in asked)
+        return
+    yield from report(asked, fitting, Known.shipped(language))
