@@ -68,6 +68,8 @@ window.genlab.film = (() => {
       if (url && image.getAttribute("src") !== url) image.src = url;
     }
     film.classList.toggle("is-latent", latent);
+    film.classList.toggle("has-maps", Boolean(one.maps)); // then how coarse they are is said
+    if (one.maps) text(film, "places", `${one.shape[1]} × ${one.shape[0]}`);
     film.classList.toggle("is-coarse", latent || (at !== last && !one.frames[at]));
     film.querySelectorAll(".film-word").forEach((chip) => {
       chip.setAttribute("aria-pressed", String(Number(chip.dataset.number) === one.word));
@@ -151,8 +153,6 @@ window.genlab.film = (() => {
         film.querySelectorAll(".film-word").forEach((chip) => {
           chip.disabled = !news.maps[Number(chip.dataset.number)];
         });
-        text(film, "places", `${news.shape[1]} × ${news.shape[0]}`);
-        film.classList.add("has-maps");
       }
       paint(film);
     });

@@ -264,7 +264,7 @@ def test_a_word_shows_where_it_looked_and_that_the_maps_are_coarse(open_page):
     page.keyboard.press("Enter")
     expect(film(page)).to_have_class(re.compile("has-heat"), timeout=WAIT)
     expect(words.nth(3)).to_have_attribute("aria-pressed", "true")
-    expect(film(page).locator(".film-share")).to_contain_text(re.compile(r"“원”.*\d+\.\d%가"))
+    expect(film(page).locator(".film-share")).to_contain_text(re.compile(r"“원”.*간 몫: \d+\.\d%"))
     expect(film(page).locator(".film-places")).to_contain_text("8 × 8")
     size = film(page).locator("canvas").evaluate("e => [e.width, e.height]")
     assert size == [8, 8]
@@ -309,6 +309,9 @@ def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_
         slider.focus()
         page.keyboard.press("End")
         expect(film(page)).to_have_class(re.compile("has-heat"))
+        expect(film(page).locator(".film-places")).to_contain_text(
+            "8 × 8"
+        )  # and that they are coarse
         sections = page.locator(f"#tab-{TAB} .label-wrap:visible")
         assert sections.count() <= 3
 
