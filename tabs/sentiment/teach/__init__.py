@@ -131,7 +131,7 @@ def build(context: Context) -> None:
             examples_box(TAB, [[lines] for lines in EXAMPLES], [text], f"{TAB}-start", titles)
             below = gr.Column()
             dials = _build_dials()
-            controls = dict(
+            controls: dict[str, gr.components.Component] = dict(
                 zip(("examples", "encoder", "epochs", "rank", "seed"), [text, *dials], strict=True)
             )
             with below:
