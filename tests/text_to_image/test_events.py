@@ -7,7 +7,12 @@ import pytest
 from models.contract import Event, Stop
 from models.text_to_image import events as module
 from models.text_to_image.events import StepDone
-from models.text_to_image.requests import ImageGridRequest, ImageRequest
+from models.text_to_image.requests import (
+    DecodeRequest,
+    ImageGridRequest,
+    ImageRequest,
+    WordAttentionRequest,
+)
 from tests.pictures import load
 
 KINDS = [one for one in vars(module).values() if isinstance(one, type) and Event in one.__bases__]
@@ -19,8 +24,12 @@ def events(tiny_starters):
     requests = [
         ImageRequest.of(**values, num_images=2),
         ImageGridRequest.of(**values, guidance_scales=(1.0, 4.0)),
+        WordAttentionRequest.of(**values),
     ]
-    return [event for request in requests for event in engine.stream(request, Stop())]
+    events = [event for request in requests for event in engine.stream(request, Stop())]
+    latents = next(event.preview for event in events if isinstance(event, StepDone)).latents
+    decode = DecodeRequest.of(data=latents.astype("float16").tobytes(), shape=latents.shape)
+    return [*events, *engine.stream(decode, Stop())]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
