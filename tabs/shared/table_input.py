@@ -25,6 +25,7 @@ PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_CELL = 5, 8, 80  # the last in characters
 WITHOUT = ("too_many_cells", "too_long", "unclosed_quote", "title", "repeated_header")
 MENDED = ("damaged", "nul", "joined", "no_value", "error_value")
 # Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
+_NUMBER = re.compile(r"\s*[-+]?[\d.,:/%\s]+")
 _WORD = re.compile(r"(?<=\s)[^\w\s]*[^\W\d_]+(?:['’-][^\W\d_]+)*[^\w\s]*(?=\s)")
 
 
@@ -240,7 +241,8 @@ def likely_column(table: Table) -> str:
         cells = [cell for cell in table.column(column)[:GUESSED_FROM] if cell.strip()]
         words = sum(len(_WORD.findall(f" {cell} ")) for cell in cells)
         different = len({cell.strip().lower() for cell in cells}) / max(len(cells), 1)
-        return words * different, sum(map(len, cells))
+        signs = sum(len(cell) for cell in cells if not _NUMBER.fullmatch(cell))
+        return words * different, signs
 
     return max(table.columns, key=text_of)
 

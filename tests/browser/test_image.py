@@ -203,7 +203,7 @@ def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
     Image.new("RGB", (8, 8)).save(plain)
     letter = tmp_path / "letter.txt"
     letter.write_text("no picture")
-    for file, word in ((plain, "carries no settings"), (letter, "not a PNG")):
+    for file, word in ((plain, "carries no settings"), (letter, "no PNG")):
         page.set_input_files(f"#{TAB}-drop input[type=file]", file)
         expect(page.locator(f"#{TAB}-note")).to_contain_text(word)
         expect(page.locator(f"#{TAB}-drop input[type=file]")).to_be_attached()

@@ -44,7 +44,7 @@ def test_the_scores_come_first_and_the_words_follow_without_a_click(context):
     assert scored < marked
     assert "NSMC" in changes[scored]["result"], "what it was trained on"
     code = changes[-1]["code"]
-    assert "sorted(zip(scores" in code
+    assert "sorted(enumerate(scores)" in code
     assert "LayerIntegratedGradients" in code
     compile(code, "recipe", "exec")
 

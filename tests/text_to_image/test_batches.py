@@ -129,7 +129,7 @@ def test_the_last_preview_is_what_the_decoder_gets(engine, monkeypatch, schedule
         loop, "decode", lambda latents: results.append(latents.clone()) or decode(latents)
     )
     events(engine, ImageRequest.of(**VALUES | {"num_inference_steps": 12}, scheduler=scheduler))
-    assert len(previews) >= 12 + progress.STAGES  # the stages also with their noise
+    assert len(previews) >= 12 + 12  # each of so few steps is a stage, which has its noise too
     x0, result = previews[-2].numpy().ravel(), results[0].numpy().ravel()
     assert np.corrcoef(x0, result)[0, 1] > 0.97
     assert x0.std() == pytest.approx(result.std(), rel=0.2)
