@@ -187,12 +187,14 @@ def overlaps(cache: ModelCache, data: Path, few: slice, model: str) -> Iterator[
     KorSTS is STS-B in Korean, row by row: "mixed" is an English sentence with the Korean other one.
     """
     english, korean = (sts_pairs(require(data, file))[few] for file in STS.values())
-    mixed = [(a, b, score) for (a, _, score), (_, b, _) in zip(english, korean, strict=True)]
+    whole = len(english) == len(korean)  # else the rows are not each other's translations
+    both = zip(english, korean, strict=True) if whole else ()
+    mixed = [(a, b, score) for (a, _, score), (_, b, _) in both]
     yield "| encoder | language | low | high | pairs | inside |"
     yield "|---|---|---|---|---|---|"
     for spec in installed(SENTENCE_SIMILARITY, model):
         for language, pairs in {"en": english, "ko": korean, MIXED: mixed}.items():
-            if not {"*", language} & {*spec.languages}:
+            if not pairs or not {"*", language} & {*spec.languages}:
                 continue
             found = overlap(cosines_of(cache, spec, pairs), [score for *_, score in pairs])
             _found[OVERLAPS].setdefault(spec.id, {})[language] = found

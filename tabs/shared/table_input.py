@@ -65,16 +65,19 @@ def build(tab: str, lines_first: bool = False) -> TableInput:
     lines = lines or _lines(tab)
     preview = gr.HTML(visible=False, elem_id=f"{tab}-preview")
     with gr.Row():
-        column = gr.Dropdown([], label=t("source.column"), visible=False, elem_id=f"{tab}-column")
+        # A run that starts as a file comes still has the values of before: Gradio would refuse those that
+        # are no choice any more; `table` passes over them.
+        old_too: dict[str, Any] = {"allow_custom_value": True, "visible": False}
+        column = gr.Dropdown([], label=t("source.column"), elem_id=f"{tab}-column", **old_too)
         encoding = gr.Dropdown(
             [("", "")],
             value="",
             label=t("source.encoding"),
-            visible=False,
             elem_id=f"{tab}-encoding",
+            **old_too,
         )
         sheet = gr.Dropdown(
-            [("", "")], value="", label=t("source.sheet"), visible=False, elem_id=f"{tab}-sheet"
+            [("", "")], value="", label=t("source.sheet"), elem_id=f"{tab}-sheet", **old_too
         )
     header = gr.Checkbox(True, label=t("source.header"), visible=False, elem_id=f"{tab}-header")
     return TableInput(file, lines, header, column, encoding, sheet, preview)
