@@ -94,7 +94,8 @@ def test_several_encoders_stand_side_by_side(open_page, locale, example, words):
     page = open_page(locale)
     open_tab(page, "sentence_similarity")
     page.locator("#sentence_similarity-also input").click()
-    for name in (f"GenLab Words ({words}), plain average", "all-MiniLM-L6-v2, CLS"):
+    average = "plain average" if locale == "en-US" else "단순 평균"
+    for name in (f"GenLab Words ({words}), {average}", "all-MiniLM-L6-v2, CLS"):
         page.locator("#sentence_similarity-also input").fill(name)
         page.get_by_role("option", name=name).click()
     page.keyboard.press("Escape")

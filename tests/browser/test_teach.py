@@ -57,6 +57,7 @@ def test_fine_tuning_shows_its_loss_and_stops(open_page):
     lines += [f"cold: It is {word} today." for word in ("icy", "freezing", "frosty", "chilly")]
     page.fill("#teach-examples-text textarea", "\n".join(lines))
     page.click("#teach-tune")
+    expect(page.locator("#teach-result .example-note")).to_have_count(0, timeout=LONG)
     expect(page.locator("#teach-result .teach-table")).to_be_visible(timeout=LONG)
     expect(page.locator("#teach-loss")).to_be_visible()
     page.fill("#teach-examples-text textarea", "\n".join(line + "!" for line in lines))
