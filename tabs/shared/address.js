@@ -2,6 +2,7 @@
 // may bring values for the tab's controls behind a "?"; once they are set, they leave the address.
 window.genlab.address = (() => {
   let ready = false; // whether the address that the page was opened with has been followed
+  let turn = 0; // counts the addresses that were followed: a newer one ends the way to an older one
 
   const seen = (element) => element && element.offsetParent !== null;
   const button = (name) =>
@@ -31,15 +32,15 @@ window.genlab.address = (() => {
     }
     return null;
   };
-  // Open the tab of an address; whether there is one.
-  const follow = async (name) => {
+  // Open the tab of an address; whether there is one. `wanted` says whether it still is the newest.
+  const follow = async (name, wanted) => {
     const [tab, inner] = name.split(".");
     const outer = /^\w+$/.test(tab) && await until(() => button(tab));
-    if (!outer) return false;
+    if (!outer || !wanted()) return false;
     if (outer.getAttribute("aria-selected") !== "true") outer.click();
     if (!inner || !/^\w+$/.test(inner)) return true;
     const within = await until(() => button(name));
-    if (within && within.getAttribute("aria-selected") !== "true") within.click();
+    if (within && wanted() && within.getAttribute("aria-selected") !== "true") within.click();
     return true;
   };
 
@@ -53,7 +54,8 @@ window.genlab.address = (() => {
   };
   const start = async () => {
     const { name, values } = parts();
-    const known = name ? await follow(name) : true;
+    const mine = ++turn;
+    const known = name ? await follow(name, () => mine === turn) : true;
     const here = (await until(current)) || "chat";
     write("replaceState", here);
     ready = true;
@@ -66,13 +68,15 @@ window.genlab.address = (() => {
   addEventListener("popstate", async () => {
     const { name, values } = parts();
     ready = false;
-    await follow(name || "chat");
+    const mine = ++turn; // a second Back comes while the first is still on its way
+    await follow(name || "chat", () => mine === turn);
+    if (mine !== turn) return;
     if (values) { // a link put into the open page
       window.genlab.experiments.open(name, values);
       write("replaceState", name);
     }
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    ready = true;
+    ready = mine === turn;
   });
 
   return { show, start, current };
