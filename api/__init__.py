@@ -34,7 +34,7 @@ class _Branch(BaseRoute):
         self._app, self._paths = app, paths
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        path = scope.get("path", "").removeprefix(scope.get("root_path", "").rstrip("/"))
+        path = http.path_of(scope)
         ours = any(path == one or path.startswith(one + "/") for one in self._paths)
         return (Match.FULL if ours and scope["type"] == "http" else Match.NONE), {}
 

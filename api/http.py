@@ -289,6 +289,11 @@ def install(app: FastAPI, service: Service) -> None:
     app.openapi = openapi
 
 
+def path_of(scope: Scope) -> str:
+    """A request's path without the prefix that a proxy put before it."""
+    return scope.get("path", "").removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
 class _Gate:
     """Before each request: its id, who calls, and no body over the limit."""
 
@@ -311,7 +316,7 @@ class _Gate:
             await send(message)
 
         authorization = request.headers.get("authorization", "")
-        if scope["path"] != "/health" and not self._service.admits(authorization):
+        if path_of(scope) != "/health" and not self._service.admits(authorization):
             return await problem_response(NoAccess(), request)(scope, receive, send_with_id)
         body = b""
         if request.method in ("POST", "PUT", "PATCH", "DELETE"):

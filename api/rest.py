@@ -24,6 +24,7 @@ from models.fields import Text
 from models.select import reads, select, select_by_language, select_encoder
 from models.sentence_similarity.encoder import in_order
 from models.sentence_similarity.events import Encoded, Similarities
+from models.sentence_similarity.many_sentences import nearest_rows
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
@@ -387,12 +388,9 @@ async def _rows(service: Service, request: Request, body: SentimentBody) -> list
         job = ManyTextsRequest.of(texts=[texts[i] for i in indexes])
         for event in await service.collect(request, spec, job):
             if isinstance(event, RowScores):
-                for offset, scores in enumerate(event.scores.tolist()):
-                    if not math.isnan(scores[0]):
-                        named = dict(zip(event.labels, scores, strict=True))
-                        best = max(named, key=named.__getitem__)
-                        row = {"label": best, "scores": named, "model": spec.id}
-                        rows[indexes[event.first + offset]] = row
+                for index, scores in event.by_label():
+                    label = max(scores, key=scores.__getitem__)
+                    rows[indexes[index]] = {"label": label, "scores": scores, "model": spec.id}
     return rows
 
 
@@ -423,12 +421,9 @@ def _similarity(routes: APIRouter, service: Service) -> None:
         job = EncodeRequest.of(sentences=[body.query, *(body.lines[i] for i in rows)])
         spec = encoder(service, body.model, job.sentences[:SAMPLE])
         vectors, events = await encode(service, request, spec, job)
-        cosines = vectors[1:] @ vectors[0]
-        best = [
-            i for i in np.argsort(-cosines, kind="stable")[: body.k] if not np.isnan(cosines[i])
-        ]
         hits = [
-            {"line": rows[i], "score": float(cosines[i]), "text": body.lines[rows[i]]} for i in best
+            {"line": rows[i], "score": cosine, "text": body.lines[rows[i]]}
+            for i, cosine in nearest_rows(vectors[1:], vectors[0], body.k)
         ]
         known = reads(spec, job.sentences[:SAMPLE])
         return {"hits": hits, "language_known": known, **_facts(events)}

@@ -45,3 +45,20 @@ def psnr(one, other):
     pixels = [np.asarray(open_png(p) if isinstance(p, bytes) else p, float) for p in (one, other)]
     error = np.mean((pixels[0] - pixels[1]) ** 2)
     return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
+
+
+# The image tab's controls beside prompt and model, in the order of a handler's values.
+DIALS = {
+    "negative_prompt": "",
+    "guidance_scale": 3,
+    "num_inference_steps": 3,
+    "seed": 5,
+    "random": False,
+    "size": "64x64",
+    "num_images": 1,
+    "api_key": "",
+    "scheduler": "",
+    "style": "",
+    "image": None,
+    "strength": 0.6,
+}

@@ -175,6 +175,19 @@ class Index:
         return [(int(row), float(min(cosines[row], 1))) for row in best]
 
 
+def nearest_rows(vectors: np.ndarray, query: np.ndarray, count: int) -> list[tuple[int, float]]:
+    """(row, cosine) of the rows at the smallest angle to a query, nearest first.
+
+    Args:
+        vectors: of length 1 or all NaN, float32, shape (rows, dimensions); a row of NaN is no hit.
+        query: of length 1, shape (dimensions,).
+        count: at most so many.
+    """
+    cosines = vectors @ query
+    best = np.argsort(-cosines, kind="stable")[:count]
+    return [(int(row), float(cosines[row])) for row in best if not np.isnan(cosines[row])]
+
+
 def dot_products(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Dot products of float16 rows (n, dimensions) with a float32 query (dimensions,), float32.
 

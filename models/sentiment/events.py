@@ -1,5 +1,7 @@
 """What a classifier answers."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +109,12 @@ class RowScores(Event):
     scores: Any
     parts: tuple[int, ...]
     multi_label: bool = False
+
+    def by_label(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """(index in the request, label -> probability) of each text that has scores."""
+        for offset, scores in enumerate(self.scores.tolist()):
+            if not math.isnan(scores[0]):
+                yield self.first + offset, dict(zip(self.labels, scores, strict=True))
 
 
 SentimentEvent = Scores | AttributionProgress | Attribution | RowScores

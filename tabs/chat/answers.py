@@ -175,7 +175,7 @@ class RecordedToken:
 
 @dataclass(frozen=True, slots=True)
 class RecordedExample:
-    """The answer that the page opens with, recorded by training/worked_example.py.
+    """The answer that the page opens with, recorded by training/chat_example.py.
 
     Attributes:
         spec: the model that ships.

@@ -4,14 +4,13 @@ import math
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import reads
 from models.sentence_similarity.encoder import in_order
 from models.sentence_similarity.events import Encoded, Similarities
-from models.sentence_similarity.many_sentences import landscape
+from models.sentence_similarity.many_sentences import landscape, nearest_rows
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from tabs.sentence_similarity.encoders import find_encoder
 from tabs.sentence_similarity.many import letter
@@ -90,12 +89,9 @@ def _search(context: Context) -> None:
             spec = find_encoder(context, model, encode.sentences[:SAMPLE])
         events = list(follow(context, spec, encode, request))
         vectors = in_order([e for e in events if isinstance(e, Encoded)], len(encode.sentences))
-        cosines = vectors[1:] @ vectors[0]
-        best = [i for i in np.argsort(-cosines, kind="stable")[:k] if not np.isnan(cosines[i])]
+        hits = nearest_rows(vectors[1:], vectors[0], k)
         return {
-            "hits": [
-                {"line": rows[i], "score": float(cosines[i]), "text": lines[rows[i]]} for i in best
-            ],
+            "hits": [{"line": rows[i], "score": c, "text": lines[rows[i]]} for i, c in hits],
             "model": spec.id,
             "seconds": sum(e.seconds for e in events if isinstance(e, Finished)),
             "language_known": reads(spec, encode.sentences[:SAMPLE]),

@@ -99,20 +99,13 @@ def _many(context: Context) -> None:
             many = ManyTextsRequest.of(texts=[texts[i] for i in indexes])
             for event in follow(context, spec, many, request):
                 if isinstance(event, RowScores):
-                    for offset, scores in enumerate(event.scores.tolist()):
-                        if scores[0] == scores[0]:  # not NaN
-                            rows[indexes[event.first + offset]] = _row(spec.id, event, scores)
+                    for index, scores in event.by_label():
+                        rows[indexes[index]] = _row(spec.id, scores)
         return {"rows": rows}
 
     gr.api(analyze_sentiments, api_name="analyze_sentiments")
 
 
-def _row(model: str, event: RowScores, scores: list[float]) -> dict[str, Any]:
-    best = max(range(len(scores)), key=scores.__getitem__)
-    named = dict(zip(event.labels, scores, strict=True))
-    return {
-        "label": event.labels[best],
-        "confidence": scores[best],
-        "scores": named,
-        "model": model,
-    }
+def _row(model: str, scores: dict[str, float]) -> dict[str, Any]:
+    label = max(scores, key=scores.__getitem__)
+    return {"label": label, "confidence": scores[label], "scores": scores, "model": model}

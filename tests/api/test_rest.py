@@ -1,5 +1,6 @@
 """GET /health and /api/v1 on the running app, as a program calls them."""
 
+import asyncio
 import base64
 import json
 import time
@@ -9,8 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import api
+from api.http import Service
 from models.runtime.cache import ModelCache
+from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
+from tests.engines import Steps, spec
 
 CHAT = {"messages": [{"role": "user", "content": "Hello!"}], "seed": 1}
 PICTURE = {"prompt": "a red circle on a blue background", "num_inference_steps": 2, "seed": 1}
@@ -191,15 +195,29 @@ def test_the_host_unloads_a_model(web):
     assert web.delete(path).status_code == 404
 
 
-def test_a_caller_that_leaves_stops_its_work(web):
-    body = {**CHAT, "stream": True, "num_return_sequences": 8, "max_new_tokens": 4096}
-    body["temperature"] = 2
-    with web.stream("POST", "api/v1/chat", json=body) as response:
-        next(response.iter_raw())
-    end = time.monotonic() + 10
-    while web.get("health").json()["active"] and time.monotonic() < end:
-        time.sleep(0.05)
-    assert web.get("health").json()["active"] == 0
+class Caller:
+    """A caller that has left once its first event is there."""
+
+    async def is_disconnected(self) -> bool:
+        return True
+
+
+def test_a_caller_that_leaves_stops_its_work():
+    Steps.reset()
+    cache = ModelCache(Settings())
+    service = Service(cache)
+    half_a_minute = SentimentRequest.of(text="3000")  # steps of 10 ms
+
+    async def leave():
+        return [e async for e in service.events(Caller(), spec("steps"), half_a_minute)]
+
+    events = asyncio.run(leave())
+    assert len(events) == 1
+    end = time.monotonic() + 5
+    while any(model.active for model in cache.status()):
+        assert time.monotonic() < end, "the model still works for nobody"
+        time.sleep(0.01)
+    assert service._jobs == 0
 
 
 def test_where_people_sign_in_programs_do_too():

@@ -20,23 +20,11 @@ from tabs.shared.context import Context
 from tabs.shared.events import PageError
 from tabs.text_to_image import controls, draw, example, lens
 from tabs.text_to_image.picture_html import file_address
+from tests import pictures
 from tests.pictures import draw as draw_pictures
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
-DIALS = {
-    "negative_prompt": "",
-    "guidance_scale": 3,
-    "num_inference_steps": 4,
-    "seed": 5,
-    "random": False,
-    "size": "64x64",
-    "num_images": 1,
-    "api_key": "",
-    "scheduler": "",
-    "style": "",
-    "image": None,
-    "strength": 0.6,
-}
+DIALS = {**pictures.DIALS, "num_inference_steps": 4}
 
 
 @pytest.fixture(scope="module")

@@ -21,26 +21,12 @@ from models.text_to_image.vocabulary import Vocabulary
 from tabs.shared.context import Context
 from tabs.shared.strings import LANGUAGES
 from tabs.text_to_image import controls, example, explore, prompt_words, restore
-from tests.pictures import draw, open_png
+from tests.pictures import DIALS, draw, open_png
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
 PICTURES = [spec for spec in CATALOG if spec.task == "text-to-image"]
 WORDS = Vocabulary.read(ROOT / "models" / "starter" / "scenes")
 SKIPS = {str(gr.skip())}  # a frame that changes nothing lets a closed page be noticed
-DIALS = {
-    "negative_prompt": "",
-    "guidance_scale": 3,
-    "num_inference_steps": 3,
-    "seed": 5,
-    "random": False,
-    "size": "64x64",
-    "num_images": 1,
-    "api_key": "",
-    "scheduler": "",
-    "style": "",
-    "image": None,
-    "strength": 0.6,
-}
 
 
 @pytest.fixture(scope="module")

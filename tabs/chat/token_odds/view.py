@@ -107,7 +107,7 @@ def _text(
         number: of the sample.
         shared: for each token, with how many other samples it shares all up to it.
         odds: whether each token brings its odds.
-        others: of each token of a recorded example, as training/worked_example.py stores it.
+        others: of each token of a recorded example, as training/chat_example.py stores it.
         prefix: of the tokens' places.
     """
     parts: list[str] = []

@@ -7,7 +7,7 @@ import pytest
 
 from models.runtime.cache import ModelCache
 from models.settings import Settings
-from training.worked_example import MESSAGES, TEMPERATURES, path_of, record
+from training.chat_example import MESSAGES, TEMPERATURES, path_of, record
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def cache():
 
 @pytest.mark.parametrize("language", MESSAGES)
 def test_the_stored_example_is_made_again(cache, language):
-    """If this fails after small talk was trained anew: python -m training.worked_example."""
+    """If this fails after small talk was trained anew: python -m training.chat_example."""
     stored = json.loads(path_of(language).read_text(encoding="utf-8"))
     again = record(cache, language, [stored["seed"]])
     ours, theirs = stored.pop("tokens"), again.pop("tokens")

@@ -1,9 +1,9 @@
-"""Record the example that the chat tab opens with: `python -m training.worked_example`.
+"""Record the example that the chat tab opens with: `python -m training.chat_example`.
 
 The small talk that ships answers one message in each language, and for every token the likeliest
 alternatives are stored, and what all the others weigh at each temperature of the page's dial. So the page
 moves the bars by itself, to the same numbers, and loads no model. To be run again after small talk was
-trained anew; tests/training/test_worked_example.py compares.
+trained anew; tests/training/test_chat_example.py compares.
 """
 
 import json
