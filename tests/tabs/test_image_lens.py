@@ -22,6 +22,7 @@ from tabs.text_to_image import controls, draw, example, lens
 from tabs.text_to_image.picture_html import file_address
 from tests import pictures
 from tests.pictures import draw as draw_pictures
+from training import image_example
 
 STARTER = next(spec for spec in CATALOG if spec.id == "genlab/scenes")
 DIALS = {**pictures.DIALS, "num_inference_steps": 4}
@@ -220,7 +221,7 @@ def test_a_result_says_its_limits_and_its_start_picture(context, tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_example_made_again_is_the_shipped_one(context, language):
-    again, shipped = example.record(context.cache, language), example._recorded(language)
+    again, shipped = image_example.record(context.cache, language), example.recorded(language)
     assert json.dumps(again, sort_keys=True)  # it can be written
     assert again.keys() == shipped.keys()
     for name in ("picture", "no_prompt"):
@@ -241,13 +242,13 @@ def test_the_example_made_again_is_the_shipped_one(context, language):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_guidance_and_steps_visibly_matter_in_the_example(language):
-    pictures = [picture(url) for url in example._recorded(language)["grid"]]
+    pictures = [picture(url) for url in example.recorded(language)["grid"]]
     table = np.array(pictures).reshape(3, 4, 64, 64, 3)
     good = table[2, 1]  # 25 steps, guidance 3
     for other in (table[0, 1], table[2, 0], table[2, 2], table[2, 3]):
         assert np.mean(np.abs(other - good) > 24) > 0.02
     assert (
-        example._recorded(language)["changed"][1] > 0.5
+        example.recorded(language)["changed"][1] > 0.5
     )  # without the prompt it is another picture
 
 
