@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InvalidInput
-from models.text.encodings import BAD, decode_text
+from models.text.encodings import BAD, OTHER, decode_text
 from models.text.language import text_lines
 from models.text.workbooks import is_workbook, read_sheet, refuse_markup
 
@@ -31,6 +31,9 @@ SAMPLE = 200  # rows by which delimiter and header are found
 MOST_TITLES = 30  # rows above the header
 LEAST_SHARE = 0.6  # of the rows that a delimiter must cut alike
 _SEPARATOR = re.compile(r'"?sep=(.)"?[ \t;,]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_ESCAPED = "\ufdd0"  # no letter: stands for a delimiter with a backslash before it
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})*")
+_RULE = re.compile(r"\s*:?-{2,}:?\s*")  # below the header of a table in Markdown
 _BACKSLASH = re.compile(r'\\"(?![,;\t|\r\n]|$)')  # it closes nothing
 _LOOKED_AT = 400_000  # characters by which the delimiter is found
 _NO_DELIMITER = "\x1f"  # no table has it
@@ -45,8 +48,9 @@ class Fault:
         line: its number in the file as a spreadsheet shows it, from 1.
         code: of a row left out "too_many_cells", "too_long", "unclosed_quote", "title" (above the
             header) or "repeated_header"; of a mended one "damaged" (a part could not be read; U+FFFD
-            stands for it), "nul", "joined" (cut at a comma of its text, put
-            together again), "no_value" (a formula without a stored value) or "error_value".
+            stands for it), "nul", "joined" (cut at a comma of its text, put together again),
+            "loose_quote" (a quotation mark that nothing closes is a part of its text), "mixed" (in
+            another encoding than the rest), "no_value" (a formula without a stored value) or "error_value".
     """
 
     line: int
@@ -128,6 +132,9 @@ def read_table(path: str | Path, header: bool = True, encoding: str = "", sheet:
         form = replace(form, layout=replace(layout, delimiter=separator[1]))
     else:
         form = _form(text, header, "\t" if lines else DELIMITERS)
+        if not form.delimiter and not lines and (whole := _unwrapped(text)):
+            form = _form(whole, header, DELIMITERS)
+            text = whole if form.delimiter else text
     if lines and not form.delimiter:
         return read_lines(text, **origin)
     return _table(_separated(text, form), header, form.layout, delimiter=form.delimiter, **origin)
@@ -181,21 +188,21 @@ class _Layout:
     delimiter: str = ""
 
 
-def _layout(rows: Sequence[Sequence[str] | None], header: bool) -> _Layout:
+def _layout(rows: Sequence[Sequence[str] | None], header: bool, delimiter: str = "") -> _Layout:
     """Find the first row that is as wide as most after it, of the first rows of a file."""
     filled = [(at, row) for at, row in enumerate(rows) if row and _filled(row)]
     if not filled:
         return _Layout()
-    best = _at(filled, 0, header)
+    best = _at(filled, 0, header, delimiter)
+    if header and (number := _names_numbers(filled)):
+        return _at(filled, number, header, delimiter)
     for number in range(1, min(len(filled) - 1, MOST_TITLES)):
         if best.share >= 0.8 and not _is_title(filled, number - 1, best):
             break
         titles = filled[:number]
-        here = _at(filled, number, header)
+        here = _at(filled, number, header, delimiter)
         blank = filled[number][0] > filled[number - 1][0] + 1
-        narrow = all(
-            _filled(row) == 1 or (_filled(row) < here.width and blank) for _, row in titles
-        )
+        narrow = all(_count(row) == 1 or (_filled(row) < here.width and blank) for _, row in titles)
         if narrow and here.width > 1 and here.share >= 0.8:
             best = here
             if not _is_title(filled, number, best):
@@ -203,9 +210,39 @@ def _layout(rows: Sequence[Sequence[str] | None], header: bool) -> _Layout:
     return best
 
 
-def _at(filled: Sequence[tuple[int, Sequence[str]]], number: int, header: bool) -> _Layout:
+def _names_numbers(filled: Sequence[tuple[int, Sequence[str]]]) -> int:
+    """Which row is the first of words alone above a column of numbers; 0 where none above is a title.
+
+    A title is narrower than that, has blank cells or a blank row below it, or is a comment.
+    """
+    for number in range(1, min(len(filled) - 2, MOST_TITLES)):
+        row, below = filled[number][1], [one for _, one in filled[number + 1 : number + 50]]
+        width = len(row)
+        if not _count(row) == width > 1 or any(_PLAIN_NUMBER.fullmatch(c.strip()) for c in row):
+            continue
+        alike = [one for one in below if len(one) == width]
+        if len(alike) >= 0.8 * len(below) and any(
+            all(_PLAIN_NUMBER.fullmatch(one[at].strip()) for one in alike) for at in range(width)
+        ):
+            titles = all(
+                len(one) < width
+                or _count(one) < width
+                or one[0].startswith("#")
+                or filled[at + 1][0] > line + 1
+                for at, (line, one) in enumerate(filled[:number])
+            )
+            return number if titles else 0
+    return 0
+
+
+def _at(
+    filled: Sequence[tuple[int, Sequence[str]]], number: int, header: bool, delimiter: str
+) -> _Layout:
     """The layout if the table began at that one of the rows that are not blank."""
     body = [row for _, row in filled[number + header :]] or [filled[number][1]]
+    if header and delimiter == ",":
+        names = len(filled[number][1])
+        body = [row if len(row) <= names else _thousands(row, names) or row for row in body]
     widths = Counter(map(len, body))
     width = max(widths, key=lambda width: (widths[width], width))
     share = widths[width] / len(body)
@@ -230,7 +267,7 @@ def _is_title(filled: Sequence[tuple[int, Sequence[str]]], number: int, layout: 
     """Whether a row is a title that only blank cells make as wide as the table below it."""
     row = filled[number][1]
     most = max(_filled(one) for _, one in filled)
-    if _filled(row) > most / 2 or layout.width < 2:
+    if _count(row) > most / 2 or layout.width < 2:
         return False
     below = [one for _, one in filled[number + 1 : number + 10]]
     return any(
@@ -245,6 +282,11 @@ def _filled(row: Sequence[str]) -> int:
     return max((number for number, cell in enumerate(row, 1) if cell.strip()), default=0)
 
 
+def _count(row: Sequence[str]) -> int:
+    """How many cells are not blank."""
+    return sum(bool(cell.strip()) for cell in row)
+
+
 # ---------------------------------------------------------------- text with delimiters
 
 
@@ -255,8 +297,10 @@ class _Form:
     Attributes:
         delimiter: "" for one column.
         layout: of the rows that come of it.
-        backslash: a quote within quotes has a backslash before it.
+        backslash: a quote or a delimiter within a text has a backslash before it.
         spaced: a blank after a delimiter belongs to it.
+        single: texts stand in single quotes.
+        literal: no cell has several lines; a quote that its line does not close is text.
         share: how well it fits, from 0 to 1.
     """
 
@@ -264,6 +308,8 @@ class _Form:
     layout: _Layout = _Layout()
     backslash: bool = False
     spaced: bool = False
+    single: bool = False
+    literal: bool = False
     share: float = 0.0
 
 
@@ -275,7 +321,7 @@ def _form(text: str, header: bool, delimiters: str) -> _Form:
             continue
         for form in _variants(text, delimiter):
             sample = _sample(text, form)
-            layout = replace(_layout(sample, header), delimiter=delimiter)
+            layout = replace(_layout(sample, header, delimiter), delimiter=delimiter)
             share = layout.share - 0.05 * (layout.begin > 0) if layout.width > 1 else 0.0
             form = replace(form, layout=layout, share=share)
             better = share > best.share + 1e-9 or (
@@ -291,15 +337,31 @@ def _form(text: str, header: bool, delimiters: str) -> _Form:
 def _variants(text: str, delimiter: str) -> Iterator[_Form]:
     """A delimiter's forms: as in RFC 4180, and what the text gives reason to try."""
     yield _Form(delimiter)
-    if _BACKSLASH.search(text[:_LOOKED_AT]):
+    head, cell = text[:_LOOKED_AT], re.escape(delimiter)
+    if _BACKSLASH.search(head) or f"\\{delimiter}" in head:
         yield _Form(delimiter, backslash=True)
-    if f'{delimiter} "' in text[:_LOOKED_AT]:
+    if re.search(f'(?:^|[\\r\\n]|{cell}) "', head):
         yield _Form(delimiter, spaced=True)
+    if delimiter == "\t" and re.search('(?:^|[\\r\\n\\t])"', head):
+        yield _Form(delimiter, literal=True)
+    quoted = re.findall(f"(?m)^(?:.*{cell})?'[^'\\n]*'(?:{cell}.*)?\\r?$", head)
+    if len(quoted) >= LEAST_SHARE * min(head.count("\n"), len(head)):
+        yield _Form(delimiter, single=True)
 
 
 def _replaces(form: _Form, best: _Form) -> bool:
     """Whether a form that cuts as well as another is a variant of it."""
-    return form.delimiter == best.delimiter and (form.backslash or form.spaced)
+    variant = form.backslash or form.spaced or form.single or form.literal
+    return form.delimiter == best.delimiter and variant
+
+
+def _unwrapped(text: str) -> str:
+    """The rows of a file each of whose lines was put into quotes whole; "" for another file."""
+    lines = [line for line in text_lines(text[:_LOOKED_AT]) if line.strip()][:SAMPLE]
+    if not lines or not all(re.fullmatch(r'"(?:[^"]|"")*"', line.strip()) for line in lines):
+        return ""
+    rows = [row[0] if row else "" for row in _separated(text, _Form("")) if row is not None]
+    return "" if any("\n" in row for row in rows) else "\n".join(rows)
 
 
 def _is_prose(sample: Sequence[Sequence[str] | None], form: _Form) -> bool:
@@ -328,27 +390,55 @@ def _separated(text: str, form: _Form) -> Iterator[list[str] | None]:
     """
     csv.field_size_limit(2**31 - 1)  # a long cell is a faulty row, not the end of the file
     if form.backslash:
-        text = re.sub(r'\\(["\\])', lambda match: '""' if match[1] == '"' else "\\", text)
+        plain = {'"': '""', "\\": "\\", form.delimiter: _ESCAPED}
+        pattern = f'\\\\(["\\\\{re.escape(form.delimiter)}])'
+        text = re.sub(pattern, lambda match: plain[match[1]], text)
     lines = io.StringIO(text, newline="").readlines()
     at = unclosed = 0
     while at < len(lines):
         reach = MAX_QUOTED if unclosed < MAX_UNCLOSED else 0
-        row, taken = _record(lines, at, form, reach)
+        row, taken, closed = _record(lines, at, form, 0 if form.literal else reach)
+        if row and form.backslash:
+            row = [cell.replace(_ESCAPED, form.delimiter) for cell in row]
         yield row
         at += taken
-        unclosed += row is None
+        unclosed += not closed
 
 
-def _record(lines: Sequence[str], at: int, form: _Form, reach: int) -> tuple[list[str] | None, int]:
-    """The row that begins at a line, and how many lines it takes."""
+def _record(
+    lines: Sequence[str], at: int, form: _Form, reach: int
+) -> tuple[list[str] | None, int, bool]:
+    """The row that begins at a line, how many lines it takes, and whether its quotes are closed."""
     options: Any = {"delimiter": form.delimiter or _NO_DELIMITER, "skipinitialspace": form.spaced}
+    options["quotechar"] = "'" if form.single else '"'
     reader = csv.reader(_quotable(lines, at, reach), strict=True, **options)
     try:
-        return next(reader), reader.line_num
-    except csv.Error:
-        if reader.line_num > 1:
-            return None, 1
-    return next(csv.reader([lines[at]], **options)), 1  # a loose quote in one line
+        return next(reader), reader.line_num, True
+    except csv.Error as error:
+        row = _loose(lines[at].rstrip("\r\n"), form)
+        in_line = reader.line_num == 1 and (not form.delimiter or "end of data" not in str(error))
+        fits = form.literal or in_line or 1 < len(row) == form.layout.width
+        if not fits and not reach:  # too many of them
+            row = next(csv.reader([lines[at]], **options))
+        return row if fits or not reach else None, 1, in_line
+
+
+def _loose(line: str, form: _Form) -> list[str]:
+    """The cells of a line with quotes inside of them: one closes a cell only at its end."""
+    delimiter = form.delimiter or _NO_DELIMITER
+    closing = re.compile(f'"(?:{re.escape(delimiter)}|\\s*$)')
+    row: list[str] = []
+    at = 0
+    while at <= len(line):
+        end = closing.search(line, at + 1) if line[at : at + 1] == '"' else None
+        if end is not None:
+            row.append(line[at + 1 : end.start()].replace('""', '"'))
+            at = end.end() if end[0].endswith(delimiter) else len(line) + 1
+        else:
+            stop = line.find(delimiter, at)
+            row.append(line[at:stop] if stop >= 0 else line[at:])
+            at = stop + 1 if stop >= 0 else len(line) + 1
+    return row
 
 
 def _quotable(lines: Sequence[str], at: int, reach: int) -> Iterator[str]:
@@ -385,6 +475,8 @@ def _table(
         row, codes = _mended(raw)
         if not any(cell.strip() for cell in row):
             continue
+        if layout.delimiter == "|" and all(_RULE.fullmatch(cell) or not cell for cell in row):
+            continue
         if line - shift <= layout.begin:
             faults.append(Fault(line, "title"))
             continue
@@ -404,6 +496,8 @@ def _table(
         rows.append(row)
         lines.append(line)
         mends += [Fault(line, code) for code in codes if code != "mark"]
+    if not rows and names and header and not shift and not faults:
+        raise InvalidInput("invalid_table_only_names")
     if not rows:
         raise InvalidInput("invalid_table_empty")
     read = set(lines)
@@ -433,8 +527,10 @@ def _first(row: Sequence[str], header: bool, layout: _Layout) -> Sequence[str]:
 def _rejoined(row: Sequence[str], names: Sequence[str], delimiter: str) -> list[str]:
     """A row cut at a comma of its text, put together again; empty where it is not plain where.
 
-    A blank after the comma tells it from one between cells.
+    A blank after the comma tells it from one between cells; so do the digits of a number in thousands.
     """
+    if delimiter == "," and (cells := _thousands(row[: _filled(row)], len(names))):
+        return cells
     cells: list[str] = []
     for cell in row[: _filled(row)]:
         if cells and cell.startswith(" ") and delimiter:
@@ -442,6 +538,17 @@ def _rejoined(row: Sequence[str], names: Sequence[str], delimiter: str) -> list[
         else:
             cells.append(cell)
     return cells if len(cells) == len(names) else []
+
+
+def _thousands(row: Sequence[str], width: int) -> list[str]:
+    """A row whose numbers were cut at the commas of their thousands; empty where it is not that wide."""
+    cells: list[str] = []
+    for cell in row:
+        if cells and re.fullmatch(r"\d{3}\D{0,3}", cell) and _THOUSANDS.fullmatch(cells[-1]):
+            cells[-1] += f",{cell}"
+        else:
+            cells.append(cell)
+    return cells if len(cells) == width else []
 
 
 def _mended(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
@@ -455,6 +562,13 @@ def _mended(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
         codes.append("nul")
     if any(BAD in cell for cell in row):
         codes.append("damaged")
+    if any(OTHER in cell for cell in row):
+        row = [cell.replace(OTHER, "") for cell in row]
+        codes.append("mixed")
+    if any(cell[:2] == '="' and cell[-1] == '"' for cell in row):  # Excel's way to keep 007 a text
+        row = [re.sub(r'^="([^"]*)"$', r"\1", cell) for cell in row]
+    if any(cell[:1] == '"' and cell.count('"') % 2 for cell in row):
+        codes.append("loose_quote")
     return row, codes
 
 

@@ -10,7 +10,7 @@ import io
 import posixpath
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ _COLUMN = re.compile(rb'\br="([A-Za-z]{1,3})\d{1,7}"')
 _ROW = re.compile(rb'\br="[A-Za-z]{0,3}(\d{1,7})"')
 _VALUE = re.compile(rb"<(?:\w+:)?(?:v>[^<]|is\b)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f\b")
+_BUNDLE_SHEET, _ROW_HEADER, _CELLS, _ERROR_CELLS = 156, 0, range(2, 12), {3, 11}  # XLSB's records
 _STYLES = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>'
 
 
@@ -61,16 +62,21 @@ def is_workbook(data: bytes) -> bool:
 
 
 def refuse_markup(text: str) -> None:
-    """Refuse a web page or XML that is named as a table.
+    """Refuse a web page, XML, JSON or a document that is named as a table.
 
     Raises:
-        InvalidInput: it is one (invalid_table_html, invalid_table_xml).
+        InvalidInput: it is one (invalid_table_html, invalid_table_xml, invalid_table_json,
+            invalid_table_document).
     """
     head = text[:2000].lstrip("\ufeff \t\r\n").lower()
     if head.startswith(("<!doctype html", "<html", "<table", "<meta", "<head", "<body")):
         raise InvalidInput("invalid_table_html")
     if head.startswith("<?xml") or "urn:schemas-microsoft-com:office:spreadsheet" in head:
         raise InvalidInput("invalid_table_html" if "<html" in head else "invalid_table_xml")
+    if head.startswith("{\\rtf"):
+        raise InvalidInput("invalid_table_document")
+    if re.match(r'(?:\[\s*)?\{\s*"[^"\n]*"\s*:', head):
+        raise InvalidInput("invalid_table_json")
 
 
 def read_sheet(data: bytes, sheet: str = "") -> Sheet:
@@ -90,12 +96,14 @@ def read_sheet(data: bytes, sheet: str = "") -> Sheet:
     names = [meta.name for meta in order]
     targets = _targets(parts)
     for name in [sheet] if sheet in names else names:
-        part = parts.get(targets.get(name, ""), b"")
-        _refuse_vast(part)
+        target = targets.get(name, "")
+        part = parts.get(target, b"")
+        extent, failed = _walked(part) if target.endswith(".bin") else (0, ())
+        _refuse_vast(part, extent)
         content = _guarded(book.get_sheet_by_name, name)
         rows = _guarded(content.to_python, skip_empty_area=False, nrows=MAX_SHEET_ROWS)
         if rows or sheet in names:
-            no_value, errors = _without_value(part)
+            no_value, errors = ((), failed) if failed else _without_value(part)
             cut = content.end is not None and content.end[0] >= MAX_SHEET_ROWS
             text = [[_text(cell) for cell in row] for row in rows]
             return Sheet(text, name, tuple(names), no_value, errors, cut)
@@ -103,7 +111,7 @@ def read_sheet(data: bytes, sheet: str = "") -> Sheet:
 
 
 def _parts(data: bytes) -> dict[str, bytes]:
-    """The parts of an XLSX that are looked into, by lower-case names; none of another workbook.
+    """The parts of an XLSX or XLSB that are looked into, by lower-case names; none of an XLS.
 
     Raises:
         InvalidInput: it is something else, or unpacks to too much.
@@ -121,7 +129,9 @@ def _parts(data: bytes) -> dict[str, bytes]:
     if sum(sizes.values()) > MAX_UNPACKED or sizes.get("xl/sharedstrings.xml", 0) > MAX_SHARED:
         raise InvalidInput("invalid_table_bomb", limit=MAX_UNPACKED // 1_000_000)
     try:
-        wanted = re.compile(r"xl/(workbook\.xml|_rels/workbook\.xml\.rels|worksheets/[^/]+\.xml)")
+        wanted = re.compile(
+            r"(xl/)?(workbook\.(xml|bin)|_rels/workbook\.(xml|bin)\.rels|(worksheets/)?sheet[^/]*\.(xml|bin))"
+        )
         return {
             name: archive.read(info) for name, info in entries.items() if wanted.fullmatch(name)
         }
@@ -134,8 +144,10 @@ def _plain(name: str) -> str:
 
 
 def _refuse_ole(data: bytes) -> None:
+    lower = data.lower()  # some write WORKBOOK
+
     def holds(name: str) -> bool:
-        return name.encode("utf-16-le") in data
+        return name.lower().encode("utf-16-le") in lower
 
     if holds("EncryptedPackage"):
         raise InvalidInput("invalid_table_password")
@@ -157,7 +169,7 @@ def _refuse_zip(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo]
         raise InvalidInput("invalid_table_numbers")
     if any(name.startswith(("word/", "ppt/")) for name in names):
         raise InvalidInput("invalid_table_document")
-    if not any(name.startswith("xl/") for name in names):
+    if not any(name.startswith("xl/") or name == "workbook.xml" for name in names):
         raise InvalidInput("invalid_table_zip")
 
 
@@ -207,15 +219,20 @@ def _without_styles(data: bytes) -> bytes:
 def _targets(parts: Mapping[str, bytes]) -> dict[str, str]:
     """The part of each sheet by the sheet's name."""
     relations: dict[str, str] = {}
+    book = next((name for name in parts if re.search(r"(^|/)workbook\.(xml|bin)$", name)), "")
+    folder, _, file = book.rpartition("/")
     for tag in re.findall(
-        rb"<(?:\w+:)?Relationship\s[^>]*>", parts.get("xl/_rels/workbook.xml.rels", b"")
+        rb"<(?:\w+:)?Relationship\s[^>]*>",
+        parts.get(posixpath.join(folder, "_rels", f"{file}.rels"), b""),
     ):
         values = _attributes(tag)
         target = posixpath.normpath(
-            posixpath.join("xl", values.get("Target", "").replace("\\", "/"))
+            posixpath.join(folder, values.get("Target", "").replace("\\", "/"))
         )
         relations[values.get("Id", "")] = _plain(target)
-    sheets = re.findall(rb"<(?:\w+:)?sheet\s[^>]*>", parts.get("xl/workbook.xml", b""))
+    if file.endswith(".bin"):
+        return {name: relations.get(id_, "") for id_, name in _binary_sheets(parts[book])}
+    sheets = re.findall(rb"<(?:\w+:)?sheet\s[^>]*>", parts.get(book, b""))
     return {
         values.get("name", ""): relations.get(values.get("id", ""), "")
         for values in map(_attributes, sheets)
@@ -229,12 +246,59 @@ def _attributes(tag: bytes) -> dict[str, str]:
     return {name: html.unescape(double or single) for name, double, single in pairs}
 
 
-def _refuse_vast(part: bytes) -> None:
-    """Refuse a sheet whose values lie so far apart that the rectangle around them has no room."""
-    if _extent(part) <= MAX_CELLS:
+def _records(part: bytes) -> Iterator[tuple[int, bytes]]:
+    """The records of a part of an XLSB: (kind, content). Source: [MS-XLSB], section 2.1.4."""
+    at = 0
+    while at + 1 < len(part):
+        kind, at = part[at], at + 1
+        if kind & 0x80:
+            kind, at = kind & 0x7F | (part[at] & 0x7F) << 7, at + 1
+        size = 0
+        for shift in (0, 7, 14, 21):
+            byte = part[at] if at < len(part) else 0
+            size, at = size | (byte & 0x7F) << shift, at + 1
+            if not byte & 0x80:
+                break
+        yield kind, part[at : at + size]
+        at += size
+
+
+def _binary_sheets(part: bytes) -> Iterator[tuple[str, str]]:
+    """(relation, name) of an XLSB's sheets."""
+    for kind, content in _records(part):
+        if kind == _BUNDLE_SHEET:
+            middle = 12 + 2 * int.from_bytes(content[8:12], "little")
+            texts = content[12:middle], content[middle + 4 :]
+            relation, name = (text.decode("utf-16-le", errors="replace") for text in texts)
+            yield relation, name
+
+
+def _walked(part: bytes) -> tuple[int, tuple[int, ...]]:
+    """Of an XLSB's sheet: cells of the rectangle to its last value, and the rows with an error."""
+    row = last_row = last_column = 0
+    errors: dict[int, None] = {}
+    for kind, content in _records(part):
+        number = int.from_bytes(content[:4], "little")
+        if kind == _ROW_HEADER:
+            row = number + 1
+        elif kind in _CELLS:
+            last_row, last_column = max(last_row, row), max(last_column, number + 1)
+            if kind in _ERROR_CELLS:
+                errors[row] = None
+    return last_row * last_column, tuple(errors)
+
+
+def _refuse_vast(part: bytes, extent: int) -> None:
+    """Refuse a sheet whose values lie so far apart that the rectangle around them has no room.
+
+    Args:
+        part: XML, where `extent` is 0.
+        extent: cells of the rectangle, where they are counted.
+    """
+    if max(extent, _extent(part) if not extent else 0) <= MAX_CELLS:
         return
     filled = b"".join(cell[0] for cell in _CELL.finditer(part) if _VALUE.search(cell[2] or b""))
-    if _extent(filled) > MAX_CELLS:
+    if max(extent, _extent(filled)) > MAX_CELLS:
         raise InvalidInput("invalid_table_vast", limit=MAX_CELLS // 1_000_000)
 
 
@@ -279,7 +343,8 @@ def _text(cell: object) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+        shown = float(f"{cell:.15g}")  # Excel has no more digits
+        return str(int(shown)) if shown.is_integer() and abs(shown) < 1e15 else repr(shown)
     if isinstance(cell, datetime.datetime):
         return cell.isoformat(" ", timespec="seconds")
     return str(cell).replace("\r\n", "\n").replace("\r", "\n")

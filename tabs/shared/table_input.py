@@ -23,7 +23,7 @@ GUESSED_FROM = 200  # rows
 NAMED = 20  # faulty rows that are named
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_CELL = 5, 8, 80  # the last in characters
 WITHOUT = ("too_many_cells", "too_long", "unclosed_quote", "title", "repeated_header")
-MENDED = ("damaged", "nul", "joined", "no_value", "error_value")
+MENDED = ("damaged", "mixed", "nul", "joined", "loose_quote", "no_value", "error_value")
 # Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
 _NUMBER = re.compile(r"\s*[-+]?[\d.,:/%\s]+")
 _WORD = re.compile(r"(?<=\s)[^\w\s]*[^\W\d_]+(?:['’-][^\W\d_]+)*[^\w\s]*(?=\s)")

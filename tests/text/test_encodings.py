@@ -9,6 +9,12 @@ from models.text.tables import read_table
 # Short tables as people have them; each reads as something else in another encoding too.
 TEXTS = {
     "cp949": "번호,후기\n1,배송이 빠르고 좋아요\n2,별로예요\n",
+    "johab": "번호,후기\n1,배송이 빠르고 좋아요\n2,별로예요\n",
+    "iso2022_kr": "번호,후기\n1,배송이 빠르고 좋아요\n2,별로예요\n",
+    "utf_7": "번호,후기\n1,배송이 빠르고 좋아요\n2,1+2=3, a+b-c\n",
+    "hz": "id,text\n0,酒店位置很好，房间干净\n1,太差了\n",
+    "mac_latin2": "id,opinia\n1,Świetny hotel, polecam każdemu, naprawdę\n2,Brudny pokój i zła obsługa\n",
+    "cp850": "Nr;Text\n1;Sehr schön und größer als gedacht\n2;Übel, schäbig\n",
     "cp932": "番号,感想\n1,とても良い映画でした\n2,眠ってしまいました\n",
     "euc_jis_2004": "番号,感想\n1,とても良い映画でした\n2,眠ってしまいました\n",
     "iso2022_jp_2": "番号,感想\n1,とても良い映画でした\n2,眠ってしまいました\n",
@@ -38,6 +44,46 @@ def test_the_encoding_is_found_without_a_mark(encoding):
     found = decode_text(TEXTS[encoding].encode(encoding))
     assert (found.text, found.encoding) == (TEXTS[encoding], encoding)
     assert encoding in possible_encodings(TEXTS[encoding].encode(encoding))
+
+
+def test_plain_ascii_is_no_escaped_text():
+    for text in ("call +821012345678\n+12345678 too", "a ~{b} c~", "x+y-z, 1+1-2\n"):
+        assert decode_text(text.encode()).encoding == "utf_8"
+        assert decode(text.encode()) == text
+
+
+def test_korean_of_single_letters_is_read_and_asked():
+    found = decode_text("ㅋㅋㅋ\nㅠㅠ\n".encode("cp949"))
+    assert (found.text, found.near) == ("ㅋㅋㅋ\nㅠㅠ\n", ("euc_jis_2004",))
+
+
+def test_files_that_were_joined_are_read_line_by_line(tmp_path):
+    path = tmp_path / "file.csv"
+    ours, theirs = "글,n\n좋아요 정말,1\n", "나쁨이에요,2\n별로예요 정말,3\n"
+    for data in (
+        ours.encode() + theirs.encode("cp949"),
+        ours.encode() * 5 + theirs.encode("cp949"),
+        ours.encode("cp949") * 5 + theirs.encode(),
+    ):
+        path.write_bytes(data)
+        table = read_table(path)
+        assert table.column("글")[-2:] == ["나쁨이에요", "별로예요 정말"]
+        assert {f.code for f in table.mended} == {"mixed"}
+        assert decode(data).endswith(theirs)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xef\xbb\xbf" + "글\n좋아요 정말\n".encode("cp949"), "글\n좋아요 정말\n"),
+        ("글\n좋\ud83d아\n".encode("utf-8", "surrogatepass"), "글\n좋\ufffd아\n"),
+        ("가\nb".encode() + b"\xc0\x80c\n", "가\nbc\n"),  # Java's NUL
+        (b"good\n" * 9 + "요".encode()[:2], "good\n" * 9 + "\ufffd"),
+        ("글,n\n가,1\n".encode("cp949") + bytes(500), "글,n\n가,1\n"),
+    ],
+)
+def test_marks_and_halves_of_letters_cost_no_text(data, text):
+    assert decode(data) == text
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-32"])

@@ -82,7 +82,11 @@ def test_what_is_no_table_is_said(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(InvalidInput) as told:
         read_table(path)
-    assert told.value.code in {"invalid_table", "invalid_table_empty"}
+    assert told.value.code in {
+        "invalid_table",
+        "invalid_table_empty",
+        "invalid_table_only_names",
+    }
 
 
 def test_columns_are_named_once(tmp_path):
@@ -117,7 +121,7 @@ def test_a_written_csv_has_its_mark_and_reads_back(tmp_path):
     assert rows == [["글", "'=x"], ['좋아요, "정말"', "0.5"], ["'=cmd", "-1"]]
 
 
-def test_a_quote_that_nothing_closes_costs_its_own_row(tmp_path):
+def test_a_quote_that_nothing_closes_is_text_and_costs_no_row(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text(
         'id,text\n1,"two\nlines"\n2,"never closed\n3,plain\n4,"quoted, closed"\n5,"say ""hi"""\n'
@@ -125,17 +129,17 @@ def test_a_quote_that_nothing_closes_costs_its_own_row(tmp_path):
         encoding="utf-8",
     )
     table = read_table(path)
-    assert [(f.line, f.code) for f in table.faults] == [
-        (3, "unclosed_quote"),
-        (9, "unclosed_quote"),
-    ]
+    assert table.faults == ()
+    assert {f.line for f in table.mended if f.code == "loose_quote"} == {3, 9}
     assert dict(table.rows) == {
         "1": "two\nlines",
+        "2": '"never closed',
         "3": "plain",
         "4": "quoted, closed",
         "5": 'say "hi"',
         "6": 'say "hi"',
-        "7": "loose end",
+        "7": '"loose" end',
+        "8": '"open to the end',
         "9": "last",
     }
 
@@ -189,6 +193,102 @@ FILES = {
         ("id", "review"),
         (("1", "Good"), ("2", "Bad")),
         [(1, "title"), (2, "title"), (3, "title")],
+    ),
+    "a title as wide as the table, a blank row below it": (
+        "Report,2024,Q1\n\ntext,stars,note\nGood,5,a\nBad,1,b\n",
+        ("text", "stars", "note"),
+        (("Good", "5", "a"), ("Bad", "1", "b")),
+        [(1, "title")],
+    ),
+    "keys and values above the table, without a blank row": (
+        "Station: Seoul\nFrom: 2020,To: 2021\ntext,stars,note\nGood,5,a\nBad,1,b\n",
+        ("text", "stars", "note"),
+        (("Good", "5", "a"), ("Bad", "1", "b")),
+        [(1, "title"), (2, "title")],
+    ),
+    "comments above the table": (
+        "# made by hand\n# for all, and none\ntext,stars\nGood,5\nBad,1\n",
+        ("text", "stars"),
+        (("Good", "5"), ("Bad", "1")),
+        [(1, "title"), (2, "title")],
+    ),
+    "years above the names": (
+        ",2020,,2021,\ntext,a,b,c,d\nGood,1,2,3,4\nBad,1,2,3,4\n",
+        ("text", "a", "b", "c", "d"),
+        (("Good", "1", "2", "3", "4"), ("Bad", "1", "2", "3", "4")),
+        [(1, "title")],
+    ),
+    "a row of units is a row": (
+        "text,weight\n(words),(kg)\nGood,1\nBad,2\n",
+        ("text", "weight"),
+        (("(words)", "(kg)"), ("Good", "1"), ("Bad", "2")),
+        [],
+    ),
+    "thousands without quotes": (
+        "내용,가격\n좋아요,1,234\n싫어요,12,000원\n",
+        ("내용", "가격"),
+        (("좋아요", "1,234"), ("싫어요", "12,000원")),
+        [(2, "joined"), (3, "joined")],
+    ),
+    "texts in single quotes": (
+        "text,label\n'Good, cheap',1\n'Bad, dear',0\n",
+        ("text", "label"),
+        (("Good, cheap", "1"), ("Bad, dear", "0")),
+        [],
+    ),
+    "a blank before the first quote": (
+        'text,label\n "Good, cheap",1\n "Bad, dear",0\n',
+        ("text", "label"),
+        (("Good, cheap", "1"), ("Bad, dear", "0")),
+        [],
+    ),
+    "each row in quotes": (
+        '"text,label"\n"Good,1"\n"""Bad, dear"",0"\n',
+        ("text", "label"),
+        (("Good", "1"), ("Bad, dear", "0")),
+        [],
+    ),
+    "a backslash before a comma": (
+        "text,label\nGood\\,cheap,1\nBad\\,dear,0\nFine,1\n",
+        ("text", "label"),
+        (("Good,cheap", "1"), ("Bad,dear", "0"), ("Fine", "1")),
+        [],
+    ),
+    "paths end with a backslash": (
+        "path,label\nC:\\a\\,1\nD:\\b\\,0\n",
+        ("path", "label"),
+        (("C:\\a\\", "1"), ("D:\\b\\", "0")),
+        [],
+    ),
+    "quotes within quotes as they are": (
+        'text,label\n"He said "hi" to me",1\n"She said "no, thanks" again",0\n',
+        ("text", "label"),
+        (('He said "hi" to me', "1"), ('She said "no, thanks" again', "0")),
+        [],
+    ),
+    "tabs, and quotes that are text": (
+        'text\tlabel\n"Nice film\t1\nGood"\t0\n"Fine"\t1\n',
+        ("text", "label"),
+        (('"Nice film', "1"), ('Good"', "0"), ("Fine", "1")),
+        [(2, "loose_quote")],
+    ),
+    "Excel's way to keep zeros": (
+        'id,text\n="007",Good\n="008",Bad\n',
+        ("id", "text"),
+        (("007", "Good"), ("008", "Bad")),
+        [],
+    ),
+    "a table in Markdown": (
+        "| text | label |\n|------|:-----:|\n|Good|1|\n|Bad|0|\n",
+        ("text", "label"),
+        (("Good", "1"), ("Bad", "0")),
+        [],
+    ),
+    "DOS's end of a file, and a block that was filled up": (
+        "text,label\nGood,1\nBad,0\n\x1a" + "\0" * 60,
+        ("text", "label"),
+        (("Good", "1"), ("Bad", "0")),
+        [],
     ),
     "a title that blank cells make wide": (
         "My report,,\n,,\nid,review,label\n1,Good,pos\n2,Bad,neg\n",
@@ -274,6 +374,24 @@ def test_tables_as_the_world_writes_them(tmp_path, name):
     assert (table.columns, table.rows) == (columns, rows)
     assert [(f.line, f.code) for f in (*table.faults, *table.mended)] == notes
     assert table.row_names == (name == "R's header is one name short")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("text,label\n", "invalid_table_only_names"),
+        ('[{"text": "Good", "label": 1}]', "invalid_table_json"),
+        ('{"text": "Good", "label": 1}\n{"text": "Bad", "label": 0}\n', "invalid_table_json"),
+        ("{\\rtf1\\ansi text,label}", "invalid_table_document"),
+    ],
+)
+def test_what_is_no_table_says_what_it_is(tmp_path, text, code):
+    path = tmp_path / "file.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput) as problem:
+        read_table(path)
+    assert problem.value.code == code
+    assert read_table(path, header=False).rows if code == "invalid_table_only_names" else True
 
 
 def test_lines_end_at_line_ends_only(tmp_path):

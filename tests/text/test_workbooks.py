@@ -1,7 +1,10 @@
 """Workbooks as programs write them, and what is named like one but is something else."""
 
+import base64
 import io
+import struct
 import zipfile
+import zlib
 
 import pytest
 from openpyxl import Workbook
@@ -186,6 +189,94 @@ def test_what_is_no_workbook_is_told_apart(tmp_path, data, code):
     with pytest.raises(InvalidInput) as problem:
         read_table(path)
     assert problem.value.code == code
+
+
+# An XLS of two sheets, the first blank, as xlwt 1.3 writes it.
+XLS = zlib.decompress(
+    base64.b85decode(
+        "c-rk)O=uHQ5dLQKAJR0biO>oq6s%f{C|-JLqoUS}rFv0B(A4H2EvW=AdeCYO2qFl2QM?p-"
+        "=_OVuYO#olmK=l@g$ja@=&>h3!9$yM-egzP7@>h$th{e|^JeGG?3<mL_x5LQHk==Q*i=9Ty5K<3^ub*wBW^zXBm^EeO~u;1"
+        "mz$}vuHf@>BHb=Lt$X89IaK*Bz`%s_1ykS?x05)Bo}pASwuaazJ|sx_&`D0NJp=c-"
+        "1<@#eH3&T;bc4_bqB|{gk4SC`?PT3Noxp6or>(=P<Ksq)j0Kqz9*fNfk?cYgIaSA(Z&69tg}v#siNSw!pxGI~7&vp?$y73("
+        "7|bKWDICK$GX{LM*Xr|_manax!1C|Q<(?|?+lCVuhIyJ)A!gu5!66BzL(eh@AnH<Q2ECf!nO(#Vu(mYTzCPVC&)ww2_>2Q|"
+        "Be(zcof$W1;pHSVenfL~Q+~B!%K{HATi|t4_5r5-"
+        "s24sg#UJ7=d~y8C+rxdm@lzrhmQB5c&B|ApxS}lBI9Tz>XcLR=La)kIHwoV)G{PmzeQR&jVh)ao&NUfr<#~1s-"
+        "o>|+@mrbCEF5{#ocSEz#(cKBa50j7A0I^vKZ^R<UL7N7r*^t`S79n{_hfAnAB8slwqbM`4S1v&-"
+        "Y$M&^<qYUjG3fZbk|$Vyhh0K-L&2b>aip-"
+        "1II(5bf%(1mOfSJUo!k63rk#;KK+cQ(l@H;8=~*G^h?oq*f~VC9BOE2XlQ6?XlPUgSudgv>%+ojz3zIf|2j+DiuyOne~Y6S"
+        ";^RDjmL5Qg`!p`pR6iTxBKumjLL2*kp~5kqJ&ghMi5~+s*DrsrQ2G6=*f6wuOQ_cQi?#Uqm*@Who5cBT"
+    )
+)
+
+
+def test_an_xls_is_read():
+    rows = [["번호", "내용"], ["1", "좋아요"], ["2", "싫어요\n정말"]]
+    assert (read_sheet(XLS).rows, read_sheet(XLS).name) == (rows, "후기")
+    assert b"W\0o\0r\0k\0b\0o\0o\0k\0" in XLS
+    loud = XLS.replace("Workbook".encode("utf-16-le"), "WORKBOOK".encode("utf-16-le"))
+    assert read_sheet(loud).rows == rows
+
+
+def xlsb(*cells):
+    """A workbook of one sheet in Excel's binary form; cells are (row, column, text, or None for #N/A)."""
+
+    def record(kind, *pieces):
+        content = b"".join(p if isinstance(p, bytes) else struct.pack("<I", p) for p in pieces)
+        head = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
+        size, length = b"", len(content)
+        while length > 127:
+            size, length = size + bytes([length & 127 | 128]), length >> 7
+        return head + size + bytes([length]) + content
+
+    def text(value):
+        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
+
+    rows, last = b"", -1
+    for row, column, value in cells:
+        if row != last:
+            rows, last = rows + record(0, row, bytes(21)), row
+        rows += (
+            record(3, column, 0, b"\x2a") if value is None else record(6, column, 0, text(value))
+        )
+    sheet = record(129) + record(148, 0, 9, 0, 9) + record(145) + rows + record(146) + record(130)
+    sheets = record(143) + record(156, 0, 1, text("rId1"), text("후기")) + record(144)
+    relation = f'<Relationship Id="rId1" Type="{KINDS}/worksheet" Target="worksheets/sheet1.bin"/>'
+    return archive(
+        **{
+            "xl/workbook.bin": record(131) + sheets + record(132),
+            "xl/_rels/workbook.bin.rels": f'<Relationships xmlns="{RELATIONS}">{relation}</Relationships>',
+            "xl/worksheets/sheet1.bin": sheet,
+        }
+    )
+
+
+def test_an_xlsb_is_read_and_its_errors_are_named():
+    sheet = read_sheet(xlsb((0, 0, "글"), (1, 0, "좋아요"), (2, 0, None), (3, 0, "별로")))
+    assert (sheet.name, sheet.errors) == ("후기", (3,))
+    assert [row[0] for row in sheet.rows] == ["글", "좋아요", "", "별로"]
+
+
+def test_an_xlsb_with_cells_far_apart_is_not_laid_out():
+    with pytest.raises(InvalidInput) as problem:
+        read_sheet(xlsb((0, 0, "글"), (1_048_575, 16_383, "x")))
+    assert problem.value.code == "invalid_table_vast"
+
+
+def test_parts_outside_of_a_folder_are_found():
+    data = altered(book(ROWS), rename=lambda name: name.replace("xl/", ""), rels=_in_no_folder)
+    assert read_sheet(altered(data, Content_Types=_in_no_folder)).rows == ROWS
+
+
+def _in_no_folder(part):
+    return part.replace(b"/xl/", b"/").replace(b'"xl/', b'"')
+
+
+def test_numbers_have_excels_fifteen_digits():
+    assert read_sheet(book([["n"], [0.1 + 0.2], [1e-7], [22.219999999999999]])).rows[1:] == [
+        ["0.3"],
+        ["1e-07"],
+        ["22.22"],
+    ]
 
 
 def test_a_csv_named_xlsx_is_read(tmp_path):
