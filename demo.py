@@ -46,6 +46,7 @@ def launch_options(
         "footer_links": ["api", "gradio"],  # "settings" has a language picker beside ours
         "show_error": False,
         "run_history": False,
+        "ssr_mode": False,  # on a Space Gradio would put a server before ours that knows its own paths only
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker

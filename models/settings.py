@@ -7,14 +7,28 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 OPENAI = "https://api.openai.com/v1"
+# What holds on a Hugging Face Space where its variables say nothing else: strangers use it, its own proxy must reach
+# the page, and it reaches other servers on three ports only (docs of Spaces, "Networking").
+SPACE = {
+    "GENLAB_PUBLIC": "true",
+    "GENLAB_HOST": "0.0.0.0",
+    "GENLAB_SERVER_PORTS": "80,443,8080",
+}
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class SettingsError(ValueError):
     """A variable has a value that cannot be used; the message names the variable, not the value."""
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -39,6 +53,9 @@ class Settings(BaseModel):
     public_server_key: bool = Field(False, alias="GENLAB_PUBLIC_SERVER_KEY")
     public_downloads: bool = Field(False, alias="GENLAB_PUBLIC_DOWNLOADS")
     public_local_servers: bool = Field(False, alias="GENLAB_PUBLIC_LOCAL_SERVERS")
+    server_ports: Annotated[tuple[Port, ...], BeforeValidator(_split)] = Field(
+        (), alias="GENLAB_SERVER_PORTS"
+    )
     downloads: bool = Field(True, alias="GENLAB_DOWNLOADS")
     models_dir: Path | None = Field(None, alias="GENLAB_MODELS_DIR")
     queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
@@ -66,8 +83,8 @@ class Settings(BaseModel):
         merged = {**dotenv_values(file, interpolate=False), **environment}
         known = {field.alias for field in cls.model_fields.values()}
         values = {k: v.strip() for k, v in merged.items() if k in known and v and v.strip()}
-        if environment.get("SPACE_ID"):  # set on Hugging Face Spaces, which are public
-            values.setdefault("GENLAB_PUBLIC", "true")
+        if environment.get("SPACE_ID"):
+            values = SPACE | values
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -92,6 +109,17 @@ class Settings(BaseModel):
     def may_reach_inside(self) -> bool:
         """Whether a server that a visitor names may be on this machine or in its network."""
         return not self.public or self.public_local_servers
+
+    @property
+    def port_list(self) -> str:
+        """The ports of other servers that this host reaches, for people; "" for all."""
+        return ", ".join(map(str, self.server_ports))
+
+    def reaches(self, base_url: str) -> bool:
+        """Whether this host's network lets it reach the port of a server's address."""
+        address = urlsplit(base_url)
+        port = address.port or {"http": 80, "https": 443}.get(address.scheme, 0)
+        return not self.server_ports or port in self.server_ports
 
     def server_name(self, base_url: str = "") -> str:
         """The host name of the server behind hosted models; base_url is one that a person named."""

@@ -1,12 +1,30 @@
 """What the README says, held against the code."""
 
+import json
 import re
 import tomllib
 
+import yaml
+
 from models.settings import ROOT, Settings
+from models.tasks import CATALOG
+from models.weights import hub, hub_files
 from tests.readme import MARKS, with_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOME = (
+    "https://huggingface.co/spaces/genlab/genlab"  # where README, notebook and image say GenLab is
+)
+STABLE_DIFFUSION = {  # model_index.json of CompVis/stable-diffusion-v1-4
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": ["transformers", "CLIPImageProcessor"],
+    "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
 PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 
 
@@ -29,6 +47,37 @@ def test_the_front_matter_is_what_a_space_needs():
     assert front["sdk_version"] == pin
     assert front["app_file"] == "demo.py"
     assert front["license"] == "apache-2.0"
+    assert front["suggested_hardware"] == "zero-a10g"  # ZeroGPU's name at the hub
+    assert front["startup_duration_timeout"] == "1h"
+    assert front["thumbnail"] == f"{HOME}/resolve/main/docs/chat.png"
+    assert len(front["short_description"]) <= 60  # the hub takes no longer one
+    known = {
+        "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file",
+        "suggested_hardware", "startup_duration_timeout", "license", "short_description", "thumbnail",
+        "tags", "models", "preload_from_hub",
+    }  # fmt: skip
+    assert set(yaml.safe_load(README.split("---")[1])) == known  # of the hub's reference, 2026-08
+
+
+def test_what_a_space_preloads_is_whole(tmp_path):
+    """With just these files of the hub, each under its own name, the models count as here."""
+    front = yaml.safe_load(README.split("---")[1])
+    assert len(front["preload_from_hub"]) == 2
+    for item in front["preload_from_hub"]:
+        name, files = item.split(" ")  # without a commit: the hub's client then names it "main"
+        spec = next(s for s in CATALOG if s.scheme == "hub" and hub.repository(s) == name)
+        folder = tmp_path / name
+        for file in files.split(","):
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}", encoding="utf-8")
+        if (index := folder / "model_index.json").exists():
+            index.write_text(json.dumps(STABLE_DIFFUSION), encoding="utf-8")
+        assert hub_files.is_whole(spec, folder), name
+        names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        read = lambda file, folder=folder: json.loads((folder / file).read_bytes())  # noqa: E731
+        assert hub_files.needed(spec, names, read) == names  # and none too many
+        assert name in front["models"]
 
 
 def test_every_requirement_is_pinned_exactly():
@@ -36,7 +85,8 @@ def test_every_requirement_is_pinned_exactly():
         for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
             wanted = line.split("#")[0].strip()
             if wanted and not wanted.startswith("-r "):
-                assert re.fullmatch(r"[\w.-]+==[\w.]+", wanted), wanted
+                marker = r'(; python_version (==|!=) "3\.\d+")?'
+                assert re.fullmatch(rf"[\w.-]+==[\w.]+{marker}", wanted), wanted
 
 
 def test_every_setting_is_in_the_readme():

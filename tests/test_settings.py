@@ -44,6 +44,8 @@ def test_example_names_every_variable_and_only_those(tmp_path):
         ("OPENAI_TIMEOUT", "nan"),
         ("GENLAB_MEMORY_GB", "-1"),
         ("GENLAB_QUEUE_SIZE", "0"),
+        ("GENLAB_SERVER_PORTS", "80,http"),
+        ("GENLAB_SERVER_PORTS", "80,,443"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path, name, value):
@@ -80,6 +82,19 @@ def test_visitors_of_a_public_page_name_no_inner_server_unless_told(tmp_path):
     assert not read(tmp_path, SPACE_ID="me/genlab").may_reach_inside
     told = read(tmp_path, GENLAB_PUBLIC="true", GENLAB_PUBLIC_LOCAL_SERVERS="true")
     assert told.may_reach_inside
+
+
+def test_on_a_space_its_proxy_reaches_the_page_and_the_page_reaches_three_ports(tmp_path):
+    here, space = read(tmp_path), read(tmp_path, SPACE_ID="me/genlab")
+    assert (here.host, here.server_ports, here.port_list) == ("127.0.0.1", (), "")
+    assert (space.host, space.server_ports) == ("0.0.0.0", (80, 443, 8080))
+    reached = {"https://a.example/v1", "http://a.example/v1", "http://a.example:8080/v1"}
+    local = {"http://localhost:11434/v1", "https://a.example:8000/v1"}
+    assert {url for url in reached | local if space.reaches(url)} == reached
+    assert all(here.reaches(url) for url in reached | local)
+    told = {"GENLAB_PUBLIC": "false", "GENLAB_HOST": "127.0.0.1", "GENLAB_SERVER_PORTS": "80, 9000"}
+    own = read(tmp_path, SPACE_ID="me/genlab", **told)
+    assert (own.public, own.host, own.server_ports) == (False, "127.0.0.1", (80, 9000))
 
 
 def test_the_server_of_a_request_is_known_by_name(tmp_path):

@@ -50,8 +50,11 @@ def async_client(
     Raises:
         MissingKey: there is no key.
         WrongKey: it has letters that no key has.
+        Refused: the host's network does not let it reach the server's port (refused_port).
     """
     options = _options(settings, api_key, base_url)
+    if not settings.reaches(str(options["base_url"])):
+        raise Refused("refused_port", ports=settings.port_list)
     if base_url and not settings.may_reach_inside:
         http = openai.DefaultAsyncHttpxClient(transport=PublicOnlyTransport(certificates()))
     else:

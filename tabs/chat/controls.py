@@ -22,7 +22,7 @@ from models.servers.prices import price_of, read
 from models.tasks import CHAT
 from tabs.shared.context import ByLanguage, Context
 from tabs.shared.events import alert, line
-from tabs.shared.strings import LANGUAGES, both, language_of_page, phrases, say, spans, t
+from tabs.shared.strings import LANGUAGES, both, language_of_page, phrases, say, spans, static, t
 from tabs.shared.widgets import model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
@@ -250,11 +250,16 @@ def server_controls(
         place: what their elem_ids begin with.
     """
     plain = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", spellcheck=False)
+    info, example = t("chat.base_url_info"), "http://localhost:11434/v1"
+    if ports := context.settings.port_list:  # a server on the visitor's own machine is out of reach
+        key = "chat.base_url_info_ports"
+        info = static({language: say(key, language, ports=ports) for language in LANGUAGES})
+        example = "https://example.com/v1"
     with gr.Column(visible=spec.hosted, elem_id=f"{place}-server") as box:
         base_url = gr.Textbox(
             label=t("chat.base_url"),
-            info=t("chat.base_url_info"),
-            placeholder="http://localhost:11434/v1",
+            info=info,
+            placeholder=example,
             html_attributes=plain,
             elem_id=f"{place}-base-url",
         )

@@ -16,6 +16,7 @@ from models.runtime.jobs import run
 from models.servers import openai_client
 from models.servers.openai_client import PublicOnlyTransport, is_inside
 from models.settings import Settings
+from tabs.shared.events import sentence
 from tests.chat.test_chat_openai import KEY, SPEC, answer, ask, settings
 from tests.stub_server import WHOLE, StubServer
 
@@ -88,6 +89,26 @@ def test_the_host_may_allow_it_and_a_private_page_does():
 def test_the_hosts_own_inner_server_serves_visitors_of_a_public_page():
     with StubServer((200, WHOLE)) as server:
         assert answer(settings(server.url, public=True), ask())[0] == ["Hello"]
+
+
+def test_a_port_that_the_hosts_network_closes_is_said_before_anything_is_sent():
+    with StubServer((200, WHOLE), listed=(200, {"data": []})) as server:
+        closed = settings(None, server_ports=(80, 443, 8080))
+        for problem in (
+            lambda: answer(closed, ask(base_url=server.url)),
+            lambda: listed(closed, base_url=server.url),
+            lambda: answer(settings(server.url, server_ports=(443,)), ask()),
+        ):
+            with pytest.raises(Refused) as refused:
+                problem()
+            assert refused.value.code == "refused_port"
+        assert server.headers == []
+        port = int(server.url.split(":")[2].partition("/")[0])
+        assert answer(settings(None, server_ports=(port,)), ask(base_url=server.url))[0] == [
+            "Hello"
+        ]
+    for language, words in (("en", "ports 80, 443, 8080 only"), ("ko", "80, 443, 8080번 포트")):
+        assert words in sentence(Refused("refused_port", ports="80, 443, 8080"), language)
 
 
 def resolving(monkeypatch, *addresses: str) -> None:
