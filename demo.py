@@ -14,9 +14,12 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import api
+from models.runtime import zerogpu
 from models.runtime.cache import ModelCache
 from models.servers import prices
 from models.settings import Settings, SettingsError, parse_credentials
+from models.tasks import CATALOG
+from models.weights.sources import is_here
 from tabs import TABS
 from tabs.shared import experiments, gradio_patches, models_panel
 from tabs.shared.context import Context
@@ -63,6 +66,8 @@ except SettingsError as problem:
     sys.exit(f"GenLab cannot start: {problem}")
 if options.share:
     settings = settings.shared()
+if zerogpu.ACTIVE:
+    zerogpu.place_models((spec for spec in CATALOG if spec.wants_gpu and is_here(spec)), settings)
 if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the models stay
     cache = ModelCache(settings)
 

@@ -15,13 +15,14 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from gradio.context import LocalContext
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -230,6 +231,9 @@ class Service:
             raise TooMany(seconds=RETRY_SECONDS)
         self._threads = self._threads or CapacityLimiter(MAX_THREADS)
         self._jobs += 1
+        LocalContext.request.set(
+            cast(Any, request)
+        )  # whose GPU quota pays, on a Space with ZeroGPU
         iterator = run(self.cache, spec, job)
         try:
             while True:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from models.chat.catalog import ChatDials
-from models.contract import Request
+from models.contract import ModelSpec, Request
 from models.fields import MAX_TEXT, Address, Seed, Text, TokenIds
 
 MAX_CONVERSATION = 200_000  # characters of all turns
@@ -77,6 +77,10 @@ class ChatRequest(Request):
     model_name: ServerModel = ""
     base_url: Address = ""
     api_key: SecretStr | None = None
+
+    def passes(self, spec: ModelSpec) -> float:
+        """A token takes about a twentieth of a picture's pass: both read the weights once, one does little else."""
+        return 1 + self.max_new_tokens * self.num_return_sequences / 20
 
     def turns(self, start: int = 0) -> list[dict[str, str]]:
         """The system prompt, if there is one, and the messages from `start` on, as chat APIs take them."""

@@ -21,6 +21,7 @@ import psutil
 
 from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Stop, Waiting
 from models.errors import Busy, ModelError, OutOfMemory, Stopped, as_model_error
+from models.runtime import zerogpu
 from models.runtime.placement import Hardware, place
 from models.settings import Settings
 from models.weights.sources import folder
@@ -129,7 +130,7 @@ class ModelCache:
                 self._slots[spec.task, spec.id] = slot
             slot.queue.append(ticket)
             try:
-                while slot.queue[0] is not ticket or slot.active >= spec.concurrency:
+                while slot.queue[0] is not ticket or slot.active >= _places(slot):
                     if stop.is_set():
                         raise Stopped
                     position = slot.queue.index(ticket) + 1
@@ -198,6 +199,8 @@ class ModelCache:
     def _limit(self, device: str) -> float:
         if self.settings.memory_gb is not None:
             return self.settings.memory_gb * 1e9
+        if device == "cuda" and zerogpu.ACTIVE:
+            return 0.9 * zerogpu.MEMORY
         if device == "cuda":
             import torch
 
@@ -273,7 +276,14 @@ class ModelCache:
         self.free_idle()
 
 
+def _places(slot: _Slot) -> int:
+    """How many requests at once a model takes."""
+    return zerogpu.AT_ONCE if zerogpu.lends(slot.placement) else slot.spec.concurrency
+
+
 def _construct(slot: _Slot, where: Path | None, settings: Settings) -> Engine | ModelError:
+    if zerogpu.lends(slot.placement):
+        return zerogpu.ZeroGpuEngine.load(slot.spec, where, slot.placement, settings)
     try:
         module, _, name = slot.spec.engine.partition(":")
         kind: type[Engine] = getattr(importlib.import_module(module), name)

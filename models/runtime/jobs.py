@@ -5,6 +5,7 @@ reads a queue. So closing the iterator (Gradio does it on its event loop, under 
 sets the stop flag and returns at once, and no next() blocks for over half a second.
 """
 
+import contextvars
 import logging
 import queue
 import threading
@@ -64,7 +65,11 @@ def together(
     start = time.perf_counter()
     for number, (spec, request) in enumerate(jobs):
         values = (cache, spec, request, stop, events, number)
-        threading.Thread(target=_work, args=values, name=f"job {spec.id}", daemon=True).start()
+        # With the caller's context: ZeroGPU looks in it for whose quota pays.
+        target = contextvars.copy_context().run
+        threading.Thread(
+            target=target, args=(_work, *values), name=f"job {spec.id}", daemon=True
+        ).start()
     try:
         while waits:
             try:

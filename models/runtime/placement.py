@@ -17,6 +17,8 @@ import psutil
 from models.contract import ModelSpec, Placement
 from models.settings import Settings
 
+ZERO_GPU_DEVICE = "cuda"
+
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
@@ -27,6 +29,7 @@ class Hardware:
         mps: this is a Mac with Apple silicon.
         cpu_torch: the installed torch was built without CUDA.
         cuda_llama: the installed llama.cpp was built with CUDA; PyPI's was not.
+        zero_gpu: a GPU is lent for single calls (models/runtime/zerogpu.py).
         cores: physical CPU cores this process may use: what torch takes by default.
     """
 
@@ -35,13 +38,23 @@ class Hardware:
     cpu_torch: bool
     cores: int
     cuda_llama: bool = False
+    zero_gpu: bool = False
 
 
 @cache
 def hardware() -> Hardware:
     """Look once at what this machine has."""
     apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    if (
+        has_zero_gpu()
+    ):  # its driver must not be touched: a process that is forked later could not use it
+        return Hardware(False, False, False, cores(), zero_gpu=True)
     return Hardware(_has_cuda(), apple, _cpu_torch(), cores(), _cuda_llama())
+
+
+def has_zero_gpu() -> bool:
+    """Whether this is a Hugging Face Space with ZeroGPU."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
 
 
 def _has_cuda() -> bool:
@@ -112,6 +125,10 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
     if not spec.cuda_dtype:
         return Placement("cpu", "float32", "no_use_of_gpu", 1)
     device, reason = _device(settings.device, machine)
+    if reason == "zero_gpu" and spec.wants_gpu:
+        return Placement(ZERO_GPU_DEVICE, spec.cuda_dtype, reason)
+    if reason == "zero_gpu":  # quick enough without, and the visitor's quota is short
+        return Placement("cpu", "float32", "zero_gpu_small", spec.cpu_threads or machine.cores)
     if device == "cuda":
         return Placement(device, spec.cuda_dtype, reason)
     if device == "mps":
@@ -124,6 +141,8 @@ def _place_gguf(spec: ModelSpec, setting: str, machine: Hardware) -> Placement:
     device, reason = _device(setting, replace(machine, cpu_torch=not machine.cuda_llama))
     if reason == "torch_without_cuda":
         reason = "llama_without_cuda"
+    if reason == "zero_gpu":
+        device, reason = "cpu", "zero_gpu_small"
     # With all cores, other work on the machine stalls it.
     threads = max(1, machine.cores - 1) if device == "cpu" else None
     return Placement(device, spec.quantisation, reason, threads)
@@ -132,6 +151,8 @@ def _place_gguf(spec: ModelSpec, setting: str, machine: Hardware) -> Placement:
 def _device(setting: str, machine: Hardware) -> tuple[str, str]:
     if setting == "cpu":
         return "cpu", "cpu_by_setting"
+    if machine.zero_gpu and setting in {"auto", "cuda"}:
+        return ZERO_GPU_DEVICE, "zero_gpu"
     if machine.cuda and not machine.cpu_torch and setting in {"auto", "cuda"}:
         return "cuda", "cuda_found"
     if machine.mps and setting in {"auto", "mps"}:

@@ -1,6 +1,7 @@
 """Requests for pictures: several from one set of settings, or a grid over several settings."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
@@ -48,6 +49,13 @@ class _PictureRequest(Request):
     api_key: SecretStr | None = None
 
 
+def _passes_of(singles: "Sequence[ImageRequest]") -> float:
+    """Of several pictures; what neither the request nor the model says is taken as of a large one."""
+    areas = ((one.width or 1024) * (one.height or 1024) / 512**2 for one in singles)
+    steps = (one.num_inference_steps or 50 for one in singles)
+    return sum(area * (count + 1) for area, count in zip(areas, steps, strict=True))
+
+
 class ImageRequest(_PictureRequest):
     """Pictures to draw; picture k has seed + k. Where a value is None or "", the model's own is used.
 
@@ -90,6 +98,10 @@ class ImageRequest(_PictureRequest):
         if self.image is None:
             return None
         return max(self.strength, 1 / (self.num_inference_steps or 1))
+
+    def passes(self, spec: ModelSpec) -> float:
+        """Steps and decoding of all pictures, by their size."""
+        return _passes_of(self.with_defaults(spec).singles())
 
     def singles(self) -> tuple["ImageRequest", ...]:
         """A request for each picture; the seed must not be -1."""
@@ -156,6 +168,11 @@ class DecodeRequest(Request):
 
     data: Annotated[bytes, Field(max_length=64_000_000, repr=False)]
     shape: tuple[Length, Length, Length, Length]
+
+    def passes(self, spec: ModelSpec) -> float:
+        """About one for each picture of 64 x 64 latents."""
+        count, _, height, width = self.shape
+        return count * height * width / 64**2
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -231,6 +248,10 @@ class ImageGridRequest(_PictureRequest):
         request = self.model_copy(update=update)
         request._check_limits()
         return request
+
+    def passes(self, spec: ModelSpec) -> float:
+        """Steps and decoding of all cells, by their size."""
+        return _passes_of(self.with_defaults(spec).singles())
 
     def singles(self) -> tuple[ImageRequest, ...]:
         """A request for each cell, row by row; the seed must not be -1."""

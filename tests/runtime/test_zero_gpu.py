@@ -1,0 +1,198 @@
+"""Jobs on a Space with ZeroGPU: real forks, pickles and durations of the package spaces (tests/zero_gpu.py)."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from models.chat.requests import ChatRequest
+from models.contract import Placement
+from models.errors import InvalidInput, ModelError, QuotaExceeded
+from models.runtime import zerogpu
+from models.runtime.placement import Hardware, place
+from models.settings import Settings
+from models.tasks import CATALOG
+from models.text_to_image.requests import (
+    DecodeRequest,
+    ImageGridRequest,
+    ImageRequest,
+    LeaveOutRequest,
+)
+from tabs.shared.events import sentence
+from tests.conftest import ROOT
+from tests.zero_gpu import TOKEN, DeviceApi
+
+LENT = Hardware(False, False, False, 2, zero_gpu=True)
+
+
+def model(name: str):
+    return next(spec for spec in CATALOG if spec.id == name)
+
+
+# ---------------------------------------------------------------- what is asked for
+
+
+def reserved(name: str, request) -> int:
+    spec = model(name)
+    return zerogpu.seconds(
+        zerogpu.GpuJob(spec, None, place(spec, Settings(), LENT), Settings(), request)
+    )
+
+
+def test_only_what_wants_a_gpu_costs_quota():
+    for spec in CATALOG:
+        found = place(spec, Settings(), LENT)
+        if spec.hosted:
+            assert found.device == "server"
+        elif spec.wants_gpu:
+            assert (found.device, found.dtype, found.reason) == (
+                "cuda",
+                spec.cuda_dtype,
+                "zero_gpu",
+            )
+        else:
+            assert found.device == "cpu", spec.id
+    assert {s.id for s in CATALOG if s.wants_gpu} >= {"CompVis/stable-diffusion-v1-4"}
+    assert place(model("genlab/scenes"), Settings(), LENT).reason == "zero_gpu_small"
+    assert place(model("Qwen/Qwen3-0.6B-GGUF:Q8_0"), Settings(), LENT).reason == "zero_gpu_small"
+    by_setting = place(model("stabilityai/sd-turbo"), Settings(device="cpu"), LENT)
+    assert by_setting == Placement("cpu", "float32", "cpu_by_setting", 2)
+
+
+def test_the_time_is_worked_out_from_model_steps_pictures_and_size():
+    classic, flux = "CompVis/stable-diffusion-v1-4", "black-forest-labs/FLUX.1-schnell"
+    one = reserved(classic, ImageRequest.of(prompt="a cat"))
+    assert 10 <= one <= 60  # ZeroGPU's own default
+    assert reserved(classic, ImageRequest.of(prompt="a cat", num_inference_steps=10)) < one
+    assert reserved(classic, ImageRequest.of(prompt="a cat", num_images=8)) > 2 * one
+    assert reserved(classic, ImageRequest.of(prompt="a cat", width=768, height=768)) > one
+    assert reserved(flux, ImageRequest.of(prompt="a cat")) > one
+    grid = ImageGridRequest.of(prompt="a cat", guidance_scales=(1, 3, 5), step_counts=(10, 50))
+    assert reserved(classic, grid) > one
+    assert reserved(classic, LeaveOutRequest.of(prompt="a red cat on a mat")) > 2 * one
+    look = DecodeRequest.of(data=bytes(2 * 4 * 64 * 64 * 2), shape=(2, 4, 64, 64))
+    assert reserved(classic, look) < one
+    not_here = reserved("stabilityai/sdxl-turbo", ImageRequest.of(prompt="a"))
+    assert not_here == 20  # 2 s for each of 6.9 GB, and 5, and a step with the decoding
+    talk = model("genlab/small-talk")
+    short, long = (
+        ChatRequest.of(messages=[{"role": "user", "content": "Hi"}], max_new_tokens=tokens)
+        for tokens in (16, 1024)
+    )
+    assert short.passes(talk) < long.passes(talk)
+
+
+def test_too_much_work_is_said_before_a_gpu_is_asked_for():
+    grid = ImageGridRequest.of(prompt="a cat", num_seeds=36)  # with the model's own 50 steps
+    with pytest.raises(InvalidInput, match="invalid_grid_steps"):
+        reserved("CompVis/stable-diffusion-v1-4", grid)
+
+
+def test_a_request_and_an_error_cross_a_process():
+    request = ImageRequest.of(prompt="a cat", api_key="sk-secret")
+    again = pickle.loads(pickle.dumps(request))
+    assert again == request
+    problem = QuotaExceeded("quota_zero_gpu", needed=1, left=2, wait="3")
+    problem.server_sentence = "words"
+    crossed = pickle.loads(pickle.dumps(problem))
+    assert type(crossed) is QuotaExceeded
+    assert (crossed.code, crossed.params) == (problem.code, problem.params)
+    assert crossed.server_sentence == "words"
+    assert pickle.loads(pickle.dumps(ModelError("failed", kind="X"))).params == {"kind": "X"}
+
+
+# ---------------------------------------------------------------- with forks
+
+
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory):
+    """The report of tests/zero_gpu.py's probe, with what the device API saw."""
+    pytest.importorskip("spaces", reason="spaces is in tests/requirements.txt")
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    folder = tmp_path_factory.mktemp("zero")
+    with DeviceApi() as api:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.zero_gpu", "probe"],
+            cwd=ROOT,
+            env={**os.environ, **api.environment(folder), "PROBE_FOLDER": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+    found = [line for line in done.stdout.splitlines() if line.startswith("REPORT ")]
+    assert found, done.stdout[-2000:] + done.stderr[-4000:]
+    return {**json.loads(found[-1][7:]), "api": api, "log": done.stderr}
+
+
+def test_a_job_runs_in_another_process_and_its_events_come_back(lent):
+    for name in ("placed", "later", "again"):
+        told = lent[name]
+        assert told["first"]["process"] != lent["parent"]
+        assert [kind for kind in told["events"] if kind == "Scores"] == ["Scores"] * 4
+        assert told["events"][-1] == "Finished"
+        assert told["last"]["device"] == "zero_gpu"
+    assert lent["small"] == "no_weights"
+    processes = {float(values["pid"]) for values in lent["api"].named("/allow")}
+    assert lent["placed"]["first"]["process"] in processes
+
+
+def test_a_model_comes_along_if_it_was_placed_and_is_loaded_once_a_process_if_not(lent):
+    assert lent["placed"]["reserved"] < lent["later"]["reserved"] + 1
+    assert lent["placed"]["first"]["loads"] == 1  # before the fork
+    assert lent["later"]["first"]["loads"] == 2  # in the process
+    assert lent["again"]["first"]["loads"] == 2  # which is used again
+    assert lent["later"]["first"]["process"] == lent["again"]["first"]["process"]
+    assert "broken could not be placed before the start" in lent["log"]
+
+
+def test_each_call_asks_for_its_seconds_and_is_given_back(lent):
+    calls = lent["api"].named("/schedule")
+    assert {call["cgroupPath"] for call in calls} == {"/space"}
+    assert calls[0]["durationSeconds"] == str(lent["placed"]["reserved"])
+    granted = len(calls) - 5  # five were refused
+    assert len(lent["api"].named("/release")) == granted
+
+
+def test_the_visitors_own_quota_pays(lent):
+    """The request's token is found although the job has a thread of its own."""
+    tokens = [call.get("token") for call in lent["api"].named("/schedule")]
+    assert tokens[:3] == [None] * 3
+    assert tokens[3] == TOKEN
+
+
+def test_a_stop_reaches_a_model_that_says_nothing(lent):
+    assert lent["close_seconds"] < 0.2  # the page does not wait
+    assert lent["silent"] == "stopped"
+    assert lent["stop_seconds"] < 5
+
+
+def test_what_goes_wrong_there_is_said_here_in_its_kind(lent):
+    assert lent["known"]["kind"] == "Unavailable"
+    assert lent["known"]["code"] == "unavailable"
+    assert lent["unknown"] == {
+        "code": "failed",
+        "kind": "ModelError",
+        "params": {"kind": "ValueError"},
+    }
+    assert "a secret in here" not in json.dumps(lent["unknown"])
+    assert lent["memory"]["kind"] == "OutOfMemory"
+    assert lent["dead"]["code"] == "unavailable_zero_gpu_cut"
+    assert lent["after_death"] == 4
+    assert not any(lent["active"])  # every model was given back
+
+
+def test_out_of_quota_is_a_sentence_with_what_to_do(lent):
+    told = lent["quota"]
+    assert told["kind"] == "QuotaExceeded"
+    assert told["params"] == {"needed": "10", "left": "12", "wait": "3:12:00"}
+    problem = QuotaExceeded(told["code"], **told["params"])
+    assert "come back in 3:12:00, sign in to Hugging Face" in sentence(problem, "en")
+    assert "3:12:00 뒤에 다시" in sentence(problem, "ko")
+    assert lent["page_quota"]["code"] == "quota_zero_gpu_page"
+    assert lent["long"]["code"] == "invalid_zero_gpu_long"
+    assert lent["none_free"]["code"] == "unavailable_zero_gpu"
+    assert lent["old_page"]["code"] == "unavailable_zero_gpu_session"
