@@ -53,7 +53,8 @@ class ModelSpec:
         cuda_dtype: the dtype it wants on a GPU; "" where it has no use for one.
         quantisation: of a GGUF file, as its name says it ("Q4_K_M"), or "GGUF" where that is not
             known; "" for all other weights.
-        concurrency: how many requests at once: 1 on this machine, more behind a server.
+        concurrency: how many requests at once: 1 on this machine, more behind a server. An engine that
+            shares its passes among requests says itself how many (Engine.capacity).
         cpu_threads: torch threads on a CPU; tiny models are faster on one. None: torch's own.
         wants_gpu: too slow on a CPU to be offered first there.
         gated: its licence is to be accepted before it can be fetched, on the hub or at `terms`.
@@ -264,7 +265,11 @@ Notify = Callable[[Event], None]
 
 
 class Engine(Protocol):
-    """A loaded model. One class serves every model of its library."""
+    """A loaded model. One class serves every model of its library.
+
+    One that takes several requests at once, whatever its spec says, has a method `capacity(request)`: how
+    many may be at work in it while this one is; 1 where it must be alone.
+    """
 
     @classmethod
     def load(

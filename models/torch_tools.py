@@ -1,7 +1,9 @@
 """What engines on torch share: loading without code or pickles, clear errors, faster linear layers."""
 
+import copy
 import json
 import platform
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +100,43 @@ def token_limit(model: Any, tokenizer: Any) -> int:
             unused = 0 if module.padding_idx is None else module.padding_idx + 1
             limits.append(module.num_embeddings - unused)
     return min(limits)
+
+
+def in_turn(tokenizer: Any) -> None:
+    """Let one thread at a time call a tokenizer: a fast one holds the padding and limit of its newest call."""
+    kind, lock = type(tokenizer), threading.Lock()
+
+    def call(self: Any, *texts: Any, **settings: Any) -> Any:
+        with lock:
+            return kind.__call__(self, *texts, **settings)
+
+    # The same names, since diffusers asks for them.
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__call__": call}
+    tokenizer.__class__ = type(kind.__name__, (kind,), names)
+
+
+def twin(model: Any) -> Any:
+    """The same model in other objects: it shares the weights, but hooks on it are its own."""
+    weights: dict[int, Any] = {id(one): one for one in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, weights)
+
+
+@contextmanager
+def share_of_threads(count: int) -> Iterator[None]:
+    """Within it this thread computes with its share of torch's threads: `count` others like it compute too.
+
+    Threads beyond the cores wait for each other, which takes many times as long.
+    """
+    own = torch.get_num_threads()
+    share = max(1, own // max(1, count))
+    if share == own:
+        yield
+        return
+    torch.set_num_threads(share)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def weights_bytes(model: torch.nn.Module) -> int:

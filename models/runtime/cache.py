@@ -1,9 +1,10 @@
 """Loaded models: loaded once, used in turn, unloaded in time. Nothing else holds a model.
 
 One lock guards all bookkeeping (a plain Lock inside a Condition: never held while a model loads or
-works). Each model has a slot with a queue of tickets: the gate is `spec.concurrency` at a time, in
-order of arrival. Loading happens inside the gate under one construction lock for all models with
-weights, since from_pretrained patches globals while it runs; hosted ones do not wait for those.
+works). Each model has a slot with a queue of tickets: the gate is as many at a time as its engine takes
+(Engine.capacity), else `spec.concurrency`, in order of arrival. Loading happens inside the gate under one
+construction lock for all models with weights, since from_pretrained patches globals while it runs;
+hosted ones do not wait for those.
 """
 
 import gc
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Stop, Waiting
+from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Request, Stop, Waiting
 from models.errors import Busy, ModelError, OutOfMemory, Stopped, as_model_error
 from models.runtime import zerogpu
 from models.runtime.placement import Hardware, place
@@ -69,11 +70,24 @@ class _Slot:
     spec: ModelSpec
     placement: Placement
     queue: list[object] = field(default_factory=list[object])
-    active: int = 0
+    inside: dict[object, Request | None] = field(default_factory=dict[object, Request | None])
     engine: Engine | None = None
     nbytes: int = 0
     load_seconds: float = 0.0
     last_used: float = 0.0
+
+    @property
+    def active(self) -> int:
+        """How many have a lease."""
+        return len(self.inside)
+
+    def has_room(self, request: Request | None, concurrency: int) -> bool:
+        """Whether a request may join those inside: each says how many it may be one of."""
+        capacity = getattr(self.engine, "capacity", None)
+        if capacity is None:
+            return self.active < concurrency
+        limits = [capacity(one) for one in (*self.inside.values(), request) if one is not None]
+        return self.active < max(1, min(limits, default=concurrency))
 
 
 class ModelCache:
@@ -97,31 +111,36 @@ class ModelCache:
     # ------------------------------------------------------------ use
 
     @contextmanager
-    def lease(self, spec: ModelSpec, stop: Stop, notify: Notify) -> Generator[Lease]:
+    def lease(
+        self, spec: ModelSpec, stop: Stop, notify: Notify, request: Request | None = None
+    ) -> Generator[Lease]:
         """Wait for a turn, load the model if it is not there, and hold it for the with block.
 
         Args:
             spec: the model.
             stop: ends the wait, and a download.
             notify: is called with Waiting, Downloading and Loading.
+            request: what it is for: engines may take several of a kind at once.
 
         Raises:
             Stopped: stop was set before the model was there.
             ModelError: it could not be loaded; then nothing of it stays in memory.
         """
-        slot = self._enter(spec, stop, notify)
+        ticket = object()
+        slot = self._enter(spec, stop, notify, ticket, request)
         try:
             lease = self._loaded(slot, stop, notify)
             _set_threads(slot.placement)
             yield lease
         finally:
             with self._changed:
-                slot.active -= 1
+                del slot.inside[ticket]
                 slot.last_used = time.monotonic()
                 self._changed.notify_all()
 
-    def _enter(self, spec: ModelSpec, stop: Stop, notify: Notify) -> _Slot:
-        ticket = object()
+    def _enter(
+        self, spec: ModelSpec, stop: Stop, notify: Notify, ticket: object, request: Request | None
+    ) -> _Slot:
         last = 0
         with self._changed:
             slot = self._slots.get((spec.task, spec.id))
@@ -130,7 +149,7 @@ class ModelCache:
                 self._slots[spec.task, spec.id] = slot
             slot.queue.append(ticket)
             try:
-                while slot.queue[0] is not ticket or slot.active >= _places(slot):
+                while slot.queue[0] is not ticket or not slot.has_room(request, _places(slot)):
                     if stop.is_set():
                         raise Stopped
                     position = slot.queue.index(ticket) + 1
@@ -138,7 +157,7 @@ class ModelCache:
                         notify(Waiting(position))
                         last = position
                     self._changed.wait(_LOOK)
-                slot.active += 1
+                slot.inside[ticket] = request
             finally:
                 slot.queue.remove(ticket)
                 self._changed.notify_all()
@@ -167,6 +186,7 @@ class ModelCache:
             seconds = time.perf_counter() - start
             with self._changed:
                 slot.engine, slot.nbytes, slot.load_seconds = engine, engine.nbytes(), seconds
+                self._changed.notify_all()  # it may take more than the one that loaded it
             self._make_room(0, slot)
             self._watch_idle()
             return Lease(engine, slot.placement, seconds)

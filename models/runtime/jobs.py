@@ -103,7 +103,7 @@ def _work(
 
     failure: ModelError | None = None
     try:
-        with cache.lease(spec, stop, put) as lease:
+        with cache.lease(spec, stop, put, request) as lease:
             start = time.perf_counter()
             first: float | None = None
             with closing(lease.engine.stream(request, stop)) as stream:

@@ -20,6 +20,7 @@ from models.sentiment.requests import (
     TOKENS_PER_PASS,
     AttributionRequest,
 )
+from models.torch_tools import twin
 
 
 @dataclass(slots=True)
@@ -110,7 +111,8 @@ def _by_gradients(
     pieces, so the values of a piece have the weight of the piece.
     """
     for number, piece in enumerate(pieces):
-        _integrate(classifier, piece, target, stop)
+        with classifier.passes.lane(stop):
+            _integrate(classifier, piece, target, stop)
         if len(pieces) > 1:
             yield AttributionProgress(number + 1, len(pieces))
     total = sum(len(piece.ids) for piece in pieces)
@@ -136,7 +138,10 @@ def _integrate(classifier: TextClassifier, piece: _EncodedPiece, target: int, st
     os.environ.setdefault("MPLBACKEND", "Agg")  # captum imports matplotlib: never a window
     from captum.attr import LayerIntegratedGradients
 
-    model, layer = classifier.model, classifier.model.get_input_embeddings()
+    model = twin(
+        classifier.model
+    )  # the layer gets hooks, which other people's passes must not meet
+    layer = model.get_input_embeddings()
     ids = torch.tensor([piece.ids], device=model.device)
     special = torch.tensor([piece.special], device=model.device).bool()
     baseline_ids = torch.where(special, ids, classifier.blank_token)

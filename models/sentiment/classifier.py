@@ -1,4 +1,8 @@
-"""A text classifier in memory: the scores of one text, and of many in batches on all cores."""
+"""A text classifier in memory: the scores of one text, and of many in batches on all cores.
+
+People who ask at the same time share its forward passes (models/runtime/batching.py), the rows of a file
+too: between two of its batches a single text takes its turn.
+"""
 
 import os
 from collections.abc import Generator, Iterator, Sequence
@@ -8,16 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.contract import Stop
+from models.contract import Request, Stop
 from models.errors import InvalidInput, Stopped
+from models.runtime.batching import Batcher
 from models.sentiment.events import RowScores, Scores, TextPiece
-from models.text.language import batches_by_length, split_pieces
-from models.torch_tools import weights_bytes
+from models.text.language import batches_by_length, cheapest_batches, split_pieces
+from models.torch_tools import in_turn, share_of_threads, weights_bytes
 
 WINDOW = 512  # texts that are sorted by length together; a stop loses at most these
 BATCH_ROWS = 32
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768, "mps": 8192}  # with padding: bounds the memory
 MAX_WORKERS = 8
+CAPACITY = 16  # requests that may share passes
+PASS_TOKENS = 40  # what a pass costs beside its tokens, in tokens: measured on both starters
 PROBE = 24  # tokens by which it is seen whether padding changes a score
 SAME, SAME_IN_HALF = 1e-4, 2e-2  # that scores may differ alone and in a batch
 
@@ -51,16 +58,28 @@ class TextClassifier:
         model: on its device.
         tokenizer: the model's own.
         limit: the most tokens that the model takes at once, special ones included.
+
+    Attributes:
+        passes: shares forward passes; its items are lists of pieces, its results of shape (pieces, classes).
     """
 
     def __init__(self, model: Any, tokenizer: Any, limit: int) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
+        in_turn(tokenizer)
         self.limit = limit
         self.multi_label = model.config.problem_type == "multi_label_classification"
         self.labels = class_names(model.config)
         self._pads = _agree_on_padding(model, tokenizer)
         self._padding_side: str | None = None  # "" where padded rows score otherwise than alone
+        device = self.model.device.type
+        self.workers = min(os.cpu_count() or 1, MAX_WORKERS) if device == "cpu" else 1
+        self.passes: Batcher[list[list[int]], np.ndarray] = Batcher(
+            self._score_together,
+            most=BATCH_TOKENS.get(device, 1024),
+            weigh=lambda pieces: len(pieces) * max(map(len, pieces)),
+            lanes=self.workers,
+        )
 
     def split(self, text: str) -> list[tuple[int, str]]:
         """Cut a text into pieces that the model takes whole.
@@ -108,6 +127,10 @@ class TextClassifier:
         """Bytes of weights held."""
         return weights_bytes(self.model)
 
+    def capacity(self, request: Request) -> int:
+        """How many requests are at work at once and share passes."""
+        return CAPACITY
+
     # ------------------------------------------------------------ one text
 
     def score_text(self, text: str, stop: Stop) -> Generator[Scores]:
@@ -121,7 +144,8 @@ class TextClassifier:
         for _, piece in pieces:
             if stop.is_set():
                 return
-            results.append(self._score_piece(piece))
+            ids = self.encode(piece)
+            results.append((torch.from_numpy(self.passes([ids], stop)[0]), ids))
         tokens = [token for _, ids in results for token in ids]
         total = sum((scores * len(ids) for scores, ids in results), torch.zeros(()))
         mean = total / len(tokens)
@@ -137,13 +161,6 @@ class TextClassifier:
         unknown = tokens.count(self.tokenizer.unk_token_id) / len(tokens)
         several = parts if len(parts) > 1 else ()
         yield Scores(with_labels(mean), len(parts), self.multi_label, several, unknown)
-
-    @torch.inference_mode()
-    def _score_piece(self, piece: str) -> tuple[torch.Tensor, list[int]]:
-        """Scores of shape (classes,) on the CPU, and the token ids of the piece."""
-        ids = self.encode(piece)
-        logits = self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits
-        return self.probabilities(logits)[0].cpu(), ids
 
     # ------------------------------------------------------------ many texts
 
@@ -207,13 +224,13 @@ class TextClassifier:
         def score(indexes: list[int]) -> tuple[list[int], np.ndarray]:
             if stop.is_set():
                 raise Stopped
-            return indexes, self._score_batch([pieces[i] for i in indexes])
+            return indexes, self.passes([pieces[i] for i in indexes], stop)
 
         device = self.model.device.type
-        rows = BATCH_ROWS if self._pads and self._find_padding_side(pieces) else 1
+        rows = BATCH_ROWS if self._find_padding_side(pieces) else 1
         lengths, tokens = [len(ids) for ids in pieces], BATCH_TOKENS.get(device, 1024)
         batches = [*batches_by_length(lengths, rows, tokens=tokens)]
-        workers = min(os.cpu_count() or 1, MAX_WORKERS, len(batches)) if device == "cpu" else 1
+        workers = min(self.workers, len(batches))
         if workers < 2:
             yield from map(score, batches)
             return
@@ -226,6 +243,8 @@ class TextClassifier:
         Most models do not see their padding on the right. Some take the last place whatever is there
         (XLNet), and some configurations name another token than the tokenizer's.
         """
+        if not self._pads:
+            return ""
         if self._padding_side is not None or not pieces:
             return self._padding_side or ""
         pair = [min(pieces, key=len)[: PROBE // 3], max(pieces, key=len)[:PROBE]]
@@ -233,18 +252,33 @@ class TextClassifier:
             return "right"  # no row is padded far enough to tell
         apart = np.concatenate([self._score_batch([piece]) for piece in pair])
         least = SAME if self.model.dtype == torch.float32 else SAME_IN_HALF
-        for side in ("right", "left"):
-            self._padding_side = side
-            if np.abs(self._score_batch(pair) - apart).max() <= least:
-                return side
-        self._padding_side = ""
-        return ""
+        works = (
+            side
+            for side in ("right", "left")
+            if np.abs(self._score_batch(pair, side) - apart).max() <= least
+        )
+        self._padding_side = next(works, "")
+        return self._padding_side
+
+    def _score_together(self, items: list[list[list[int]]]) -> list[np.ndarray]:
+        """The scores of several people's pieces, by as few tokens of padding as are worth a pass."""
+        with share_of_threads(self.passes.passes):
+            if len(items) == 1:
+                return [self._score_batch(items[0])]
+            pieces = [piece for item in items for piece in item]
+            lengths = [len(ids) for ids in pieces]
+            alone = [[index] for index in range(len(pieces))]
+            batches = cheapest_batches(lengths, PASS_TOKENS)
+            scores = np.zeros((len(pieces), len(self.labels)), np.float32)
+            for indexes in batches if self._find_padding_side(pieces) else alone:
+                scores[indexes] = self._score_batch([pieces[i] for i in indexes])
+            return np.split(scores, np.cumsum([len(item) for item in items])[:-1])
 
     @torch.inference_mode()
-    def _score_batch(self, pieces: list[list[int]]) -> np.ndarray:
+    def _score_batch(self, pieces: list[list[int]], side: str = "") -> np.ndarray:
         inputs: Any = {"input_ids": torch.tensor(pieces[:1])}
         if len(pieces) > 1:
-            side = self._padding_side or "right"
+            side = side or self._padding_side or "right"
             rows = {"input_ids": pieces}
             inputs = self.tokenizer.pad(rows, return_tensors="pt", padding_side=side)
         inputs = {name: tensor.to(self.model.device) for name, tensor in inputs.items()}

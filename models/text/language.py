@@ -94,6 +94,36 @@ def _last_within(borders: list[int], first: int, last: int) -> int | None:
     return borders[at] if at >= 0 and borders[at] > first else None
 
 
+def cheapest_batches(lengths: Sequence[int], overhead: int) -> list[list[int]]:
+    """Split a few texts into batches so that padding and the batches themselves cost the least together.
+
+    Args:
+        lengths: of each text, in any unit.
+        overhead: what a batch costs beside its texts, in the same unit.
+
+    Returns:
+        Indexes into `lengths`; every index once.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    cost, start = (
+        [0],
+        [0],
+    )  # of the first so many in order: the least cost, and where the last batch begins
+    for end in range(1, len(order) + 1):
+        options = [
+            (cost[begin] + overhead + (end - begin) * lengths[order[begin]], begin)
+            for begin in range(end)
+        ]
+        least, begin = min(options)
+        cost.append(least)
+        start.append(begin)
+    batches, end = list[list[int]](), len(order)
+    while end:
+        batches.append(order[start[end] : end])
+        end = start[end]
+    return batches[::-1]
+
+
 def batches_by_length(
     lengths: Sequence[int], rows: int, *, tokens: int | None = None, window: int | None = None
 ) -> Iterator[list[int]]:

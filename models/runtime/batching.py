@@ -1,0 +1,176 @@
+"""Forward passes that people share: what is wanted while a pass runs is done together in the next one.
+
+Nobody waits for company: a call that finds a free lane starts at once, alone, as if there were no batcher.
+Each call stays with its own thread, so that seeds, events, errors and stops stay with their person; only
+the pass itself is common, and it runs in the thread of the call that has waited longest.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from models.contract import Stop
+from models.errors import Stopped
+
+_LOOK = (
+    0.05  # seconds between two looks at the stop flag; also the longest wait for those who attend
+)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """One call: `ready` is set when it is to lead a pass (`leads`), or when another pass has done it."""
+
+    item: Any
+    kind: object
+    weight: int
+    ready: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    result: Any = None
+    error: Exception | None = None
+
+
+class Batcher(Generic[Item, Result]):
+    """Calls to one model from many threads, put together to passes.
+
+    Args:
+        work: the results of some items, in their order. It runs in one of the callers' threads, in up to
+            `lanes` of them at once. If it fails for several items, each is tried alone, so that what is
+            wrong with one costs the others nothing.
+        most: the weight of a pass; an item that weighs more has a pass of its own.
+        weigh: of an item.
+        kind: items of equal kinds may share a pass.
+        lanes: passes at once. With several, those who wait are shared out evenly.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Sequence[Result]],
+        *,
+        most: int,
+        weigh: Callable[[Item], int] = lambda _: 1,
+        kind: Callable[[Item], object] = lambda _: None,
+        lanes: int = 1,
+    ) -> None:
+        self._work, self._most, self._weigh, self._kind = work, most, weigh, kind
+        self._lanes = lanes
+        self._lock = threading.Lock()
+        self._queue: list[_Call] = []
+        self._attending = 0
+        self._inside = 0  # calls in passes now
+        self.passes = 0  # passes now, `lane`s included
+
+    def __call__(self, item: Item, stop: Stop) -> Result:
+        """The result of an item, from a pass of its own or one shared with others.
+
+        Raises:
+            Stopped: stop was set before its pass began.
+            Exception: what `work` raised for this item.
+        """
+        call = _Call(item, self._kind(item), self._weigh(item))
+        self._await(call, stop)
+        if call.leads:
+            self._lead(call)
+        if call.error is not None:
+            raise call.error
+        return cast(Result, call.result)
+
+    @contextmanager
+    def lane(self, stop: Stop) -> Generator[None]:
+        """Within it no more than the other lanes have passes: for work that cannot be shared.
+
+        Raises:
+            Stopped: stop was set while it waited for its turn.
+        """
+        call = _Call(None, object(), self._most)
+        self._await(call, stop)
+        try:
+            yield
+        finally:
+            self._leave(1)
+
+    @contextmanager
+    def attending(self) -> Generator[None]:
+        """For somebody with one call after another: while several attend, a pass waits for all of them.
+
+        They return within milliseconds of each other; without this the quickest would go on alone.
+        """
+        with self._lock:
+            self._attending += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._attending -= 1
+                self._appoint()
+
+    def _await(self, call: _Call, stop: Stop) -> None:
+        """Wait until the call leads or is done."""
+        with self._lock:
+            self._queue.append(call)
+            self._appoint()
+        while not call.ready.wait(_LOOK):
+            with self._lock:
+                if stop.is_set() and call in self._queue:
+                    self._queue.remove(call)
+                    self._appoint()
+                    raise Stopped
+                self._appoint(patient=False)
+
+    def _appoint(self, patient: bool = True) -> None:
+        """Let whoever has waited longest lead, while there is a free lane. Under the lock."""
+        while self._queue and self.passes < self._lanes:
+            if patient and len(self._queue) + self._inside < self._attending:
+                return
+            self.passes += 1
+            self._inside += 1
+            first = self._queue.pop(0)
+            first.leads = True
+            first.ready.set()
+
+    def _lead(self, first: _Call) -> None:
+        batch = [first]
+        try:
+            with self._lock:
+                self._fill(batch)
+            self._do(batch)
+        finally:
+            self._leave(len(batch))
+            for call in batch[1:]:
+                call.ready.set()
+
+    def _fill(self, batch: list[_Call]) -> None:
+        """Add those who wait for a pass of the same kind: a lane's even share, in order of arrival."""
+        weight, share = batch[0].weight, -(-(len(self._queue) + self._inside) // self._lanes)
+        for call in list(self._queue):
+            if len(batch) >= share:
+                break
+            if call.kind == batch[0].kind and weight + call.weight <= self._most:
+                weight += call.weight
+                self._queue.remove(call)
+                batch.append(call)
+        self._inside += len(batch) - 1
+
+    def _do(self, batch: list[_Call]) -> None:
+        """Fill in each call's result or error."""
+        try:
+            results = self._work([call.item for call in batch])
+            for call, result in zip(batch, results, strict=True):
+                call.result = result
+            return
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+        for call in batch:  # here the exception, whose frames hold the pass's tensors, is gone
+            self._do([call])
+
+    def _leave(self, calls: int) -> None:
+        with self._lock:
+            self.passes -= 1
+            self._inside -= calls
+            self._appoint()
