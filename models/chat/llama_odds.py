@@ -5,14 +5,14 @@ It tells the raw probabilities of the likeliest tokens; what they were drawn wit
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from models.chat.events import Alternative, Piece, Token
 from models.chat.requests import ChatRequest
-from models.chat.token_odds import entropy, probabilities, text_of_bytes
+from models.chat.token_odds import byte_letters, entropy, probabilities, text_of_bytes
 from models.weights import gguf
 
 
@@ -84,7 +84,7 @@ class GgufVocabulary:
         if kind in {3, 4}:
             return token.encode()
         if self.header.values.get("tokenizer.ggml.model") == "gpt2":
-            alphabet = _byte_letters()
+            alphabet = byte_letters()
             return b"".join(
                 bytes([alphabet[letter]]) if letter in alphabet else letter.encode()
                 for letter in token
@@ -170,11 +170,3 @@ def _sampling_probabilities(
         shares = scaled / (scaled.sum() + tail)
         return list(shares.tolist()), entropy(shares) if tail < 1e-3 * scaled.sum() else None
     return [None] * len(found), None
-
-
-@cache
-def _byte_letters() -> dict[str, int]:
-    """Letter -> byte: byte-level BPE writes each byte as a letter of its own (GPT-2's table)."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [byte for byte in range(256) if byte not in plain]
-    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(rest)}

@@ -3,9 +3,11 @@
 Imports no model library, so that the page can use it too.
 """
 
+import json
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,14 +122,56 @@ def _text(tokenizer: Any, id_: int, token: str | None) -> str:
     if token.startswith("▁"):  # decoded alone it would lose its space
         return token.replace("▁", " ")
     text = str(tokenizer.decode([id_]))
-    if "\ufffd" in text and _byte_letters().keys() >= set(token):
-        return text_of_bytes(bytes(_byte_letters()[letter] for letter in token))
+    if "\ufffd" in text and byte_letters().keys() >= set(token):
+        return text_of_bytes(bytes(byte_letters()[letter] for letter in token))
     return text
 
 
 @cache
-def _byte_letters() -> dict[str, int]:
-    """The letter that byte-level BPE writes for each byte, and the byte it stands for."""
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
+def byte_letters() -> dict[str, int]:
+    """Letter -> byte: byte-level BPE writes each byte as a letter of its own (GPT-2's table)."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(rest)}
 
-    return {letter: byte for byte, letter in bytes_to_unicode().items()}
+
+# ---------------------------------------------------------------- texts as a tokenizer's file cuts them
+
+
+@lru_cache(maxsize=64)
+def pieces_of_texts(file: Path, texts: tuple[str, ...]) -> tuple[tuple[Piece, ...], ...]:
+    """Texts as a tokenizer cuts them, without special tokens: no model is loaded.
+
+    Args:
+        file: a tokenizer.json.
+        texts: each on its own.
+
+    Returns:
+        The pieces of each text. What continues a word is written as that tokenizer writes it.
+    """
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    bytewise = json.loads(tokenizer.to_str())["decoder"] or {}
+    found = (tokenizer.encode(text, add_special_tokens=False) for text in texts)
+    return tuple(
+        tuple(
+            Piece(_written(token, bytewise.get("type") == "ByteLevel"), id_)
+            for token, id_ in zip(one.tokens, one.ids, strict=True)
+        )
+        for one in found
+    )
+
+
+def _written(token: str, bytewise: bool) -> str:
+    """A token of a vocabulary as text."""
+    if bytewise:
+        word, end = token.removesuffix("</w>"), " " if token.endswith("</w>") else ""
+        if byte_letters().keys() >= set(word):
+            return text_of_bytes(bytes(byte_letters()[letter] for letter in word)) + end
+        return token
+    if byte := _BYTE.fullmatch(token):
+        return text_of_bytes(bytes.fromhex(byte[1]))
+    return token.replace("▁", " ")

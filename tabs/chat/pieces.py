@@ -1,26 +1,29 @@
 """Tokens in plain sight: what a model reads of a message, and one sentence in two languages by tokenizer."""
 
-import html
 from collections.abc import Generator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import gradio as gr
 
 from models.chat.events import NextToken, Piece
 from models.chat.requests import NextTokenRequest
-from models.contract import Finished, ModelSpec
+from models.chat.token_odds import pieces_of_texts
+from models.contract import Finished, ModelSpec, Stop
 from models.errors import ModelError
 from models.runtime.jobs import run
 from models.servers.prices import price_of, read
-from models.tasks import CHAT
-from models.weights.sources import is_here
+from models.tasks import CHAT, SENTENCE_SIMILARITY, SENTIMENT, TEXT_TO_IMAGE
+from models.weights.sources import folder, is_here
 from tabs.chat.controls import DialComponents
 from tabs.chat.token_odds.next_token import next_token_request
 from tabs.chat.token_odds.view import CSS, prompt_chips, visible
 from tabs.shared.context import Context
 from tabs.shared.events import alert, line, waiting_line
-from tabs.shared.strings import both, t
+from tabs.shared.strings import both, phrases_html, t
 
 _PAIR = (
     "The weather is lovely today, so let's go for a walk.",
@@ -28,6 +31,7 @@ _PAIR = (
 )
 _WARM_UP = "1 2 3"  # a model's first text takes longer than its second
 _SENTENCES = 1000  # that the price is given for
+_HEARTBEAT = 0.4  # seconds between two lines on what is being waited for
 
 
 def build(context: Context, dials: DialComponents) -> gr.Button:
@@ -116,6 +120,40 @@ def _compare(context: Context, english: Any, korean: Any) -> Generator[Any]:
         seen.add(ids)
         rows.append(_row(spec, results[1], results[2], context))
         yield line(""), gr.skip(), _table(context, english, korean, rows)
+    for spec, file in _other_tokenizers(context):
+        with ThreadPoolExecutor(1) as worker:  # a large vocabulary takes seconds to read
+            future, started = worker.submit(pieces_of_texts, file, (english, korean)), monotonic()
+            while wait([future], _HEARTBEAT).not_done:
+                passed = f"{monotonic() - started:.0f}"
+                yield line(both("wait.work", seconds=passed)), gr.skip(), gr.skip()
+        try:
+            cut = future.result()
+        except Exception:  # damaged: the model says so where it is used
+            continue
+        ids = tuple(piece.id for pieces in cut for piece in pieces)
+        if ids in seen:
+            continue
+        seen.add(ids)
+        rows.append(_row(spec, (cut[0], None), (cut[1], None), context))
+        yield line(""), gr.skip(), _table(context, english, korean, rows)
+
+
+def _other_tokenizers(context: Context) -> Generator[tuple[ModelSpec, Path]]:
+    """The tokenizers of models that do not chat and are here, the smallest first: no model is loaded."""
+    files: dict[Path, ModelSpec] = {}
+    for task in (SENTENCE_SIMILARITY, SENTIMENT, TEXT_TO_IMAGE):
+        for spec in task.models:
+            if spec.hosted or spec.scheme == "hub" or not is_here(spec):
+                continue
+            with suppress(ModelError):
+                where = folder(spec, context.settings, Stop(), lambda _: None)
+                for file in (
+                    where / part / "tokenizer.json" for part in (".", "tokenizer") if where
+                ):
+                    if file.is_file():
+                        files.setdefault(file.resolve(), spec)
+    for file in sorted(files, key=lambda file: file.stat().st_size):
+        yield files[file], file
 
 
 def _light(context: Context, spec: ModelSpec) -> bool:
@@ -139,24 +177,27 @@ def _table(context: Context, english: str, korean: str, rows: list[str]) -> str:
 
 def _row(
     spec: ModelSpec,
-    english: tuple[tuple[Piece, ...], float],
-    korean: tuple[tuple[Piece, ...], float],
+    english: tuple[tuple[Piece, ...], float | None],
+    korean: tuple[tuple[Piece, ...], float | None],
     context: Context,
 ) -> str:
     """A tokenizer: its name and how many times as many tokens Korean takes, then both sentences."""
     times = len(korean[0]) / max(1, len(english[0]))
     cells = "".join(_cell(context, *one) for one in (english, korean))
-    head = f"<b>{html.escape(spec.label)}</b> · {both('pieces.more', times=f'{times:.1f}')}"
+    task = f" ({both(f'tasks.{spec.task}')})" if spec.task != CHAT.id else ""
+    head = f"<b>{phrases_html(spec.label)}</b>{task} · {both('pieces.more', times=f'{times:.1f}')}"
     return f'<tr class="whose"><th colspan="2">{head}</th></tr><tr>{cells}</tr>'
 
 
-def _cell(context: Context, pieces: tuple[Piece, ...], seconds: float) -> str:
+def _cell(context: Context, pieces: tuple[Piece, ...], seconds: float | None) -> str:
     """The pieces with their ids, how many, how long the model read, and what so many would cost."""
     chips = "".join(
         f'<span class="chip" title="id {piece.id}"><span>{visible(piece.text)}</span></span>'
         for piece in pieces
     )
-    facts = [both("pieces.count", count=len(pieces)), both("pieces.ms", ms=f"{1000 * seconds:.0f}")]
+    facts = [both("pieces.count", count=len(pieces))]
+    if seconds is not None:
+        facts.append(both("pieces.ms", ms=f"{1000 * seconds:.0f}"))
     if known := _price(context):
         dollars = known[0].cost(len(pieces) * _SENTENCES, 0)
         facts.append(f"${dollars:.3f}")

@@ -15,9 +15,18 @@ from transformers import (
 from models.chat.decoding import TextStream
 from models.chat.events import ChatDone, NextToken, Note, TextDelta
 from models.chat.requests import ChatRequest, NextTokenRequest
-from models.chat.token_odds import entropy, pieces, probabilities, text_of_bytes, token_at
+from models.chat.token_odds import (
+    entropy,
+    join_texts,
+    pieces,
+    pieces_of_texts,
+    probabilities,
+    text_of_bytes,
+    token_at,
+)
 from models.errors import InvalidInput
 from models.runtime.jobs import run
+from models.weights.sources import STARTERS
 from tests import tiny
 from tests.chatting import own_starters, spec
 
@@ -283,6 +292,21 @@ def test_a_token_comes_as_often_as_it_is_likely():
     observed = [*counts[often], counts[~often].sum() + 1e-9]
     expected = [*(distribution[often] * 10_000), (distribution[~often] * 10_000).sum() + 1e-9]
     assert chisquare(observed, expected, sum_check=False).pvalue > 0.001
+
+
+def test_a_tokenizers_file_cuts_texts_without_its_model():
+    for folder, first, count in (
+        ("small_talk", "오늘은", 4),
+        ("sentiment_ko", " 오늘", 5),
+        ("scenes/tokenizer", "⟨ec 98⟩", 9),
+    ):
+        file = STARTERS / folder / "tokenizer.json"
+        (korean, again) = pieces_of_texts(file, ("오늘은 날씨가 좋아요", "오늘은"))
+        assert korean[0].text == again[0].text == first
+        assert len(korean) >= count
+        assert all(piece.id is not None for piece in korean)
+    # Bytes that are parts of a letter join to the letter again.
+    assert join_texts(piece.text for piece in again).strip() == "오늘은"
 
 
 def test_the_line_of_tokens_begins_with_the_likeliest():
