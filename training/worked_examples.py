@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from models.chat.events import TextDelta
+from models.chat.requests import ChatRequest
 from models.contract import Event, Request
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
@@ -26,10 +28,11 @@ from models.text.tables import read_table
 from models.word_vectors.events import Word2VecDone, Word2VecStep, WordAnswer
 from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula, map_points
+from tabs.chat.answers import RecordedExample
 from tabs.sentence_similarity import compare, many, search, words
 from tabs.sentence_similarity.words import training as word2vec
 from tabs.sentiment import one_text, table, teach, two_models
-from tabs.shared.strings import LANGUAGES
+from tabs.shared.strings import LANGUAGES, say
 from tabs.shared.table_input import likely_column
 from tabs.shared.worked_examples import FILE, adapter
 
@@ -58,6 +61,23 @@ class Recorder:
         scores = self.event(SENTIMENT, model, SentimentRequest.of(text=text), Scores)
         words = self.event(SENTIMENT, model, AttributionRequest.of(text=text), Attribution)
         return {"text": text, "model": model, "scores": plain(scores), "attribution": plain(words)}
+
+    def versus(self, language: str) -> Mapping[str, Any]:
+        """One message to small talk, without and with a persona, from the same dice."""
+        example = RecordedExample.read(language)
+        persona = say("chat.witty_prompt", language)
+        texts: list[str] = []
+        for prompt in ("", persona):
+            values = example.request.model_dump() | {"system_prompt": prompt, "alternatives": 0}
+            events = run(self.cache, example.spec, ChatRequest.of(**values))
+            texts.append("".join(event.text for event in events if isinstance(event, TextDelta)))
+        message = example.request.messages[-1].content
+        return {
+            "model": example.spec.id,
+            "message": message,
+            "system_prompt": persona,
+            "texts": texts,
+        }
 
     def rows(self, model: str, texts: Sequence[str]) -> RowScores:
         """The scores of many texts."""
@@ -163,6 +183,7 @@ class Recorder:
     def record(self) -> Mapping[str, Any]:
         """All of it: part of the page -> language -> name -> value."""
         parts = {
+            "chat.versus": self.versus,
             "sentiment.one": self.sentiment,
             "sentiment.file": self.file,
             "sentiment.two": self.two_models,

@@ -4,9 +4,11 @@ A has the settings of the chat above; B has a model, a system prompt and a tempe
 have the same seed, so that only the settings make a difference.
 """
 
+import html
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -18,6 +20,7 @@ from models.contract import Event, Finished, ModelSpec
 from models.errors import ModelError
 from models.fields import draw_seed
 from models.runtime.jobs import together
+from models.select import find
 from models.tasks import CHAT
 from tabs.chat.answers import Answers
 from tabs.chat.controls import DialComponents, server_controls, spec_of
@@ -27,6 +30,7 @@ from tabs.shared.context import Context
 from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
+from tabs.shared.worked_examples import Recording, worked_example
 
 Frame = tuple[Any, ...]
 
@@ -137,7 +141,6 @@ def _own_dials(context: Context) -> OwnDials:
                 ChatDials().temperature,
                 step=0.05,
                 label=t("fields.temperature"),
-                info=t("chat.temperature_info"),
                 elem_id="versus-temperature",
             )
 
@@ -153,6 +156,7 @@ def _answer(side: str) -> tuple[gr.Markdown, gr.HTML]:
     with gr.Column(min_width=280, elem_classes="versus-answer"):
         gr.HTML(f"<h3>{both(f'versus.{side}')}</h3>")
         text = gr.Markdown(
+            worked_example("chat.versus", partial(_example, side), note=side == "a"),
             latex_delimiters=LATEX,
             line_breaks=True,
             buttons=["copy"],
@@ -161,6 +165,18 @@ def _answer(side: str) -> tuple[gr.Markdown, gr.HTML]:
             elem_id=f"versus-text-{side}",
         )
         return text, gr.HTML(elem_id=f"versus-facts-{side}")
+
+
+def _example(side: str, recording: Recording) -> str:
+    """What was recorded for a side, as HTML: the message, for B with its system prompt, and the answer."""
+    prompt = html.escape(recording["system_prompt"])
+    role = f"<p>{both('chat.system_prompt')}: “{prompt}”</p>" if side == "b" else ""
+    message, text = recording["message"], recording["texts"]["ab".index(side)]
+    label = find(CHAT, recording["model"]).label
+    return (
+        f'<p class="quoted">{html.escape(message)}</p>{role}<p><b>{html.escape(text)}</b></p>'
+        f'<p class="quiet">{html.escape(label)}</p>'
+    )
 
 
 def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
