@@ -107,7 +107,8 @@ def _experiments(message: gr.Textbox, dials: controls.DialComponents) -> Experim
     hobby = {"en": "What do you like to do for fun?", "ko": "취미가 뭐예요?"}
     hello = {"en": "Hi there! How are you today?", "ko": "안녕하세요! 오늘 기분이 어때요?"}
     witty = {language: say("chat.witty_prompt", language) for language in LANGUAGES}
-    thrice = {"message": hobby, "num_return_sequences": 3}
+    # Short answers: they come soon on every machine, and all three are in sight.
+    thrice = {"message": hobby, "num_return_sequences": 3, "max_new_tokens": 64}
     persona = {"message": hello, "model": "genlab/small-talk", "system_prompt": witty}
     return Experiments(
         "chat",

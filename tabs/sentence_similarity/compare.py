@@ -69,6 +69,12 @@ EXAMPLES = [
 RELIABLE = 0.9  # an encoder that tells meanings apart so often may be given a reading
 HIGH = 0.4  # a cosine that unrelated pairs should not have
 LOWEST = -0.2  # where the strips begin; they end at 1
+STRENGTHS = (
+    85,
+    60,
+    40,
+    25,
+)  # per cent of the colour of a strip, from pairs of one meaning to unrelated ones
 WORDS = {"en": "genlab/words-en", "ko": "genlab/words-ko"}  # quick encoders beside any other
 ENGLISH = "sentence-transformers/all-MiniLM-L6-v2"
 NAMES = ("result", "others", "status", "code")
@@ -285,7 +291,7 @@ def table_html(verdicts: Sequence[Verdict], sentences: Sequence[str]) -> str:
     notes = "".join(_notes(verdict, sentences) for verdict in verdicts)
     return (
         '<div style="overflow-x:auto" tabindex="0" role="region" aria-label="encoders / 인코더">'
-        f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table class="plain encoders"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f"{line(both(f'{TAB}.columns'))}{notes}"
     )
 
@@ -345,9 +351,9 @@ def _place(reference: ReferenceCosines, cosine: float) -> str:
     head = "".join(f'<th scope="col">{both(f"{TAB}.column.{n}")}</th>' for n in ("pairs", "median"))
     rows = "".join(
         f'<tr><th scope="row" style="font-weight:400">{both(f"{TAB}.grade.{grade}")}'
-        f"{_strip(reference.cosines[grade], cosine)}</th>"
+        f"{_strip(reference.cosines[grade], cosine, strength)}</th>"
         f"<td>{number(reference.median(grade))}</td></tr>"
-        for grade in reversed(GRADES)
+        for grade, strength in zip(reversed(GRADES), STRENGTHS, strict=True)
     )
     return (
         f'<p>{sentence}</p><table class="plain"><thead><tr>{head}</tr></thead>'
@@ -355,16 +361,22 @@ def _place(reference: ReferenceCosines, cosine: float) -> str:
     )
 
 
-def _strip(cosines: Sequence[float], cosine: float) -> str:
-    """A bar from the 10th to the 90th of a hundred pairs, and a stroke at this cosine."""
+def _strip(cosines: Sequence[float], cosine: float, strength: int) -> str:
+    """A bar from the 10th to the 90th of a hundred pairs, and a stroke at this cosine.
+
+    Args:
+        cosines: of the pairs, sorted.
+        cosine: of the sentences.
+        strength: of the bar's colour, in per cent.
+    """
     if not cosines:
         return ""
     low, high = (_left(cosines[round(q * (len(cosines) - 1))]) for q in (0.1, 0.9))
     return (
         '<div aria-hidden="true" style="position:relative;height:.7rem;margin:.2rem 0;'
-        'background:var(--background-fill-secondary);border-radius:.2rem">'
+        'background:var(--shade);border-radius:.2rem">'
         f'<div style="position:absolute;left:{low:.1f}%;width:{max(high - low, 1):.1f}%;top:0;bottom:0;'
-        'background:color-mix(in srgb,var(--color-accent) 45%,transparent);border-radius:.2rem"></div>'
+        f'background:color-mix(in srgb,var(--alike) {strength}%,transparent);border-radius:.2rem"></div>'
         f'<div style="position:absolute;left:{_left(cosine):.1f}%;width:2px;top:-.15rem;bottom:-.15rem;'
         'background:var(--body-text-color)"></div></div>'
     )

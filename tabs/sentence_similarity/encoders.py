@@ -117,7 +117,7 @@ def warnings(
 
 # ---------------------------------------------------------------- cosines as HTML
 
-STRONGEST = 45  # per cent of the accent behind a cosine of 1: text on it keeps its contrast
+STRONGEST = 45  # per cent of the colour behind a cosine of 1: text on it keeps its contrast
 
 
 def shorten(text: str, most: int = 160) -> str:
@@ -144,7 +144,7 @@ def large_number(cosine: float, reading: str) -> str:
 def cell(cosine: float) -> str:
     """A table's cell: the more alike, the darker."""
     share = 0 if math.isnan(cosine) else round(STRONGEST * max(0.0, cosine))
-    colour = f"color-mix(in srgb, var(--color-accent) {share}%, transparent)"
+    colour = f"color-mix(in srgb, var(--alike) {share}%, transparent)"
     style = f"background:{colour};white-space:nowrap;padding:.3rem .2rem"
     return f'<td style="{style}">{number(cosine)}</td>'
 

@@ -52,7 +52,7 @@ HUES = (
     *("#4f46e5", "#d97706", "#059669", "#db2777", "#0284c7"),
     *("#7c3aed", "#65a30d", "#dc2626", "#0d9488", "#78716c"),
 )
-ACCENT = (79, 70, 229)
+ALIKE = (162, 28, 175)  # --alike of theme.css
 EXAMPLES = (
     "A man is playing a guitar.\nSomeone plays the guitar.\nA woman is cooking dinner.\n"
     "She prepares the evening meal.\nThe stock market fell sharply today.",
@@ -298,13 +298,13 @@ def _nearest(sentences: Sequence[str], cosines: np.ndarray) -> str:
 
 
 def _picture(cosines: np.ndarray) -> str:
-    """A PNG with a pixel a pair, from clear (the lowest) to the accent (1), as a data: address."""
+    """A PNG with a pixel a pair, from clear (the lowest) to the full colour (1), as a data: address."""
     from PIL import Image
 
     low = min(float(np.nanmin(cosines)), 0.9) if not np.isnan(cosines).all() else 0.0
     share = np.nan_to_num((cosines - low) / (1 - low)).clip(0, 1)
     pixels = np.empty((*share.shape, 4), np.uint8)
-    pixels[..., :3] = ACCENT
+    pixels[..., :3] = ALIKE
     pixels[..., 3] = (255 * share).round()
     file = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(file, "PNG")

@@ -137,7 +137,7 @@ def _legend(name: str) -> str:
         f"{both(f'sentiment.why.{side}', label=label)}"
         for side, sign in (("for", "+"), ("against", "\N{MINUS SIGN}"))
     )
-    return f'<p class="legend">{" ".join(pushes)} ({both("sentiment.why.legend")})</p>'
+    return f'<p class="legend">{" ".join(pushes)} </p><p class="legend">{both("sentiment.why.legend")}</p>'
 
 
 def _sum(attribution: Attribution) -> str:

@@ -51,8 +51,19 @@
     next.focus();
   });
 
+  // The examples of the page's language come first, for the Tab key too.
+  const sortExamples = () => {
+    const [own, other] = window.genlab.language() === "ko" ? ["ko", "en"] : ["en", "ko"];
+    for (const box of document.querySelectorAll(".examples")) {
+      const [first, second] = [own, other].map((lang) => box.querySelector(`.examples-${lang}`));
+      if (!first || !second || !(first.compareDocumentPosition(second) & Node.DOCUMENT_POSITION_PRECEDING)) continue;
+      const part = (one) => { while (one.parentElement !== box) one = one.parentElement; return one; };
+      box.insertBefore(part(first), part(second));
+    }
+  };
+
   let due = false;
-  const mend = () => { due = false; name(); tabStops(); };
+  const mend = () => { due = false; name(); tabStops(); sortExamples(); };
   new MutationObserver(() => {
     if (due) return;
     due = true;

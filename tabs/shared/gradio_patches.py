@@ -114,8 +114,16 @@ html[lang=ko] .toast-count { font-size: 1rem; }
 /* The tab in use: Gradio's own colour falls below 4.5:1. */
 button[role=tab][aria-selected=true] { color: var(--primary-700) !important; }
 .dark button[role=tab][aria-selected=true] { color: var(--primary-300) !important; }
+/* The label of a box lies over its contents, which must not show through, and ends before the buttons in the other corner. */
+.block > label[data-testid=block-label] { background: var(--block-background-fill); max-width: calc(100% - 2.5rem); white-space: normal; }
+/* A line between two links of the footer is left at its end by the link that is not there. */
+footer > .divider:last-child, footer > .divider:nth-last-child(1 of :not(.hidden)) { display: none; }
+/* A column of boxes that are all hidden keeps its gap. */
+.form:not(:has(> .block)) { display: none; }
+/* The arrow of a closed section keeps away from a long title. */
+.label-wrap { gap: .75rem; text-align: start; } .label-wrap > .icon { flex: none; }
 /* Room for a label of two lines over the arrow of an upload box. */
-.drop button { padding-top: 3.25rem !important; }
+.drop button:not(.icon-button) { padding-top: 3.25rem !important; }
 /* An empty gr.HTML keeps its gap. */
 .block:has(> .html-container > .prose:empty) { display: none; }
 /* A gallery of several pictures scrolls in a box of its own. */

@@ -22,6 +22,7 @@ KINDS = [".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls"]
 GUESSED_FROM = 200  # rows
 NAMED = 20  # faulty rows that are named
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_CELL = 5, 8, 80  # the last in characters
+SHORT_CELL = 12  # characters that stay on one line, however narrow the page
 WITHOUT = ("too_many_cells", "too_long", "unclosed_quote", "title", "repeated_header")
 MENDED = ("damaged", "mixed", "nul", "joined", "loose_quote", "no_value", "error_value")
 # Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
@@ -201,7 +202,9 @@ def preview_html(path: str, table: Table) -> str:
 def _first_rows(table: Table) -> str:
     def cell(tag: str, content: str) -> str:
         short = content if len(content) <= PREVIEW_CELL else content[: PREVIEW_CELL - 1] + "…"
-        return f"<{tag}>{html.escape(short)}</{tag.split()[0]}>"
+        name = tag.split()[0]
+        whole = ' class="tight"' if name == "td" and len(short) <= SHORT_CELL else ""
+        return f"<{tag}{whole}>{html.escape(short)}</{name}>"
 
     def row(tag: str, cells: Sequence[str]) -> str:
         more = ["…"] * (len(cells) > PREVIEW_COLUMNS)

@@ -128,7 +128,9 @@ def build(context: Context) -> None:
     }
     start.click(None, js=TO_THE_RESULT)
     events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
-    stopped = line(both("page.stopped") + " " + both(f"{TAB}.unfinished"))
+    stopped = line(
+        f'{both("page.stopped")} <span class="unfinished">{both(f"{TAB}.unfinished")}</span>'
+    )
     for event in events:
         restore.bind_history(event, new_cards, pictures)
         experiments.after(event)

@@ -213,6 +213,26 @@ def test_the_korean_page_names_every_button_in_korean(open_page):
     expect(page.get_by_label("Reset to default value").first).to_be_visible()
 
 
+def test_the_examples_of_the_pages_language_are_met_first_by_keyboard(open_page):
+    page = open_page("ko-KR", query="#chat")
+    texts = page.locator("#chat-examples button")
+    expect(texts.first).to_contain_text("안녕하세요")
+    page.locator("#language").click()
+    expect(texts.first).to_contain_text("Hi there")
+
+
+@pytest.mark.parametrize("name", ["chat", "sentiment.file", "sentence_similarity.two"])
+def test_on_a_phone_nothing_is_cut_and_only_the_pages_own_examples_are_there(open_page, name):
+    """Tables fit their boxes, no word of a cell is broken, and the rules for small screens hold."""
+    page = open_page(width=390, query=f"#{name}")
+    expect(page.locator(".examples-en:visible").first).to_be_visible()
+    expect(page.locator(".examples-ko:visible")).to_have_count(0)
+    wide = """tables => tables.filter(t => t.offsetParent && t.scrollWidth > t.parentElement.clientWidth + 1)
+                              .map(t => t.innerText)"""
+    assert page.locator("table").evaluate_all(wide) == []
+    assert page.locator("#tabs").bounding_box()["x"] <= 16, "the margins take the room"
+
+
 @pytest.mark.parametrize("name", TABS)
 def test_no_choice_is_without_a_name(open_page, name):
     page = open_page()

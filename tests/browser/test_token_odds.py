@@ -108,6 +108,35 @@ def test_shares_without_a_record_of_the_others_are_near_the_truth(page):
     assert at_zero == [1] + [0] * 7
 
 
+def test_an_estimated_share_says_so_and_an_exact_one_does_not(page):
+    others = page.locator("#dice-bars li.rest .percent")
+    expect(others).to_be_visible()
+    set_temperature(page, "1.5")
+    expect(others).not_to_contain_text("≈")  # the example knows
+    expect(page.locator("#dice-about")).to_be_hidden()
+    page.evaluate(
+        """() => {
+          const button = document.querySelector("#dice-view .tok[aria-pressed=true]");
+          const odds = JSON.parse(button.dataset.odds);
+          delete odds.others;
+          button.dataset.odds = JSON.stringify(odds);
+          button.click();
+        }"""
+    )
+    expect(others).to_contain_text("≈")
+    expect(page.locator("#dice-about")).to_contain_text("Zipf")
+    set_temperature(page, "1")
+    expect(others).not_to_contain_text("≈")
+    # The names at the curve's end stand above the numbers of its axis.
+    boxes = [
+        text.bounding_box()
+        for text in page.locator("#dice-curve svg text").all()
+        if text.text_content() == "2" or text.get_attribute("text-anchor") is None
+    ]
+    tick = next(box for box in boxes if box["y"] == max(one["y"] for one in boxes))
+    assert all(box is tick or box["y"] + box["height"] <= tick["y"] + 4 for box in boxes)
+
+
 def test_a_token_is_pointed_at_clicked_and_walked_by_keys(page):
     tokens = page.locator("#dice-view .tok:visible")
     first, second = tokens.nth(0), tokens.nth(1)
@@ -232,7 +261,11 @@ def test_the_tokens_of_a_message_and_of_two_languages_stand_there_at_once(open_p
     assert len(ids) == chips.count()
     assert all(one.isdecimal() for one in ids)
     table = page.locator("#pieces-table")
-    expect(table.locator("tr.whose")).to_have_count(1, timeout=90_000)  # small talk, which ships
+    # Small talk ships, and the tokenizers of an encoder, the Korean reviews and the picture's words.
+    expect(table.locator("tr.whose").first).to_contain_text("GenLab Small Talk", timeout=90_000)
+    for name in ("all-MiniLM-L6-v2", "GenLab Sentiment", "GenLab Scenes"):
+        expect(table.locator("tr.whose", has_text=name)).to_have_count(1, timeout=90_000)
+    expect(page.locator("#pieces-read")).not_to_contain_text(re.compile("thick|굵은"))
     expect(table).to_contain_text("57 bytes" if locale == "en-US" else "57바이트")
     cells = table.locator("td .chips")
     assert [cells.nth(n).locator(".chip").count() for n in (0, 1)] == [14, 11]

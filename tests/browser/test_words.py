@@ -16,7 +16,7 @@ def open_words(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("locale", "example", "word"),
-    [("en-US", 0, "tea"), ("en-US", 1, "mother"), ("ko-KR", 6, "노래")],
+    [("en-US", 0, "tea"), ("en-US", 1, "mother"), ("ko-KR", 2, "노래")],
 )
 def test_the_starters_answer_at_one_click(open_page, locale, example, word):
     page = open_page(locale)
@@ -29,9 +29,18 @@ def test_the_starters_answer_at_one_click(open_page, locale, example, word):
 def test_a_map_is_shown_and_fits_a_narrow_page(open_page):
     page = open_page("ko-KR", width=390)
     open_words(page)
-    page.locator("#words-examples button").last.click()
+    page.locator("#words-examples .examples-ko button").last.click()
     expect(page.locator("#words-result svg text").first).to_be_visible(timeout=LONG)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_words_language_chooses_the_vectors(open_page):
+    page = open_page("ko-KR")
+    open_words(page)
+    page.fill("#words-words textarea", "음악")
+    page.click("#words-start")
+    expect(page.locator("#words-status")).to_contain_text("한국어", timeout=LONG)
+    expect(page.locator("#words-result .example-note:visible")).to_have_count(0)
 
 
 def test_an_unknown_word_is_named(open_page):

@@ -74,7 +74,7 @@ PAIR = ("A cat.", "A dog.")
 def test_a_reading_follows_what_the_cosine_means_for_this_encoder():
     assert "in other words" in compare.verdict_html(verdict(MINILM, 0.72, WIDE), PAIR)
     narrow = compare._reading(verdict(MINILM, 0.72, NARROW), PAIR)
-    assert "like event" in narrow, "where all cosines are high, 0.72 is not the same"
+    assert "similar event" in narrow, "where all cosines are high, 0.72 is not the same"
     weak = compare._reading(verdict(MINILM, 0.72, FLAT), PAIR)
     assert "does not tell" in weak
 

@@ -53,7 +53,7 @@ def test_a_preview_says_how_the_file_was_read_and_shows_five_rows(tmp_path):
     page = preview_html(str(path), read_table(path))
     assert "Korean (CP949, EUC-KR), cells end at a comma: 8 rows, 2 columns." in page
     assert "한국어(CP949, EUC-KR)로 읽었어요(칸은 쉼표로 나뉨). 8행, 2열" in page
-    assert page.count("<tr><td>") == 5
+    assert page.count("<tr><td") == 5
     assert "&lt;5&gt;" in page
     assert "&lt;6&gt;" not in page
     assert "Skipped, because the table begins below them: rows 1." in page

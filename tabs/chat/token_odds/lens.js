@@ -76,7 +76,7 @@ window.genlab.lens = (() => {
   const percent = (share) => {
     if (share === 0) return "0%";
     if (share < 1e-4) return "&lt;0.01%";
-    return `${(100 * share).toFixed(share < 0.1 ? 2 : 1)}%`;
+    return `${(100 * share).toFixed(share < 0.09995 ? 2 : 1)}%`;
   };
   const oddsOf = (button) => {
     try { return JSON.parse(button.dataset.odds); } catch { return null; }
@@ -102,7 +102,7 @@ window.genlab.lens = (() => {
       const take = on ? `<button type="button" class="take" data-at="${at}">${words("instead")}</button>` : words("no_branch");
       return row(visible(text), LINE, own ? words("drawn") : take, own ? "drawn" : "");
     });
-    if (logOthers(odds, 1) > -Infinity) rows.push(row(words(odds.others ? "others" : "others_about"), LINE, "", "rest"));
+    if (logOthers(odds, 1) > -Infinity) rows.push(row(words("others"), LINE, "", "rest"));
     const entropy = odds.bits === null ? "" : fill("entropy", { bits: odds.bits.toFixed(2), equal: (2 ** odds.bits).toFixed(1) });
     page("dice-which-token").innerHTML = fill("place", { token: `<b>${visible(odds.rows[odds.drawn][0])}</b>` });
     bars.querySelector("ol").innerHTML = rows.join("");
@@ -115,6 +115,8 @@ window.genlab.lens = (() => {
     if (!odds) return;
     const now = shares(odds, dials.temperature);
     const out = cuts(now);
+    // At temperature 1 the others weigh what the rows leave; else their weight is an estimate.
+    const about = !odds.others && now.others > 0 && Math.abs(dials.temperature - 1) > STEP / 2;
     const own = [...odds.rows.map((one) => one[2]), Math.max(0, 1 - odds.rows.reduce((sum, one) => sum + one[2], 0))];
     document.querySelectorAll("#dice-bars ol > li").forEach((item, at) => {
       const share = at < now.rows.length ? now.rows[at] : now.others;
@@ -122,8 +124,10 @@ window.genlab.lens = (() => {
       item.classList.toggle("cut", cut);
       item.querySelector(".line > span").style.width = `${100 * share}%`;
       item.querySelector(".line > i").style.left = `${100 * own[at]}%`;
-      item.querySelector(".percent").innerHTML = cut ? `(${percent(share)})` : percent(share);
+      const number = `${about && at >= now.rows.length ? "≈ " : ""}${percent(share)}`;
+      item.querySelector(".percent").innerHTML = cut ? `(${number})` : number;
     });
+    page("dice-about").hidden = !about;
     const any = out.others || out.rows.includes(true);
     page("dice-cut").hidden = !any;
     curve(odds);
@@ -149,7 +153,7 @@ window.genlab.lens = (() => {
     // The names at the right end, apart from each other.
     const ends = chosen.map((at) => ({ at, place: y(all.at(-1).rows[at]) })).sort((a, b) => a.place - b.place);
     ends.forEach((end, n) => { if (n) end.place = Math.max(end.place, ends[n - 1].place + 13); });
-    ends.reduceRight((below, end) => (end.place = Math.min(end.place, below - 13)), HIGH - BOTTOM + 13 + 6);
+    ends.reduceRight((below, end) => (end.place = Math.min(end.place, below - 13)), HIGH - BOTTOM + 13 - 2); // above the ticks
     const names = ends.map(({ at, place }) => {
       const text = [...odds.rows[at][0]].map((c) => SIGNS[c] || c).join("") || "∅";
       const short = [...text].length > 9 ? `${[...text].slice(0, 8).join("")}…` : text;

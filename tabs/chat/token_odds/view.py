@@ -61,8 +61,9 @@ def answers_view(answers: Answers, odds: bool = True) -> str:
         f'<div class="text" role="group">{_text(answers, number, shared[number], odds)}</div></div>'
         for number in range(len(answers.samples))
     )
-    marks = FORK + both("dice.legend_parts") if len(answers.samples) > 1 else ""
-    where = f'<p class="legend">{both("dice.to", message=_short(answers.message))} {marks}</p>'
+    where = f'<p class="legend">{both("dice.to", message=_short(answers.message))}</p>'
+    if len(answers.samples) > 1:
+        where += f'<p class="legend">{both("dice.legend_parts", mark="⑂").replace("⑂", FORK)}</p>'
     return f'{where}<div class="cards">{cards}</div>{LEGEND}'
 
 
@@ -167,7 +168,6 @@ _WORDS = {
     "no_branch": f'<span class="quiet">{both("dice.no_branch")}</span>',
     "drawn": both("dice.drawn"),
     "others": both("dice.all_others"),
-    "others_about": both("dice.all_others_about"),
     "entropy": both("dice.entropy", bits="⟪bits⟫", equal="⟪equal⟫"),
     "place": both("dice.place", token="⟪token⟫"),
 }
@@ -177,6 +177,7 @@ BARS = (
     + '</div><div id="dice-bars" hidden><p class="facts" id="dice-which-token"></p><ol></ol>'
     f'<p class="legend">{both("dice.bars")}</p>'
     f'<p class="legend" id="dice-cut" hidden>{both("dice.cut_off")}</p>'
+    f'<p class="legend" id="dice-about" hidden>{both("dice.about")}</p>'
     '<p class="facts" id="dice-entropy"></p></div>'
 )
 CURVE = (
@@ -239,7 +240,8 @@ def prompt_chips(pieces: Sequence[Piece], new: int) -> str:
         f'<span class="id">{piece.id}</span></span>'
         for at, piece in enumerate(pieces)
     )
-    return f'<p class="legend">{both("dice.read", tokens=len(pieces))}</p><div class="chips">{chips}</div>'
+    words = both("dice.read", tokens=len(pieces)) + (" " + both("dice.read_new") if new else "")
+    return f'<p class="legend">{words}</p><div class="chips">{chips}</div>'
 
 
 def next_bars(event: NextToken, raw: np.ndarray, distribution: np.ndarray) -> str:
@@ -256,14 +258,14 @@ def next_bars(event: NextToken, raw: np.ndarray, distribution: np.ndarray) -> st
         for piece, id_ in zip(event.likeliest, ids, strict=True)
     )
     if len(ids) == len(raw):  # none is left, so there is nothing to give a share of
-        facts = both("dice.alive", alive=int((distribution > 0).sum()), all=len(raw))
+        facts = both("dice.alive", alive=f"{int((distribution > 0).sum()):,}", all=f"{len(raw):,}")
         return f"{_heads()}{rows}<p class=facts>{facts}</p>"
     others = max(0.0, 1 - float(raw[ids].sum())), max(0.0, 1 - float(distribution[ids].sum()))
     rest = (
-        f'<div class="row rest"><span class="name">{both("dice.others", count=len(raw) - len(ids))}</span>'
+        f'<div class="row rest"><span class="name">{both("dice.others", count=f"{len(raw) - len(ids):,}")}</span>'
         f"<span></span><span></span>{_line('raw', others[0])}{_line('shaped', others[1])}</div>"
     )
-    facts = both("dice.alive", alive=int((distribution > 0).sum()), all=len(raw))
+    facts = both("dice.alive", alive=f"{int((distribution > 0).sum()):,}", all=f"{len(raw):,}")
     return f"{_heads()}{rows}{rest}<p class=facts>{facts}</p>"
 
 

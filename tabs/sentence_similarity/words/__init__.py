@@ -14,6 +14,7 @@ from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput
 from models.select import find
 from models.tasks import WORD_VECTORS, recipe
+from models.text.language import language_of
 from models.text.language import words as words_of
 from models.word_vectors.events import WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
@@ -35,7 +36,7 @@ from tabs.shared.widgets import (
 from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "words"
-ENGLISH, KOREAN, OWN = "genlab/words-en", "genlab/words-ko", "word2vec"
+AUTO, ENGLISH, KOREAN, OWN = "auto", "genlab/words-en", "genlab/words-ko", "word2vec"
 QUESTIONS = ("nearest", "analogy", "odd", "map")
 EXAMPLES = (
     (ENGLISH, "nearest", "coffee"),
@@ -87,11 +88,11 @@ def build(context: Context, own: gr.State) -> None:
     """
     with gr.Row():
         with gr.Column():
-            source = _radio("source", (ENGLISH, KOREAN, OWN))
+            source = _radio("source", (AUTO, ENGLISH, KOREAN, OWN))
             question = _radio("question", QUESTIONS)
             typed = gr.Textbox(
-                EXAMPLES[0][2],
                 label=t(f"{TAB}.words"),
+                placeholder=t(f"{TAB}.placeholder"),
                 info=t(f"{TAB}.words_info"),
                 lines=1,
                 max_lines=4,
@@ -158,6 +159,8 @@ def _answer(
     with show_errors(page):
         if source == OWN and own is None:
             raise InvalidInput("invalid_word2vec")
+        if source == AUTO:
+            source = KOREAN if language_of(typed) == "ko" else ENGLISH
         request = _request(question, typed, own if source == OWN else None)
         spec = find(WORD_VECTORS, source)
     result = ""

@@ -65,7 +65,7 @@ def fine_tuning(result: FineTuningResult) -> str:
         + _paragraph(verdict, sentences=abs(difference), count=count)
         + _notes(result.notes)
         + _paragraph("moved", parameters=f"{result.parameters:,}", trained=result.trained_on)
-        + f'<div style="overflow-x:auto"><table class="teach-table"><thead><tr>{heads}</tr></thead>'
+        + f'<div style="overflow-x:auto"><table class="plain teach-table"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -78,7 +78,7 @@ def _confusion(result: HeadResult) -> str:
         for label, row in zip(result.labels, result.confusion, strict=True)
     )
     return (
-        f'<div style="overflow-x:auto"><table class="teach-table"><caption>{both(f"{TAB}.confusion")}'
+        f'<div style="overflow-x:auto"><table class="plain teach-table"><caption>{both(f"{TAB}.confusion")}'
         f"</caption><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
