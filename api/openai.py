@@ -185,6 +185,7 @@ class ImageGenerationBody(_OpenBody):
     negative_prompt: str | None = None
     guidance_scale: float | None = None
     num_inference_steps: int | None = None
+    scheduler: str | None = None
     seed: int | None = None
 
     def values(self) -> dict[str, Any]:
@@ -198,6 +199,7 @@ class ImageGenerationBody(_OpenBody):
             "negative_prompt": self.negative_prompt,
             "guidance_scale": self.guidance_scale,
             "num_inference_steps": self.num_inference_steps,
+            "scheduler": self.scheduler,
             "seed": self.seed,
         }
         return {name: value for name, value in values.items() if value is not None}

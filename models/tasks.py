@@ -12,6 +12,7 @@ from models.chat import catalog as chat
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity import catalog as sentence_similarity
 from models.sentiment import catalog as sentiment
+from models.serving import Call, Say
 from models.teach import catalog as teach
 from models.text_to_image import catalog as text_to_image
 from models.word_vectors import catalog as word_vectors
@@ -26,6 +27,8 @@ class Task:
         label: its name in English, for lists outside the page.
         models: its catalogue, in the order of the page.
         recipe: (spec, request, placement) -> the standalone Python behind a result.
+        call: (spec, request, placement, say) -> the same over HTTP (models/serving.py), None where
+            there is no such request; "" for a task without.
         hub_engine: the engine of a hub id that is typed in; "" where only the catalogue counts.
         gguf_engine: the engine of a GGUF file that is typed in; "" where none is read.
         hub_files: (names, read) -> the files of a hub repository that the engine needs.
@@ -39,6 +42,7 @@ class Task:
     label: str
     models: tuple[ModelSpec, ...]
     recipe: str
+    call: str = ""
     hub_engine: str = ""
     gguf_engine: str = ""
     hub_files: str = "models.weights.hub_files:transformer_files"
@@ -52,6 +56,7 @@ CHAT = Task(
     label="Chat",
     models=chat.MODELS,
     recipe="models.chat.recipe:python",
+    call="models.chat.recipe:call",
     hub_engine="models.chat.transformers_engine:TransformersChat",
     gguf_engine="models.chat.llama_cpp:LlamaCppChat",
     hub_files="models.weights.hub_files:language_model_files",
@@ -61,6 +66,7 @@ TEXT_TO_IMAGE = Task(
     label="Text to image",
     models=text_to_image.MODELS,
     recipe="models.text_to_image.recipe:python",
+    call="models.text_to_image.recipe:call",
     hub_engine="models.text_to_image.diffusers_engine:DiffusersTextToImage",
     hub_files="models.weights.hub_files:pipeline_files",
     wants_gpu=True,
@@ -70,6 +76,7 @@ SENTIMENT = Task(
     label="Sentiment",
     models=sentiment.MODELS,
     recipe="models.sentiment.recipe:python",
+    call="models.sentiment.recipe:call",
     hub_engine="models.sentiment.transformers_engine:TransformersSentiment",
     hub_check="models.sentiment.transformers_engine:refuse_headless",
 )
@@ -78,6 +85,7 @@ SENTENCE_SIMILARITY = Task(
     label="Sentence similarity",
     models=(*sentence_similarity.MODELS, *word_vectors.MODELS),
     recipe="models.sentence_similarity.recipe:python",
+    call="models.sentence_similarity.recipe:call",
     hub_engine="models.sentence_similarity.transformers_engine:SentenceTransformerSimilarity",
     hub_files="models.weights.hub_files:encoder_files",
 )
@@ -86,6 +94,7 @@ WORD_VECTORS = Task(  # their recipes are their own; as encoders they are listed
     label="Word vectors",
     models=word_vectors.MODELS,
     recipe="models.word_vectors.recipe:python",
+    call="models.word_vectors.recipe:call",
     listed=False,
 )
 TEACH = Task(
@@ -117,6 +126,19 @@ def recipe(spec: ModelSpec, request: Request, placement: Placement) -> str:
         placement: where it ran.
     """
     return pkgutil.resolve_name(task_of(spec).recipe)(spec, request, placement)
+
+
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call | None:
+    """The same result as a request over HTTP, and its model behind a server of one's own.
+
+    Args:
+        spec: as in `recipe`.
+        request: with the seed of the draw.
+        placement: where it ran.
+        say: gives the comments in the page's language.
+    """
+    name = task_of(spec).call
+    return pkgutil.resolve_name(name)(spec, request, placement, say) if name else None
 
 
 def hub_files(spec: ModelSpec, names: Set[str], read: Callable[[str], Any]) -> set[str]:

@@ -94,7 +94,10 @@ def test_importing_the_page_imports_no_model_library():
 # engines stand above the cache because they are imported by name only, when they are first needed.
 ORDER = (
     ("models.errors", "models.settings", "models.fields", "models.contract"),
-    ("models.servers", "models.text", "models.runtime.blocking", "models.runtime.placement"),
+    (
+        *("models.servers", "models.serving", "models.text"),
+        *("models.runtime.blocking", "models.runtime.placement"),
+    ),
     tuple(f"models.{name}.catalog" for name in FOLDERS),
     ("models.tasks",),
     ("models.weights",),

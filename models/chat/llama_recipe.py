@@ -96,6 +96,38 @@ def python(spec: ModelSpec, request: ChatRequest, notes: Iterable[Note] = ()) ->
     )
 
 
+_APP_WORK = """\
+body = {{
+    "prompt": ids,
+    "n_predict": request.max_new_tokens,
+    "temperature": request.temperature,
+    "top_k": request.top_k,
+    "top_p": request.top_p,
+    "samplers": {samplers},
+    "seed": request.seed,
+}}
+return {{"text": post("/completion", body)["content"]}}"""
+
+
+def app_parts(
+    spec: ModelSpec, request: ChatRequest, start: int
+) -> tuple[str, str, list[dict[str, str]]]:
+    """Of a server of one's own: (what loads the model, what makes an answer, the messages to send).
+
+    Args:
+        spec: the model.
+        request: as in `python`.
+        start: the first of its messages that is sent.
+    """
+    ids = _CHAT.format(messages="[message.model_dump() for message in request.messages]") + _IDS
+    if request.prefix:
+        ids += _PREFIX.format(prefix=_literal(request.prefix))
+    if request.prefix_ids:
+        ids += f"\nids += {list(request.prefix_ids)}"
+    work = f"{ids}\n{_APP_WORK.format(samplers=completion(request, (), 0, 1)['samplers'])}"
+    return _head(spec, ""), work, turns(request, start, default_system_prompt(spec))
+
+
 def next_token(spec: ModelSpec, request: NextTokenRequest, notes: Iterable[Note] = ()) -> str:
     """The script that prints the likeliest next tokens and their raw probabilities."""
     if request.as_message and Note("plain_continuation") not in notes:

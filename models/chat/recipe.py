@@ -1,4 +1,4 @@
-"""The Python behind an answer of a chat model, and behind the probabilities of a next token."""
+"""The Python behind an answer of a chat model, the same over HTTP, and the Python behind a next token."""
 
 from collections.abc import Iterable, Mapping
 from pprint import pformat
@@ -14,6 +14,7 @@ from models.chat.requests import (
     generate_arguments,
 )
 from models.contract import ModelSpec, Placement
+from models.serving import App, Call, Say
 
 _LOAD = """\
 import torch
@@ -146,6 +147,164 @@ def _literal(value: Any, indent: int = 0) -> str:
     return text.replace("\n", "\n" + " " * indent)
 
 
+# ---------------------------------------------------------------- over HTTP
+
+_MESSAGE_CLASS = """\
+class Message(BaseModel):
+    role: str  # {say}
+    content: str
+"""
+
+_CREATE = """\
+response = client.chat.completions.create(
+    model={model},
+    messages=messages,
+    {arguments},
+)
+"""
+
+_SHOW_CHOICES = """\
+for choice in response.choices:
+    print(choice.message.content)
+"""
+
+_APP_LOCAL = """\
+{threads}{inputs}
+torch.manual_seed(request.seed)  # {say}
+output = model.generate(
+    **inputs.to(model.device),
+    do_sample=request.temperature > 0,
+    temperature=request.temperature or 1.0,
+    top_p=request.top_p,
+    top_k=request.top_k,
+    max_new_tokens=request.max_new_tokens,
+)
+answer = output[0, inputs["input_ids"].shape[1] :]
+return {{"text": tokenizer.decode(answer, skip_special_tokens=True).rstrip("\\ufffd")}}
+"""
+
+_APP_TURNS = "messages = [message.model_dump() for message in request.messages]\n"
+
+
+def call(
+    spec: ModelSpec,
+    request: ChatRequest,
+    placement: Placement,
+    say: Say,
+    notes: Iterable[Note] = (),
+) -> Call:
+    """The answer as a request over HTTP, and its model behind a server of one's own.
+
+    Args:
+        spec: the model.
+        request: as in `python`.
+        placement: where it ran.
+        say: gives the comments.
+        notes: as in `python`.
+    """
+    notes = list(notes)
+    values: dict[str, Any] = {note.code: note.value for note in notes}
+    start = values.get("turns_left_out", 0)
+    if "limit_lowered" in values:
+        request = request.model_copy(update={"max_new_tokens": values["limit_lowered"]})
+    if spec.hosted:
+        unsupported = [str(note.value) for note in notes if note.code == "parameter_left_out"]
+        turns = completion_messages(request, start, "system_as_user" in values)
+        return _call_of_server(request, turns, completion_arguments(request, unsupported), say)
+    body: dict[str, Any] = {"model": spec.id}
+    if request.system_prompt:
+        body["system_prompt"] = request.system_prompt
+    body["messages"] = [message.model_dump() for message in request.messages[start:]]
+    dials = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
+    body |= {name: getattr(request, name) for name in dials}
+    usual = {"num_return_sequences": 1, "prefix": "", "prefix_ids": ()}
+    for name, value in usual.items():
+        if getattr(request, name) != value:
+            body[name] = getattr(request, name)
+    client = ""
+    if not request.prefix_ids:  # OpenAI's API has text only
+        turns = completion_messages(request, start)
+        client = _CREATE.format(
+            model=repr(spec.id),
+            arguments=_arguments(completion_arguments(request), 4),
+        )
+        client = f"messages = {_messages(turns)}\n{client}{_SHOW_CHOICES}"
+    return Call(
+        "/api/v1/chat", body, client=client, app=_app(spec, request, placement, say, values)
+    )
+
+
+def _call_of_server(
+    request: ChatRequest, turns: list[dict[str, str]], arguments: dict[str, Any], say: Say
+) -> Call:
+    extra = arguments.pop("extra_body", {})
+    body = {"model": request.model_name, "messages": turns, **arguments, **extra}
+    limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
+    names = {
+        "temperature": "temperature",
+        "top_p": "top_p",
+        "seed": "seed",
+        limit: "max_new_tokens",
+    }
+    names = {name: field for name, field in names.items() if name in body}
+    kinds = {"temperature": "float", "top_p": "float"}
+    fields = [
+        f"{field}: {kinds.get(field, 'int')} = {getattr(request, field)!r}"
+        for field in names.values()
+    ]
+    server = _CLIENT_AT.format(request.base_url) if request.base_url else _CLIENT
+    create = _CREATE.format(
+        model=repr(request.model_name),
+        arguments=",\n    ".join(f"{name}=request.{field}" for name, field in names.items()),
+    )
+    app = App(
+        name="chat",
+        load=f"from openai import OpenAI\n\nclient = {server}\n",
+        classes=_MESSAGE_CLASS.format(say=say("app_roles")),
+        fields=["messages: list[Message]", *fields],
+        work=f'{_APP_TURNS}{create}return {{"text": response.choices[0].message.content}}',
+        body={"messages": turns},
+        packages="openai",
+    )
+    return Call("/chat/completions", body, app=app, server=request.base_url)
+
+
+def _app(
+    spec: ModelSpec, request: ChatRequest, placement: Placement, say: Say, values: dict[str, Any]
+) -> App:
+    """The model behind a server of one's own."""
+    start = values.get("turns_left_out", 0)
+    room = values.get("room", request.max_new_tokens)
+    if spec.engine.endswith(":LlamaCppChat"):
+        load, work, turns = llama_recipe.app_parts(spec, request, start)
+    else:
+        turns = request.turns(start)
+        inputs = _APP_TURNS + _CHAT.partition("\n")[2]
+        if "plain_continuation" in values:
+            inputs = _CONTINUE.format(text="request.messages[-1].content")
+        if request.prefix or request.prefix_ids:
+            inputs += _PREFIX.format(prefix=request.prefix, ids=list(request.prefix_ids))
+        threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
+        load = _load(spec, placement).replace(threads, "")
+        work = _APP_LOCAL.format(threads=threads, inputs=inputs, say=say("app_seed"))
+    return App(
+        name="chat",
+        load=load,
+        classes=_MESSAGE_CLASS.format(say=say("app_roles")),
+        fields=[
+            "messages: list[Message]",
+            f"temperature: float = {request.temperature!r}",
+            f"top_p: float = {request.top_p!r}",
+            f"top_k: int = {request.top_k!r}",
+            f"max_new_tokens: int = {min(request.max_new_tokens, room)!r}",
+            f"seed: int = {request.seed!r}",
+        ],
+        work=work,
+        body={"messages": turns},
+        packages="xllamacpp" if "xllamacpp" in load else "torch transformers",
+    )
+
+
 # ---------------------------------------------------------------- the next token
 
 _TABLE = """\
@@ -220,3 +379,12 @@ def next_token_python(
         sampling=draw if temperature else _GREEDY,
         likeliest=request.likeliest,
     )
+
+
+def next_token_call(
+    spec: ModelSpec, request: NextTokenRequest, temperature: float, top_p: float, top_k: int
+) -> Call:
+    """The table of the next token as a request over HTTP; arguments as of `next_token_python`."""
+    fields = request.model_dump(exclude_defaults=True)
+    sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+    return Call("/api/v1/next-token", {"model": spec.id, **fields, **sampling})

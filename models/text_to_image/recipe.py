@@ -1,6 +1,9 @@
-"""The Python behind a picture."""
+"""The Python behind a picture, and the same over HTTP."""
+
+from typing import Any
 
 from models.contract import ModelSpec, Placement
+from models.serving import App, Call, Say
 from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
@@ -62,6 +65,13 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
     if isinstance(request, ImageRequest) and spec.hosted:
         values = {"model": request.model_name, **hosted_arguments(request)}
         return _HOSTED.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
+    return _script(spec, request, placement, _loop(request))
+
+
+def _script(
+    spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement: Placement, loop: str
+) -> str:
+    """The script that loads the pipeline, with the lines that use it."""
     options = {"dtype": f"torch.{placement.dtype}"}
     folder = hub.cached(spec) if spec.source.startswith("hub:") else None
     if folder is not None and variant(folder, placement.dtype):
@@ -88,7 +98,7 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
         memory_format=_CHANNELS_LAST if placement.device == "cpu" else "",
         scheduler=scheduler,
         start=start,
-        loop=_loop(request),
+        loop=loop,
     )
 
 
@@ -154,3 +164,118 @@ def _call(request: ImageRequest | ImageGridRequest, dials: dict[str, str]) -> st
         f"    image = pipe(\n{lines}"
         '        generator=torch.Generator("cpu").manual_seed(seed),\n    ).images[0]\n'
     )
+
+
+# ---------------------------------------------------------------- over HTTP
+
+_CLIENT = """\
+import base64
+from pathlib import Path
+
+answer = client.images.generate(
+    {options},
+)
+for number, image in enumerate(answer.data, 1):
+    Path(f"picture-{{number}}.png").write_bytes(base64.b64decode(image.b64_json))"""
+
+_APP_HOSTED = """\
+import base64
+
+from openai import OpenAI
+
+client = OpenAI()  # takes OPENAI_API_KEY, and OPENAI_BASE_URL for another server, from the environment
+"""
+_WORK_HOSTED = """\
+answer = client.images.generate(
+    prompt=request.prompt,
+    {options},
+)
+return Response(base64.b64decode(answer.data[0].b64_json), media_type="image/png")"""
+
+_WORK = """\
+file = io.BytesIO()
+image.save(file, "PNG")
+return Response(file.getvalue(), media_type="image/png")"""
+
+PNG = "picture.png"
+_FIELDS = {"negative_prompt": "str", "guidance_scale": "float", "num_inference_steps": "int"}
+
+
+def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> Call | None:
+    """The picture as a request over HTTP, and its model behind a server of one's own; None for a grid."""
+    if not isinstance(request, ImageRequest) or isinstance(request, LeaveOutRequest):
+        return None
+    if spec.hosted:
+        return _call_of_server(request)
+    optional = ("negative_prompt", "guidance_scale", "num_inference_steps", "width", "height")
+    given = {name: getattr(request, name) for name in (*optional, "scheduler")}
+    body = {name: value for name, value in given.items() if value not in (None, "")}
+    body = {"model": spec.id, "prompt": request.prompt, **body, "seed": request.seed}
+    if request.num_images > 1:
+        body["num_images"] = request.num_images
+    upload = None
+    if request.image is not None:
+        upload = ("image", "start.png")
+        body["strength"] = request.strength
+    file = PNG if request.num_images == 1 else "pictures.json"
+    client = "" if upload else _client(spec, request)
+    app = _app(spec, request, placement)
+    return Call("/api/v1/images", body, file=file, upload=upload, client=client, app=app)
+
+
+def _client(spec: ModelSpec, request: ImageRequest) -> str:
+    """The lines that ask GenLab by OpenAI's client; what OpenAI's API has no name for goes beside it."""
+    extra = {
+        "seed": request.seed,
+        "negative_prompt": request.negative_prompt or None,
+        "guidance_scale": request.guidance_scale,
+        "num_inference_steps": request.num_inference_steps,
+        "scheduler": request.scheduler or None,
+    }
+    values = {
+        "model": spec.id,
+        "prompt": request.prompt,
+        "n": request.num_images,
+        **({"size": f"{request.width}x{request.height}"} if request.width else {}),
+        "extra_body": {name: value for name, value in extra.items() if value is not None},
+    }
+    return _CLIENT.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
+
+
+def _app(spec: ModelSpec, request: ImageRequest, placement: Placement) -> App:
+    load = _script(spec, request, placement, "")
+    load = load[: load.index("# GenLab sums in another order")]
+    threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
+    dials = {n: f"request.{n}" for n in _FIELDS if getattr(request, n) not in (None, "")}
+    lines = _call(request, {"prompt": "request.prompt", **dials}).split("\n")
+    generate = "\n".join(line.removeprefix("    ") for line in lines)
+    return App(
+        name="image",
+        load=f"import io\n{load}",
+        fields=[
+            "prompt: str",
+            *(f"{name}: {_FIELDS[name]} = {getattr(request, name)!r}" for name in dials),
+            f"seed: int = {request.seed}",
+        ],
+        work=threads + generate.replace("manual_seed(seed)", "manual_seed(request.seed)") + _WORK,
+        body={"prompt": request.prompt},
+        packages="torch diffusers transformers accelerate",
+        file=PNG,
+    )
+
+
+def _call_of_server(request: ImageRequest) -> Call:
+    values = hosted_arguments(request)
+    body = {"model": request.model_name, **values}
+    values = {"model": request.model_name, **values, "n": 1}
+    values.pop("prompt")
+    app = App(
+        name="image",
+        load=_APP_HOSTED,
+        fields=["prompt: str"],
+        work=_WORK_HOSTED.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items())),
+        body={"prompt": request.prompt},
+        packages="openai",
+        file=PNG,
+    )
+    return Call("/images/generations", body, file="pictures.json", app=app, server="")

@@ -1,8 +1,9 @@
-"""The Python behind an answer of word vectors, or a training: plain gensim and numpy code."""
+"""The Python behind an answer of word vectors, or a training (plain gensim, numpy), and the same over HTTP."""
 
 from models.contract import ModelSpec, Placement, Request
-from models.sentence_similarity.recipe import list_assignment
+from models.sentence_similarity.recipe import FIELDS, list_assignment
 from models.sentence_similarity.requests import SimilarityRequest
+from models.serving import App, Call, Say
 from models.text.language import LONGEST_LINE, WORD, as_word, text_lines, training_sentences
 from models.word_vectors.catalog import plain_mean
 from models.word_vectors.requests import Word2VecRequest, WordsRequest
@@ -154,7 +155,7 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
     """A script that prints what the page shows."""
     if isinstance(request, Word2VecRequest):
         return _training(request)
-    pieces = "ko" in spec.languages and spec.source.startswith("starter:")
+    pieces, _, _ = _ways(spec, request)
     own = isinstance(request, WordsRequest) and request.table is not None
     head = _OWN if own else _STARTER.format(name=spec.name)
     head += _PIECES if pieces else ""
@@ -162,15 +163,24 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         body = _SENTENCES.format(
             sentences=list(request.sentences),
             word=WORD,
-            pieces="cut(word)" if pieces else "[word] if word in vectors else []",
+            pieces="cut(word)" if pieces else "([word] if word in vectors else [])",
             mean=_PLAIN if plain_mean(spec) else _SIF,
         )
         return "import re\nimport unicodedata\n" + head + body
     assert isinstance(request, WordsRequest), "word vectors answer questions or compare sentences"
-    return head + _question(request, pieces)
+    return head + _question(spec, request)
 
 
-def _question(request: WordsRequest, pieces: bool) -> str:
+def _ways(spec: ModelSpec, request: Request) -> tuple[bool, int, str]:
+    """(whether unknown words are read in pieces, how many more are looked at, lines that pass some over)."""
+    pieces = "ko" in spec.languages and spec.source.startswith("starter:")
+    if isinstance(request, WordsRequest) and request.table is not None:
+        return pieces, 1, ""
+    return pieces, 5 if pieces else 2, _SKIP_UNFIT + (_SKIP_ENDINGS if pieces else "")
+
+
+def _question(spec: ModelSpec, request: WordsRequest) -> str:
+    pieces, more, skip = _ways(spec, request)
     vector = "vector(word)" if pieces else "vectors[word]"
     plus, minus = unique_words(request.words), unique_words(request.minus)
     if request.question == "odd":
@@ -178,14 +188,13 @@ def _question(request: WordsRequest, pieces: bool) -> str:
     if request.question == "map":
         return _MAP.format(words=plus, vector=vector)
     key = "[word if word in vectors else vector(word) for word in {}]"
-    more = 1 if request.table else 5 if pieces else 2
     return _NEAREST.format(
         plus=plus,
         minus=minus,
         positive=key.format("plus") if pieces else "plus",
         negative=key.format("minus") if pieces else "minus",
         more=request.count * more,
-        skip="" if request.table else _SKIP_UNFIT + (_SKIP_ENDINGS if pieces else ""),
+        skip=skip,
         count=request.count,
     )
 
@@ -208,3 +217,105 @@ def _training(request: Word2VecRequest) -> str:
     if len(request.sentences) > 1:
         script += _MEANS.format(sentences=list_assignment("sentences", request.sentences))
     return script
+
+
+# ---------------------------------------------------------------- over HTTP
+
+_PACKAGES = "gensim numpy safetensors"
+
+_CLIENT = """\
+import numpy as np
+
+{sentences}
+answer = client.embeddings.create(model={model!r}, input=sentences)
+vectors = np.array([one.embedding for one in answer.data])
+print(vectors @ vectors.T)  # vectors of length 1: their products are the cosines"""
+
+_APP_NEAREST = """\
+plus, minus = request.plus, request.minus
+{check}near = vectors.most_similar(
+    {positive},
+    {negative},
+    topn=request.count * {more},
+)
+{skip}return {{"near": near[: request.count]}}"""
+
+_APP_ODD = """\
+words = request.words
+{check}asked = KeyedVectors(vectors.vector_size)
+asked.add_vectors(words, np.stack([{vector} for word in words]))
+fit = [(word, float(score)) for score, word in asked.rank_by_centrality(words)]
+return {{"fit": fit, "odd": fit[-1][0]}}"""
+
+_APP_KNOWN = """\
+unknown = [word for word in {words} if not ({known})]
+if unknown:
+    raise HTTPException(404, f"no vector of: {{', '.join(unknown)}}")
+"""
+
+_APP_COSINES = """\
+made = np.stack([sentence(text) for text in request.sentences])
+if np.isnan(made).any():
+    raise HTTPException(422, "a sentence without a word that has a vector")
+made /= np.linalg.norm(made, axis=1, keepdims=True)
+return {"cosines": (made @ made.T).tolist()}"""
+
+
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call | None:
+    """The answer as a request over HTTP, and the vectors behind a server of one's own.
+
+    None for a training and for a map: those are no questions to a server.
+    """
+    if isinstance(request, SimilarityRequest):
+        body = {"sentences": list(request.sentences)}
+        sentences = list_assignment("sentences", request.sentences)
+        client = _CLIENT.format(sentences=sentences, model=spec.id)
+        app = _similarity_app(spec, request, placement)
+        return Call("/api/v1/similarity", {"model": spec.id, **body}, client=client, app=app)
+    if not isinstance(request, WordsRequest) or request.question == "map":
+        return None
+    return Call(app=_words_app(spec, request, placement))
+
+
+def _words_app(spec: ModelSpec, request: WordsRequest, placement: Placement) -> App:
+    pieces, more, skip = _ways(spec, request)
+    odd = request.question == "odd"
+    plus, minus = unique_words(request.words), unique_words(request.minus)
+    load = python(spec, request, placement)
+    load = load[: load.rindex("\nwords = " if odd else "\nplus, minus = ")]
+    check = _APP_KNOWN.format(
+        words="words" if odd else "[*plus, *minus]",
+        known="word in vectors or cut(word)" if pieces else "word in vectors",
+    )
+    key = "[word if word in vectors else vector(word) for word in {}]" if pieces else "{}"
+    template = _APP_ODD if odd else _APP_NEAREST
+    return App(
+        name="odd" if odd else "nearest",
+        load=f"from fastapi import HTTPException\n{load}",
+        fields=["words: list[str]"]
+        if odd
+        else ["plus: list[str]", "minus: list[str] = []", f"count: int = {request.count}"],
+        work=template.format(
+            check=check,
+            positive=key.format("plus"),
+            negative=key.format("minus"),
+            vector="vector(word)" if pieces else "vectors[word]",
+            more=more,
+            skip=skip,
+        ),
+        body={"words": plus} if odd else {"plus": plus, "minus": minus},
+        packages=_PACKAGES,
+    )
+
+
+def _similarity_app(spec: ModelSpec, request: SimilarityRequest, placement: Placement) -> App:
+    load = python(spec, request, placement)
+    load = load.replace(f"\nsentences = {list(request.sentences)!r}\n", "")
+    return App(
+        name="similarity",
+        load=f"from fastapi import HTTPException\n{load[: load.rindex('made = np.stack')]}",
+        fields=FIELDS["similarity"],
+        work=_APP_COSINES,
+        body={"sentences": list(request.sentences)},
+        packages=_PACKAGES,
+    )

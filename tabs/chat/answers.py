@@ -7,12 +7,12 @@ import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from models.chat import recipe
 from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
-from models.chat.recipe import python
 from models.chat.requests import ChatRequest
 from models.chat.token_odds import is_whole, join_texts
 from models.contract import Event, Finished, ModelSpec
@@ -22,6 +22,7 @@ from models.settings import Settings
 from models.tasks import CHAT
 from tabs.shared.events import result_line
 from tabs.shared.strings import STRINGS, both
+from tabs.shared.widgets import Script
 
 MAX_SAMPLES = 16  # of one message: the oldest branches make room
 MAX_ANSWERS = 12  # messages of one session
@@ -118,10 +119,12 @@ class Answers:
         return facts(settings, self.request, self.finished, self.done) + "".join(notes) + thoughts
 
     def python(self) -> str:
-        """The Python behind the samples; "" before their end."""
+        """The code behind the samples as a Script; "" before their end."""
         if self.done is None or self.finished is None:
             return ""
-        return python(self.spec, self.request, self.finished.placement, self.done.notes)
+        values = (self.spec, self.request, self.finished.placement)
+        call = partial(recipe.call, *values, notes=self.done.notes)
+        return Script.of(recipe.python(*values, self.done.notes), call)
 
     def branch_choices(self, number: int, place: int) -> list[bool]:
         """For each alternative of a token, whether its sample can continue from it.

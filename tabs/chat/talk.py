@@ -38,7 +38,7 @@ class View(NamedTuple):
     status: gr.HTML
     go_on: gr.Button
     samples: gr.HTML
-    code: gr.Code
+    code: gr.State  # the Script
     newest: gr.State  # the Answers, for the panel of token odds
 
 

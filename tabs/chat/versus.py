@@ -29,7 +29,14 @@ from tabs.chat.talk import chat_request, pending
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import LATEX, bind_stop, model_picker, recipe_box, stop_button
+from tabs.shared.widgets import (
+    LATEX,
+    Script,
+    bind_stop,
+    model_picker,
+    recipe_box,
+    stop_button,
+)
 from tabs.shared.worked_examples import Recording, worked_example
 
 Frame = tuple[Any, ...]
@@ -205,7 +212,9 @@ def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
                 if pace.due() or not isinstance(event, TextDelta):
                     yield gr.skip(), *(part for side in sides for part in side.update()), gr.skip()
         scripts = zip("AB", (side.answers.python() for side in sides), strict=True)
-        code = "\n".join(f"# {name}\n{script}" for name, script in scripts if script)
+        named = [(name, script) for name, script in scripts if script]
+        python = "\n".join(f"# {name}\n{script}" for name, script in named)
+        code = Script.joined(python, [script for _, script in named])
         yield *(gr.skip() for _ in range(5)), code
 
     return handler

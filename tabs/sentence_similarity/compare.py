@@ -19,7 +19,7 @@ from models.select import reads
 from models.sentence_similarity.catalog import tells_apart
 from models.sentence_similarity.events import GRADES, ReferenceCosines, Similarities
 from models.sentence_similarity.requests import SimilarityRequest
-from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.tasks import SENTENCE_SIMILARITY
 from models.text.language import language_of
 from tabs.sentence_similarity.encoders import (
     TAB,
@@ -51,6 +51,7 @@ from tabs.shared.widgets import (
     how_it_works,
     model_note,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,

@@ -14,7 +14,7 @@ from models.contract import Finished, ModelSpec
 from models.sentence_similarity.events import Similarities
 from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
-from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import (
     cell,
     find_encoder,
@@ -36,6 +36,7 @@ from tabs.shared.widgets import (
     how_it_works,
     model_note,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,

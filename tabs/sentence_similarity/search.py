@@ -8,18 +8,21 @@ import textwrap
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from models import tasks
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, OutOfMemory
 from models.select import find, reads
 from models.sentence_similarity.events import Encoded
 from models.sentence_similarity.many_sentences import Index
+from models.sentence_similarity.recipe import search_call
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
-from models.tasks import SENTENCE_SIMILARITY, recipe
+from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import (
     find_encoder,
     hosted_fields,
@@ -42,6 +45,7 @@ from tabs.shared.events import (
 from tabs.shared.experiments import Experiments
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
+    Script,
     bind_stop,
     examples_box,
     how_it_works,
@@ -57,6 +61,7 @@ TAB = "search"
 LIFETIME = 3600  # seconds that vectors live after their last change
 SAMPLE = 200  # lines whose language counts
 EXCERPT = 400  # characters of a line in the result
+IN_CALL = 20_000  # characters of lines that stand in the code; of more only the hits do
 LONGEST = 2000  # characters of a line; the rest is cut
 EXAMPLES = {  # query, lines
     "en": (
@@ -300,12 +305,19 @@ def _recipe(
     index: Index,
     hits: list[tuple[int, float]],
 ) -> Any:
-    """The Python that compares the query with the hits."""
+    """The Python that compares the query with the hits, and the search over HTTP."""
     if not hits:
         return gr.skip()
     lines = [index.lines[row] for row, _ in hits]
-    comparison = SimilarityRequest.of(sentences=[*request.sentences, *lines])
-    return recipe(spec, comparison, finished.placement)
+    place = finished.placement
+    names = {"model_name": request.model_name}
+    comparison = SimilarityRequest.of(sentences=[*request.sentences, *lines], **names)
+    among = lines if sum(map(len, index.lines)) > IN_CALL or len(index.lines) > 299 else index.lines
+    search = SimilarityRequest.of(sentences=[*request.sentences, *among], **names)
+    return Script.of(
+        tasks.recipe(spec, comparison, place),
+        partial(search_call, spec, search, place, k=len(hits)),
+    )
 
 
 def _hits_html(

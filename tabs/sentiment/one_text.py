@@ -13,7 +13,7 @@ from models.runtime.jobs import run
 from models.select import select
 from models.sentiment.events import Attribution, AttributionProgress, Scores
 from models.sentiment.requests import AttributionRequest, SentimentRequest
-from models.tasks import SENTIMENT, recipe
+from models.tasks import SENTIMENT
 from tabs.sentiment import scores_html
 from tabs.shared.context import Context
 from tabs.shared.events import (
@@ -28,11 +28,13 @@ from tabs.shared.events import (
 from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import (
+    Script,
     bind_stop,
     examples_box,
     how_it_works,
     model_picker,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,
@@ -313,13 +315,18 @@ def _explain_readings(
         except ModelError as problem:
             reading.words = f'<p class="problem-line">{problem_line(problem)}</p>'
             yield updates(NAMES, words=words_html(readings), explained="")
-    code = "\n\n".join(filter(None, [script, _script(readings)]))
+    code = _together([script, _script(readings)])
     yield updates(NAMES, code=code, explain=gr.update(visible=False))
 
 
-def _script(readings: Sequence[Reading]) -> str:
-    """The Python behind all of it: a script after the other, each of which runs alone too."""
-    return "\n\n".join(reading.script for reading in readings if reading.script)
+def _script(readings: Sequence[Reading]) -> Script:
+    """The code behind all of it."""
+    return _together([reading.script for reading in readings])
+
+
+def _together(scripts: Sequence[str]) -> Script:
+    """A script after the other, each of which runs alone too."""
+    return Script.joined("\n\n".join(filter(None, scripts)), scripts)
 
 
 def _class_choice(names: list[str]) -> Any:

@@ -1,17 +1,21 @@
 """Pieces that every tab has, in the same words and places."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
+from typing import Any, Self
 
 import gradio as gr
+from gradio.route_utils import get_root_url
 
-from models.contract import ModelSpec
+from models import serving, tasks
+from models.contract import ModelSpec, Placement, Request
+from models.serving import Call, Say
 from models.tasks import Task
 from models.text.language import language_of
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import LANGUAGES, both, phrases_html, spans, t
+from tabs.shared.strings import LANGUAGES, both, language_of_page, phrases_html, say, spans, t
 
 
 def inner_tabs(context: Context, tab: str, parts: Mapping[str, Callable[[Context], None]]) -> None:
@@ -164,10 +168,100 @@ def result_box(tab: str, empty: str) -> tuple[gr.HTML, gr.HTML]:
     return result, gr.HTML(elem_id=f"{tab}-status")
 
 
-def recipe_box(tab: str) -> gr.Code:
-    """The folded Python behind the result."""
+# ---------------------------------------------------------------- the code behind a result
+
+
+class Script(str):
+    """The Python behind a result, and the same as requests over HTTP.
+
+    Attributes:
+        calls: language of the page -> the requests, with comments in it.
+    """
+
+    calls: Mapping[str, tuple[Call, ...]]
+
+    def __new__(cls, python: str, calls: Mapping[str, tuple[Call, ...]] | None = None) -> Self:
+        """The Python alone, or with the rest."""
+        script = super().__new__(cls, python)
+        script.calls = calls or dict.fromkeys(LANGUAGES, ())
+        return script
+
+    @classmethod
+    def of(cls, python: str, call: Callable[[Say], Call | None]) -> Self:
+        """The Python, and the request that `call` makes with the comments of a language."""
+        made = {language: call(partial(_comment, language)) for language in LANGUAGES}
+        return cls(python, {language: (one,) if one else () for language, one in made.items()})
+
+    @classmethod
+    def joined(cls, python: str, scripts: Iterable[str]) -> Self:
+        """Python made of several scripts, with the requests of all of them in their order."""
+        parts = [script for script in scripts if isinstance(script, Script)]
+        return cls(
+            python,
+            {one: tuple(call for part in parts for call in part.calls[one]) for one in LANGUAGES},
+        )
+
+
+def _comment(language: str, name: str) -> str:
+    return say(f"serve.comment.{name}", language)
+
+
+def recipe(spec: ModelSpec, request: Request, placement: Placement) -> Script:
+    """The code behind a result, for the output of recipe_box; arguments as of models.tasks.recipe."""
+    python = tasks.recipe(spec, request, placement)
+    return Script.of(python, lambda comment: tasks.call(spec, request, placement, comment))
+
+
+def recipe_box(tab: str) -> gr.State:
+    """The folded code behind the result: as Python, as a request over HTTP, as a server of one's own.
+
+    Returns:
+        The output that a handler gives a Script, or Python alone as a str; "" for none.
+    """
+    script = gr.State("")
     with gr.Accordion(t("page.python"), open=False, elem_id=f"{tab}-python"):
-        return gr.Code(language="python", label=t("page.python_info"), elem_id=f"{tab}-recipe")
+        form = gr.Radio(
+            [(t("serve.python"), "python")],
+            value="python",
+            label=t("serve.form"),
+            visible=False,
+            elem_id=f"{tab}-form",
+            elem_classes="code-form",
+        )
+        code = gr.Code(language="python", label=t("page.python_info"), elem_id=f"{tab}-recipe")
+    quick: dict[str, Any] = {
+        "queue": False,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
+    gr.on([script.change, form.input], _show_code, [script, form], [form, code], **quick)
+    return script
+
+
+def _show_code(script: str, form: str, page: gr.Request) -> tuple[Any, Any]:
+    """The choice of forms that there are of a script, and the code in the one that is chosen."""
+    language = language_of_page(page)
+    calls = script.calls[language] if isinstance(script, Script) else ()
+    there = serving.forms(calls)
+    form = form if form in there else "python"
+    if form == "python":
+        text, info = str(script), "page.python_info"
+    else:
+        place = serving.Place(address_of(page), key=page.username is not None)
+        text = serving.text(form, calls, place, partial(_comment, language))
+        info = f"serve.{form}_info"
+    choices = [(t(f"serve.{one}"), one) for one in ("python", *there)]
+    return (
+        gr.update(choices=choices, value=form, visible=bool(there)),
+        gr.update(value=text, language="shell" if form == "curl" else "python", label=t(info)),
+    )
+
+
+def address_of(page: gr.Request) -> str:
+    """Where the visitor's browser finds this GenLab, behind a proxy and under its path too."""
+    request: Any = page.request
+    root = request.scope.get("root_path", "")
+    return get_root_url(request, request.url.path, root)
 
 
 def how_it_works(tab: str) -> None:

@@ -146,7 +146,7 @@ def _grid(guidances: str, steps: str) -> dict[str, Any]:
 
 
 def _build_lenses(
-    context: Context, targets: restore.RestoreTargets, drawing: gr.State, code: gr.Code
+    context: Context, targets: restore.RestoreTargets, drawing: gr.State, code: gr.State
 ) -> tuple[gr.HTML, explore.GridAxes, Any]:
     """Lay out what is under the picture, each part a tab.
 

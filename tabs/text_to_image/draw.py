@@ -11,7 +11,7 @@ import gradio as gr
 
 from models.contract import Finished, ModelSpec
 from models.select import select
-from models.tasks import TEXT_TO_IMAGE, recipe
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import dials_of
 from models.text_to_image.events import ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageRequest
@@ -19,7 +19,7 @@ from tabs.shared.context import Context
 from tabs.shared.events import Pace, follow, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import updates
+from tabs.shared.widgets import recipe, updates
 from tabs.text_to_image import example, picture_html, prompt_words
 from tabs.text_to_image.controls import ImageControls, StartPlace, picture_updates
 from tabs.text_to_image.lens import Moments, film

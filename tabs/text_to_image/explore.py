@@ -11,7 +11,7 @@ import gradio as gr
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput, NotFound
 from models.select import select
-from models.tasks import TEXT_TO_IMAGE, recipe
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import options_of
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.image_files import contact_sheet, format_parameters
@@ -20,7 +20,7 @@ from tabs.shared.context import Context
 from tabs.shared.events import Pace, at_field, follow, line, result_line, show_errors, waiting_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, language_of_page, t
-from tabs.shared.widgets import bind_stop, problem_box, stop_button, updates
+from tabs.shared.widgets import bind_stop, problem_box, recipe, stop_button, updates
 from tabs.text_to_image import example, picture_html
 from tabs.text_to_image.controls import start_value
 from tabs.text_to_image.draw import request_of
@@ -59,7 +59,7 @@ TO_THE_GRID = f"() => {{ document.getElementById('tab-{TAB}-explore-button').cli
 
 
 def build(
-    context: Context, targets: RestoreTargets, code: gr.Code, compare_button: gr.Button
+    context: Context, targets: RestoreTargets, code: gr.State, compare_button: gr.Button
 ) -> tuple[GridAxes, Any]:
     """Lay it out and bind it.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.contract import Finished, ModelSpec
 from models.select import select
-from models.tasks import TEXT_TO_IMAGE, recipe
+from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import (
     CellDone,
     LatentsDecoded,
@@ -45,7 +45,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import bind_stop, problem_box, stop_button
+from tabs.shared.widgets import bind_stop, problem_box, recipe, stop_button
 from tabs.text_to_image.picture_html import data_url, file_address, seed_range, status_note
 
 TAB = "text_to_image"
@@ -363,7 +363,7 @@ def _json(content: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- what each word did
 
 
-def build_ablation(context: Context, drawing: gr.State, code: gr.Code, content: str) -> None:
+def build_ablation(context: Context, drawing: gr.State, code: gr.State, content: str) -> None:
     """Lay out the pictures without a word, and the button that draws them.
 
     Args:

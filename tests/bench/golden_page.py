@@ -45,7 +45,20 @@ class Page:
                     value = value.get("value", results.get(name))
                 if name:
                     results[name] = value
-        return results
+        return results | self._code(event, session)
+
+    def _code(self, event: Values, session: str) -> Values:
+        """The code behind the result: its output is a state, at whose change the page fills the box."""
+        for change in self._events:
+            states = [part for part, trigger in change["targets"] if trigger == "change"]
+            if not set(states) & set(event["outputs"]) or len(change["outputs"]) != 2:
+                continue
+            name = self._parts[change["outputs"][1]].get("elem_id") or ""
+            if name.endswith("-recipe"):
+                body = {"data": [None, "python"], "fn_index": change["id"], "session_hash": session}
+                answer = self._http.post("/gradio_api/run/predict", json=body).json()
+                return {name: answer["data"][1].get("value")}
+        return {}
 
     def _event(self, button: str) -> Values | None:
         for event in self._events:

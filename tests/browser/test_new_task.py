@@ -104,6 +104,8 @@ def test_the_tab_shows_the_result_and_a_recipe_that_runs(app, browser, locale, c
     page.locator("#tokens-python").get_by_role("button").first.click()
     expect(page.locator("#tokens-recipe .cm-content")).to_contain_text("text.split()")
     code = page.locator("#tokens-recipe .cm-content").inner_text()
+    page.locator("#tokens-form label").nth(1).click()
+    expect(page.locator("#tokens-recipe .cm-content")).to_contain_text('@app.post("/tokens")')
     context.close()
     output = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -1,6 +1,8 @@
 """The page itself: two languages, two widths, two colour schemes, the keyboard, other people."""
 
+import json
 import re
+import subprocess
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -71,7 +73,7 @@ def test_axe_finds_nothing_serious(open_page, dark):
     assert not faults, "\n".join(map(str, faults))
 
 
-def test_an_example_gives_a_result_at_one_click(open_page):
+def test_an_example_gives_a_result_at_one_click(open_page, server):
     page = open_page()
     open_tab(page, "sentiment")
     page.locator("#sentiment-examples button").first.click()
@@ -80,6 +82,17 @@ def test_an_example_gives_a_result_at_one_click(open_page):
     )
     page.locator("#sentiment-python button").first.click()
     expect(page.locator("#sentiment-recipe")).to_contain_text("transformers")
+    expect(page.locator("#sentiment-status")).to_contain_text("float32")
+    page.locator("#sentiment-form label").nth(1).click()
+    code = page.locator("#sentiment-recipe .cm-content")
+    expect(code).to_contain_text(f"curl {server.url}api/v1/sentiment")
+    done = subprocess.run(
+        ["bash", "-c", code.inner_text()], capture_output=True, text=True, check=True, timeout=120
+    )
+    answer, _ = json.JSONDecoder().raw_decode(done.stdout)
+    assert answer["label"] == "positive"
+    page.locator("#sentiment-form label").nth(2).click()
+    expect(code).to_contain_text("from fastapi import FastAPI")
 
 
 def test_the_models_panel_shows_and_unloads(open_page):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from models.chat.events import NextToken
-from models.chat.recipe import next_token_python
+from models.chat.recipe import next_token_call, next_token_python
 from models.chat.requests import NextTokenRequest
 from models.chat.token_odds import entropy, probabilities, token_at
 from models.contract import Finished, ModelSpec
@@ -23,7 +23,7 @@ from tabs.chat.token_odds.view import CSS, JS, next_bars, prompt_chips, strip, u
 from tabs.shared.context import Context
 from tabs.shared.events import alert, line, result_line, waiting_line
 from tabs.shared.strings import both, t
-from tabs.shared.widgets import recipe_box
+from tabs.shared.widgets import Script, recipe_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class NextTokenPanel(NamedTuple):
     prompt: gr.HTML
     draw: gr.HTML
     bars: gr.HTML
-    code: gr.Code
+    code: gr.State  # the Script
 
 
 def build(context: Context, dials: DialComponents) -> None:
@@ -251,8 +251,11 @@ def bars_and_code(draft: Draft | None, *sampling: Any) -> tuple[Any, Any]:
     prediction = draft.prediction
     distribution = probabilities(prediction.logits, *sampling)
     facts = f'<p class="facts">{uncertainty(entropy(distribution))}</p>'
-    code = next_token_python(
-        draft.spec, draft.request, draft.finished.placement, *sampling, notes=prediction.notes
+    code = Script.of(
+        next_token_python(
+            draft.spec, draft.request, draft.finished.placement, *sampling, notes=prediction.notes
+        ),
+        lambda _: next_token_call(draft.spec, draft.request, *sampling),
     )
     raw = probabilities(prediction.logits)
     return facts + next_bars(prediction, raw, distribution), code

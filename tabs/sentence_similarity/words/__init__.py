@@ -13,7 +13,7 @@ import gradio as gr
 from models.contract import Finished, ModelSpec
 from models.errors import InvalidInput
 from models.select import find
-from models.tasks import WORD_VECTORS, recipe
+from models.tasks import WORD_VECTORS
 from models.text.language import language_of
 from models.text.language import words as words_of
 from models.word_vectors.events import WordAnswer, WordTable
@@ -29,6 +29,7 @@ from tabs.shared.widgets import (
     examples_box,
     model_note,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,

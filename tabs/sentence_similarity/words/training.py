@@ -11,7 +11,7 @@ import gradio as gr
 from models.contract import Finished
 from models.fields import MAX_SEED, draw_seed
 from models.select import find
-from models.tasks import WORD_VECTORS, recipe
+from models.tasks import WORD_VECTORS
 from models.text.encodings import decode
 from models.text.language import training_sentences
 from models.text.language import words as words_of
@@ -30,6 +30,7 @@ from tabs.shared.widgets import (
     examples_box,
     how_it_works,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,

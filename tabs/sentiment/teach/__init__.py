@@ -11,7 +11,7 @@ import pandas as pd
 from models.contract import Finished
 from models.errors import InvalidInput
 from models.select import select_teachable
-from models.tasks import TEACH, recipe
+from models.tasks import TEACH
 from models.teach.classifier_file import encoder_of, read_header
 from models.teach.events import Classification, FineTuningResult, HeadResult, TrainingStep
 from models.teach.requests import ClassifyRequest, FineTuneRequest, TeachRequest
@@ -36,6 +36,7 @@ from tabs.shared.widgets import (
     examples_box,
     how_it_works,
     problem_box,
+    recipe,
     recipe_box,
     result_box,
     stop_button,
@@ -98,7 +99,7 @@ class TeachView(NamedTuple):
     result: gr.HTML
     status: gr.HTML
     curve: gr.LinePlot
-    code: gr.Code
+    code: gr.State  # the Script
     which: gr.Radio
     save: gr.DownloadButton
     classifiers: gr.State
