@@ -14,6 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import api
+from models import logs
 from models.runtime import zerogpu
 from models.runtime.cache import ModelCache
 from models.servers import prices
@@ -88,6 +89,7 @@ with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
 gc.enable()
 
 if __name__ == "__main__":
+    logs.configure(settings)
     gc.freeze()  # the page's objects are never garbage: no later look through them either
     demo.launch(
         share=options.share,

@@ -2,6 +2,7 @@
 
 rest.py     GET /health, and /api/v1: a resource a task
 openai.py   /v1: what the official openai client and its kin speak
+metrics.py  GET /metrics
 reference.py  GET /docs
 http.py     what both share: who may call, errors as JSON, jobs that end when the caller leaves
 """
@@ -12,9 +13,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import http, openai, reference, rest
+from api.metrics import MetricsApp
 from models.runtime.cache import ModelCache
 
 _DESCRIPTION = """\
@@ -30,7 +32,7 @@ _PATHS = ("/health", "/docs", "/openapi.json", "/api/v1", "/v1")
 class _Branch(BaseRoute):
     """Hands some paths of Gradio's app to another app, with that app's own errors and middleware."""
 
-    def __init__(self, app: FastAPI, paths: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, paths: Sequence[str]) -> None:
         self._app, self._paths = app, paths
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -76,4 +78,5 @@ def build(cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> FastAPI:
 
 def routes(cache: ModelCache, login: Sequence[tuple[str, str]] | None = None) -> list[Any]:
     """Routes to be put before Gradio's own; arguments as of `build`."""
-    return [_Branch(build(cache, login or ()), _PATHS)]
+    metrics = MetricsApp(cache, has_login=bool(login))
+    return [_Branch(build(cache, login or ()), _PATHS), _Branch(metrics, ("/metrics",))]

@@ -4,6 +4,7 @@ import base64
 import hmac
 import html
 import logging
+import time
 import uuid
 from collections.abc import (
     AsyncGenerator,
@@ -32,11 +33,14 @@ from models.contract import Request as Job
 from models.errors import ModelError
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
+from models.runtime.observer import REQUEST_ID, CallReport
 from models.settings import Settings
 from tabs.shared.events import sentence
 from tabs.shared.strings import LANGUAGES
 
 RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+BODY_SECONDS = 60  # until a body must be there whole
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
 log = logging.getLogger("genlab.api")
 T = TypeVar("T")
@@ -87,6 +91,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         403: "Not allowed here.",
         404: "No such model or path.",
         409: "The model is in use.",
+        408: "The body did not come within a minute.",
         413: "The body is too large.",
         415: "The body must be application/json.",
         422: "A value cannot be used; `param` names it.",
@@ -282,6 +287,7 @@ def install(app: FastAPI, service: Service) -> None:
     }.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(_Gate, service=service, limit=service.settings.max_upload_mb * 1_000_000)
+    app.add_middleware(_Reports, cache=service.cache)
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -298,6 +304,33 @@ def path_of(scope: Scope) -> str:
     return scope.get("path", "").removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
+class _Reports:
+    """Around each request: gives it its id, and tells the observer how it was answered."""
+
+    def __init__(self, app: ASGIApp, cache: ModelCache) -> None:
+        self._app, self._cache = app, cache
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        REQUEST_ID.set(uuid.uuid4().hex)
+        start, status = time.perf_counter(), 500
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            path = getattr(scope.get("route"), "path", "other")  # never what the caller wrote
+            seconds = time.perf_counter() - start
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            report = CallReport(REQUEST_ID.get(), method, path, status, seconds)
+            self._cache.observer.on_call(report)
+
+
 class _Gate:
     """Before each request: its id, who calls, and no body over the limit."""
 
@@ -308,7 +341,7 @@ class _Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request = Request(scope)
-        request.state.id = uuid.uuid4().hex
+        request.state.id = REQUEST_ID.get()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -326,12 +359,17 @@ class _Gate:
         if request.method in ("POST", "PUT", "PATCH", "DELETE"):
             length = request.headers.get("content-length", "0")
             more = not length.isdigit() or int(length) <= self._limit
-            while more and len(body) <= self._limit:
-                message = await receive()
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if message["type"] == "http.disconnect":
-                    return None
+            with anyio.move_on_after(
+                BODY_SECONDS
+            ) as patience:  # a caller may hold a connection, not for ever
+                while more and len(body) <= self._limit:
+                    message = await receive()
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if message["type"] == "http.disconnect":
+                        return None
+            if patience.cancelled_caught:
+                return await _plain(request, 408, "body_too_slow")(scope, receive, send_with_id)
             if len(body) > self._limit or (length.isdigit() and int(length) > self._limit):
                 return await _plain(request, 413, "body_too_large")(scope, receive, send_with_id)
         pending = [{"type": "http.request", "body": body, "more_body": False}]

@@ -68,6 +68,13 @@ class Settings(BaseModel):
     memory_gb: float | None = Field(None, alias="GENLAB_MEMORY_GB", gt=0)
     idle_minutes: float = Field(30, alias="GENLAB_IDLE_MINUTES", ge=0)
 
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", alias="GENLAB_LOG_LEVEL"
+    )
+    metrics_token: Annotated[SecretStr, Field(min_length=8)] | None = Field(
+        None, alias="GENLAB_METRICS_TOKEN"
+    )
+
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the environment and, under it, the `.env` beside demo.py.

@@ -23,6 +23,7 @@ import psutil
 from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Request, Stop, Waiting
 from models.errors import Busy, ModelError, OutOfMemory, Stopped, as_model_error
 from models.runtime import zerogpu
+from models.runtime.observer import Observer
 from models.runtime.placement import Hardware, place
 from models.settings import Settings
 from models.weights.sources import folder
@@ -100,6 +101,7 @@ class ModelCache:
 
     def __init__(self, settings: Settings, machine: Hardware | None = None) -> None:
         self.settings = settings
+        self.observer = Observer()
         self._machine = machine
         self._slots: dict[Key, _Slot] = {}
         self._changed = threading.Condition(threading.Lock())
@@ -187,6 +189,7 @@ class ModelCache:
             with self._changed:
                 slot.engine, slot.nbytes, slot.load_seconds = engine, engine.nbytes(), seconds
                 self._changed.notify_all()  # it may take more than the one that loaded it
+            self.observer.on_load(slot.spec, seconds, slot.nbytes)
             self._make_room(0, slot)
             self._watch_idle()
             return Lease(engine, slot.placement, seconds)
@@ -211,7 +214,7 @@ class ModelCache:
                 idle = [s for s in on_it if not s.active and s is not keep]
                 if not idle:
                     break
-                min(idle, key=lambda s: s.last_used).engine = None
+                self._drop(min(idle, key=lambda s: s.last_used), "room")
             _free()
         if coming > limit:
             raise OutOfMemory("out_of_memory_limit", needed=coming / 1e9, limit=limit / 1e9)
@@ -232,11 +235,22 @@ class ModelCache:
         with self._changed:
             for slot in self._slots.values():
                 if not slot.active:
-                    slot.engine = None
+                    self._drop(slot, "out_of_memory")
         _free()
 
-    def unload(self, task: str, model_id: str) -> None:
+    def _drop(self, slot: _Slot, reason: str) -> None:
+        """Let a model go; the lock is held."""
+        if slot.engine is not None:
+            slot.engine = None
+            self.observer.on_unload(slot.spec, reason)
+
+    def unload(self, task: str, model_id: str, reason: str = "host") -> None:
         """Give a model's memory back now; nothing happens if it is not loaded.
+
+        Args:
+            task: of the model.
+            model_id: which one.
+            reason: for the observer.
 
         Raises:
             Busy: somebody is using it or waiting for it.
@@ -247,7 +261,7 @@ class ModelCache:
                 return
             if slot.active or slot.queue:
                 raise Busy(model=slot.spec.label)
-            slot.engine = None
+            self._drop(slot, reason)
         _free()
 
     def status(self) -> list[LoadedModel]:
@@ -288,7 +302,7 @@ class ModelCache:
         for model in self.status():
             if not model.active and not model.waiting and model.idle_seconds >= seconds:
                 with suppress(Busy):  # somebody came in between
-                    self.unload(model.task, model.id)
+                    self.unload(model.task, model.id, "idle")
 
     def close(self) -> None:
         """Unload what is idle and end the watch: for a reload of the app, and tests."""

@@ -5,13 +5,13 @@ reads a queue. So closing the iterator (Gradio does it on its event loop, under 
 sets the stop flag and returns at once, and no next() blocks for over half a second.
 """
 
-import contextvars
 import logging
 import queue
 import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from contextvars import copy_context
 
 from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
 from models.errors import ModelError, OutOfMemory, Stopped, as_model_error
@@ -64,12 +64,10 @@ def together(
     waits: dict[int, Wait | None] = dict.fromkeys(range(len(jobs)))  # what each job waits for now
     start = time.perf_counter()
     for number, (spec, request) in enumerate(jobs):
-        values = (cache, spec, request, stop, events, number)
-        # With the caller's context: ZeroGPU looks in it for whose quota pays.
-        target = contextvars.copy_context().run
-        threading.Thread(
-            target=target, args=(_work, *values), name=f"job {spec.id}", daemon=True
-        ).start()
+        values = (_work, cache, spec, request, stop, events, number)
+        # With the caller's context: whose job it is, which the log says, and whose quota pays on ZeroGPU.
+        here = copy_context().run
+        threading.Thread(target=here, args=values, name=f"job {spec.id}", daemon=True).start()
     try:
         while waits:
             try:
@@ -97,8 +95,10 @@ def _work(
     number: int,
 ) -> None:
     """One job: its events go into the queue, then the ModelError that ended it or None."""
+    watch = cache.observer.watch(spec, request, stop)
 
     def put(event: Event | ModelError | None) -> None:
+        watch.see(event)
         events.put((number, event))
 
     failure: ModelError | None = None

@@ -1,4 +1,9 @@
-"""/v1 by the official openai client, and GenLab's own chat pointed at another GenLab."""
+"""/v1 by the official openai client, by PyPI's llm, and by GenLab's own chat pointed at another GenLab."""
+
+import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import openai
@@ -156,3 +161,49 @@ def test_genlab_talks_to_genlab(server):
     assert tokens
     assert all(len(token.alternatives) == 4 for token in tokens)
     assert {note.code for note in done.notes} <= {"seed_unsure", "parameter_left_out"}
+
+
+# ---------------------------------------------------------------- another client
+
+
+@pytest.fixture(scope="module")
+def llm(server, tmp_path_factory):
+    """The command line program of PyPI's llm, set up as its page says for a server like OpenAI's."""
+    folder = tmp_path_factory.mktemp("llm")
+    entry = {"model_id": "here", "model_name": "auto", "api_base": f"{server.url}v1"}
+    legacy = {**entry, "model_id": "prompt", "completion": True}
+    (folder / "extra-openai-models.yaml").write_text(json.dumps([entry, legacy]))  # JSON is YAML
+
+    def say(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "llm", *arguments],
+            env={**os.environ, "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    return say
+
+
+def test_the_llm_program_talks_to_it_unchanged(llm, client):
+    options = {"model": "auto", "messages": HELLO, "seed": 3}
+    text = client.chat.completions.create(**options).choices[0].message.content.strip()
+    assert llm("-m", "here", "-o", "seed", "3", "--no-stream", "Hello!") == text
+    assert llm("-m", "here", "-o", "seed", "3", "Hello!") == text  # streamed
+    system = [{"role": "system", "content": "You are a witty friend."}, *HELLO]
+    witty = client.chat.completions.create(**(options | {"messages": system}))
+    said = llm("-m", "here", "-s", "You are a witty friend.", "-o", "seed", "3", "Hello!")
+    assert said == witty.choices[0].message.content.strip()
+    turns = [*HELLO, {"role": "assistant", "content": text}, {"role": "user", "content": "안녕!"}]
+    assert llm("-m", "here", "-o", "seed", "3", "Hello!") == text
+    after = client.chat.completions.create(**(options | {"messages": turns}))
+    assert llm("-c", "-o", "seed", "3", "안녕!") == after.choices[0].message.content.strip()
+
+
+def test_the_llm_program_continues_a_prompt(llm, client):
+    text = client.completions.create(model="auto", prompt="Hello!", seed=3).choices[0].text
+    assert llm("-m", "prompt", "-o", "seed", "3", "--no-stream", "Hello!") == text.strip()

@@ -4,6 +4,7 @@ import re
 import urllib.request
 
 import pytest
+from openai import OpenAI
 from playwright.sync_api import expect
 
 from tests.stub_server import DONE, StubServer, chunk, fault, usage
@@ -87,3 +88,32 @@ def test_a_fault_of_a_server_is_told_in_the_pages_language(open_page, server, re
             expect(page.locator("#chat-status")).to_contain_text("답이 여기서 끊겼어요")
     assert KEY not in page.content()
     assert KEY not in server.logged()
+
+
+def test_another_genlab_is_a_server_too_dice_included(open_page, server):
+    page = open_page()
+    to_a_server(page, f"{server.url}v1")
+    page.fill("#chat-model-name input", "genlab/small-talk")
+    page.press("#chat-model-name input", "Enter")
+    page.fill("#chat-seed input", "3")
+    says(page, "Hello!")
+    expect(page.locator("#chat-status")).to_contain_text("tokens in", timeout=120_000)
+    expect(page.locator("#dice-view .example-note:visible")).to_have_count(0)
+    tokens = page.locator("#dice-view .tok:visible")
+    expect(tokens.first).to_be_visible()
+    tokens.nth(1).click()
+    expect(page.locator("#dice-bars .percent").nth(2)).to_be_visible()  # its alternatives
+    with OpenAI(base_url=f"{server.url}v1", api_key="none") as client:
+        answer = client.chat.completions.create(
+            model="genlab/small-talk",
+            messages=[{"role": "user", "content": "Hello!"}],
+            seed=3,
+            temperature=1,
+            max_tokens=512,
+        )
+    words = " ".join(answer.choices[0].message.content.split())
+    expect(page.locator("#chat-bot .bot.message")).to_have_text(words)
+    page.locator("#chat-python button").first.click()
+    page.locator("#chat-form label").nth(1).click()
+    expect(page.locator("#chat-recipe")).to_contain_text(f"curl {server.url}v1/chat/completions")
+    assert KEY not in page.locator("#chat-recipe").inner_text()

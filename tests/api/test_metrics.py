@@ -1,0 +1,269 @@
+"""What is seen of the running app: GET /metrics, and the log, in which no prompt stands."""
+
+import contextlib
+import io
+import json
+import logging
+import re
+import time
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+import api
+from api.metrics import Metrics, cost
+from models import logs
+from models.chat.events import ChatDone
+from models.chat.requests import ChatRequest
+from models.contract import Finished, Stop
+from models.errors import ModelError, Stopped
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.runtime.observer import JobWatch, Observer
+from models.runtime.placement import place
+from models.select import find
+from models.sentiment.requests import SentimentRequest
+from models.settings import Settings, SettingsError
+from models.tasks import CHAT
+from tests.engines import Steps, spec
+
+TOKEN = "a-token-of-the-scraper"
+
+
+@contextlib.contextmanager
+def app(login=None, **settings):
+    """The API's routes and /metrics, as they stand before Gradio's own."""
+    cache = ModelCache(Settings.model_validate(settings))
+    with TestClient(Starlette(routes=api.routes(cache, login))) as web:
+        web.cache = cache
+        yield web
+    cache.close()
+
+
+def figures(text: str) -> dict[tuple[str, ...], float]:
+    """(name, label values in the order of their names) -> value, read by Prometheus' own parser."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def scrape(web) -> dict[tuple[str, ...], float]:
+    return figures(web.get("/metrics").text)
+
+
+# ---------------------------------------------------------------- who may look
+
+
+def test_open_on_a_page_of_ones_own_and_off_on_a_public_one():
+    with app() as web:
+        answer = web.get("/metrics")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert web.post("/metrics").status_code == 405
+    for off in ({"GENLAB_PUBLIC": True}, {"login": [("ann", "secret")]}):
+        login = off.pop("login", None)
+        with app(login, **off) as web:
+            assert web.get("/metrics").status_code == 404
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_token_opens_it(public):
+    with app(GENLAB_METRICS_TOKEN=TOKEN, GENLAB_PUBLIC=public) as web:
+        for wrong in ("", "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer 한글".encode()):
+            assert web.get("/metrics", headers={"authorization": wrong}).status_code == 401
+        right = web.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert right.status_code == 200
+        assert TOKEN not in right.text
+
+
+def test_a_short_token_ends_the_start():
+    with pytest.raises(SettingsError, match="GENLAB_METRICS_TOKEN"):
+        Settings.read({"GENLAB_METRICS_TOKEN": "abc", "GENLAB_ENV_FILE": "/dev/null"})
+
+
+# ---------------------------------------------------------------- what it counts
+
+
+def test_jobs_loads_calls_and_tokens_are_counted():
+    with app() as web:
+        chat = {"messages": [{"role": "user", "content": "Hello!"}], "seed": 1}
+        tokens = web.post("/api/v1/chat", json=chat).json()["usage"]
+        assert web.post("/api/v1/chat", json={}).status_code == 422
+        assert web.post("/api/v1/sentiment", json={"text": "fine", "model": "x"}).status_code == 404
+        assert web.get("/api/v1/no/such/path/with-a-secret").status_code == 404
+        assert web.delete("/api/v1/loaded-models/chat/genlab/small-talk").status_code == 204
+        seen = scrape(web)
+        text = web.get("/metrics").text
+    model = "genlab/small-talk"
+    assert seen["genlab_jobs_total", model, "ok", "chat"] == 1
+    assert seen["genlab_tokens_total", "in", model] == tokens["prompt_tokens"]
+    assert seen["genlab_tokens_total", "out", model] == tokens["completion_tokens"]
+    assert seen["genlab_loads_total", model, "chat"] == 1
+    assert seen["genlab_unloads_total", model, "host", "chat"] == 1
+    assert seen["genlab_wait_seconds_count", model, "chat"] == 1
+    assert seen["genlab_job_seconds_count", model, "chat"] == 1
+    assert seen["genlab_load_seconds_count", model, "chat"] == 1
+    assert seen["genlab_calls_total", "POST", "/api/v1/chat", "200"] == 1
+    assert seen["genlab_calls_total", "POST", "/api/v1/chat", "422"] == 1
+    assert seen["genlab_calls_total", "POST", "/api/v1/sentiment", "404"] == 1
+    assert seen["genlab_calls_total", "GET", "other", "404"] == 1
+    assert seen[("genlab_memory_bytes",)] > 1e7
+    assert "with-a-secret" not in text
+    assert "Hello!" not in text
+
+
+def test_problems_stops_evictions_and_what_waits():
+    Steps.reset()
+    cache = ModelCache(Settings(GENLAB_MEMORY_GB=1.5e-6))  # one of these engines fits
+    cache.observer = metrics = Metrics(cache)
+    assert not metrics.text().count(b'model="')
+    with pytest.raises(ModelError):
+        list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="known")))
+    with pytest.raises(ModelError):
+        list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="secret")))
+    stopped = run(cache, spec("steps"), SentimentRequest.of(text="1000"))
+    next(event for event in stopped if not isinstance(event, Finished))
+    waiting = run(cache, spec("steps"), SentimentRequest.of(text="1"))
+    next(waiting)
+    now = figures(metrics.text().decode())
+    assert now["genlab_active", "other", "sentiment"] == 1
+    assert now["genlab_queue_length", "other", "sentiment"] == 1
+    assert now["genlab_model_bytes", "other", "sentiment"] == 1000
+    stopped.close()
+    list(waiting)
+    end = time.monotonic() + 5
+    while True:
+        now = figures(metrics.text().decode())
+        if ("genlab_jobs_total", "other", "stopped", "sentiment") in now or time.monotonic() > end:
+            break
+    assert now["genlab_jobs_total", "other", "stopped", "sentiment"] == 1
+    assert now["genlab_jobs_total", "other", "ok", "sentiment"] == 1
+    assert now["genlab_jobs_total", "other", "problem", "sentiment"] == 2
+    assert now["genlab_errors_total", "unavailable", "sentiment"] == 1
+    assert now["genlab_errors_total", "failed", "sentiment"] == 1
+    assert now["genlab_unloads_total", "other", "room", "sentiment"] == 1
+    assert not now.get(("genlab_queue_length", "other", "sentiment"))
+
+
+def test_spend_is_by_the_price_table_and_only_the_hosts():
+    cache = ModelCache(Settings())
+    cache.observer = metrics = Metrics(cache)
+    hosted = find(CHAT, "openai")
+    reports = []
+
+    class Keeper(Observer):
+        def on_job(self, report):
+            reports.append(report)
+            metrics.on_job(report)
+
+    def answer(**fields):
+        request = ChatRequest.of(
+            messages=[{"role": "user", "content": "a secret"}], model_name="gpt-4o", **fields
+        )
+        watch = JobWatch(Keeper(), hosted, request, Stop())
+        watch.see(ChatDone("stop", 1000, 2000, 1))
+        watch.see(Finished(hosted, place(hosted, Settings()), 1.5, 0.0, 0.25))
+        watch.see(None)
+
+    answer()
+    answer(api_key="sk-a-visitors-own")
+    seen = figures(metrics.text().decode())
+    dollars = cost(cache.settings, reports[0])
+    assert dollars > 0
+    assert seen["genlab_spend_dollars_total", "openai"] == pytest.approx(dollars)
+    assert [report.host_pays for report in reports] == [True, False]
+    assert "secret" not in repr(reports)
+    assert "sk-" not in repr(reports)
+
+
+def test_a_stop_is_no_problem():
+    ends = []
+
+    class Keeper(Observer):
+        def on_job(self, report):
+            ends.append((report.outcome, report.kind))
+
+    stop = Stop()
+    for last in (None, Stopped(), ModelError("failed")):
+        JobWatch(Keeper(), spec("steps"), SentimentRequest.of(text="1"), stop).see(last)
+    stop.set()
+    JobWatch(Keeper(), spec("steps"), SentimentRequest.of(text="1"), stop).see(None)
+    assert ends == [("ok", ""), ("stopped", ""), ("failed", "failed"), ("stopped", "")]
+
+
+# ---------------------------------------------------------------- the log
+
+
+@contextlib.contextmanager
+def written(level: str):
+    """What is written to the log at a level."""
+    log = logging.getLogger("genlab")
+    before = (log.handlers, log.level, log.propagate)
+    out = io.StringIO()
+    logs.configure(Settings(GENLAB_LOG_LEVEL=level))
+    log.handlers[0].setStream(out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    log.handlers, log.level, log.propagate = before
+
+
+def test_a_call_and_its_job_have_one_id_and_no_text_of_the_person():
+    with written("info") as lines, app() as web:
+        answer = web.post("/api/v1/sentiment", json={"text": "a private sentence"})
+        wrong = web.post(
+            "/api/v1/sentiment", json={"text": "a private sentence", "model": "my-own"}
+        )
+        assert (answer.status_code, wrong.status_code) == (200, 404)
+        rows = lines()
+    load, job, call, other = rows
+    assert [row["event"] for row in rows] == ["load", "job", "call", "call"]
+    assert job["request_id"] == call["request_id"] == answer.headers["x-request-id"]
+    assert other["request_id"] == wrong.headers["x-request-id"]
+    assert (call["path"], call["status"]) == ("/api/v1/sentiment", 200)
+    assert (job["outcome"], job["request"]) == ("ok", "SentimentRequest")
+    assert load["model"] == job["model"] == "genlab/sentiment-en"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["time"])
+    assert "private" not in json.dumps(rows)
+    assert "my-own" not in json.dumps(rows)
+
+
+def test_jobs_of_the_page_have_ids_of_their_own():
+    Steps.reset()
+    with written("info") as lines:
+        cache = ModelCache(Settings())
+        for _ in range(2):
+            list(run(cache, spec("steps"), SentimentRequest.of(text="1")))
+        jobs = [row["request_id"] for row in lines() if row["event"] == "job"]
+    assert len(jobs) == len(set(jobs)) == 2
+
+
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_an_unforeseen_fault_is_one_line_with_its_place(level):
+    with written(level) as lines:
+        cache = ModelCache(Settings())
+        with pytest.raises(ModelError):
+            list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="x")))
+        rows = lines()
+    fault = next(row for row in rows if "trace" in row)
+    assert fault["trace"].startswith("Traceback: ")
+    assert "engines.py" in fault["trace"]
+    assert ("a secret in here" in fault["trace"]) == (level == "debug")
+    assert [row["outcome"] for row in rows if row["event"] == "job"] == ["failed"]
+    assert all(row["level"] != "info" for row in rows) or level == "debug"
+
+
+def test_the_running_app_counts_the_pages_jobs_too(server):
+    before = figures(urllib.request.urlopen(f"{server.url}metrics").read().decode())
+    body = json.dumps({"data": ["I loved it.", "auto"]}).encode()
+    kind = {"Content-Type": "application/json"}
+    call = f"{server.url}gradio_api/call/analyze_sentiment"
+    event = json.load(urllib.request.urlopen(urllib.request.Request(call, body, kind)))["event_id"]
+    urllib.request.urlopen(f"{call}/{event}").read()
+    after = figures(urllib.request.urlopen(f"{server.url}metrics").read().decode())
+    name = ("genlab_jobs_total", "genlab/sentiment-en", "ok", "sentiment")
+    assert after[name] == before.get(name, 0) + 1
+    assert "I loved it." not in server.logged()
