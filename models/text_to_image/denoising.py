@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from models.contract import ModelSpec
@@ -29,6 +30,7 @@ from models.text_to_image.requests import ImageRequest
 from models.text_to_image.schedulers import predicted_original
 from models.text_to_image.unet import CompiledUNet, FastUNet
 from models.text_to_image.word_attention import by_word, has_cross_attention, recording
+from models.torch_tools import in_turn
 
 _BATCH_LIMIT = 8  # pictures drawn together, at 512 x 512
 
@@ -73,32 +75,46 @@ class Denoiser:
         alike = (i for i in left if _batch_kind(requests[i]) == _batch_kind(first))
         return list(islice(alike, limit))
 
+    @property
+    def capacity(self) -> int:
+        """How many may draw at once and share passes; a pipeline's own call is not made for it."""
+        return self.loop.capacity if self.loop else 1
+
     def compiles(self, requests: Sequence[ImageRequest]) -> bool:
         """Whether drawing this batch compiles the UNet for its shape first, which takes minutes."""
         if self.loop is None or requests[0].image is not None:
             return False
         return self.loop.compiles(requests)
 
-    def draw(self, requests: Sequence[ImageRequest], progress: Progress) -> list[PictureFile]:
+    def draw(
+        self, requests: Sequence[ImageRequest], progress: Progress, scheduler: Any = None
+    ) -> list[PictureFile]:
         """The pictures of one batch.
 
         Args:
             requests: with all values; a batch as `next_batch` makes it.
             progress: gets each step; what it raises ends the drawing before the decoder.
+            scheduler: of this drawing alone, since it holds the drawing's state; by default the pipeline's.
 
         Raises:
             InvalidInput: the model cannot start from a picture (invalid_start_picture).
             ModelError: the numbers overflowed (nan_image).
         """
+        scheduler = scheduler or self._pipe.scheduler
         if self.loop is None or requests[0].image is not None:
-            return [self._encode(requests[0], *self._call_pipeline(requests[0], progress))]
-        latents = self.loop.denoise(requests, progress.step, progress.begin)
+            drawing = self._call_pipeline(requests[0], progress, scheduler)
+            return [self._encode(requests[0], scheduler, *drawing)]
+        latents, company = self.loop.denoise(requests, progress.step, progress.begin, scheduler)
+        progress.meet(company)
         return [
-            self._encode(request, *self.loop.decode(latents[index : index + 1]))
+            self._encode(request, scheduler, *self.loop.decode(latents[index : index + 1]))
             for index, request in enumerate(requests)
         ]
 
-    def _call_pipeline(self, request: ImageRequest, progress: Progress) -> tuple[Any, bool]:
+    def _call_pipeline(
+        self, request: ImageRequest, progress: Progress, scheduler: Any
+    ) -> tuple[Any, bool]:
+        self._pipe.scheduler = scheduler
         pipe = self._pipe if request.image is None else self._image_to_image()
         with _first_input(pipe, progress.begin):
             output = pipe(
@@ -109,7 +125,7 @@ class Denoiser:
         flagged = getattr(output, "nsfw_content_detected", None) or [False]
         return output.images[0], bool(flagged[0])
 
-    def attention(self, request: ImageRequest, progress: Progress) -> WordAttention:
+    def attention(self, request: ImageRequest, progress: Progress, scheduler: Any) -> WordAttention:
         """Draw a picture once more, with the pipeline's own call, and record where its words looked.
 
         Raises:
@@ -119,7 +135,7 @@ class Denoiser:
         if not has_cross_attention(self._pipe) or not getattr(tokenizer, "is_fast", False):
             raise InvalidInput("invalid_no_attention", model=self._spec.label)
         with recording(self._pipe.unet) as recorder:
-            self._call_pipeline(request, progress)
+            self._call_pipeline(request, progress, scheduler)
         words, maps = by_word(recorder.maps, request.prompt, tokenizer)
         half = maps.astype("float16")
         return WordAttention(words, half.tobytes(), half.shape)
@@ -171,14 +187,15 @@ class Denoiser:
             if name in parameters
         }
 
-    def _encode(self, request: ImageRequest, pixels: Any, flagged: bool) -> PictureFile:
+    def _encode(
+        self, request: ImageRequest, scheduler: Any, pixels: Any, flagged: bool
+    ) -> PictureFile:
         """A PNG file of pixels (height, width, 3) from 0 to 1."""
         import numpy as np
         from PIL import Image
 
         if not np.isfinite(pixels).all():
             raise ModelError("nan_image", model=self._spec.label)
-        scheduler = self._pipe.scheduler
         values = {
             "Steps": request.num_inference_steps,
             "Sampler": sampler_name(type(scheduler).__name__, scheduler.config),
@@ -243,9 +260,15 @@ class StableDiffusionLoop:
             self._unet = compiled
             return
         self._unet = FastUNet(pipe.unet)
+        in_turn(pipe.tokenizer)
         side, tokens = pipe.unet.config.sample_size, pipe.tokenizer.model_max_length
         if isinstance(side, int):  # the usual shape: one guided picture of the model's own size
             self._unet.prepare((2, pipe.unet.config.in_channels, side, side, tokens))
+
+    @property
+    def capacity(self) -> int:
+        """How many drawings at once gain by it."""
+        return self._unet.capacity
 
     @classmethod
     def fits(cls, pipe: Any) -> bool:
@@ -267,22 +290,28 @@ class StableDiffusionLoop:
         requests: Sequence[ImageRequest],
         on_step: OnStep,
         on_start: Callable[[Tensor], None] | None = None,
-    ) -> Tensor:
-        """Latents of the finished pictures: (pictures, channels, height, width), as the decoder takes them.
+        scheduler: Any = None,
+    ) -> tuple[Tensor, int]:
+        """Draw as far as the decoder.
 
         Args:
             requests: all with guidance or all without.
             on_step: called after each pass; what it raises ends the loop.
             on_start: called with the noise before the first.
+            scheduler: of this drawing; by default the pipeline's own, which no other may use meanwhile.
+
+        Returns:
+            Latents of the finished pictures (pictures, channels, height, width), and of how many pictures
+            of others at the same time, these included, rows were computed together.
         """
         pipe, first = self._pipe, requests[0]
         text = self._encode_text(first, len(requests))
-        scheduler = pipe.scheduler
+        scheduler = scheduler or pipe.scheduler
         scheduler.set_timesteps(first.num_inference_steps, device=pipe.device)
         if hasattr(scheduler, "set_begin_index"):  # else it searches, which makes a GPU wait
             scheduler.set_begin_index(0)
         generators = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
-        latents = self._noise(first, generators)
+        latents = self._noise(first, generators) * scheduler.init_noise_sigma
         if on_start is not None:
             on_start(latents)
         takes_generators = "generator" in signature(scheduler.step).parameters
@@ -290,18 +319,19 @@ class StableDiffusionLoop:
         scale = torch.tensor([one.guidance_scale or 0 for one in requests], dtype=latents.dtype)
         scale = scale.to(latents.device).view(-1, 1, 1, 1)
         gpu_queue = GpuQueue(pipe.device.type)
-        for index, timestep in enumerate(scheduler.timesteps):
-            inputs = torch.cat([latents, latents]) if first.is_guided else latents
-            output = self._unet(scheduler.scale_model_input(inputs, timestep), timestep, text)
-            if first.is_guided:
-                without, with_text = output.chunk(2)
-                output = without + scale * (with_text - without)
-            before = latents
-            latents = scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
-            gpu_queue.wait()
-            predict = partial(predicted_original, scheduler, before, output, timestep, index)
-            on_step(index, len(scheduler.timesteps), latents, predict)
-        return latents
+        with self._unet.drawing() as drawing:
+            for index, timestep in enumerate(scheduler.timesteps):
+                inputs = torch.cat([latents, latents]) if first.is_guided else latents
+                output = self._unet(scheduler.scale_model_input(inputs, timestep), timestep, text)
+                if first.is_guided:
+                    without, with_text = output.chunk(2)
+                    output = without + scale * (with_text - without)
+                before = latents
+                latents = scheduler.step(output, timestep, latents, **extra, return_dict=False)[0]
+                gpu_queue.wait()
+                predict = partial(predicted_original, scheduler, before, output, timestep, index)
+                on_step(index, len(scheduler.timesteps), latents, predict)
+        return latents, drawing.company
 
     def decode(self, latents: Tensor) -> tuple[Any, bool]:
         """Pixels (height, width, 3) from 0 to 1 of one picture's latents; whether the checker blanked it."""
@@ -322,17 +352,10 @@ class StableDiffusionLoop:
         return torch.cat([part.expand(count, -1, -1) for part in parts])
 
     def _noise(self, request: ImageRequest, generators: list[torch.Generator]) -> Tensor:
-        unet = self._pipe.unet
-        return self._pipe.prepare_latents(
-            len(generators),
-            unet.config.in_channels,
-            request.height,
-            request.width,
-            unet.dtype,
-            self._pipe.device,
-            generators,
-            None,
-        )
+        unet, scale = self._pipe.unet, self._pipe.vae_scale_factor
+        sides = (request.height or 0) // scale, (request.width or 0) // scale
+        shape = (len(generators), unet.config.in_channels, *sides)
+        return randn_tensor(shape, generators, self._pipe.device, unet.dtype)
 
 
 class GpuQueue:

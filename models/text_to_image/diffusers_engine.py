@@ -1,5 +1,6 @@
 """Text-to-image on this machine: any diffusers pipeline, from the starter to Stable Diffusion."""
 
+import copy
 import gc
 import json
 from collections.abc import Generator, Sequence
@@ -74,6 +75,16 @@ class DiffusersTextToImage:
         mode = settings.compile_mode if placement.device == "cuda" else "off"
         return cls(pipe, spec, placement, Vocabulary.read(folder), mode)
 
+    def capacity(self, request: PictureRequest | DecodeRequest) -> int:
+        """How many may be at work while this request is: several where their drawings share passes.
+
+        A drawing from a picture and a look at the words go through the pipeline, which holds their state.
+        """
+        alone = (
+            isinstance(request, WordAttentionRequest) or getattr(request, "image", None) is not None
+        )
+        return 1 if alone else self._denoiser.capacity
+
     def nbytes(self) -> int:
         """Bytes of weights held by all parts of the pipeline."""
         parts = self._pipe.components.values()
@@ -105,10 +116,11 @@ class DiffusersTextToImage:
         request = request.with_defaults(self._spec)
         singles = request.singles()
         self._check(singles)
-        self._pipe.scheduler = build_scheduler(
-            self._own_scheduler, request.scheduler, self._spec.label
+        found = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
+        scheduler = copy.deepcopy(found)  # it holds the state of a drawing, and others may draw too
+        drawing = in_thread(
+            lambda emit: self._draw_all(request, singles, scheduler, emit, stop), stop
         )
-        drawing = in_thread(lambda emit: self._draw_all(request, singles, emit, stop), stop)
         yield from iterate(drawing, stop)
 
     def _check(self, singles: Sequence[ImageRequest]) -> None:
@@ -132,6 +144,7 @@ class DiffusersTextToImage:
         self,
         request: PictureRequest,
         singles: Sequence[ImageRequest],
+        scheduler: Any,
         emit: Notify,
         stop: Stop,
     ) -> None:
@@ -140,14 +153,14 @@ class DiffusersTextToImage:
         cut = words_past_limit(request.prompt, self._tokenizers())
         unknown = self._vocabulary.unknown(request.prompt) if self._vocabulary else ()
         passes = [
-            count_passes(self._pipe.scheduler, one.num_inference_steps or 1, one.start_strength)
+            count_passes(scheduler, one.num_inference_steps or 1, one.start_strength)
             for one in singles
         ]
         progress = Progress(request, passes, self._colours, emit, stop, cut, unknown)
         if isinstance(request, WordAttentionRequest):
             progress.start([0])
             with torch.inference_mode():
-                emit(self._denoiser.attention(singles[0], progress))
+                emit(self._denoiser.attention(singles[0], progress, scheduler))
             return
         limit: int | None = None
         left = list(range(len(singles)))
@@ -157,11 +170,11 @@ class DiffusersTextToImage:
             if self._denoiser.compiles(together):
                 emit(WarmingUp(self._spec))
             progress.start(batch)
-            pictures = self._draw_batch(together, progress)
+            pictures = self._draw_batch(together, progress, scheduler)
             if pictures is None:  # out of memory: from now on half as many together
                 limit = len(batch) // 2
                 if not limit:
-                    raise self._too_large(together[0])
+                    raise self._too_large(together[0], scheduler)
                 continue
             progress.finish(pictures)
             left = [index for index in left if index not in batch]
@@ -183,12 +196,12 @@ class DiffusersTextToImage:
         return [one for one in tokenizers if getattr(one, "is_fast", False)]
 
     def _draw_batch(
-        self, requests: Sequence[ImageRequest], progress: Progress
+        self, requests: Sequence[ImageRequest], progress: Progress, scheduler: Any
     ) -> list[PictureFile] | None:
         """The pictures; None if there was not enough memory, which is free again by then."""
         try:
             with torch.inference_mode():
-                return self._denoiser.draw(requests, progress)
+                return self._denoiser.draw(requests, progress, scheduler)
         except Exception as error:
             if not isinstance(as_model_error(error), OutOfMemory):
                 raise
@@ -197,7 +210,7 @@ class DiffusersTextToImage:
             torch.cuda.empty_cache()
         return None
 
-    def _too_large(self, request: ImageRequest) -> OutOfMemory:
+    def _too_large(self, request: ImageRequest, scheduler: Any) -> OutOfMemory:
         """The error that names the model's largest size that fits: each is tried with one step."""
         area = (request.width or 0) * (request.height or 0)
         for width, height in sorted(self._options.sizes, key=lambda size: -size[0] * size[1]):
@@ -205,7 +218,7 @@ class DiffusersTextToImage:
             trial = request.model_copy(update=update)
             progress = Progress(trial, [1], None, lambda _: None, Stop())
             progress.start([0])
-            if width * height < area and self._draw_batch([trial], progress):
+            if width * height < area and self._draw_batch([trial], progress, scheduler):
                 fits = f"{width} × {height}"
                 return OutOfMemory(
                     "out_of_memory_size", width=request.width, height=request.height, fits=fits

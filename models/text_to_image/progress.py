@@ -120,12 +120,14 @@ class Progress:
         self._last_sketch = 0.0
         self._latents: Tensor | None = None
         self._start: Sketch | None = None
+        self._company = 1
 
     def start(self, indexes: Sequence[int]) -> None:
         """The pictures of these indexes are drawn next, together."""
         self._batch = indexes
         self._passes_before = sum(self._passes[index] for index in self._pictures)
         self._last_sketch, self._latents, self._start = 0.0, None, None
+        self._company = 1
 
     def begin(self, latents: "Tensor") -> None:
         """The batch's latents before the first pass."""
@@ -168,9 +170,13 @@ class Progress:
         )
         return {}
 
+    def meet(self, company: int) -> None:
+        """The batch shared passes with others, so many pictures in all."""
+        self._company = company
+
     def finish(self, pictures: Sequence[PictureFile]) -> None:
         """The batch's pictures are finished."""
-        size = len(self._batch)
+        size = max(len(self._batch), self._company)
         self._largest_batch = max(self._largest_batch, size)
         self._pictures.update(zip(self._batch, pictures, strict=True))
         if isinstance(self._request, ImageGridRequest | LeaveOutRequest):

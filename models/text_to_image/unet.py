@@ -1,32 +1,79 @@
 """A Stable Diffusion UNet that is called many times with the same shapes, faster than as it was loaded.
 
-On a CPU a tiny UNet becomes a traced program for each shape, and the two halves of guidance run on two
-cores: more threads within a product of this size only wait for each other. A large UNet is left as it is,
+On a CPU a tiny UNet becomes a traced program for each shape, and its rows (two a picture with guidance) are
+shared out to the cores: more threads within a product of this size only wait for each other. A large UNet is left as it is,
 since its arithmetic takes all the time. On CUDA it can be compiled (GENLAB_COMPILE).
 """
 
 import copy
 import logging
+import threading
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.contract import Stop
+from models.runtime.batching import Batcher
 from models.runtime.placement import cores
 from models.torch_tools import has_onednn
 
 log = logging.getLogger("genlab")
 
+# About sizes that become constants, as they should. For good: catch_warnings is not for threads.
+warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+
 _SMALL = 50_000_000  # parameters: v1-4 has 860 million
-_TRACES = 4  # programs in memory; each has a copy of the weights in the order of its convolutions
+_TRACES = 6  # programs in memory; each has a copy of the weights in the order of its convolutions
+_SIZES = (1, 4, 8)  # rows of a program; a row of the starter's takes 6.7, 4.5 and 3.3 ms of a core
+_FILLED = 0.7  # of a program's rows, from which filling it up is faster than smaller programs
+_MOST_ROWS = 16  # of a pass: eight pictures with guidance
+_MOST_CORES = 8
+
+
+@dataclass(eq=False, slots=True)
+class SharedDrawing:
+    """One person's drawing: the keys and values of its text, and how many pictures its passes were of.
+
+    Attributes:
+        company: 1 where no row was computed together with another's: then its bits are those of a drawing
+            alone.
+    """
+
+    company: int = 1
+    text: Tensor | None = None
+    context: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Input:
+    latents: Tensor  # (rows, channels, height, width)
+    times: Tensor  # (rows,)
+    context: tuple[Tensor, ...]  # each (rows, ...)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Chunk:
+    """Rows that one program computes: those from `begin` to `end`, and the last one again to fill it up."""
+
+    begin: int
+    end: int
+    size: int
+    program: Any
+    context: tuple[Tensor, ...]
 
 
 class FastUNet:
     """Calls a UNet2DConditionModel, through a traced program if the UNet is small and on a CPU.
+
+    Drawings at the same time, each in a thread of its own, share passes step by step, whatever their
+    texts, schedulers and numbers of steps. A program of eight rows takes half as long a row as one of one.
 
     Args:
         unet: in evaluation mode, placed.
@@ -34,13 +81,21 @@ class FastUNet:
 
     def __init__(self, unet: Any) -> None:
         self._unet = unet
-        self._programs: dict[tuple[int, ...], Any] = {}
+        self._programs = _Programs(unet)
         size = sum(weights.numel() for weights in unet.parameters())
         self._traces = size <= _SMALL and is_traceable(unet)
-        self._halves = self._traces and cores() > 1
-        self._helper: ThreadPoolExecutor | None = None
-        self._text: Tensor | None = None
-        self._keys_and_values: tuple[Tensor, ...] = ()
+        self._cores = min(cores(), _MOST_CORES) if self._traces else 1
+        self._helpers: ThreadPoolExecutor | None = None
+        self._own = threading.local()
+        self._layout = _RowLayout((), (), [])
+        self._passes: Batcher[_Input, tuple[Tensor, int]] = Batcher(
+            self._run, most=_MOST_ROWS, weigh=lambda call: len(call.latents), kind=_shape
+        )
+
+    @property
+    def capacity(self) -> int:
+        """Drawings at once that gain by sharing passes."""
+        return _MOST_ROWS // 2 if self._traces else 1
 
     def prepare(self, *shapes: tuple[int, int, int, int, int]) -> None:
         """Trace these shapes now: (batch, channels, height, width, tokens)."""
@@ -49,6 +104,16 @@ class FastUNet:
             with torch.inference_mode():
                 latents = torch.zeros(batch, channels, height, width)
                 self(latents, torch.tensor(1.0), torch.zeros(batch, tokens, width_of_text))
+
+    @contextmanager
+    def drawing(self) -> Generator[SharedDrawing]:
+        """Within it this thread calls the UNet step after step: the others who draw wait for it."""
+        self._own.drawing = drawing = SharedDrawing()
+        try:
+            with self._passes.attending() if self._traces else nullcontext():
+                yield drawing
+        finally:
+            del self._own.drawing
 
     def __call__(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         """The model's output for the latents: noise, velocity or picture, as it was trained.
@@ -61,36 +126,168 @@ class FastUNet:
         if not self._traces:
             return self._unet(latents, timestep, encoder_hidden_states=text, return_dict=False)[0]
         latents = latents.contiguous(memory_format=torch.channels_last)
-        timestep = timestep.to(
-            torch.float32
-        )  # integers of some schedulers would need a second trace
-        if text is not self._text:
-            self._text, self._keys_and_values = text, keys_and_values(self._unet, text)
-        context = self._keys_and_values
-        if len(latents) != 2 or not self._halves:
-            return self._program(latents, timestep, context)(latents, timestep, *context)
-        one, two = (
-            (latents[i : i + 1], timestep, *(part[i : i + 1] for part in context)) for i in range(2)
-        )
-        program = self._program(one[0], timestep, one[2:])
-        if self._helper is None:
-            self._helper = ThreadPoolExecutor(1, "half", torch.set_num_threads, (1,))
-        first = self._helper.submit(_without_gradients, program, *one)
-        second = program(*two)
-        return torch.cat([first.result(), second])
+        # Integers of some schedulers would need a second trace.
+        times = timestep.to(torch.float32).expand(len(latents))
+        drawing = getattr(self._own, "drawing", None) or SharedDrawing()
+        if text is not drawing.text:
+            drawing.text, drawing.context = text, keys_and_values(self._unet, text)
+        output, company = self._passes(_Input(latents, times, drawing.context), Stop())
+        drawing.company = max(drawing.company, company)
+        return output
 
-    def _program(self, latents: Tensor, timestep: Tensor, context: tuple[Tensor, ...]) -> Any:
-        shape = (*latents.shape, context[0].shape[2])
-        if shape not in self._programs:
+    def forget(self) -> None:
+        """The UNet's layers have changed: trace them anew."""
+        self._programs, self._layout = _Programs(self._unet), _RowLayout((), (), [])
+
+    # ------------------------------------------------------------ one pass
+
+    def _run(self, calls: list[_Input]) -> list[tuple[Tensor, int]]:
+        """The output of each call, and how many pictures were computed together with it."""
+        with torch.inference_mode():
+            first, *others = self._split(calls)
+            latents = torch.cat([one.latents for one in calls])
+            times = torch.cat([one.times for one in calls])
+            waits = [self._pool().submit(_compute, one, latents, times) for one in others]
+            parts = [_compute(first, latents, times), *(wait.result() for wait in waits)]
+            output = torch.cat(parts)
+        together = any(chunk.size > 1 for part in (first, *others) for chunk in part)
+        company = len(calls) if together else 1
+        return [(own, company) for own in output.split([len(one.latents) for one in calls])]
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._helpers is None:
+            self._helpers = ThreadPoolExecutor(self._cores - 1, "part", torch.set_num_threads, (1,))
+        return self._helpers
+
+    def _split(self, calls: list[_Input]) -> list[list[_Chunk]]:
+        """An even part of the rows for each core, in chunks for which there are programs.
+
+        It stays the same from step to step, and so do the contexts that are put together in it.
+        """
+        rows = sum(len(one.latents) for one in calls)
+        share = -(-rows // self._cores)
+        example, contexts = calls[0], tuple(one.context for one in calls)
+        sizes = tuple(n for n in _SIZES if self._programs.has(n, share, example))
+        if self._layout.fits(contexts, sizes):
+            return self._layout.parts
+        context = tuple(torch.cat(several) for several in zip(*contexts, strict=True))
+        parts = list[list[_Chunk]]()
+        for begin in range(0, rows, share):
+            part, end = list[_Chunk](), min(begin + share, rows)
+            for size in split_rows(end - begin, sizes):
+                stop = min(begin + size, end)
+                own = tuple(_filled(one[begin:stop], size) for one in context)
+                part.append(_Chunk(begin, stop, size, self._programs.get(size, example), own))
+                begin = stop
+            parts.append(part)
+        self._layout = _RowLayout(contexts, sizes, parts)
+        return parts
+
+
+def _shape(call: _Input) -> tuple[int, ...]:
+    """What calls of one pass have in common: channels, height, width and tokens."""
+    return (*call.latents.shape[1:], call.context[0].shape[2])
+
+
+def _compute(part: list[_Chunk], latents: Tensor, times: Tensor) -> Tensor:
+    with torch.inference_mode():  # this setting belongs to the thread
+        return torch.cat([_one(chunk, latents, times) for chunk in part])
+
+
+def _one(chunk: _Chunk, latents: Tensor, times: Tensor) -> Tensor:
+    rows = slice(chunk.begin, chunk.end)
+    if chunk.size == 1:
+        return chunk.program(latents[rows], times[chunk.begin], *chunk.context)
+    pixels = _filled(latents[rows], chunk.size).contiguous(memory_format=torch.channels_last)
+    output = chunk.program(pixels, _filled(times[rows], chunk.size), *chunk.context)
+    return output[: chunk.end - chunk.begin]
+
+
+def _filled(rows: Tensor, size: int) -> Tensor:
+    """So many rows: the last one is repeated."""
+    missing = size - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
+
+
+def split_rows(count: int, sizes: Collection[int]) -> list[int]:
+    """Sizes of programs for so many rows: one that is nearly filled, or the largest that is filled."""
+    chunks = list[int]()
+    while count > 0:
+        nearly = [size for size in sizes if size * _FILLED <= count <= size]
+        size = min(nearly, default=max((one for one in sizes if one <= count), default=1))
+        chunks.append(size)
+        count -= size
+    return chunks
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _RowLayout:
+    """How the rows of some drawings are split, as long as the same ones go on together."""
+
+    contexts: tuple[tuple[Tensor, ...], ...]
+    sizes: tuple[int, ...]
+    parts: list[list[_Chunk]]
+
+    def fits(self, contexts: tuple[tuple[Tensor, ...], ...], sizes: tuple[int, ...]) -> bool:
+        same = len(contexts) == len(self.contexts) and sizes == self.sizes
+        return same and all(a is b for a, b in zip(contexts, self.contexts, strict=True))
+
+
+class _Programs:
+    """The traced programs of a UNet, the newest few. Those of several rows are traced aside."""
+
+    def __init__(self, unet: Any) -> None:
+        self._unet = unet
+        self._lock = threading.Lock()
+        self._programs: dict[tuple[int, ...], Any] = {}
+        self._coming: set[tuple[int, ...]] = set()
+
+    def get(self, size: int, example: _Input) -> Any:
+        """The program of so many rows; it is traced now if need be."""
+        key = (size, *_shape(example))
+        program = self._programs.get(key)
+        if program is None:
+            program = self._trace(key, example.context)
+        return program
+
+    def has(self, size: int, share: int, example: _Input) -> bool:
+        """Whether there is a program of so many rows.
+
+        If not, and a share of so many rows would use it, it is traced in a thread of its own: that takes
+        a second or two, in which those who draw go on row by row.
+        """
+        key = (size, *_shape(example))
+        if key in self._programs or size == 1:
+            return True
+        with self._lock:
+            if key not in self._coming and size in split_rows(share, (1, size)):
+                self._coming.add(key)
+                values = (key, example.context)
+                threading.Thread(target=self._aside, args=values, name="trace", daemon=True).start()
+        return False
+
+    def _aside(self, key: tuple[int, ...], context: tuple[Tensor, ...]) -> None:
+        torch.set_num_threads(1)
+        try:
+            self._trace(key, context)
+        except Exception:  # then rows go on one by one, and it is not tried again
+            log.exception("tracing %s rows failed", key[0])
+        else:
+            with self._lock:
+                self._coming.discard(key)
+
+    def _trace(self, key: tuple[int, ...], context: tuple[Tensor, ...]) -> Any:
+        size, *shape, _ = key
+        with torch.inference_mode():
+            latents = torch.zeros(size, *shape).contiguous(memory_format=torch.channels_last)
+            times = torch.tensor(1.0) if size == 1 else torch.ones(size)
+            rows = tuple(_filled(one[:1], size) for one in context)
+            program = trace_unet(self._unet, latents, times, rows)
+        with self._lock:
             if len(self._programs) >= _TRACES:
                 self._programs.pop(next(iter(self._programs)))
-            self._programs[shape] = trace_unet(self._unet, latents, timestep, context)
-        return self._programs[shape]
-
-
-def _without_gradients(program: Any, *inputs: Tensor) -> Tensor:
-    with torch.inference_mode():  # this setting belongs to the thread
-        return program(*inputs)
+            self._programs[key] = program
+        return program
 
 
 # ---------------------------------------------------------------- tracing, on a CPU
@@ -143,18 +340,16 @@ def trace_unet(unet: Any, latents: Tensor, timestep: Tensor, context: tuple[Tens
     Args:
         unet: one that `is_traceable`, in evaluation mode; it is not changed.
         latents: (batch, channels, height, width), channels_last.
-        timestep: one number, float32.
+        timestep: float32, one number or one for each picture.
         context: `keys_and_values` of a text.
     """
     program = _Program(copy.deepcopy(unet)).eval()
     inputs = (latents, timestep, *context)
     if has_onednn():
         _pack(program, inputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes that become constants, as they should
-        frozen = torch.jit.freeze(torch.jit.trace(program, inputs, check_trace=False))
-        for _ in range(_WARM_UP):
-            frozen(*inputs)
+    frozen = torch.jit.freeze(torch.jit.trace(program, inputs, check_trace=False))
+    for _ in range(_WARM_UP):
+        frozen(*inputs)
     return frozen
 
 
@@ -277,6 +472,12 @@ class CompiledUNet:
         self._unet, self._sizes = unet, frozenset(sizes)
         self._compiled: Any = torch.compile(unet, fullgraph=True, dynamic=False, **options)
         self._shapes: set[LatentShape] = set()
+
+    capacity = 1
+
+    def drawing(self) -> AbstractContextManager[SharedDrawing]:
+        """As FastUNet's; nothing is shared here."""
+        return nullcontext(SharedDrawing())
 
     def compiles(self, shape: LatentShape) -> bool:
         """Whether the next call with latents of this shape compiles first."""
