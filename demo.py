@@ -17,6 +17,7 @@ import api
 from models import logs
 from models.runtime import zerogpu
 from models.runtime.cache import ModelCache
+from models.runtime.jobs import end_well
 from models.servers import prices
 from models.settings import Settings, SettingsError, parse_credentials
 from models.tasks import CATALOG
@@ -90,6 +91,7 @@ gc.enable()
 
 if __name__ == "__main__":
     logs.configure(settings)
+    end_well(context.cache)
     gc.freeze()  # the page's objects are never garbage: no later look through them either
     demo.launch(
         share=options.share,

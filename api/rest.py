@@ -118,7 +118,7 @@ def _health(routes: APIRouter, service: Service) -> None:
         return {
             "status": "ok",
             "live": True,
-            "ready": True,
+            "ready": not service.cache.draining,
             "loaded": sum(model.loaded for model in models),
             "active": sum(model.active for model in models),
             "waiting": sum(model.waiting for model in models),

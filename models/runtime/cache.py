@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Request, Stop, Waiting
-from models.errors import Busy, ModelError, OutOfMemory, Stopped, as_model_error
+from models.errors import Busy, ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
 from models.runtime import zerogpu
 from models.runtime.observer import Observer
 from models.runtime.placement import Hardware, place
@@ -30,6 +30,7 @@ from models.weights.sources import folder
 
 _LOOK = 0.2  # seconds between two looks at the stop flag while waiting
 _REAP = 15.0  # seconds between two looks for idle models
+_LAST_WORDS = 1.0  # seconds in which an answer that must end says so
 Key = tuple[str, str]
 log = logging.getLogger("genlab")
 
@@ -109,6 +110,9 @@ class ModelCache:
         self._connecting = threading.Lock()
         self._closed = threading.Event()
         self._reaper: threading.Thread | None = None
+        self._answers = 0
+        self._over = threading.Event()
+        self.draining = False  # no new answers are begun
 
     # ------------------------------------------------------------ use
 
@@ -303,6 +307,43 @@ class ModelCache:
             if not model.active and not model.waiting and model.idle_seconds >= seconds:
                 with suppress(Busy):  # somebody came in between
                     self.unload(model.task, model.id, "idle")
+
+    # ------------------------------------------------------------ the end of the program
+
+    @contextmanager
+    def answering(self) -> Generator[threading.Event]:
+        """Around an answer: `drain` waits for its end. Once the event is set it is to end and say so.
+
+        Raises:
+            Unavailable: the program is about to end (unavailable_closing).
+        """
+        with self._changed:
+            if self.draining:
+                raise Unavailable("unavailable_closing")
+            self._answers += 1
+        try:
+            yield self._over
+        finally:
+            with self._changed:
+                self._answers -= 1
+                self._changed.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Begin no new answers, and wait until those under way are whole, or have said that they end.
+
+        Args:
+            seconds: that they have; after them they end within another second.
+
+        Returns:
+            Whether there were any.
+        """
+        with self._changed:
+            self.draining, under_way = True, bool(self._answers)
+            self._changed.wait_for(lambda: not self._answers, seconds)
+        self._over.set()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._answers, _LAST_WORDS)
+        return under_way
 
     def close(self) -> None:
         """Unload what is idle and end the watch: for a reload of the app, and tests."""

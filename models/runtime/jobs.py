@@ -6,7 +6,9 @@ sets the stop flag and returns at once, and no next() blocks for over half a sec
 """
 
 import logging
+import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -14,12 +16,13 @@ from contextlib import closing, suppress
 from contextvars import copy_context
 
 from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
-from models.errors import ModelError, OutOfMemory, Stopped, as_model_error
+from models.errors import ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
 from models.runtime.cache import ModelCache
 from models.settings import Settings
 from models.weights import sources
 
 HEARTBEAT = 0.5  # seconds
+GRACE = 8.0  # seconds that answers under way have when the program is told to end
 Events = queue.SimpleQueue[tuple[int, Event | ModelError | None]]  # with the number of their job
 log = logging.getLogger("genlab")
 
@@ -58,7 +61,17 @@ def together(
     Yields:
         (number of the job, what `run` yields of it); a ModelError is the last of a job that failed,
         the others go on.
+
+    Raises:
+        Unavailable: the program is about to end (unavailable_closing).
     """
+    with cache.answering() as over:
+        yield from _together(cache, jobs, over)
+
+
+def _together(
+    cache: ModelCache, jobs: Sequence[tuple[ModelSpec, Request]], over: threading.Event
+) -> Generator[tuple[int, Event | ModelError]]:
     stop = Stop()
     events: Events = queue.SimpleQueue()
     waits: dict[int, Wait | None] = dict.fromkeys(range(len(jobs)))  # what each job waits for now
@@ -70,6 +83,9 @@ def together(
         threading.Thread(target=here, args=values, name=f"job {spec.id}", daemon=True).start()
     try:
         while waits:
+            if over.is_set():
+                yield from ((number, Unavailable("unavailable_closing")) for number in waits)
+                return
             try:
                 number, event = events.get(timeout=HEARTBEAT)
             except queue.Empty:
@@ -172,6 +188,25 @@ def fetch(settings: Settings, spec: ModelSpec) -> Generator[Event]:
             yield event
     finally:
         stop.set()
+
+
+def end_well(cache: ModelCache) -> None:
+    """When the program is told to end (SIGTERM, as every host does): answers under way come first.
+
+    Those that are not whole within GRACE seconds say so. Told twice, it ends at once.
+    """
+
+    def end() -> None:
+        if cache.drain(GRACE):
+            time.sleep(HEARTBEAT)  # the last words are on their way
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_signal(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # The lock it needs may be held by the thread that the signal interrupts.
+        threading.Thread(target=end, name="end", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, on_signal)
 
 
 def warm(cache: ModelCache, spec: ModelSpec) -> None:

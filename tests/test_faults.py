@@ -1,0 +1,192 @@
+"""What may go wrong around the app: it is told to end, its files go, the disk is full. Nothing is lost."""
+
+import shutil
+import signal
+import threading
+import time
+
+import httpx2
+import pytest
+
+from models.contract import Stop
+from models.errors import Damaged, ModelError, OutOfMemory, Unavailable
+from models.runtime import jobs
+from models.runtime.cache import ModelCache
+from models.runtime.jobs import run
+from models.select import find
+from models.sentiment.events import Scores
+from models.sentiment.requests import SentimentRequest
+from models.settings import Settings
+from models.tasks import SENTIMENT
+from models.weights import sources
+from tests.conftest import start_server
+from tests.engines import Steps, spec
+
+PICTURES = {"prompt": "a red circle", "num_images": 8, "num_inference_steps": 100, "seed": 1}
+
+
+def ask(text):
+    return SentimentRequest.of(text=str(text))
+
+
+# ---------------------------------------------------------------- told to end
+
+
+def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(tmp_path):
+    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
+    answers = []
+
+    def draw(web):
+        answers.append(web.post("api/v1/images", json=PICTURES))
+
+    with httpx2.Client(base_url=server.url, timeout=60) as web:
+        short = {**PICTURES, "num_images": 1, "num_inference_steps": 2}
+        assert web.post("api/v1/images", json=short).status_code == 200
+        threads = [threading.Thread(target=draw, args=(web,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        until(lambda: web.get("health").json()["active"] >= 6)
+        server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        until(lambda: not web.get("health").json()["ready"])
+        late = web.post("api/v1/sentiment", json={"text": "ok"}, headers={"accept-language": "ko"})
+        assert late.status_code == 503
+        assert "다시 시작" in late.json()["error"]["message"]
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        assert time.monotonic() - began < 10 + 2  # two for a machine that is busy
+    assert len(answers) == 6, "a connection was cut"
+    for answer in answers:
+        if answer.status_code != 200:
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "unavailable_closing"
+    assert server.process.wait(5) == -signal.SIGTERM
+    assert "Traceback" not in server.logged()
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_an_answer_that_is_nearly_whole_is_waited_for_and_new_ones_are_refused():
+    Steps.reset()
+    cache, results = ModelCache(Settings()), []
+    thread = threading.Thread(target=lambda: results.extend(run(cache, spec("short"), ask(40))))
+    thread.start()
+    until(lambda: any(model.loaded for model in cache.status()))
+    assert cache.drain(10)
+    thread.join(5)
+    assert sum(isinstance(event, Scores) for event in results) == 40
+    with pytest.raises(Unavailable) as told:
+        list(run(cache, spec("short"), ask(1)))
+    assert told.value.code == "unavailable_closing"
+    assert not cache.drain(10), "there was nothing left to wait for"
+
+
+def test_an_answer_that_takes_too_long_says_that_it_ends(monkeypatch):
+    monkeypatch.setattr(jobs, "HEARTBEAT", 0.05)
+    Steps.reset()
+    cache, errors = ModelCache(Settings()), []
+
+    def work():
+        try:
+            list(run(cache, spec("long"), ask(5000)))
+        except ModelError as error:
+            errors.append(error.code)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]  # two of them wait for their turn
+    for thread in threads:
+        thread.start()
+    until(lambda: cache.status() and cache.status()[0].waiting == 2)
+    began = time.monotonic()
+    cache.drain(0.2)
+    for thread in threads:
+        thread.join(5)
+    assert time.monotonic() - began < 3
+    assert errors == ["unavailable_closing"] * 3
+    until(lambda: not any(model.active for model in cache.status()))
+
+
+# ---------------------------------------------------------------- killed
+
+
+def test_killed_and_started_again_nothing_half_is_there(tmp_path):
+    """kill -9 in the middle of a picture: the same folder serves the next start."""
+    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
+    with httpx2.Client(base_url=server.url, timeout=60) as web:
+        body = {"prompt": "a red circle", "num_inference_steps": 4, "seed": 5}
+        expected = web.post("api/v1/images", json=body).json()["images"]
+
+        def draw():
+            with pytest.raises(httpx2.HTTPError):
+                web.post("api/v1/images", json=PICTURES)
+
+        thread = threading.Thread(target=draw)
+        thread.start()
+        until(lambda: web.get("health").json()["active"])
+        server.process.kill()
+        server.process.wait(10)
+        thread.join(10)
+    again = start_server(tmp_path, HF_HUB_OFFLINE="1")
+    try:
+        with httpx2.Client(base_url=again.url, timeout=60) as web:
+            health = web.get("health").json()
+            assert (health["active"], health["waiting"]) == (0, 0)
+            assert web.post("api/v1/images", json=body).json()["images"] == expected
+    finally:
+        again.process.terminate()
+        again.process.wait(20)
+    left = [path for path in tmp_path.rglob("*") if path.suffix in {".part", ".tmp", ".incomplete"}]
+    assert not left
+
+
+# ---------------------------------------------------------------- files that go
+
+
+def test_a_models_file_removed_while_it_runs(tmp_path, monkeypatch):
+    """It is in memory and goes on; loaded anew it is named with what mends it, and the others work."""
+    shipped = sources.STARTERS / "sentiment_ko"
+    folder = shutil.copytree(shipped, tmp_path / "sentiment_ko")
+    monkeypatch.setattr(sources, "STARTERS", tmp_path)
+    cache = ModelCache(Settings(device="cpu", idle_minutes=0))
+    model = find(SENTIMENT, "genlab/sentiment-ko")
+    before = [e for e in run(cache, model, ask("좋아요")) if isinstance(e, Scores)]
+    (folder / "model.safetensors").unlink()
+    assert [e for e in run(cache, model, ask("좋아요")) if isinstance(e, Scores)] == before
+    cache.unload("sentiment", model.id)
+    with pytest.raises(Damaged) as told:
+        list(run(cache, model, ask("좋아요")))
+    assert "python -m training.sentiment ko" in told.value.params["command"]
+    assert cache.status() == []
+    shutil.copy(shipped / "model.safetensors", folder)
+    assert [e for e in run(cache, model, ask("좋아요")) if isinstance(e, Scores)] == before
+    cache.close()
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_out_of_memory_in_a_load_costs_nobody_their_work():
+    """Somebody is at work in one model while another does not fit: the first goes on, the second may be tried again."""
+    Steps.reset()
+    cache, results = ModelCache(Settings()), []
+    worker = threading.Thread(target=lambda: results.extend(run(cache, spec("works"), ask(60))))
+    worker.start()
+    until(lambda: any(model.loaded for model in cache.status()))
+    with cache.lease(spec("idle"), Stop(), lambda _: None):
+        pass
+    Steps.failure = MemoryError()
+    with pytest.raises(OutOfMemory):
+        list(run(cache, spec("large"), ask(1)))
+    Steps.failure = None
+    assert {model.id for model in cache.status() if model.loaded} == {"works"}, (
+        "idle ones made room"
+    )
+    assert list(run(cache, spec("large"), ask(1)))
+    worker.join(10)
+    assert sum(isinstance(event, Scores) for event in results) == 60
+    cache.close()
