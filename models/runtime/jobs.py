@@ -65,41 +65,35 @@ def together(
     Raises:
         Unavailable: the program is about to end (unavailable_closing).
     """
-    with cache.answering() as over:
-        yield from _together(cache, jobs, over)
-
-
-def _together(
-    cache: ModelCache, jobs: Sequence[tuple[ModelSpec, Request]], over: threading.Event
-) -> Generator[tuple[int, Event | ModelError]]:
     stop = Stop()
     events: Events = queue.SimpleQueue()
     waits: dict[int, Wait | None] = dict.fromkeys(range(len(jobs)))  # what each job waits for now
     start = time.perf_counter()
-    for number, (spec, request) in enumerate(jobs):
-        values = (_work, cache, spec, request, stop, events, number)
-        # With the caller's context: whose job it is, which the log says, and whose quota pays on ZeroGPU.
-        here = copy_context().run
-        threading.Thread(target=here, args=values, name=f"job {spec.id}", daemon=True).start()
-    try:
-        while waits:
-            if over.is_set():
-                yield from ((number, Unavailable("unavailable_closing")) for number in waits)
-                return
-            try:
-                number, event = events.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                seconds = time.perf_counter() - start
-                yield from ((n, Working(seconds, wait)) for n, wait in waits.items())
-                continue
-            if event is None or isinstance(event, ModelError):
-                del waits[number]
-            else:
-                waits[number] = event if isinstance(event, Wait) else None
-            if event is not None:
-                yield number, event
-    finally:
-        stop.set()
+    with cache.answering() as over:
+        for number, (spec, request) in enumerate(jobs):
+            values = (_work, cache, spec, request, stop, events, number)
+            # With the caller's context: whose job it is, which the log says, and whose quota pays on ZeroGPU.
+            here = copy_context().run
+            threading.Thread(target=here, args=values, name=f"job {spec.id}", daemon=True).start()
+        try:
+            while waits:
+                if over.is_set():
+                    yield from ((n, Unavailable("unavailable_closing")) for n in waits)
+                    return
+                try:
+                    number, event = events.get(timeout=HEARTBEAT)
+                except queue.Empty:
+                    seconds = time.perf_counter() - start
+                    yield from ((n, Working(seconds, wait)) for n, wait in waits.items())
+                    continue
+                if event is None or isinstance(event, ModelError):
+                    del waits[number]
+                else:
+                    waits[number] = event if isinstance(event, Wait) else None
+                if event is not None:
+                    yield number, event
+        finally:
+            stop.set()
 
 
 def _work(
