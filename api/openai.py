@@ -423,6 +423,9 @@ async def _complete(
         async for event in stream:
             if isinstance(event, TextDelta):
                 sample = samples[event.index]
+                if event.before_was_thought:
+                    thoughts = sample.thoughts + sample.text + sample.cutter.rest
+                    samples[event.index] = sample = _Answer(_Cutter(body.stops), thoughts=thoughts)
                 sample.text += sample.cutter.add(event.text)
                 sample.thoughts += event.thoughts
                 if not sample.cutter.is_over:

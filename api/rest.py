@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
 from api.http import ERRORS, Service, event_of, event_stream
-from models.chat.events import ChatDone, NextToken, TextDelta, Token
+from models.chat.events import ChatDone, NextToken, TextDelta, Token, with_delta
 from models.chat.requests import ChatRequest, NextTokenRequest, SamplingParameters
 from models.chat.token_odds import probabilities
 from models.contract import Event, Finished, ModelSpec
@@ -178,17 +178,21 @@ def _chat(routes: APIRouter, service: Service) -> None:
     async def chat(request: Request, body: ChatBody) -> Response:  # type: ignore[valid-type]
         """Continue a conversation.
 
-        With `stream` the answer comes as server-sent events: `delta` {"index", "text", "thoughts", "tokens"}
-        again and again, then `done` with what the whole answer has beside its texts; `error` ends it early.
+        With `stream` the answer comes as server-sent events: `delta` {"index", "text", "thoughts", "tokens",
+        "before_was_thought": the text so far was thoughts} again and again, then `done` with what the whole answer has beside its texts; `error` ends it early.
         """
         job, spec = chat_job(service, job_of(ChatRequest, body), body.model)
         if body.stream:
             frames = event_stream(request, _chat_frames(service, request, spec, job), _error_frame)
             return StreamingResponse(frames, media_type="text/event-stream")
         events = await service.collect(request, spec, job)
-        deltas = [event for event in events if isinstance(event, TextDelta)]
         samples = range(job.num_return_sequences)
-        texts = ["".join(d.text for d in deltas if d.index == n) for n in samples]
+        by_sample: list[list[TextDelta]] = [[] for _ in samples]
+        for event in events:
+            if isinstance(event, TextDelta):
+                by_sample[event.index] = with_delta(by_sample[event.index], event)
+        deltas = [delta for one in by_sample for delta in one]
+        texts = ["".join(delta.text for delta in one) for one in by_sample]
         answer: dict[str, Any] = {"texts": texts, **_chat_facts(events)}
         if thoughts := "".join(delta.thoughts for delta in deltas):
             answer["thoughts"] = thoughts
@@ -223,6 +227,8 @@ async def _chat_frames(
                 delta: dict[str, Any] = {"index": event.index, "text": event.text}
                 if event.thoughts:
                     delta["thoughts"] = event.thoughts
+                if event.before_was_thought:
+                    delta["before_was_thought"] = True
                 if event.tokens:
                     delta["tokens"] = [_token(token) for token in event.tokens]
                 yield _frame("delta", delta)

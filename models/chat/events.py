@@ -4,7 +4,8 @@ Probabilities come in two kinds: `raw` is softmax of the model's logits, `chance
 was sampled with, after temperature, top_k and top_p (and the model's own settings, if it has any).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -89,12 +90,23 @@ class TextDelta(Event):
         tokens: what the text is made of, one or more for the same letters; an end token has no text.
             Empty unless the request wants alternatives, or where a server does not send them.
         thoughts: what a model writes to itself before its answer; no part of the answer.
+        before_was_thought: the text of the sample that came before this was thoughts too: the model
+            closed them without having opened them.
     """
 
     text: str
     index: int = 0
     tokens: tuple[Token, ...] = ()
     thoughts: str = ""
+    before_was_thought: bool = False
+
+
+def with_delta(deltas: Sequence[TextDelta], delta: TextDelta) -> list[TextDelta]:
+    """The deltas of a sample with one more, and what that one says of those before."""
+    if not delta.before_was_thought:
+        return [*deltas, delta]
+    thoughts = "".join(one.text + one.thoughts for one in deltas)
+    return [TextDelta("", delta.index, (), thoughts), replace(delta, before_was_thought=False)]
 
 
 @dataclass(frozen=True, slots=True)

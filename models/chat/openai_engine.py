@@ -6,11 +6,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Self
 
+import openai
 from pydantic import SecretStr
 
 from models.chat.events import ChatDone, ServerModels, TextDelta
 from models.chat.openai_protocol import Attempt, as_chat_error, send
-from models.chat.openai_stream import StreamReader, model_names
+from models.chat.openai_stream import StreamReader, model_names, next_page
 from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Refused, Unavailable
@@ -20,6 +21,7 @@ from models.settings import Settings
 
 _LIST_TIMEOUT = 10.0  # seconds for the list of models
 _MAX_NAMES = 1000
+_MAX_PAGES = 10
 Events = AsyncGenerator[TextDelta | ChatDone | ServerModels]
 
 
@@ -84,13 +86,26 @@ class OpenAIChat:
     async def _models(self, request: ServerModelsRequest) -> Events:
         try:
             async with async_client(self._settings, request.api_key, request.base_url) as client:
-                raw = await client.models.with_raw_response.list(timeout=_LIST_TIMEOUT)
-                names = model_names(json.loads(raw.http_response.text))
+                names, page = set[str](), dict[str, str]()
+                for _ in range(_MAX_PAGES):
+                    try:
+                        raw = await client.models.with_raw_response.list(
+                            timeout=_LIST_TIMEOUT, extra_query=page
+                        )
+                    except openai.OpenAIError:
+                        if names:  # the first part is better than none
+                            break
+                        raise
+                    body = json.loads(raw.http_response.text)
+                    before, page = len(names), next_page(body)
+                    names |= set(model_names(body))
+                    if not page or len(names) == before:
+                        break
         except json.JSONDecodeError:
             raise Unavailable("unavailable_no_list") from None
         except Exception as error:
             raise as_chat_error(error, "", False, _typed(request.api_key)) from None
-        yield ServerModels(tuple(names[:_MAX_NAMES]))
+        yield ServerModels(tuple(sorted(names)[:_MAX_NAMES]))
 
     def nbytes(self) -> int:
         """No weights here."""

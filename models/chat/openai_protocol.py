@@ -43,27 +43,36 @@ _OPTIONAL = {
 }
 _REFUSALS = {400, 403, 422, 500, 501}  # statuses by which servers turn a parameter down
 _SYSTEM = re.compile(
-    r"messages\[0\]\.role|system.{0,12}(role|message|prompt)|roles must alternate", re.I
+    r"messages\[0\]\.role|system.{0,12}(role|message|prompt)|roles must alternate|developer instruction"
+    r"|\broles?\b.{0,40}\buser\b.{0,20}\bassistant\b|\buser\b.{0,10}\bassistant\b.{0,10}\broles?\b",
+    re.I,
 )
 _NO_STREAM = re.compile(
-    r"\bverified to stream|streaming? (is )?(not|un)\W?(supported|allowed)", re.I
+    r"\bverified to stream|streaming? (is )?(not|un)\W?(supported|allowed)|not support stream"
+    r"|stream\W{0,3} does not support true",
+    re.I,
 )
 _ONE_OF_TWO = re.compile(r"cannot both|can't both|only one of|not both|either .{1,40} or ", re.I)
 # How servers say that the answer's limit is too high. Commas between digits are gone by then.
 _HIGHEST = tuple(
     re.compile(pattern, re.I | re.S)
     for pattern in (
-        r"range of max_\w+ is \[\d+, ?(\d+)\]",
-        r"max_\w+.{0,80}?(?:less than or equal to|at most|<=|maximum (?:value )?(?:is|of))\W{0,3}(\d+)",
+        r"range of max_\w+ (?:is|should be) \[\d+, ?(\d+)\]",
+        r"can only afford (\d+)",
+        r"max\w*tokens.{0,80}from \d+ \(inclusive\) to (\d+) \(",  # that one itself is refused
+        r"max[_ ](?!new_tokens. must be <=)\w+.{0,80}?(?:less than or equal to|at most|<=|maximum (?:value )?(?:is|of))\W{0,3}(\d+)",
         r"supports? at most (\d+) (?:completion|output) tokens",
         r"max_\w+: \d+ > (\d+)",
     )
 )
 _WINDOW = re.compile(
-    r"maximum context length (?:is|of) (\d+)|context (?:window|length) of (\d+)", re.I
+    r"maximum context length (?:is|of) (\d+)|context (?:window|length) of (\d+)"
+    r"|max_new_tokens. must be <= (\d+)|exceed context limit: \d+ \+ \d+ > (\d+)",
+    re.I,
 )
 _PROMPT = re.compile(
-    r"(\d+) (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|prompt|input)|(\d+) (?:input|prompt) tokens",
+    r"(\d+) (?:tokens )?(?:in|from|of) (?:the |your |text )?(?:messages|prompt|input)"
+    r"|(\d+) .?(?:input|prompt)s?.? tokens|exceed context limit: (\d+)",
     re.I,
 )
 _USEFUL_ROOM = 16  # tokens: for less the older turns go first
@@ -154,14 +163,15 @@ class Attempt:
 
         A window that is too small for prompt and answer together is one too, as long as a useful answer fits.
         """
-        if error.status_code not in (400, 413, 422):
+        if error.status_code not in (400, 402, 413, 422):
             return False
         text = re.sub(r"(?<=\d),(?=\d{3})", "", _message_of(error))
         found = next((match for match in (one.search(text) for one in _HIGHEST) if match), None)
-        highest, least = (int(found[1]) if found else 0), 1
+        highest, least = (int(found[1]) - ("exclusive" in text) if found else 0), 1
         window, prompt = _WINDOW.search(text), _PROMPT.search(text)
         if not highest and window and prompt:
-            highest = int(window[1] or window[2]) - int(prompt[1] or prompt[2])
+            sizes = [next(number for number in one.groups() if number) for one in (window, prompt)]
+            highest = int(sizes[0]) - int(sizes[1])
             least = _USEFUL_ROOM
         lower = least <= highest < (self.max_tokens or self.request.max_new_tokens)
         self.max_tokens = highest if lower else self.max_tokens
@@ -249,10 +259,25 @@ def _refused_parameter(error: openai.APIStatusError, names: set[str]) -> str | N
 # ---------------------------------------------------------------- faults
 
 _TOO_LONG = re.compile(
-    r"context.{0,20}(length|size|window)|prompt is too long|too many tokens", re.I
+    r"context.{0,20}(length|size|window|limit)|(prompt|input)( is)? too long|too many (input )?tokens"
+    r"|(prompt|input) (length|exceeds)|reduce (the|your) (length|message|prompt|input)|token limit"
+    r"|must have less than \d+ tokens|request too large",
+    re.I,
 )
-_NO_MODEL = re.compile(r"\bmodel\b", re.I)
+_NO_MODEL = re.compile(r"\bmodel\b|deployment|endpoints? found", re.I)
+_UNKNOWN_MODEL = re.compile(
+    r"invalid.model|model.{0,60}(not|n't) (found|exist)|unknown model", re.I
+)
 _MODERATION = re.compile(r"moderation|was flagged|content.policy|safety", re.I)
+_MODERATED = re.compile(  # of a 400, which has many other reasons
+    r"inappropriate content|content exists risk|data.?inspection|was flagged|content management policy|敏感",
+    re.I,
+)
+_NO_CREDIT = re.compile(
+    r"insufficient.{0,12}(quota|balance|funds|credit)|(balance|credits?) .{0,20}(insufficient|exhausted|too low)"
+    r"|current.quota|arrears|余额",
+    re.I,
+)
 
 
 _SECRET = re.compile(
@@ -276,7 +301,13 @@ def server_sentence(error: Exception, key: str = "") -> str:
     if not isinstance(error, openai.APIError) or isinstance(error, openai.APIConnectionError):
         return ""
     said: Any = error.body
-    while isinstance(said, dict):
+    while isinstance(said, dict | str):
+        if isinstance(said, str):  # some pass on the error of another server as a text
+            try:
+                said = json.loads(said)
+            except ValueError:
+                break
+            continue
         table = cast(dict[str, Any], said)
         said = next((table[k] for k in ("message", "error", "detail", "msg") if table.get(k)), "")
     if not isinstance(said, str) or "<html" in said.lower() or "<!doctype" in said.lower():
@@ -337,12 +368,19 @@ def _by_status(error: openai.APIStatusError, model: str) -> ModelError:
     if _is_too_long(error):
         return InvalidInput("invalid_too_long_for_model")
     html = "html" in error.response.headers.get("content-type", "")
+    said = _message_of(error)
     match error.status_code:
         case 402:
             return QuotaExceeded()
-        case 403 if _MODERATION.search(_message_of(error)):
+        case 400 | 403 | 429 if _NO_CREDIT.search(said):
+            return QuotaExceeded()
+        case 400 if _MODERATED.search(said):
             return Refused("refused_content")
-        case 404 if not html and _NO_MODEL.search(_message_of(error)):
+        case 400 | 422 if not html and _UNKNOWN_MODEL.search(said):
+            return NotFound("not_found_on_server", model=model)
+        case 403 if _MODERATION.search(said):
+            return Refused("refused_content")
+        case 404 if not html and _NO_MODEL.search(said):
             return NotFound("not_found_on_server", model=model)
         case 404 | 405 | 410 | 301 | 302 | 307 | 308:
             return NotFound("not_found_address")

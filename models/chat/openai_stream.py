@@ -16,6 +16,7 @@ import openai
 
 from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
 from models.chat.requests import ChatRequest
+from models.chat.thoughts import ThoughtSplitter
 from models.chat.token_odds import text_of_bytes
 from models.errors import Unavailable
 from models.fields import MAX_TEXT, draw_seed
@@ -23,13 +24,23 @@ from models.fields import MAX_TEXT, draw_seed
 # ---------------------------------------------------------------- frames
 
 DONE = "[DONE]"
-_LINE_END = re.compile(r"\r\n|\n|\r(?=.)", re.S)
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _FIELD = re.compile(r"(data|event|id|retry|error)\s?:\s?(.*)", re.S)
+_END_EVENTS = {"done", "end", "message_stop", "message-end", "response.completed"}
 # What servers call an end of their own; all else keeps its name.
 _ENDS = {
-    "stop": {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"},
-    "length": {"length", "max_tokens", "max_length", "max_output_tokens"},
-}
+    "": {"", "null", "none", "unspecified", "0"},  # not yet
+    "stop": {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "eom"},
+    "length": {"length", "max_tokens", "max_length", "max_output_tokens", "model_length"},
+    "tool_calls": {"tool_calls", "tool_call", "tool_use", "function_call"},
+    "content_filter": {"content_filter", "safety", "image_safety", "recitation", "blocklist", "spii",
+        "prohibited_content", "guardrail_intervened", "sensitive", "moderation", "refusal"},
+    # It did not end, it broke off.
+    "error": {"error", "network_error", "insufficient_system_resource", "abort", "aborted"},
+}  # fmt: skip
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
+_HALF = re.compile("[\ud800-\udfff]")  # of a letter in UTF-16
+_KEYS = ("data", "models", "result", "results", "items", "model_list", "body")  # of lists of models
 
 
 async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | str]:
@@ -45,23 +56,27 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
         openai.APIError: the server reports an error within the stream; with its status (an
             openai.APIStatusError) where that can be told.
         openai.APIConnectionError: the connection broke.
-        json.JSONDecodeError, UnicodeDecodeError: a frame is garbled.
+        json.JSONDecodeError: a frame is garbled.
+        Unavailable: a web page came (unavailable_html).
     """
     event, pending, others = "", "", ""
+    skipped, begun = "", False
     async for line in _lines(response):
         field = _FIELD.fullmatch(line)
+        if line.strip().strip('"').upper() == DONE:
+            yield DONE
+            return
         if field is None:  # a line of JSON, the end of a frame, or a part of one long JSON
-            if line.strip():
-                parsed = _parse(line)
-                if parsed is None:
-                    others += line + "\n"
-            else:
-                parsed, event = None, event if pending else ""
-                if pending:
+            parsed = None if others else _parse(line)
+            if parsed is None and line.strip() and not line.startswith(":"):
+                others += line + "\n"
+            elif not line.strip():
+                if pending.lstrip()[:1] in {"{", "["}:
                     raise json.JSONDecodeError("garbled frame", pending, 0)
+                skipped, event, pending = pending or skipped, "", ""  # a word or the time: alive
         elif field[1] == "data":
-            pending += field[2].strip()
-            if pending == DONE:
+            pending += re.sub(r"^(data:\s*)+", "", field[2].strip())
+            if pending.strip('"').upper() == DONE or event in _END_EVENTS:
                 yield DONE
                 return
             parsed = _parse(pending)
@@ -74,7 +89,15 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
             parsed = None
         for frame in parsed or ():
             _raise_reported(frame, event, response)
+            begun = True
             yield frame
+            if frame.get("type") in _END_EVENTS:
+                yield DONE
+                return
+    if re.match(r"\s*<(!doctype|html|head|body|\?xml)", others, re.I):
+        raise Unavailable("unavailable_html")
+    if skipped and not begun:
+        raise json.JSONDecodeError("garbled frame", skipped, 0)
     if pending or others.strip():
         for frame in _objects(json.loads(pending or others)):
             _raise_reported(frame, event, response)
@@ -83,40 +106,43 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
 
 async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
     """Lines end at CR LF, CR or LF only: U+2028 and its kind are text."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    rest = ""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    parts, held = list[str](), ""  # of a line that is not whole; a CR that may be half a line end
     try:
         async for data in response.aiter_bytes():
-            *lines, rest = _LINE_END.split(rest + decoder.decode(data))
+            text = held + decoder.decode(data)
+            held = "\r" if text.endswith("\r") else ""
+            first, *lines = _LINE_END.split(text.removesuffix("\r"))
+            parts.append(first)
             for line in lines:
-                yield line
+                yield "".join(parts)
+                parts = [line]
     except httpx2.TimeoutException:
         raise openai.APITimeoutError(response.request) from None
     except httpx2.TransportError:
         raise openai.APIConnectionError(request=response.request) from None
-    rest += decoder.decode(b"", final=True)
-    for line in rest.split("\r"):
+    for line in _LINE_END.split("".join(parts) + held + decoder.decode(b"", final=True)):
         yield line
 
 
 def _parse(text: str) -> list[dict[str, Any]] | None:
     """The objects in a text; None where it is not, or not yet, JSON."""
+    decoder, found, at = json.JSONDecoder(strict=False), list[dict[str, Any]](), 0
+    text = text.strip()
     try:
-        return _objects(json.loads(text)) if text.strip() else None
+        while at < len(text):  # two in one line, too
+            value, at = decoder.raw_decode(text, at)
+            found += _objects(value)
+            at += len(text) - at - len(text[at:].lstrip())
     except ValueError:
         return None
+    return found if text else None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """Some servers wrap an object in a list.
-
-    Raises:
-        Unavailable: there is something else than objects.
-    """
+    """Some servers wrap an object in a list; a number or null is a sign of life."""
     values = cast(list[Any], value) if isinstance(value, list) else [value]
-    if not all(isinstance(one, dict) for one in values):
-        raise Unavailable("unavailable_bad_answer")
-    return values
+    return [cast(dict[str, Any], one) for one in values if isinstance(one, dict)]
 
 
 def _raise_reported(frame: dict[str, Any], event: str, response: httpx2.Response) -> None:
@@ -125,7 +151,18 @@ def _raise_reported(frame: dict[str, Any], event: str, response: httpx2.Response
     if not reported and (event == "error" or "error" in {frame.get("object"), frame.get("type")}):
         reported = frame
     if not reported and "choices" not in frame:
-        reported = frame.get("detail")
+        reported = frame.get("detail") or frame.get("errors") or frame.get("msg")
+        base: Any = frame.get("base_resp")  # MiniMax
+        if isinstance(base, dict) and cast(dict[str, Any], base).get("status_code"):
+            reported = {"message": cast(dict[str, Any], base).get("status_msg")}
+        if isinstance(frame.get("message"), str) and frame["message"]:
+            reported = reported or frame
+    if not reported:
+        choices: Any = frame.get("choices")
+        first: Any = choices[0] if isinstance(choices, list) and choices else None
+        reported = cast(dict[str, Any], first).get("error") if isinstance(first, dict) else None
+    if isinstance(reported, list):
+        reported = cast(list[Any], reported)[0]
     if not reported:
         return
     body: dict[str, Any] = (
@@ -149,11 +186,13 @@ _BY_STATUS: dict[int, type[openai.APIStatusError]] = {
 }
 # Words in an error's code, type or message -> the status that OpenAI's own server would give.
 _BY_WORDS = (
+    (re.compile(r"insufficient.{0,5}(balance|funds|credit)|arrears|billing|payment", re.I), 402),
     (re.compile(r"quota|rate.?limit|too many requests|billing|credit", re.I), 429),
     (re.compile(r"context.{0,20}(length|size|window)|invalid.request|BadRequest", re.I), 400),
-    (re.compile(r"authentication|invalid.api.key|unauthorized", re.I), 401),
+    (re.compile(r"model.{0,60}(not.found|not.exist)|no such model|unknown model", re.I), 404),
+    (re.compile(r"authenticat|invalid.?api.?key|unauthorized", re.I), 401),
     (re.compile(r"permission|forbidden", re.I), 403),
-    (re.compile(r"overloaded|unavailable|server.error|internal.error", re.I), 503),
+    (re.compile(r"overloaded|unavailable|server.error|internal.error|out of memory", re.I), 503),
 )
 
 
@@ -165,61 +204,6 @@ def _status(body: Mapping[str, Any]) -> int | None:
             return int(digits)
     text = " ".join(str(body.get(name, "")) for name in ("code", "type", "message"))
     return next((status for words, status in _BY_WORDS if words.search(text)), None)
-
-
-# ---------------------------------------------------------------- thoughts
-
-_OPENING = ("<think>", "<thinking>", "<thought>", "[THINK]")
-_CLOSING = ("</think>", "</thinking>", "</thought>", "[/THINK]")
-
-
-class ThoughtSplitter:
-    """Parts the thoughts that a model writes in front of its answer, in tags, from the answer."""
-
-    def __init__(self) -> None:
-        self._held = ""  # text that may turn out to be a part of a tag
-        self._closing = ""  # the tag that ends the thoughts; "" outside of them
-        self._started = False  # the answer has begun: a tag in it is text
-        self._thought = False
-
-    def split(self, text: str) -> tuple[str, str]:
-        """(answer, thoughts) in the next piece of text."""
-        if self._started:
-            return text, ""
-        self._held += text
-        if not self._closing:
-            start = self._held.lstrip()
-            tag = next((tag for tag in _OPENING if start.startswith(tag)), "")
-            if not tag:
-                if not start or any(one.startswith(start) for one in _OPENING):
-                    return "", ""
-                text, self._started, self._held = self._held, True, ""
-                return (start if self._thought else text), ""
-            self._closing = _CLOSING[_OPENING.index(tag)]
-            self._held, self._thought = start[len(tag) :], True
-        thoughts, closing, after = self._held.partition(self._closing)
-        if closing:
-            self._closing, self._held = "", ""
-            answer, more = self.split(after)  # some models think twice
-            return answer, thoughts + more
-        keep = next(
-            (
-                n
-                for n in range(len(self._closing) - 1, 0, -1)
-                if self._held.endswith(self._closing[:n])
-            ),
-            0,
-        )
-        cut = len(self._held) - keep
-        thoughts, self._held = self._held[:cut], self._held[cut:]
-        return "", thoughts
-
-    def finish(self) -> tuple[str, str]:
-        """(answer, thoughts) that were held back; nothing comes after."""
-        rest, self._held = self._held, ""
-        if self._thought and not self._closing:
-            rest = rest.lstrip()
-        return ("", rest) if self._closing else (rest, "")
 
 
 # ---------------------------------------------------------------- the answer
@@ -234,6 +218,9 @@ class StreamReader:
         self._lengths: dict[int, int] = {}  # of the samples' texts and thoughts, in characters
         self._answered = False  # some text of an answer has come
         self._splitters: dict[int, ThoughtSplitter] = {}
+        self._texts: dict[int, str] = {}  # as they came
+        self._halves: dict[int, str] = {}  # the first half of a letter, whose second is to come
+        self._thinking: set[int] = set()  # samples with thoughts
         self._reasons: dict[int, str] = {}
         self._usage: Any = None
         self._has_tokens = False
@@ -266,14 +253,20 @@ class StreamReader:
             self._done = True
             return []
         try:
-            self._usage = frame.get("usage") or self._usage
-            choices = frame.get("choices") or ()
-            if not choices and isinstance(frame.get("message"), dict):
-                choices = [frame]  # Ollama's own API
-            deltas = [self._delta(choice) for choice in choices]
+            self._usage = _usage(frame) or self._usage
+            choices: Any = frame.get("choices") or ()
+            if isinstance(choices, dict):
+                choices = [choices]
+            if not choices:
+                choices = _own_choices(frame)
+            deltas = [self._delta(choice) for choice in choices if isinstance(choice, dict)]
         except (AttributeError, TypeError, ValueError):
             raise Unavailable("unavailable_bad_answer") from None
-        return [delta for delta in deltas if delta.text or delta.tokens or delta.thoughts]
+        return [
+            one
+            for one in deltas
+            if one.text or one.tokens or one.thoughts or one.before_was_thought
+        ]
 
     def flush(self) -> Iterator[TextDelta]:
         """Text that was held back, since it could have been a part of a tag."""
@@ -288,26 +281,50 @@ class StreamReader:
         source: Any = choice.get("delta") or choice.get("message") or {}
         if isinstance(source, str):
             source = {"content": source}
+        if not isinstance(source, dict):
+            source = {}
+        source = cast(dict[str, Any], source)
         content = source.get("content") or source.get("refusal") or choice.get("text")
         said, thoughts = _text_and_thoughts(content)
+        before = self._texts.get(index, "")
+        if not choice.get("delta") and before and said.startswith(before):
+            said = said[len(before) :]  # the whole once more, at the end
+        said = self._whole_letters(index, said)
+        self._texts[index] = before + said
         splitter = self._splitters.setdefault(index, ThoughtSplitter())
         text, tagged = splitter.split(said)
         thoughts += tagged
-        for name in ("reasoning_content", "reasoning", "thinking"):
+        for name in _THOUGHTS:
             if source.get(name):
                 thoughts += "".join(_text_and_thoughts(source[name]))
                 break  # some servers send the same under two names
+        if index not in self._thinking:
+            thoughts = thoughts.lstrip()  # some send the tags with nothing in between
+        if thoughts:
+            self._thinking.add(index)
+        thoughts = _HALF.sub("\ufffd", thoughts)
         tokens = _tokens(choice) if self._original.alternatives and text == said else ()
         self._lengths[index] = self._lengths.get(index, 0) + len(said) + len(thoughts)
         self._answered = self._answered or bool(text)
         self._has_tokens = self._has_tokens or bool(tokens)
-        self._has_thoughts = self._has_thoughts or bool(thoughts)
-        for call in source.get("tool_calls") or ():
-            name = (call.get("function") or {}).get("name")
-            self._tools += [str(name)] if name else []
-        if reason := choice.get("finish_reason") or choice.get("done_reason"):
-            self._reasons[index] = _end(str(reason))
-        return TextDelta(text, index, tokens, thoughts)
+        if splitter.before_was_thought:
+            self._answered = bool(text)
+            self._thinking.add(index)
+        self._has_thoughts = self._has_thoughts or bool(thoughts) or splitter.before_was_thought
+        self._tools += _tool_names(source)
+        reasons = (one.get(k) for one in (choice, source) for k in ("finish_reason", "done_reason"))
+        if reason := next((_end(one) for one in reasons if one), ""):
+            self._reasons[index] = reason
+        return TextDelta(text, index, tokens, thoughts, splitter.before_was_thought)
+
+    def _whole_letters(self, index: int, text: str) -> str:
+        """Text without half letters: some servers cut one into two frames, a surrogate in each."""
+        text = self._halves.pop(index, "") + text
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._halves[index], text = text[-1], text[:-1]
+        return _HALF.sub(
+            "\ufffd", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
 
     def _index(self, choice: dict[str, Any]) -> int:
         samples = self._original.num_return_sequences
@@ -330,6 +347,8 @@ class StreamReader:
             raise Unavailable("unavailable_bad_answer")
         if not self._done and self._lengths.keys() - self._reasons and not self.too_long:
             raise Unavailable("unavailable_cut")
+        if "error" in self._reasons.values():
+            raise Unavailable("unavailable_midway")
         reasons = set(self._reasons.values()) - {"stop"}
         reason = "length" if self.too_long else min(reasons) if reasons else "stop"
         return ChatDone(
@@ -366,16 +385,52 @@ class StreamReader:
             Note("all_thought"): reason == "length" and thoughts and not self._answered,
             Note("content_filter"): reason == "content_filter",
             Note("tool_call", ", ".join(dict.fromkeys(self._tools))): self._tools,
-            Note("empty_answer"): not (self._answered or self._tools or thoughts)
-            and reason != "content_filter",
+            Note("empty_answer"): not (self._answered or self._tools)
+            and reason != "content_filter"
+            and not (reason == "length" and thoughts),
         }
         return [note for note, applies in notes.items() if applies]
 
 
-def _end(reason: str) -> str:
-    """A server's reason for the end, in OpenAI's words where it means the same."""
-    name = reason.lower()
+def _end(reason: Any) -> str:
+    """A server's reason for the end, in OpenAI's words where it means the same; "" for none yet."""
+    if isinstance(reason, dict):
+        table = cast(dict[str, Any], reason)
+        reason = table.get("type") or table.get("reason") or ""
+    name = str(reason).lower().replace("-", "_").removeprefix("finish_reason_")
+    if name.startswith("<") and name.endswith(">"):  # the token that ends the text
+        return "stop"
     return next((ours for ours, theirs in _ENDS.items() if name in theirs), name)
+
+
+def _usage(frame: dict[str, Any]) -> Any:
+    """The counts of tokens, where they are: Groq has a place of its own, some have them in a choice."""
+    own: Any = frame.get("x_groq")
+    choices: Any = frame.get("choices")
+    places = [frame, own, *(cast(list[Any], choices) if isinstance(choices, list) else ())]
+    found = (cast(dict[str, Any], one).get("usage") for one in places if isinstance(one, dict))
+    return next((one for one in found if isinstance(one, dict) and one), None)
+
+
+def _own_choices(frame: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choice in a frame of a server's own API: Ollama's, Cloudflare's, llama.cpp's."""
+    if isinstance(frame.get("message"), dict):
+        return [frame]
+    text = next((t for k in ("response", "content") if isinstance(t := frame.get(k), str)), None)
+    if text is None:
+        return []
+    ended = frame.get("done_reason") or ("stop" if frame.get("stop") is True else None)
+    return [{"text": text, "finish_reason": ended}]
+
+
+def _tool_names(source: dict[str, Any]) -> list[str]:
+    """The names of the tools that the model wants to call; "?" for one without a name."""
+    calls: Any = source.get("tool_calls") or ()
+    calls = [calls] if isinstance(calls, dict) else list(calls)
+    names = [call.get("function") for call in calls if isinstance(call, dict)]
+    names.append(source.get("function_call"))  # the older form
+    tables = [cast(dict[str, Any], one) for one in names if isinstance(one, dict)]
+    return [str(one["name"]) for one in tables if one.get("name")]
 
 
 def _text_and_thoughts(content: Any) -> tuple[str, str]:
@@ -386,6 +441,8 @@ def _text_and_thoughts(content: Any) -> tuple[str, str]:
     """
     if content is None or isinstance(content, str):
         return content or "", ""
+    if isinstance(content, int | float):
+        return str(content), ""
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
@@ -408,12 +465,15 @@ def _text_and_thoughts(content: Any) -> tuple[str, str]:
 def _count(usage: Any, *names: str) -> int | None:
     for name in names:
         usage = cast(dict[str, Any], usage).get(name) if isinstance(usage, dict) else None
+    if isinstance(usage, float | str) and str(usage).removesuffix(".0").isdecimal():
+        usage = int(float(usage))
     return usage if isinstance(usage, int) and usage >= 0 else None
 
 
 def _tokens(choice: dict[str, Any]) -> tuple[Token, ...]:
     """A choice's tokens with their probabilities; what does not have the right fields counts as none."""
     try:
+        found = choice.get("logprobs") or {}
         return tuple(
             Token(
                 *_text_and_probability(token),
@@ -422,10 +482,27 @@ def _tokens(choice: dict[str, Any]) -> tuple[Token, ...]:
                     for other in token.get("top_logprobs") or ()
                 ),
             )
-            for token in (choice.get("logprobs") or {}).get("content") or ()
+            for token in found.get("content") or _older_logprobs(found)
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ()
+
+
+def _older_logprobs(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Logprobs in the form of the older completions, which some servers give for chats too."""
+    tops: list[Any] = found.get("top_logprobs") or []
+    pairs = zip(found.get("tokens") or (), found.get("token_logprobs") or (), strict=True)
+    return [
+        {
+            "token": token,
+            "logprob": logprob,
+            "top_logprobs": [
+                {"token": other, "logprob": value}
+                for other, value in (tops[place] if place < len(tops) else None or {}).items()
+            ],
+        }
+        for place, (token, logprob) in enumerate(pairs)
+    ]
 
 
 def _text_and_probability(token: dict[str, Any]) -> tuple[str, None, float]:
@@ -447,18 +524,48 @@ def model_names(body: Any) -> list[str]:
     Raises:
         Unavailable: it is no list of models (unavailable_no_list).
     """
-    if isinstance(body, dict):
-        table = cast(dict[str, Any], body)
-        key = next((key for key in ("data", "models", "result") if key in table), None)
-        if key is None:
-            raise Unavailable("unavailable_no_list")
-        body = table[key] or []
-    if not isinstance(body, list):
-        raise Unavailable("unavailable_no_list")
+    body, key = _list_in(body)
     names: set[str] = set()
-    for entry in cast(list[Any], body):
+    for entry in body:
         table: Any = entry if isinstance(entry, dict) else {"id": entry}
-        values = (table.get(key) for key in ("id", "name", "model", "key"))
+        fields = ["id", "name", "model", "key", "model_name", "slug"]
+        if key == "result" or str(table.get("id")).startswith("azureml:"):  # no name for requests
+            fields.remove("id")
+        values = (table.get(name) for name in fields)
         name = next((value for value in values if isinstance(value, str) and value.strip()), "")
         names.add(name.strip())
     return sorted(name for name in names if 0 < len(name) <= 200)
+
+
+def next_page(body: Any) -> dict[str, str]:
+    """The query for the next part of a list of models; empty where there is none."""
+    table = cast(dict[str, Any], body) if isinstance(body, dict) else {}
+    last, token = table.get("last_id"), table.get("nextPageToken")
+    if table.get("has_more") is True and isinstance(last, str):
+        return {"after_id": last}  # Anthropic
+    return {"pageToken": token} if isinstance(token, str) and token else {}  # Google
+
+
+def _list_in(body: Any) -> tuple[list[Any], str]:
+    """The entries of a list of models, and the key under which they were; nested ones too.
+
+    Raises:
+        Unavailable: it is no list of models (unavailable_no_list).
+    """
+    if isinstance(body, list):
+        return cast(list[Any], body), ""
+    table = cast(dict[str, Any], body) if isinstance(body, dict) else {}
+    known = [key for key in _KEYS if key in table]
+    if not known:
+        raise Unavailable("unavailable_no_list")
+    key = next((key for key in known if table[key]), known[0])
+    value: Any = table[key] or []
+    if isinstance(value, dict):
+        inner = cast(dict[str, Any], value)
+        if any(one in inner for one in _KEYS):
+            return _list_in(inner)
+        if all(isinstance(one, dict) for one in inner.values()):  # by their names
+            return [{"id": name} for name in inner], key
+    if not isinstance(value, list):
+        raise Unavailable("unavailable_no_list")
+    return cast(list[Any], value), key

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.chat import recipe
-from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token
+from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token, with_delta
 from models.chat.requests import ChatRequest
 from models.chat.token_odds import is_whole, join_texts
 from models.contract import Event, Finished, ModelSpec
@@ -100,7 +100,11 @@ class Answers:
             branch: the sample that the job continues; None where it makes all of them.
         """
         if isinstance(event, TextDelta):
-            (branch or self.samples[event.index]).deltas.append(event)
+            sample = branch or self.samples[event.index]
+            if event.before_was_thought:
+                sample.deltas = with_delta(sample.deltas, event)
+            else:
+                sample.deltas.append(event)
         elif isinstance(event, ChatDone):
             self.done = event
             if branch is None and event.seed is not None:

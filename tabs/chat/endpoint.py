@@ -56,7 +56,8 @@ def _chat(context: Context) -> Callable[..., Generator[str]]:
         text, pace = "", Pace()
         with show_errors(request), closing(run(context.cache, spec, job)) as events:
             for event in events:
-                text += event.text if isinstance(event, TextDelta) else ""
+                if isinstance(event, TextDelta):
+                    text = event.text if event.before_was_thought else text + event.text
                 if (
                     pace.due()
                 ):  # also while waiting: Gradio notices only at a yield that a caller left

@@ -1,13 +1,17 @@
 """What servers send that OpenAI's own does not: each body is replayed by a server to the engine."""
 
+import asyncio
 import json
+import time
 
+import httpx2
 import pytest
 
-from models.chat.events import Note, ServerModels, TextDelta
+from models.chat.events import Note, ServerModels, TextDelta, with_delta
 from models.chat.openai_protocol import server_sentence
-from models.chat.openai_stream import ThoughtSplitter
+from models.chat.openai_stream import frames, next_page
 from models.chat.requests import ServerModelsRequest
+from models.chat.thoughts import ThoughtSplitter
 from models.contract import Finished
 from models.errors import InvalidInput, ModelError, QuotaExceeded, RateLimited, Refused, Unavailable
 from models.runtime.cache import ModelCache
@@ -347,3 +351,255 @@ def test_all_of_it_leaves_the_samples_apart():
     ]
     words, _, events, _ = replay((200, pieces), num_return_sequences=2)
     assert words == texts(events) == ["a", "b<think>x</think>c"]
+
+
+# ---------------------------------------------------------------- more of each kind
+
+
+def body_of(message, **fields) -> str:
+    return json.dumps({"choices": [{"message": message, **fields}]})
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [frame(choices=[None]), frame(choices=None), chunk("Blue sky"), END, DONE],
+        [frame(choices={"delta": {"content": "Blue sky"}}), END, DONE],
+        [choice(delta=None), choice(index=None, delta={"content": "Blue sky"}), END, DONE],
+        # Signs of life that are no JSON object, and each way to write the end.
+        ["data: ping\n\n", "event: ping\ndata: 2026-01-01T00:00:00\n\n", "data: null\n\n", chunk("Blue sky"), DONE],
+        [chunk("Blue sky"), "data: [done]\n\n"],
+        [chunk("Blue sky"), '[DONE]\n'],
+        [chunk("Blue sky"), 'data: "[DONE]"\n\n'],
+        [chunk("Blue sky"), "event: done\ndata: {}\n\n"],
+        [chunk("Blue sky"), frame(type="done")],
+        [choice(delta={"content": "Blue sky", "finish_reason": "stop"})],
+        # Two objects in one line, the field's name twice, a tab within a text, a list over lines.
+        [(chunk("Blue") + chunk(" sky")[6:]).replace("\n\n", "") + "\n\n", END, DONE],
+        ["data: " + chunk("Blue sky"), "data: " + DONE],
+        ['[{"choices":[{"delta":{"content":"Blue"}}]}\n,\n{"choices":[{"delta":{"content":" sky"},"finish_reason":"stop"}]}\n]'],
+        # The whole once more at the end.
+        [chunk("Blue"), chunk(" sky"), frame(choices=[{"message": {"content": "Blue sky"}, "delta": {}, "finish_reason": "stop"}]), DONE],
+        # Ends in other words; no end yet.
+        [choice(delta={"content": "Blue sky"}, finish_reason="null"), chunk(None, end="<|im_end|>")],
+        [chunk("Blue sky"), choice(delta={}, finish_reason={"type": "FINISH_REASON_STOP"}), DONE],
+        [frame(response="Blue"), frame(response=" sky"), DONE],
+        [frame(content="Blue sky", stop=False), frame(content="", stop=True), DONE],
+        # Tags with nothing in between are no thoughts.
+        [chunk("<think>\n\n</think>\n\nBlue sky"), END, DONE],
+    ],
+)  # fmt: skip
+def test_text_is_taken_in_other_forms_too(pieces):
+    words, done, events, _ = replay((200, pieces))
+    assert words == ["Blue sky"]
+    assert (done.finish_reason, codes(done), thoughts(events)) == ("stop", set(), "")
+
+
+def test_letters_are_whole_and_one_bad_byte_costs_one_letter():
+    halves = ['data: {"choices":[{"delta":{"content":"a\\ud83d"}}]}\n\n']
+    halves += ['data: {"choices":[{"delta":{"content":"\\udc4d b\\ud83d"}}]}\n\n', END, DONE]
+    assert replay((200, halves))[0] == ["a👍 b"]
+    body = b'data: {"choices": [{"delta": {"content": "a\xff"}}]}\n\n'
+    response = httpx2.Response(200, content=body, request=httpx2.Request("POST", "http://x"))
+
+    async def read():
+        return [frame async for frame in frames(response)]
+
+    assert asyncio.run(read())[0]["choices"][0]["delta"]["content"] == "a\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [chunk("A colour."), chunk("\n</think>\n\n"), chunk("Blue sky.")],
+        [chunk(letter) for letter in "A < colour.</think>Blue sky."],
+        [body_of({"content": "A colour.</think>\nBlue sky."}, finish_reason="stop")],
+        [choice(delta={"content": "", "reasoning_details": [{"type": "reasoning.text", "text": "A colour."}]}), chunk("Blue sky.")],
+        [chunk("<|channel|>analysis<|message|>A colour.<|end|><|start|>assistant<|channel|>final<|message|>Blue sky.")],
+        [chunk("◁think▷A colour.◁/think▷Blue sky.")],
+        [chunk("<seed:think>A colour.</seed:think>Blue sky.")],
+    ],
+)  # fmt: skip
+def test_thoughts_in_other_tags_and_without_the_first_one(pieces):
+    more = [] if len(pieces) == 1 and pieces[0].startswith("{") else [END, DONE]
+    _, done, events, _ = replay((200, [*pieces, *more]))
+    deltas: list[TextDelta] = []
+    for event in events:
+        if isinstance(event, TextDelta):
+            deltas = with_delta(deltas, event)
+    assert "".join(delta.text for delta in deltas) == "Blue sky."
+    assert "colour." in thoughts(deltas)
+    assert "</" not in thoughts(deltas)
+    assert codes(done) == {"thought_aloud"}
+
+
+def test_an_answer_about_tags_keeps_them():
+    text = "Write <think> before and </think> after."
+    assert replay((200, [*map(chunk, text), END, DONE]))[0] == [text]
+
+
+def test_thoughts_alone_are_an_empty_answer():
+    assert codes(replay((200, [chunk(None, reasoning="Hm."), END, DONE]))[1]) == {"empty_answer"}
+
+
+def test_tool_calls_in_other_forms():
+    for call in ({"function_call": {"name": "f"}}, {"tool_calls": {"function": {"name": "f"}}}):
+        done = replay((200, [chunk(None, **call), chunk(None, end="tool_use"), DONE]))[1]
+        assert (codes(done), done.finish_reason) == ({"tool_call"}, "tool_calls")
+
+
+@pytest.mark.parametrize("name", ["SAFETY", "content-filter", "sensitive", "PROHIBITED_CONTENT"])
+def test_a_filter_in_other_words_is_one(name):
+    assert codes(replay((200, [chunk("Blue"), chunk(None, end=name), DONE]))[1]) == {
+        "content_filter"
+    }
+
+
+@pytest.mark.parametrize("name", ["error", "insufficient_system_resource", "network_error"])
+def test_an_answer_that_the_server_broke_off_is_none(name):
+    with pytest.raises(Unavailable, match="unavailable_midway"):
+        replay((200, [chunk("Blue"), chunk(None, end=name), DONE]))
+
+
+def test_counts_are_taken_where_they_are():
+    counts = {"prompt_tokens": 3, "completion_tokens": 2.0}
+    for last in (
+        frame(choices=[{"delta": {}, "finish_reason": "stop"}], x_groq={"usage": counts}),
+        frame(choices=[{"delta": {}, "finish_reason": "stop", "usage": counts}]),
+    ):
+        done = replay((200, [chunk("Blue"), last, DONE]))[1]
+        assert (done.prompt_tokens, done.completion_tokens) == (3, 2)
+
+
+def test_logprobs_of_the_older_completions():
+    older = {"tokens": ["Blue"], "token_logprobs": [-0.1], "top_logprobs": [{"Red": -2.0}]}
+    piece = choice(delta={"content": "Blue"}, logprobs=older)
+    _, done, events, _ = replay((200, [piece, END, DONE]), alternatives=3)
+    tokens = [token for e in events if isinstance(e, TextDelta) for token in e.tokens]
+    assert [(t.text, [a.text for a in t.alternatives]) for t in tokens] == [("Blue", ["Red"])]
+    assert codes(done) == set()
+
+
+@pytest.mark.parametrize(
+    ("piece", "code"),
+    [
+        (frame(base_resp={"status_code": 1008, "status_msg": "insufficient balance"}), "quota_exceeded"),
+        (frame(errors=[{"message": "Rate limit reached"}], success=False), "rate_limited"),
+        (frame(message="Rate limit exceeded"), "rate_limited"),
+        (json.dumps({"code": "InvalidApiKey", "message": "Invalid API-key provided."}), "wrong_key"),
+        (choice(delta={}, error={"code": 502, "message": "Provider returned error"}), "unavailable_server_fault"),
+        (frame(error={"message": "Insufficient Balance", "code": "invalid_request_error"}), "quota_exceeded"),
+        (frame(error="model 'x' not found, try pulling it first"), "not_found_on_server"),
+        (frame(error="CUDA out of memory"), "unavailable_server_fault"),
+        ("<!DOCTYPE html><html><body>Bad gateway</body></html>", "unavailable_html"),
+    ],
+)  # fmt: skip
+def test_errors_in_other_forms(piece, code):
+    with pytest.raises(ModelError) as failed:
+        replay((200, [piece]))
+    assert failed.value.code == code
+
+
+def test_an_error_within_an_error_is_read():
+    message = json.dumps({"error": {"message": "Out of quota for today", "code": 429}})
+    with pytest.raises(ModelError) as failed:
+        replay((200, [frame(error={"message": message, "code": 429}), DONE]))
+    assert failed.value.server_sentence == "Out of quota for today"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "limit"),
+    [
+        (400, "Range of max_tokens should be [1, 64]", 64),
+        (402, "You requested up to 256 tokens, but can only afford 64.", 64),
+        (400, "maxOutputTokens value of 256 but the supported range is from 1 (inclusive) to 65 (exclusive).", 64),
+        (422, "`inputs` tokens + `max_new_tokens` must be <= 164. Given: 100 `inputs` tokens and 256 `max_new_tokens`", 64),
+        (400, "maximum context length is 85 tokens. However, you requested about 277 tokens (21 of text input, 256 in the output)", 64),
+        (400, "input length and `max_tokens` exceed context limit: 136 + 256 > 200, decrease input length", 64),
+    ],
+)  # fmt: skip
+def test_limits_in_other_servers_words(status, message, limit):
+    replies = ((status, fault(None, message)), (200, WHOLE))
+    _, done, _, bodies = replay(*replies, max_new_tokens=256)
+    assert [body["max_tokens"] for body in bodies] == [256, limit]
+    assert codes(done) == {"limit_lowered"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum prompt length is 100 but the request contains 140 tokens.",
+        "Range of input length should be [1, 30720]",
+        "Prompt exceeds max length",
+        "`inputs` must have less than 1024 tokens. Given: 1500",
+        "Request too large for model `x`: Limit 6000, Requested 7000, please reduce your message size",
+    ],
+)
+def test_a_prompt_that_is_too_long_in_other_words(message):
+    turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
+    _, done, _, bodies = replay((413, fault(None, message)), (200, WHOLE), messages=turns)
+    assert [len(body["messages"]) for body in bodies] == [3, 1]
+    assert codes(done) == {"turns_left_out"}
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Developer instruction is not enabled for models/gemma-3-1b-it", "system_as_user"),
+        ("Only user and assistant roles are supported!", "system_as_user"),
+        ("This model does not support streaming.", "not_streamed"),
+    ],
+)
+def test_remedies_for_other_words(message, code):
+    whole = (200, {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]})
+    done = replay((400, fault(None, message)), whole, system_prompt="Be brief.")[1]
+    assert codes(done) == {code}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (400, "Content Exists Risk", "refused_content"),
+        (400, "Input data may contain inappropriate content.", "refused_content"),
+        (400, "Model Not Exist", "not_found_on_server"),
+        (404, "The API deployment for this resource does not exist.", "not_found_on_server"),
+        (403, "Sorry, your account balance is insufficient", "quota_exceeded"),
+        (400, "Your credit balance is too low to access the API.", "quota_exceeded"),
+        (400, "Unknown field safety_settings", "invalid_for_server"),
+    ],
+)
+def test_faults_in_other_servers_words(status, message, code):
+    with pytest.raises(ModelError) as failed:
+        replay((status, fault(None, message)))
+    assert failed.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"data": None, "models": [{"name": "a"}]}, ("a",)),
+        ({"success": True, "result": [{"name": "@cf/meta/llama", "id": "uuid"}]}, ("@cf/meta/llama",)),
+        ({"body": {"data": [{"id": "a"}]}}, ("a",)),
+        ({"results": [{"slug": "a/b"}]}, ("a/b",)),
+        ({"data": {"a": {"size": 1}, "b": {}}}, ("a", "b")),
+        ([{"id": "azureml://registries/x", "name": "gpt-4o"}], ("gpt-4o",)),
+        ({"data": [{"model_name": "a"}]}, ("a",)),
+    ],
+)  # fmt: skip
+def test_more_lists_of_models(body, names):
+    assert listed(body) == names
+
+
+def test_a_list_in_parts_is_read_whole():
+    parts = [{"data": [{"id": "a"}], "has_more": True, "last_id": "a"}, {"data": [{"id": "b"}]}]
+    assert [next_page(part) for part in parts] == [{"after_id": "a"}, {}]
+    assert next_page({"models": [], "nextPageToken": "x"}) == {"pageToken": "x"}
+    assert listed({"data": [{"id": "a"}], "has_more": True, "last_id": "a"}) == ("a",)
+
+
+def test_a_long_line_in_small_pieces_is_read_in_good_time():
+    pieces = ["x" * 100_000] * 40
+    began = time.process_time()
+    stream = ['data: {"choices":[{"delta":{"content":"', *pieces, '"}}]}\n\n', DONE]
+    assert len(replay((200, stream))[0][0]) == 4_000_000
+    assert time.process_time() - began < 5

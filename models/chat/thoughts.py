@@ -1,0 +1,108 @@
+"""The thoughts that a model writes in tags in front of its answer, parted from the answer.
+
+Servers and models on this machine write them alike. Some templates open the thoughts themselves, so
+that the text has only the tag that closes them.
+"""
+
+import re
+
+# Opening -> closing. The last is the form of gpt-oss, where nothing parsed it.
+TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+}
+_CLOSING = "</think>"  # also where nothing opened them
+_OPENING = "<think"
+
+
+def begins_in_thoughts(prompt: str) -> bool:
+    """Whether a prompt, as the template wrote it, ends with the tag that opens thoughts."""
+    return prompt.rstrip().endswith("<think>")
+
+
+def writes_thoughts(template: object) -> bool:
+    """Whether a chat template knows of thoughts in tags."""
+    return bool(re.search(r"</?think>|\[THINK\]", str(template or "")))
+
+
+class ThoughtSplitter:
+    """Parts the thoughts from the answer as the text comes.
+
+    Args:
+        opened: the prompt has opened them already.
+
+    Attributes:
+        before_was_thought: the last piece closed thoughts that nothing had opened, so that all text
+            before it was none of the answer.
+    """
+
+    def __init__(self, opened: bool = False) -> None:
+        self._held = ""  # text that may turn out to be a part of a tag
+        self._closing = _CLOSING if opened else ""  # the tag that ends the thoughts; "" outside
+        self._started = False  # the answer has begun: a tag in it is text
+        self._thought = opened
+        self._end = ""  # of the answer: one with a tag in it speaks of tags
+        self.before_was_thought = False
+
+    def split(self, text: str) -> tuple[str, str]:
+        """(answer, thoughts) in the next piece of text."""
+        self.before_was_thought = False
+        return self._split(text)
+
+    def _split(self, text: str) -> tuple[str, str]:
+        if self._started:
+            return self._answer(text)
+        self._held += text
+        if not self._closing:
+            start = self._held.lstrip()
+            tag = next((tag for tag in TAGS if start.startswith(tag)), "")
+            if not tag:
+                if not start or any(one.startswith(start) for one in TAGS):
+                    return "", ""
+                text, self._started, self._held = self._held, True, ""
+                return self._answer(start if self._thought else text)
+            self._closing = TAGS[tag]
+            self._held, self._thought = start[len(tag) :], True
+        thoughts, closing, after = self._held.partition(self._closing)
+        if closing:
+            self._closing, self._held = "", ""
+            answer, more = self._split(after)  # some models think twice
+            return answer, thoughts + more
+        thoughts, self._held = _parted(self._held, self._closing)
+        return "", thoughts
+
+    def _answer(self, text: str) -> tuple[str, str]:
+        """Text of the answer, unless a tag closes thoughts that nothing has opened."""
+        if self._thought or _OPENING in self._end:
+            text, self._held = self._held + text, ""
+            return text, ""
+        self._held += text
+        before, closing, after = self._held.partition(_CLOSING)
+        if closing and _OPENING not in self._end + before:
+            self.before_was_thought = self._thought = True
+            self._started, self._held = False, ""
+            answer, more = self._split(after)
+            return answer, before + more
+        text, self._held = _parted(self._held, _CLOSING)
+        self._end = _OPENING if _OPENING in self._end + text else (self._end + text)[-8:]
+        return text, ""
+
+    def finish(self) -> tuple[str, str]:
+        """(answer, thoughts) that were held back; nothing comes after."""
+        rest, self._held = self._held, ""
+        if self._thought and not self._closing and not self._started:
+            rest = rest.lstrip()
+        return ("", rest) if self._closing else (rest, "")
+
+
+def _parted(text: str, tag: str) -> tuple[str, str]:
+    """A text and its end that may be the beginning of a tag."""
+    keep = next((n for n in range(len(tag) - 1, 0, -1) if text.endswith(tag[:n])), 0)
+    return text[: len(text) - keep], text[len(text) - keep :]
