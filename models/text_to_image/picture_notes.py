@@ -6,6 +6,7 @@ with, did not read 7 of 25 such files, read 5 wrongly and broke off at one.
 Source: github.com/AUTOMATIC1111/stable-diffusion-webui, modules/infotext_utils.py.
 """
 
+import html
 import io
 import json
 import re
@@ -49,7 +50,7 @@ _NAMES = {
     "unetname": "model",
 }
 _SIZES = {"size", "resolution"}
-_SCHEDULES = {"scheduletype", "scheduler"}  # beside a sampler's name
+_SCHEDULES = {"scheduletype", "scheduler", "noiseschedule"}  # beside a sampler's name
 # Keys that say nothing about the picture beyond the others, or only how they came to be.
 _SILENT = re.compile(
     r"version|.*hash(es)?|rng|eta|guidance|template|negativetemplate|createddate|civitai.*|parser|backend|"
@@ -57,7 +58,7 @@ _SILENT = re.compile(
     r"hiresmodule.*|metadatascheme|scheme|fullprompt|fullnegativeprompt|performance|adm.*|sharpness|aspectratio|"
     r"swarmversion|width|height|size[12]?|resolution|appversion|software|source|title|description|"
     r"requesttype|signedhash|nsamples|v4.*|legacy.*|dynamicthresholding|generationmode|randdevice|"
-    r"refinerswitch|vaename|clipskip1|positiveprompt2|.*version|sm|smdyn|profile|images|createdby|model1?"
+    r"type|modelweights|refinerswitch|vaename|clipskip1|positiveprompt2|.*version|sm|smdyn|profile|images|createdby|model1?"
 )
 # Samplers by other programs' names, in lower-case letters and digits only.
 _SAMPLERS = {
@@ -78,6 +79,8 @@ _SAMPLERS = {
 _KEY = re.compile(r"[\s,|]*([A-Za-z][\w \-/+.()]{0,60}?)\s*:\s*")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?=\s*(?:[,|\n]|$))")
 _SIZE = re.compile(r"\(?\s*(\d{1,5})\s*[x×,]\s*(\d{1,5})\s*\)?")
+_LORA = re.compile(r"<(?:lora|lyco|hypernet):([^:>]+)", re.IGNORECASE)  # within a prompt
+_XMP = re.compile(r"<exif:UserComment>.*?(\{.*\}).*?</exif:UserComment>", re.DOTALL)
 _STEPS = re.compile(r'(?:^|(?<=\n)|(?<=\s))Steps: ?"?\d')
 _MOST_LINKS = 8  # of a graph from an input to the number or text it has
 _NEGATIVE = "Negative prompt:"
@@ -132,14 +135,14 @@ def read_note(file: Path | BinaryIO) -> PictureNote:
         note = reader(texts)
         if note is not None and note.settings:
             return note
-    text = next(
-        (texts[key] for key in ("parameters", "UserComment", "Comment") if texts.get(key)), ""
-    )
-    if not text.strip():
-        raise InvalidInput("invalid_png_plain")
-    if len(text) > CHUNK_LIMIT:
-        raise InvalidInput("invalid_png_chunk", limit=CHUNK_LIMIT)
-    return parse_note(text)
+    for key in ("parameters", "UserComment", "Comment", "Description"):
+        text = texts.get(key, "")
+        if len(text) > CHUNK_LIMIT:
+            raise InvalidInput("invalid_png_chunk", limit=CHUNK_LIMIT)
+        # Anything may stand in a comment: "Created with GIMP" is no prompt.
+        if text.strip() and (key == "parameters" or _known(text[_settings_begin(text) :])):
+            return parse_note(text)
+    raise InvalidInput("invalid_png_plain")
 
 
 # ---------------------------------------------------------------- the texts in a file
@@ -175,15 +178,22 @@ def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
             continue
         if kind == b"eXIf":
             exif = Image.Exif()
-            exif.load(body)
-            yield from _tags(exif).items()
+            try:
+                exif.load(body)
+                yield from _tags(exif).items()
+            except Exception:  # damaged: Pillow may raise anything
+                continue
             continue
         name, _, rest = body.partition(b"\0")
         if kind == b"iTXt":
             packed, rest = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
         else:
             packed, rest = kind == b"zTXt", rest[1:] if kind == b"zTXt" else rest
-        yield name.decode("latin-1"), _as_text(_unpacked(rest) if packed else rest)
+        key = name.decode("latin-1")
+        text = _as_text(_unpacked(rest) if packed else rest)
+        if key == "XML:com.adobe.xmp" and (comment := _XMP.search(text)):  # Draw Things
+            yield "UserComment", html.unescape(comment[1])
+        yield ("parameters" if key.lower() == "parameters" else key), text
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -257,6 +267,7 @@ def parse_note(text: str) -> PictureNote:
     note.settings |= {"prompt": prompt, "negative_prompt": negative}
     keys = {_plain(key) for key, _ in pairs}
     hires = any(key.startswith("hires") for key in keys)
+    note.unread += [("LoRA", name) for name in dict.fromkeys(_LORA.findall(prompt))]
     for key, value in pairs:
         plain = _plain(key)
         if plain == "denoisingstrength":
@@ -303,7 +314,8 @@ def _pairs(text: str) -> list[tuple[str, Any]]:
     """The keys with their values; a value may be quoted or JSON, and a number have a decimal comma."""
     pairs: list[tuple[str, Any]] = []
     bars = re.match(r"[^,|\n]*\|", text) is not None  # SD.Next
-    end = re.compile(r"\s*\|\s*|$" if bars else r",(?=\s*[A-Za-z][\w \-/+.()]{0,60}?:)|$")
+    comma = "[,\\n]" if re.match(r"[^,|\n]*\n", text) else ","  # a line for each setting
+    end = re.compile(r"\s*\|\s*|$" if bars else comma + r"(?=\s*[A-Za-z][\w \-/+.()]{0,60}?:)|$")
     at = 0
     while match := _KEY.match(text, at):
         at = match.end()
@@ -328,7 +340,7 @@ def _value(text: str, at: int, end: re.Pattern[str]) -> tuple[Any, int]:
 
 def _prompts(head: str) -> tuple[str, str]:
     """The prompt and the negative prompt before the settings, each of several lines."""
-    head = head.strip()
+    head = re.sub(r"(?im)^negative prompt:", _NEGATIVE, head.strip())
     if "\n" not in head and _NEGATIVE in head and not head.startswith(_NEGATIVE):
         head = head.replace(_NEGATIVE, f"\n{_NEGATIVE}", 1)
     parts: tuple[list[str], list[str]] = ([], [])
@@ -378,7 +390,11 @@ def _novelai(texts: Mapping[str, str]) -> PictureNote | None:
     values = _object(texts.get("Comment", "")) or {}
     values = {"prompt": texts.get("Description", ""), **values}
     image_to_image = "img2img" in str(values.get("request_type", "")).lower()
-    return _flat("NovelAI", values, image_to_image)
+    note = _flat("NovelAI", values, image_to_image)
+    caption = (values.get("v4_prompt") or {}).get("caption") or {}
+    characters = caption.get("char_captions") or []
+    note.unread += [("char_caption", _short(one.get("char_caption", ""))) for one in characters]
+    return note
 
 
 def _by_json(texts: Mapping[str, str]) -> PictureNote | None:
@@ -399,7 +415,7 @@ def _by_json(texts: Mapping[str, str]) -> PictureNote | None:
         if key == "invokeai_metadata":
             return _flat("InvokeAI", values)
         if key == "sd-metadata":
-            image = values.get("image")
+            image = values.pop("image", None)
             return _flat("InvokeAI", {**(image if isinstance(image, dict) else {}), **values})
         if texts.get("fooocus_scheme") or "fooocus" in str(values.get("version", "")).lower():
             return _flat("Fooocus", values)
@@ -458,7 +474,7 @@ def _comfyui(texts: Mapping[str, str]) -> PictureNote | None:
     note = PictureNote("ComfyUI")
     if not samplers:
         return note
-    start = samplers[0]
+    start = next((one for one in samplers if not _others_before(nodes, one, samplers)), samplers[0])
     for name, keys in {
         "seed": ("seed", "noise_seed"),
         "num_inference_steps": ("steps",),
@@ -482,9 +498,13 @@ def _comfyui(texts: Mapping[str, str]) -> PictureNote | None:
         ends += [link[0] for inputs in guiders if (link := _link(inputs.get(sides[0])))][:1]
         if name == "negative_prompt" and not ends:
             continue
+        ends = ends[::-1][:1]
+        if any("ZeroOut" in str(nodes[end].get("class_type")) for end in ends if end in nodes):
+            note.settings[name] = ""
+            continue
         text = _upstream(
             nodes,
-            ends[::-1][:1],
+            ends,
             ("text", "text_g", "t5xxl", "clip_l", "prompt", "value", "string"),
         )
         if isinstance(text, str):
@@ -494,11 +514,24 @@ def _comfyui(texts: Mapping[str, str]) -> PictureNote | None:
     if denoise is not None and denoise < 1 and any("LoadImage" in kind for kind in kinds):
         note.settings["strength"] = float(denoise)
     for kind in sorted(kinds):
-        if re.search(r"Lora|ControlNet|Upscale|IPAdapter|Refiner", kind):
+        if re.search(r"Lora|ControlNet|Upscale|IPAdapter|Refiner|FluxGuidance", kind):
             note.unread.append((kind, ""))
     if len(samplers) > 1:
         note.unread.append(("samplers", str(len(samplers))))
     return note
+
+
+def _others_before(nodes: Mapping[str, Any], start: str, samplers: list[str]) -> bool:
+    """Whether a sampler goes on with what another one has drawn."""
+    seen: set[str] = set()
+    queue = [start]
+    while queue:
+        name = queue.pop()
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        queue += [link[0] for one in nodes[name]["inputs"].values() if (link := _link(one))]
+    return len(seen & set(samplers)) > 1
 
 
 def _link(value: Any) -> list[str] | None:
@@ -530,6 +563,8 @@ def _followed(nodes: Mapping[str, Any], value: Any, keys: tuple[str, ...]) -> An
         if link is None:
             return None if isinstance(value, dict | list) else value
         inputs = nodes[link[0]]["inputs"] if link[0] in nodes else {}
+        if isinstance(inputs.get("string_a"), str) and isinstance(inputs.get("string_b"), str):
+            return str(inputs.get("delimiter") or "").join((inputs["string_a"], inputs["string_b"]))
         given = (inputs.get(key) for key in (*keys, "value", "int", "float", "string", "seed"))
         value = next((one for one in given if one not in (None, "")), None)
     return None
@@ -554,7 +589,8 @@ def _setting(name: str, value: Any) -> Any:
         return None
     if name in {"num_inference_steps", "seed", "width", "height"}:
         number = _decimal(value)
-        return int(number) if number is not None and number == int(number) else None
+        whole = number is not None and number == int(number) and number >= 0  # -1: drawn, not noted
+        return int(number) if number is not None and whole else None
     if name == "guidance_scale":
         number = _decimal(value)
         return None if number is None else float(number)

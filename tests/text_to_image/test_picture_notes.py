@@ -52,6 +52,26 @@ TEXTS = {
         {"negative_prompt": "blurry"},
         [],
     ),
+    "a line for each setting": (
+        "a red circle\n" + LAST.replace(", ", "\n"),
+        {},
+        [],
+    ),
+    "small letters": (
+        f"a red circle\nnegative prompt: blurry\n{LAST}",
+        {"negative_prompt": "blurry"},
+        [],
+    ),
+    "LoRA": (
+        f'a red circle <lora:ink:0.8>\n{LAST}, Lora hashes: "ink: abc", Version: v1.10.1',
+        {"prompt": "a red circle <lora:ink:0.8>"},
+        ["LoRA"],
+    ),
+    "a seed that was not noted": (
+        f"a red circle\n{LAST.replace('1234', '-1')}",
+        {"seed": None},
+        ["Seed"],
+    ),
     "SD.Next": (
         "prompt: a red circle\nNegative prompt: planet, face\nSteps: 20 | Seed: 1234 | Sampler: Euler a | "
         "CFG scale: 7.5 | Size: 512x768 | Parser: Full parser | Model: v1-5 | Clip skip: 2",
@@ -285,6 +305,62 @@ def test_a_graph_that_refers_to_itself_is_left():
         "3": {"class_type": "KSampler", "inputs": {"seed": ["3", 0], "steps": 5, "model": ["3", 0]}}
     }
     assert read_note(png(prompt=json.dumps(graph).encode())).settings["num_inference_steps"] == 5
+
+
+NOVELAI = {"prompt": "a red circle", "steps": 20, "width": 512, "height": 768, "scale": 7.5, "seed": 1234,
+           "sampler": "k_euler_ancestral", "noise_schedule": "karras", "uc": "blurry"}  # fmt: skip
+
+
+def test_novelais_schedule_and_characters():
+    girl = {"caption": {"char_captions": [{"char_caption": "girl, red hair"}]}}
+    comment = json.dumps({**NOVELAI, "v4_prompt": girl}).encode()
+    note = read_note(png(Software=b"NovelAI", Comment=comment))
+    assert note.settings["scheduler"] == "Euler a Karras"
+    assert note.unread == [("char_caption", "girl, red hair")]
+
+
+def sampler(seed, positive, negative, latent, **more):
+    inputs = {"seed": seed, "steps": 20, "cfg": 7.5, "sampler_name": "euler", "positive": positive}
+    inputs |= {"negative": negative, "latent_image": latent, **more}
+    return {"class_type": "KSampler", "inputs": inputs}
+
+
+def test_of_two_samplers_the_first_to_draw_counts_and_no_negative_prompt_is_none():
+    graph = {
+        "9": sampler(5, ["6", 0], ["7", 0], ["8", 0], denoise=0.5),
+        "8": {"class_type": "LatentUpscale", "inputs": {"samples": ["3", 0], "width": 1024}},
+        "3": sampler(1234, ["6", 0], ["7", 0], ["5", 0]),
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["10", 0]}},
+        "7": {"class_type": "ConditioningZeroOut", "inputs": {"conditioning": ["6", 0]}},
+        "10": {
+            "class_type": "StringConcatenate",
+            "inputs": {"string_a": "a red", "string_b": "circle", "delimiter": " "},
+        },
+    }
+    found = read_note(png(prompt=json.dumps(graph).encode())).settings
+    assert (found["seed"], found["width"], found["prompt"]) == (1234, 512, "a red circle")
+    assert found["negative_prompt"] == ""
+
+
+def test_a_note_is_found_in_other_places():
+    text = f"a red circle\n{LAST}".encode()
+    for name in ("Parameters", "Description"):
+        assert read_note(png(**{name: text})).settings == SETTINGS
+    values = {"c": "a red circle", "uc": "", "model": "v1-5", "sampler": "Euler a", "scale": 7.5,
+              "seed": 1234, "size": "512x768", "steps": 20}  # fmt: skip
+    comment = json.dumps(values).replace('"', "&quot;")
+    xmp = f"<x:xmpmeta><exif:UserComment><rdf:li>{comment}</rdf:li></exif:UserComment></x:xmpmeta>"
+    body = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp.replace("&quot;", '"').encode()
+    assert read_note(png(after=chunk(b"iTXt", body))).program == "Draw Things"
+    assert read_note(png(after=chunk(b"iTXt", body))).settings == SETTINGS
+
+
+def test_a_comment_that_is_no_note_is_no_prompt_and_a_damaged_one_no_crash():
+    for file in (png(Comment=b"Created with GIMP"), png(after=chunk(b"eXIf", b"broken"))):
+        with pytest.raises(InvalidInput) as problem:
+            read_note(file)
+        assert problem.value.code == "invalid_png_plain"
 
 
 def test_a_file_without_a_note_is_said():
