@@ -39,6 +39,16 @@ def class_names(config: Any) -> list[str]:
     return names
 
 
+def is_multi_label(config: Any) -> bool:
+    """Whether each class has a probability of its own, as a transformers pipeline decides it."""
+    named = config.problem_type == "multi_label_classification"
+    return named or (not config.problem_type and _applies_sigmoid(config))
+
+
+def _applies_sigmoid(config: Any) -> bool:
+    return getattr(config, "function_to_apply", None) == "sigmoid"
+
+
 def _agree_on_padding(model: Any, tokenizer: Any) -> bool:
     """Give the configuration the tokenizer's padding token; whether there is one that the model has.
 
@@ -68,7 +78,7 @@ class TextClassifier:
         self.tokenizer = tokenizer
         in_turn(tokenizer)
         self.limit = limit
-        self.multi_label = model.config.problem_type == "multi_label_classification"
+        self.multi_label = is_multi_label(model.config)
         self.labels = class_names(model.config)
         self._pads = _agree_on_padding(model, tokenizer)
         self._padding_side: str | None = None  # "" where padded rows score otherwise than alone

@@ -106,9 +106,10 @@ from bisect import bisect_left, bisect_right
 from captum.attr import LayerIntegratedGradients
 """
 
-_MULTI_LABEL = (
-    'several = model.config.problem_type == "multi_label_classification"  # a sigmoid a label\n'
-)
+_MULTI_LABEL = """\
+kind, function = model.config.problem_type, getattr(model.config, "function_to_apply", None)
+several = kind == "multi_label_classification" or (not kind and function == "sigmoid")
+"""
 
 
 _ATTRIBUTION = """

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from models.contract import ModelSpec, Placement, Request, Stop
 from models.errors import Refused, UntrainedHead
 from models.sentiment.attribution import attribute
-from models.sentiment.classifier import TextClassifier
+from models.sentiment.classifier import TextClassifier, is_multi_label
 from models.sentiment.events import SentimentEvent
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
@@ -150,7 +150,7 @@ def refuse_headless(spec: ModelSpec, config: dict[str, Any]) -> None:
 
 
 def _refuse_regression(spec: ModelSpec, config: Any) -> None:
-    several = config.problem_type == "multi_label_classification"
+    several = is_multi_label(config)
     if config.problem_type == "regression" or (config.num_labels < 2 and not several):
         raise Refused("refused_regression", model=spec.label)
 

@@ -113,6 +113,7 @@ _COMMON = {
     "gb18030": _HANZI,
     "big5hkscs": _HANZI,
 }
+EAST_ASIAN = tuple(_COMMON)
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # one of the two alone

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from models.errors import InvalidInput
+from models.text.encodings import BAD, EAST_ASIAN, decode_text
 from models.text.language import as_word, words
 from models.word_vectors.events import MapPoints, WordAnswer, WordTable
 from models.word_vectors.requests import WordsRequest
@@ -31,6 +32,8 @@ SUFFIXES = (".txt", ".vec", ".bin", ".safetensors")
 MOST_WORD = 2000  # bytes of a word in a binary file
 SAMPLED = 200  # lines by which the dimensions of a text are found
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
+MOST_SAMPLE = 200_000  # bytes by which a text's encoding is found
+_CONTROL = re.compile("[\x80-\x9f]")  # no letters of Latin-1
 UNFIT = Path(__file__).with_name("unfit_words.txt")  # says itself what it is
 FEWEST = {"nearest": 1, "analogy": 1, "odd": 3, "map": 2}  # known words a question needs
 
@@ -319,18 +322,21 @@ def _from_binary(data: bytes) -> WordTable:
     _check_size(count, size)
     words = _Words()
     at = begin
-    while at < len(data) and words.lines < count:
+    while at < len(data) and words.lines * size < MOST_NUMBERS:  # also more than the header says
         end = data.find(b" ", at, at + MOST_WORD)
         vector = data[end + 1 : end + 1 + 4 * size]
         if end < 0 or len(vector) < 4 * size:
             break
-        words.add(data[at:end].lstrip(b"\n"), np.frombuffer(vector, "<f4"))
+        word = data[at:end].lstrip(b"\r\n")
+        if re.search(rb"[\0-\x1f]", word):  # its numbers have another size
+            raise InvalidInput("invalid_vectors_file")
+        words.add(word, np.frombuffer(vector, "<f4"))
         at = end + 1 + 4 * size
     return words.table(count)
 
 
 def _from_text(data: bytes) -> WordTable:
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = _as_utf8(data).removeprefix(b"\xef\xbb\xbf")
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = data.split(b"\n")  # at no other character: U+2028 and NEL are words of their own
@@ -345,16 +351,41 @@ def _from_text(data: bytes) -> WordTable:
     for line in lines:
         parts = line.rsplit(None, size)
         try:
-            numbers = np.array([*map(float, parts[-size:])], np.float32)
+            if b"_" in b"".join(parts[-size:]):  # a number to Python alone
+                raise ValueError
+            with np.errstate(over="ignore"):
+                numbers = np.array([*map(float, parts[-size:])], np.float32)
         except ValueError:
             numbers = np.empty(0, np.float32)
-        words.add(parts[0] if len(parts) > size else b"", numbers if len(numbers) == size else None)
+        word = parts[0].strip(b" ") if len(parts) > size else b""
+        words.add(word, numbers if len(numbers) == size else None)
     fits = header is not None and header[1] == size
     if not fits and words.faults["no_vector"] * 2 >= len(lines):
         raise InvalidInput("invalid_vectors_file")  # text with some numbers in it
     if header is not None and not fits:
         words.faults["header_size"] = header[1]
     return words.table(header[0] if header else len(lines))
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Text in UTF-16, or in an East Asian encoding as a whole, as UTF-8; other text as it is."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace").encode()
+    letters = [line for line in data[:MOST_SAMPLE].split(b"\n")[:-1] if not line.isascii()]
+    if not letters or any(_is_utf8(line) for line in letters):
+        return data
+    found = decode_text(b"\n".join(letters))
+    if found.encoding in EAST_ASIAN and BAD not in found.text:
+        return data.decode(found.encoding, errors="replace").encode()
+    return data
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _dimensions(lines: list[bytes], header: tuple[int, int] | None) -> int:
@@ -407,7 +438,8 @@ class _Words:
             self.faults["not_utf8"] += 1
             if error.end == len(word) and not word[: error.start].isascii():  # a letter was cut
                 return word.decode("utf-8", errors="replace")
-            return word.decode("latin-1")
+            text = word.decode("latin-1")
+            return word.decode("utf-8", errors="replace") if _CONTROL.search(text) else text
 
     def table(self, count: int) -> WordTable:
         """The words, most frequent first, as files have them.

@@ -158,6 +158,23 @@ FORMATS = {
         {},
     ),
     "no UTF-8": (LINES + b"caf\xe9 1 2\n", ("cat", "왕이", "café"), {"not_utf8": 1}),
+    "UTF-16": (("2 2\n" + LINES.decode()).encode("utf-16"), ("cat", "왕이"), {}),
+    "Korean of Windows": (
+        b"2 2\n" + LINES.decode().encode("cp949"),
+        ("cat", "왕이"),
+        {},
+    ),
+    "a letter that was cut, alone": (
+        LINES + "왕".encode()[:-1] + b" 1 2\n",
+        ("cat", "왕이", "\ufffd"),
+        {"not_utf8": 1},
+    ),
+    "a number to Python alone": (LINES + b"dog 1_0 2\n", ("cat", "왕이"), {"no_vector": 1}),
+    "a blank before each word": (
+        b" " + LINES.replace(b"\n", b"\n ").rstrip() + b"\n",
+        ("cat", "왕이"),
+        {},
+    ),
     "a letter that was cut": (
         LINES + "왕비".encode()[:-1] + b" 1 2\n",
         ("cat", "왕이", "왕\ufffd"),
@@ -212,6 +229,18 @@ def test_binary_word2vec_is_read(tmp_path, end):
     )
     path.write_bytes(b"2 2\n" + b"".join(rows)[:-4])
     assert (read_table(path).words, read_table(path).faults) == (("cat",), (("header", 2),))
+
+
+def test_a_binary_file_of_more_words_than_it_claims_or_of_other_numbers(tmp_path):
+    path = tmp_path / "a.bin"
+    rows = [b"%c " % letter + np.array([0.5, 1], "<f4").tobytes() for letter in b"abc"]
+    path.write_bytes(b"2 2\n" + b"".join(rows))
+    assert (read_table(path).words, read_table(path).faults) == (("a", "b", "c"), (("header", 2),))
+    rows = [b"%c " % letter + np.array([0.5, 1], "<f8").tobytes() for letter in b"abc"]
+    path.write_bytes(b"3 2\n" + b"".join(rows))
+    with pytest.raises(InvalidInput) as problem:
+        read_table(path)
+    assert problem.value.code == "invalid_vectors_file"
 
 
 def test_a_binary_file_of_gensim_is_read(tmp_path):
