@@ -64,7 +64,7 @@ class Metrics(Observer):
             figures[name] = Counter(name, words, labels, registry=registry)
         for name, (words, labels) in _HISTOGRAMS.items():
             figures[name] = Histogram(name, words, labels, buckets=_SECONDS, registry=registry)
-        registry.register(_State(self._cache))  # type: ignore[arg-type]
+        registry.register(_Gauges(self._cache))  # type: ignore[arg-type]
         return figures
 
     def text(self) -> bytes:
@@ -128,7 +128,7 @@ def cost(settings: Settings, report: JobReport) -> float:
     return known[0].cost(*counts) if known else 0.0
 
 
-class _State:
+class _Gauges:
     """What is so now: read when the figures are asked for."""
 
     def __init__(self, cache: ModelCache) -> None:

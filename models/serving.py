@@ -1,6 +1,6 @@
 """How a result is asked for over HTTP, and how one serves the model oneself: curl, openai, FastAPI.
 
-A task says what its request is in JSON and which lines load and use its model (`Call`, a function a
+A task says what its request is in JSON and which lines load and use its model (`HttpCall`, a function a
 task, named in its row of models/tasks.py); the texts around that are the same for all and stand here.
 """
 
@@ -47,7 +47,7 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """One result as a request over HTTP.
 
     Attributes:
@@ -84,7 +84,7 @@ class Place:
     key: bool = False
 
 
-def forms(calls: Sequence[Call]) -> list[str]:
+def forms(calls: Sequence[HttpCall]) -> list[str]:
     """Those of FORMS that there is a text of."""
     has = {
         "curl": any(call.path for call in calls),
@@ -94,7 +94,7 @@ def forms(calls: Sequence[Call]) -> list[str]:
     return [form for form in FORMS if has[form]]
 
 
-def text(form: str, calls: Sequence[Call], place: Place, say: Say) -> str:
+def text(form: str, calls: Sequence[HttpCall], place: Place, say: Say) -> str:
     """The text of one of FORMS.
 
     Args:
@@ -113,7 +113,7 @@ def text(form: str, calls: Sequence[Call], place: Place, say: Say) -> str:
 # ---------------------------------------------------------------- curl
 
 
-def _curl(call: Call, place: Place, say: Say) -> str:
+def _curl(call: HttpCall, place: Place, say: Say) -> str:
     """A command for a shell. The body is a quoted here-document: nothing in it means anything to a shell."""
     options = ["-H 'Content-Type: application/json'"]
     if call.file.endswith(".png"):
@@ -153,7 +153,7 @@ def _pretty(body: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- OpenAI's client
 
 
-def _openai(calls: Sequence[Call], place: Place, say: Say) -> str:
+def _openai(calls: Sequence[HttpCall], place: Place, say: Say) -> str:
     # The key's place is a variable in any case: the client wants one even where the server does not.
     key = f'os.environ["{KEY}"]' if place.key else f'os.environ.get("{KEY}", "none")'
     imports, lines = "", list[str]()

@@ -12,7 +12,7 @@ from models.chat import catalog as chat
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity import catalog as sentence_similarity
 from models.sentiment import catalog as sentiment
-from models.serving import Call, Say
+from models.serving import HttpCall, Say
 from models.teach import catalog as teach
 from models.text_to_image import catalog as text_to_image
 from models.word_vectors import catalog as word_vectors
@@ -128,7 +128,7 @@ def recipe(spec: ModelSpec, request: Request, placement: Placement) -> str:
     return pkgutil.resolve_name(task_of(spec).recipe)(spec, request, placement)
 
 
-def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call | None:
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> HttpCall | None:
     """The same result as a request over HTTP, and its model behind a server of one's own.
 
     Args:

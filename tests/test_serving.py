@@ -84,11 +84,11 @@ def shell(command: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
-def curl(call: serving.Call, server, folder: Path, **environment: str) -> str:
+def curl(call: serving.HttpCall, server, folder: Path, **environment: str) -> str:
     return shell(serving.text("curl", [call], at(server), korean), folder, **environment)
 
 
-def client(call: serving.Call, server) -> str:
+def client(call: serving.HttpCall, server) -> str:
     """What the code for OpenAI's client prints."""
     code = serving.text("openai", [call], at(server), korean)
     out = io.StringIO()
@@ -397,7 +397,7 @@ def test_a_key_is_never_in_the_code():
 
 def test_an_address_cannot_run_anything(tmp_path):
     forged = serving.Place("http://127.0.0.1:9/$(touch forged)`touch forged`';touch forged;'")
-    call = serving.Call("/api/v1/sentiment", {"text": "x"})
+    call = serving.HttpCall("/api/v1/sentiment", {"text": "x"})
     command = serving.text("curl", [call], forged, english)
     subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=30)
     assert not list(tmp_path.iterdir())

