@@ -1,10 +1,14 @@
 """What may go wrong around the app: it is told to end, its files go, the disk is full. Nothing is lost."""
 
+import resource
 import shutil
 import signal
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
+import gradio as gr
 import httpx2
 import pytest
 
@@ -19,6 +23,8 @@ from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
 from models.tasks import SENTIMENT
 from models.weights import sources
+from tabs.shared.events import at_field
+from tabs.shared.gradio_patches import save_to_cache
 from tests.conftest import start_server
 from tests.engines import Steps, spec
 
@@ -32,14 +38,29 @@ def ask(text):
 # ---------------------------------------------------------------- told to end
 
 
-def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(tmp_path):
-    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
-    answers = []
+@pytest.fixture
+def started(tmp_path):
+    """Starts the app in a folder of its own, as often as wanted; none of them stays."""
+    processes = []
+
+    def start():
+        server = start_server(tmp_path, HF_HUB_OFFLINE="1")
+        processes.append(server.process)
+        return server
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait(10)
+
+
+def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(started):
+    server, answers = started(), []
 
     def draw(web):
         answers.append(web.post("api/v1/images", json=PICTURES))
 
-    with httpx2.Client(base_url=server.url, timeout=60) as web:
+    with httpx2.Client(base_url=server.url, timeout=120) as web:
         short = {**PICTURES, "num_images": 1, "num_inference_steps": 2}
         assert web.post("api/v1/images", json=short).status_code == 200
         threads = [threading.Thread(target=draw, args=(web,)) for _ in range(6)]
@@ -53,7 +74,7 @@ def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(tmp_path):
         assert late.status_code == 503
         assert "다시 시작" in late.json()["error"]["message"]
         for thread in threads:
-            thread.join(20)
+            thread.join(30)
             assert not thread.is_alive()
         assert time.monotonic() - began < 10 + 2  # two for a machine that is busy
     assert len(answers) == 6, "a connection was cut"
@@ -114,16 +135,19 @@ def test_an_answer_that_takes_too_long_says_that_it_ends(monkeypatch):
 # ---------------------------------------------------------------- killed
 
 
-def test_killed_and_started_again_nothing_half_is_there(tmp_path):
+def test_killed_and_started_again_nothing_half_is_there(started, tmp_path):
     """kill -9 in the middle of a picture: the same folder serves the next start."""
-    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
-    with httpx2.Client(base_url=server.url, timeout=60) as web:
-        body = {"prompt": "a red circle", "num_inference_steps": 4, "seed": 5}
+    server = started()
+    body = {"prompt": "a red circle", "num_inference_steps": 4, "seed": 5}
+    with httpx2.Client(base_url=server.url, timeout=120) as web:
         expected = web.post("api/v1/images", json=body).json()["images"]
+        cut = []
 
         def draw():
-            with pytest.raises(httpx2.HTTPError):
+            try:
                 web.post("api/v1/images", json=PICTURES)
+            except httpx2.HTTPError as error:
+                cut.append(error)
 
         thread = threading.Thread(target=draw)
         thread.start()
@@ -131,15 +155,11 @@ def test_killed_and_started_again_nothing_half_is_there(tmp_path):
         server.process.kill()
         server.process.wait(10)
         thread.join(10)
-    again = start_server(tmp_path, HF_HUB_OFFLINE="1")
-    try:
-        with httpx2.Client(base_url=again.url, timeout=60) as web:
-            health = web.get("health").json()
-            assert (health["active"], health["waiting"]) == (0, 0)
-            assert web.post("api/v1/images", json=body).json()["images"] == expected
-    finally:
-        again.process.terminate()
-        again.process.wait(20)
+        assert cut
+    with httpx2.Client(base_url=started().url, timeout=120) as web:
+        health = web.get("health").json()
+        assert (health["active"], health["waiting"]) == (0, 0)
+        assert web.post("api/v1/images", json=body).json()["images"] == expected
     left = [path for path in tmp_path.rglob("*") if path.suffix in {".part", ".tmp", ".incomplete"}]
     assert not left
 
@@ -190,3 +210,37 @@ def test_out_of_memory_in_a_load_costs_nobody_their_work():
     worker.join(10)
     assert sum(isinstance(event, Scores) for event in results) == 60
     cache.close()
+
+
+# ---------------------------------------------------------------- a full disk
+
+
+@contextmanager
+def no_room(size):
+    """Within it no file of this process grows over so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_at_the_place_and_leaves_no_half_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    content = bytes(range(256)) * 100
+    with gr.Blocks():
+        place = gr.HTML()
+
+    def handler():
+        yield (1,)
+        yield (save_to_cache(content, "picture.png"),)
+
+    with no_room(1000):
+        updates = list(at_field(handler, place)())
+    assert updates[1][0] == 1
+    assert "disk" in updates[-1][place]
+    assert "디스크" in updates[-1][place]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    path = list(at_field(handler, place)())[-1][0]
+    assert Path(path).read_bytes() == content

@@ -95,6 +95,8 @@ def at_field(
                     yield _with_skip(result)
         except PageError as stop:
             yield {problem: stop.line}
+        except ModelError as stop:  # of the page's own work, after the job: no room for its files
+            yield {problem: alert(stop)}
 
     # Gradio gives the request to whoever names it in its signature.
     run.__signature__ = inspect.signature(handler)  # pyright: ignore[reportFunctionMemberAccess]

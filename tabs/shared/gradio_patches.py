@@ -3,16 +3,25 @@
 Look here first when Gradio is upgraded: each part says what it mends, and what happens without it.
 """
 
+import errno
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes, save_bytes_to_cache
 from gradio.routes import App
 from gradio.utils import get_upload_folder
 
+from models.errors import Refused
 from tabs.shared.strings import STRINGS
+
+_FULL = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+}  # no room on the disk, in the quota, for this file
 
 # ---------------------------------------------------------------- two stops of one job at once
 
@@ -45,8 +54,19 @@ def save_to_cache(content: bytes, name: str) -> str:
 
     Its folder is named by a secret hash of the content, so that nobody else finds it, and is deleted
     with the page's cache. Gradio has no public function for a file that is in memory only.
+
+    Raises:
+        Refused: the disk is full (refused_full_disk); no half file stays, to be taken for whole later.
     """
-    return save_bytes_to_cache(content, name, get_upload_folder())
+    folder = get_upload_folder()
+    try:
+        return save_bytes_to_cache(content, name, folder)
+    except OSError as problem:
+        if problem.errno not in _FULL:
+            raise
+        half = Path(folder) / hash_bytes(content) / Path(name).name
+        half.unlink(missing_ok=True)
+        raise Refused("refused_full_disk") from None
 
 
 # ---------------------------------------------------------------- the language, changed in place

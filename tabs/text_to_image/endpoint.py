@@ -83,7 +83,8 @@ def _results(
         if isinstance(event, ImagesDone):
             images = event
         if isinstance(event, Finished):
-            paths = save_images(spec, images)
+            with show_errors(visitor):
+                paths = save_images(spec, images)
             files = [gr.FileData(path=path).model_dump() for path in paths]
             yield files, _facts(images, event)
         elif pace.due():  # while waiting too: only at a yield does Gradio notice that a caller left
