@@ -6,7 +6,7 @@
 import re
 from collections.abc import Sequence
 
-from models.contract import ModelSpec
+from models.contract import ModelSpec, Placement
 from models.errors import NotFound
 from models.runtime.placement import place
 from models.settings import Settings
@@ -19,6 +19,10 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _GGUF_TAG = re.compile(r"[\w./-]{1,120}")
 _HUB_ADDRESS = re.compile(r"(https?://)?(hf\.co|huggingface\.co)/")
 _GGUF_SLOTS = 4  # people at once on a GGUF model that is typed in
+
+
+def _is_free_gpu(placement: Placement) -> bool:
+    return placement.device == "cuda" and placement.reason != "zero_gpu"
 
 
 def find(task: Task, model_id: str) -> ModelSpec:
@@ -161,6 +165,8 @@ def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec
     here = [s for s in task.models if not s.hosted and s.source != "none:" and is_here(s)]
     fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
     fits = [s for s in fits if not s.last] or fits
-    on_gpu = [s for s in fits if s.wants_gpu and place(s, settings).device == "cuda"]
+    # A GPU that is lent costs the visitor's quota: never without being asked for.
+    placements = {s.id: place(s, settings) for s in fits if s.wants_gpu}
+    on_gpu = [s for s in fits if s.id in placements and _is_free_gpu(placements[s.id])]
     light = [s for s in fits if s.starter or s.source.startswith("index:") or s.quantisation]
     return (on_gpu or light or fits or list(task.models))[0]

@@ -53,7 +53,13 @@ class Server:
 
 
 def start_server(
-    folder: Path, *flags: str, port: int = 0, root: Path = ROOT, **environment: str
+    folder: Path,
+    *flags: str,
+    port: int = 0,
+    root: Path = ROOT,
+    program: tuple[str, ...] = ("demo.py",),
+    patience: float = 90,
+    **environment: str,
 ) -> Server:
     """Start the demo.py of `root` in a process and on a port of its own, and wait for its answer."""
     port = port or free_port()
@@ -67,14 +73,14 @@ def start_server(
     }
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "demo.py", "--port", str(port), *flags],
+            [sys.executable, *program, "--port", str(port), *flags],
             cwd=root,
             env=env,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
     server = Server(f"http://127.0.0.1:{port}/", log, process)
-    end = time.monotonic() + 90
+    end = time.monotonic() + patience
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(server.url + "health", timeout=2) as answer:

@@ -62,6 +62,7 @@ class HubServer:
         self.release = threading.Event()
         self.holding = threading.Event()
         self.seen: list[Seen] = []
+        self.variables: dict[str, list[str]] = {}  # of Spaces, for TOKEN
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -112,8 +113,12 @@ def answer(hub: HubServer, http: BaseHTTPRequestHandler, path: str, key: str | N
     file = re.fullmatch(r"(/cdn)?/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
     name = listing[1] if listing else file[2] if file else ""
     repository = hub.repositories.get(name)
+    space = re.fullmatch(r"/api/spaces/([^/]+/[^/]+)/variables", path)
     if hub.status is not None:
         send(http, hub.status, {})
+    elif space and key == f"Bearer {TOKEN}":
+        names = {name: {"value": "x"} for name in hub.variables.get(space[1], [])}
+        send(http, 200, {"Content-Type": "application/json"}, json.dumps(names).encode())
     elif key and key != f"Bearer {TOKEN}":
         wrong = "Invalid credentials in Authorization header"
         send(http, 401, {"X-Error-Message": wrong})

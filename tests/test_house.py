@@ -320,3 +320,93 @@ def test_nothing_speaks_of_other_folders_or_unfinished_work():
         assert not re.search(
             r"\.\./shared|NotImplementedError|\bTODO\b|\bFIXME\b|unittest\.mock", text
         ), path
+
+
+# ---------------------------------------------------------------- systems other than Linux
+
+# What Windows does not have (Python's documentation, "Availability: Unix").
+POSIX = {
+    "os": "fork forkpty kill killpg setsid setpgid getuid geteuid getgid getegid getpgid uname nice mkfifo "
+    "chown fchown lchown statvfs sched_getaffinity sched_setaffinity wait waitpid sysconf posix_spawn getloadavg",
+    "signal": "SIGKILL SIGALRM SIGHUP SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE alarm setitimer pause",
+    "socket": "AF_UNIX SO_REUSEPORT SCM_RIGHTS",
+    "asyncio": "open_unix_connection start_unix_server",
+}
+POSIX_MODULES = {
+    "fcntl",
+    "resource",
+    "pwd",
+    "grp",
+    "termios",
+    "pty",
+    "tty",
+    "posix",
+    "syslog",
+    "crypt",
+}
+GUARDS = re.compile(r"hasattr|os\.name|sys\.platform|platform\.system")
+EXPECTED = {"OSError", "AttributeError", "ImportError", "ValueError", "Exception"}
+BY_ADDRESS = {  # a socket file is connected to only where one was made, behind a guard
+    ("models/chat/llama_server.py", "socket.AF_UNIX"),
+}
+
+
+def posix_uses(path: Path):
+    """(line, what) of each use of something that is not on every system, outside a guard."""
+    parents = {child: node for node in ast.walk(tree(path)) for child in ast.iter_child_nodes(node)}
+
+    def names_in(node: ast.AST) -> set[str]:
+        return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+    def guarded(node: ast.AST) -> bool:
+        while (parent := parents.get(node)) is not None:
+            if isinstance(parent, ast.If | ast.IfExp | ast.BoolOp) and GUARDS.search(
+                ast.unparse(parent.test if not isinstance(parent, ast.BoolOp) else parent)
+            ):
+                return True
+            words: set[str] = set()
+            if isinstance(parent, ast.Try) and node in parent.body:
+                words = {word for one in parent.handlers if one.type for word in names_in(one.type)}
+            elif isinstance(parent, ast.With) and node in parent.body:
+                calls = [one.context_expr for one in parent.items]
+                words = {
+                    word
+                    for call in calls
+                    if "suppress" in names_in(call)
+                    for word in names_in(call)
+                }
+            if words & EXPECTED:
+                return True
+            node = parent
+        return False
+
+    for node in parents:
+        what = ""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in POSIX.get(node.value.id, "").split():
+                what = f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            what = ", ".join(sorted(names & POSIX_MODULES, key=str))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.match(r"/(dev|proc|sys|tmp|etc|var|usr)(/|$)", node.value):
+                what = node.value
+            elif node.value == "fork":
+                what = "fork"
+        elif isinstance(node, ast.keyword) and node.arg in {"preexec_fn", "start_new_session"}:
+            what = str(node.arg)
+        if what and not guarded(node):
+            yield getattr(node, "lineno", 0), what
+
+
+def test_nothing_that_only_posix_has_is_used_outside_a_guard(tmp_path):
+    wrong = [
+        f"{name}:{line} {what}"
+        for path in CODE
+        for line, what in posix_uses(path)
+        if ((name := path.relative_to(ROOT).as_posix()), what) not in BY_ADDRESS
+    ]
+    assert not wrong, wrong
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os, fcntl\nif os.name != 'nt':\n    os.fork()\nos.kill(1, 9)\n")
+    assert [what for _, what in posix_uses(bad)] == ["fcntl", "os.kill"]

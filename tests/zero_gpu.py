@@ -69,6 +69,7 @@ class DeviceApi:
             "SPACES_ZERO_DEVICE_API_URL": self.url,
             "ZEROGPU_PROC_SELF_CGROUP_PATH": str(group),
             "GRADIO_SSR_MODE": "true",
+            "GENLAB_FETCH": "false",  # which a Space does
         }
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -277,6 +277,35 @@ def _as_model_error(error: Exception, transfer: _Transfer) -> Exception:
     return error
 
 
+# ---------------------------------------------------------------- a Space's settings
+
+
+NO_ANSWER: frozenset[str] = frozenset({""})  # instead of names: the hub could not be reached
+
+
+def space_variables(name: str, settings: Settings) -> frozenset[str]:
+    """The names of a Space's Variables, which everybody can read, unlike its Secrets.
+
+    Args:
+        name: of the Space, "ORG/NAME".
+        settings: hf_token; without one that may change the Space the hub tells no names.
+
+    Returns:
+        The names, none where the hub does not tell them, or NO_ANSWER.
+    """
+    import httpx2
+    from huggingface_hub import HfApi, errors
+
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    token = settings.hf_token.get_secret_value() if settings.hf_token else False
+    try:
+        return frozenset(HfApi(endpoint=endpoint).get_space_variables(name, token=token))
+    except errors.HfHubHTTPError:
+        return frozenset()
+    except (httpx2.HTTPError, OSError, ValueError):  # a ValueError: no JSON, or no name of a Space
+        return NO_ANSWER
+
+
 # ---------------------------------------------------------------- the cache's layout
 
 

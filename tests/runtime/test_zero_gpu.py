@@ -3,18 +3,23 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 
+import httpx
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 
+from models import select
 from models.chat.requests import ChatRequest
 from models.contract import Placement
 from models.errors import InvalidInput, ModelError, QuotaExceeded
-from models.runtime import zerogpu
+from models.runtime import placement, zerogpu
 from models.runtime.placement import Hardware, place
 from models.settings import Settings
-from models.tasks import CATALOG
+from models.tasks import CATALOG, TEXT_TO_IMAGE
 from models.text_to_image.requests import (
     DecodeRequest,
     ImageGridRequest,
@@ -22,10 +27,11 @@ from models.text_to_image.requests import (
     LeaveOutRequest,
 )
 from tabs.shared.events import sentence
-from tests.conftest import ROOT
+from tests.conftest import ROOT, start_server
 from tests.zero_gpu import TOKEN, DeviceApi
 
 LENT = Hardware(False, False, False, 2, zero_gpu=True)
+OWN = Hardware(True, False, False, 2)
 
 
 def model(name: str):
@@ -60,6 +66,13 @@ def test_only_what_wants_a_gpu_costs_quota():
     assert place(model("Qwen/Qwen3-0.6B-GGUF:Q8_0"), Settings(), LENT).reason == "zero_gpu_small"
     by_setting = place(model("stabilityai/sd-turbo"), Settings(device="cpu"), LENT)
     assert by_setting == Placement("cpu", "float32", "cpu_by_setting", 2)
+
+
+def test_quota_is_never_spent_without_being_asked_for(monkeypatch):
+    monkeypatch.setattr(select, "is_here", lambda spec: True)
+    for machine, first in ((LENT, "genlab/scenes"), (OWN, "CompVis/stable-diffusion-v1-4")):
+        monkeypatch.setattr(placement, "hardware", lambda machine=machine: machine)
+        assert select.preferred(TEXT_TO_IMAGE, Settings(), "en").id == first
 
 
 def test_the_time_is_worked_out_from_model_steps_pictures_and_size():
@@ -196,3 +209,85 @@ def test_out_of_quota_is_a_sentence_with_what_to_do(lent):
     assert lent["long"]["code"] == "invalid_zero_gpu_long"
     assert lent["none_free"]["code"] == "unavailable_zero_gpu"
     assert lent["old_page"]["code"] == "unavailable_zero_gpu_session"
+
+
+# ---------------------------------------------------------------- the whole page
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory, tiny_starters):
+    """The page as on a Space with ZeroGPU, with tests/tiny.py's weights as Stable Diffusion v1-4's."""
+    pytest.importorskip("spaces", reason="spaces is in tests/requirements.txt")
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    folder = tmp_path_factory.mktemp("space")
+    store = folder / "hf" / "hub" / "models--CompVis--stable-diffusion-v1-4"
+    shutil.copytree(tiny_starters / "tiny", store / "snapshots" / "1")
+    (store / "refs").mkdir()
+    (store / "refs" / "main").write_text("1")
+    with DeviceApi() as api:
+        server = start_server(
+            folder,
+            program=("-m", "tests.zero_gpu", "app"),
+            patience=240,  # it loads the model before the page is up
+            HF_HUB_OFFLINE="1",
+            **api.environment(folder),
+        )
+        yield server, api
+        server.process.terminate()
+        server.process.wait(20)
+
+
+DRAW = {"model": "CompVis/stable-diffusion-v1-4", "width": 64, "height": 64}
+DRAW |= {"num_inference_steps": 3, "seed": 1}
+
+
+def test_a_picture_is_drawn_on_the_gpu_that_is_lent_to_the_visitor(space):
+    server, api = space
+    assert api.seen[0][0] == "/startup-report"  # else ZeroGPU ends the Space
+    client = Client(server.url, verbose=False, headers={"x-ip-token": TOKEN})
+    pictures, facts = client.predict("a cat", api_name="/generate_image", **DRAW)
+    assert facts["seeds"] == [1]
+    assert pictures
+    (call,) = api.named("/schedule")
+    assert call["token"] == TOKEN
+    assert int(call["durationSeconds"]) == 10
+    assert len(api.named("/allow")) == len(api.named("/release")) == 1
+    with httpx.Client(base_url=server.url, timeout=120) as web:
+        job = {"prompt": "a cat", **DRAW}
+        png = {"Accept": "image/png", "x-ip-token": TOKEN}
+        answer = web.post("api/v1/images", json=job, headers=png)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "image/png"
+        assert [one.get("token") for one in api.named("/schedule")] == [TOKEN] * 2
+        # Out of quota, over the page's API and over plain HTTP.
+        gone = (429, {"X-Authenticated": "regular"}, {"left": 1, "wait": 7200})
+        api.answers += [gone, gone]
+        answer = web.post("api/v1/images", json=job, headers=png)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "quota_zero_gpu")
+        with pytest.raises(
+            AppError, match=r"GPU time for today is used up .* come back in 2:00:00"
+        ):
+            client.predict("a cat", api_name="/generate_image", **DRAW)
+
+
+def test_what_needs_no_gpu_asks_for_none(space):
+    server, api = space
+    before = len(api.seen)
+    client = Client(server.url, verbose=False)
+    assert client.predict("Hello!", api_name="/chat")
+    client.predict("a red circle on a blue background", seed=1, api_name="/generate_image")
+    assert api.seen[before:] == []
+
+
+def test_a_space_has_all_of_the_api_and_no_hint_of_local_servers(space):
+    server, _ = space
+    with httpx.Client(base_url=server.url, timeout=60) as web:
+        assert web.get("health").status_code == 200
+        assert (
+            web.get("docs").status_code == 200
+        )  # Gradio's own server before ours would not know it
+        config = web.get("config").text
+        assert "80, 443, 8080" in config
+        assert "11434" not in config
+    assert "Traceback" not in server.logged(), server.logged()[-3000:]
