@@ -16,6 +16,7 @@ from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.llama_odds import GgufVocabulary
 from models.chat.llama_server import LlamaServer
 from models.chat.requests import ChatRequest, NextTokenRequest
+from models.chat.thoughts import ThoughtSplitter, begins_in_thoughts, notes_on, writes_thoughts
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import InvalidInput, ModelError, NotFound, OutOfMemory
 from models.fields import draw_seed
@@ -269,12 +270,18 @@ class _Talk:
     ) -> Generator[TextDelta | ChatDone]:
         growing = [list(ids) for _ in range(request.num_return_sequences)]
         left, count, finish = len(growing), 0, "stop"
+        splitters = self._splitters(request, ids)
+        thought, answered = set[int](), set[int]()
         for index, piece, twin in pairs:
             if piece["stop"]:
                 left -= 1
                 count += piece["tokens_predicted"]
                 finish = "length" if piece.get("stop_type") == "limit" else finish
+                if splitters and any(rest := splitters[index].finish()):
+                    answered |= {index} if rest[0] else set()
+                    yield TextDelta(rest[0], index, (), rest[1])
                 if not left:
+                    notes += notes_on(bool(thought), bool(answered), finish)
                     yield ChatDone(finish, seed, len(ids), count, notes)
                 continue
             answer = (
@@ -282,8 +289,27 @@ class _Talk:
                 if request.alternatives
                 else ()
             )
-            if piece["content"] or answer:
-                yield TextDelta(piece["content"], index, answer)
+            text, thoughts, turned = piece["content"], "", False
+            if splitters:
+                text, thoughts = splitters[index].split(text)
+                turned = splitters[index].before_was_thought
+            if thoughts.strip() or turned:
+                thought.add(index)
+                answered -= {index} if turned else set()
+            answered |= {index} if text else set()
+            answer = () if index in thought else answer
+            thoughts = thoughts if index in thought else ""
+            if text or answer or thoughts or turned:
+                yield TextDelta(text, index, answer, thoughts, turned)
+
+    def _splitters(self, request: ChatRequest, ids: list[int]) -> list[ThoughtSplitter]:
+        """What parts each sample's thoughts from its answer; empty where the template knows none."""
+        begun = request.prefix or request.prefix_ids
+        if begun or not writes_thoughts(self._header.chat_template):
+            return []
+        end = "".join(self._words.piece(one).text for one in ids[-16:])
+        samples = range(request.num_return_sequences)
+        return [ThoughtSplitter(begins_in_thoughts(end)) for _ in samples]
 
     # ------------------------------------------------------------ what else could have come
 

@@ -488,17 +488,17 @@ def _tokens(choice: dict[str, Any]) -> tuple[Token, ...]:
         return ()
 
 
-def _older_logprobs(found: dict[str, Any]) -> list[dict[str, Any]]:
+def _older_logprobs(logprobs: dict[str, Any]) -> list[dict[str, Any]]:
     """Logprobs in the form of the older completions, which some servers give for chats too."""
-    tops: list[Any] = found.get("top_logprobs") or []
-    pairs = zip(found.get("tokens") or (), found.get("token_logprobs") or (), strict=True)
+    tops: list[Any] = logprobs.get("top_logprobs") or []
+    pairs = zip(logprobs.get("tokens") or (), logprobs.get("token_logprobs") or (), strict=True)
     return [
         {
             "token": token,
             "logprob": logprob,
             "top_logprobs": [
                 {"token": other, "logprob": value}
-                for other, value in (tops[place] if place < len(tops) else None or {}).items()
+                for other, value in ((tops[place] if place < len(tops) else None) or {}).items()
             ],
         }
         for place, (token, logprob) in enumerate(pairs)

@@ -6,6 +6,8 @@ that the text has only the tag that closes them.
 
 import re
 
+from models.chat.events import Note
+
 # Opening -> closing. The last is the form of gpt-oss, where nothing parsed it.
 TAGS = {
     "<think>": "</think>",
@@ -32,22 +34,33 @@ def writes_thoughts(template: object) -> bool:
     return bool(re.search(r"</?think>|\[THINK\]", str(template or "")))
 
 
+def notes_on(thought: bool, answered: bool, reason: str) -> tuple[Note, ...]:
+    """What to say of an answer with thoughts by how it ended."""
+    if not thought:
+        return ()
+    if answered:
+        return (Note("thought_aloud"),)
+    return (Note("all_thought" if reason == "length" else "empty_answer"),)
+
+
 class ThoughtSplitter:
     """Parts the thoughts from the answer as the text comes.
 
     Args:
-        opened: the prompt has opened them already.
+        in_thoughts: the prompt has opened them already.
 
     Attributes:
         before_was_thought: the last piece closed thoughts that nothing had opened, so that all text
             before it was none of the answer.
     """
 
-    def __init__(self, opened: bool = False) -> None:
+    def __init__(self, in_thoughts: bool = False) -> None:
         self._held = ""  # text that may turn out to be a part of a tag
-        self._closing = _CLOSING if opened else ""  # the tag that ends the thoughts; "" outside
+        self._closing = (
+            _CLOSING if in_thoughts else ""
+        )  # the tag that ends the thoughts; "" outside
         self._started = False  # the answer has begun: a tag in it is text
-        self._thought = opened
+        self._thought = in_thoughts
         self._end = ""  # of the answer: one with a tag in it speaks of tags
         self.before_was_thought = False
 

@@ -27,6 +27,7 @@ from models.chat.decoding import (
 )
 from models.chat.events import Alternative, ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.requests import ChatRequest, NextTokenRequest, generate_arguments
+from models.chat.thoughts import ThoughtSplitter, begins_in_thoughts, notes_on, writes_thoughts
 from models.chat.token_odds import pieces
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import UntrainedHead
@@ -45,6 +46,7 @@ class _Sample:
         limit: at most so many tokens.
         end_ids: tokens that end it.
         alternatives: so many of the likeliest tokens come with each token; 0: no tokens come.
+        splitter: of a model that may write thoughts in tags, whose tokens do not come.
         count: tokens so far.
         finish_reason: "stop" or "length"; "" while it grows.
     """
@@ -56,8 +58,11 @@ class _Sample:
     end_ids: set[int]
     tokenizer: PreTrainedTokenizerBase
     alternatives: int
+    splitter: ThoughtSplitter | None = None
     count: int = 0
     finish_reason: str = ""
+    thought: bool = False
+    answered: bool = False
     _pending: list[Token] = field(default_factory=list[Token])  # of a letter that is not whole
 
     def next_delta(self) -> TextDelta:
@@ -73,10 +78,25 @@ class _Sample:
             self.finish_reason = "length"
         if self.finish_reason:
             text += self.text.rest()
+        text, thoughts, turned = self._split(text)
+        self.thought = self.thought or bool(thoughts.strip()) or turned
+        self.answered = bool(text) or (self.answered and not turned)
+        if self.thought:
+            self._pending = []
         tokens: tuple[Token, ...] = ()
         if text or self.finish_reason:
             tokens, self._pending = tuple(self._pending), []
-        return TextDelta(text, self.index, tokens)
+        return TextDelta(text, self.index, tokens, thoughts if self.thought else "", turned)
+
+    def _split(self, text: str) -> tuple[str, str, bool]:
+        """(answer, thoughts, whether all text before was thoughts) in the next piece of text."""
+        if self.splitter is None:
+            return text, "", False
+        answer, thoughts = self.splitter.split(text)
+        if self.finish_reason:
+            rest, more = self.splitter.finish()
+            answer, thoughts = answer + rest, thoughts + more
+        return answer, thoughts, self.splitter.before_was_thought
 
 
 def _token(tokenizer: PreTrainedTokenizerBase, step: Step, alternatives: int) -> Token:
@@ -220,13 +240,17 @@ class TransformersChat:
                     if stop.is_set():
                         return
                     delta = sample.next_delta()
-                    if delta.text or delta.tokens:
+                    if delta.text or delta.tokens or delta.thoughts or delta.before_was_thought:
                         yield delta
                 growing = [sample for sample in growing if not sample.finish_reason]
             reasons = [sample.finish_reason for sample in samples]
             reason = "length" if "length" in reasons else "stop"
             count = sum(sample.count for sample in samples)
             notes = (*prompt.notes, *self._ignored(request.system_prompt))
+            thought, answered = (
+                any(getattr(s, n) for s in samples) for n in ("thought", "answered")
+            )
+            notes += notes_on(thought, answered, reason)
             yield ChatDone(reason, seed, len(prompt.ids), count, notes)
 
     def _ignored(self, system: str) -> list[Note]:
@@ -246,6 +270,15 @@ class TransformersChat:
             end_ids=self._end_ids(),
             tokenizer=self._tokenizer,
             alternatives=request.alternatives,
+            splitter=self._splitter(prompt),
+        )
+
+    def _splitter(self, prompt: Prompt) -> ThoughtSplitter | None:
+        """What parts a model's thoughts from its answer; None for one whose template knows none."""
+        if prompt.answer_ids or not writes_thoughts(self._tokenizer.chat_template):
+            return None
+        return ThoughtSplitter(
+            begins_in_thoughts(str(self._tokenizer.decode(list(prompt.ids[-16:]))))
         )
 
     def _next_token(self, request: NextTokenRequest) -> NextToken:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.select import find
-from models.sentiment.classifier import TextClassifier, class_names
+from models.sentiment.classifier import TextClassifier, class_names, is_multi_label
 from models.sentiment.transformers_engine import load_classifier
 from models.tasks import SENTIMENT
 from tests import tiny
@@ -152,3 +152,22 @@ def test_the_scores_of_several_labels_are_their_own(tmp_path):
     (rows,) = classifier.score_rows(TEXTS, threading.Event())
     assert rows.multi_label
     assert np.abs(rows.scores.sum(axis=1) - 1).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("fields", "several"),
+    [
+        ({}, False),
+        ({"function_to_apply": "sigmoid"}, True),
+        ({"problem_type": "multi_label_classification"}, True),
+        (
+            {
+                "problem_type": "single_label_classification",
+                "function_to_apply": "sigmoid",
+            },
+            False,
+        ),
+    ],
+)
+def test_a_sigmoid_is_applied_where_the_configuration_says_so(fields, several):
+    assert is_multi_label(tiny.bert_config(**fields)) is several
