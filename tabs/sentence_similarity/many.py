@@ -184,7 +184,9 @@ def result_html(
         ("map", _map(sentences, land)),
         ("heat", heatmap(sentences, similarities.cosines, land)),
     ]
-    sections = (f"<h3>{both(f'{TAB}.{name}')}</h3>{part}" for name, part in parts if part)
+    sections = (
+        f'<h2 class="part-title">{both(f"{TAB}.{name}")}</h2>{part}' for name, part in parts if part
+    )
     return "".join([*map(note, notes), *sections, model_note(spec)])
 
 

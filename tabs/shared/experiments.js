@@ -110,13 +110,22 @@ window.genlab.experiments = (() => {
   });
   if (!local((storage) => storage.getItem(SEEN))) document.documentElement.classList.add("first-visit");
 
-  // On a phone the answer is far below the question: go there once there is something.
+  // Where the answer is out of sight - on a phone it is far below the question - go there once there is
+  // something. A visitor who scrolls meanwhile stays where they are.
   const lookAt = async (look) => {
-    if (innerWidth >= 800 || !look) return;
-    for (const end = Date.now() + 20_000; Date.now() < end;) {
+    if (!look) return;
+    const place = scrollY;
+    for (const end = Date.now() + 60_000; Date.now() < end;) {
       await new Promise((wait) => setTimeout(wait, 300));
       const part = document.getElementById(look);
-      if (part?.offsetHeight > 20) return part.scrollIntoView({ block: "start" });
+      if (!(part?.offsetHeight > 20)) continue;
+      if (innerWidth < 800) return part.scrollIntoView({ block: "start" });
+      const { top, bottom, height } = part.getBoundingClientRect();
+      const sight = Math.min(bottom, innerHeight) - Math.max(top, 0);
+      if (sight < Math.min(height, innerHeight) / 2 && Math.abs(scrollY - place) < 40) {
+        part.scrollIntoView({ block: height > innerHeight ? "start" : "center" });
+      }
+      return;
     }
   };
   const run = (start, look) => {

@@ -54,16 +54,20 @@ def test_a_phone_needs_no_sideways_scrolling(open_page, name, locale):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+NAMED = """() => [...document.querySelectorAll(".gallery-item")].every(
+  (one) => !one.offsetParent || one.textContent.trim())"""
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(open_page, dark):
+def test_axe_finds_nothing(open_page, dark):
     page = open_page(dark=dark, query=f"?__theme={'dark' if dark else 'light'}")
     faults = []
-    for name in TABS:
+    for name in (*TABS, "sentence_similarity-many", "sentiment-teach"):
+        if name not in TABS:
+            open_tab(page, name.partition("-")[0])
         open_tab(page, name)
-        page.wait_for_timeout(300)
+        page.wait_for_function(NAMED)  # Gradio fills its examples a moment later
         for rule in Axe().run(page).response["violations"]:
-            if rule["impact"] not in ("serious", "critical"):
-                continue
             for node in rule["nodes"]:
                 own = GRADIO_OWN.get(rule["id"])
                 if own is None or own not in node["html"]:
