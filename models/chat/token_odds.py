@@ -158,14 +158,14 @@ def pieces_of_texts(file: Path, texts: tuple[str, ...]) -> tuple[tuple[Piece, ..
     found = (tokenizer.encode(text, add_special_tokens=False) for text in texts)
     return tuple(
         tuple(
-            Piece(_written(token, bytewise.get("type") == "ByteLevel"), id_)
+            Piece(_token_text(token, bytewise.get("type") == "ByteLevel"), id_)
             for token, id_ in zip(one.tokens, one.ids, strict=True)
         )
         for one in found
     )
 
 
-def _written(token: str, bytewise: bool) -> str:
+def _token_text(token: str, bytewise: bool) -> str:
     """A token of a vocabulary as text."""
     if bytewise:
         word, end = token.removesuffix("</w>"), " " if token.endswith("</w>") else ""

@@ -155,7 +155,7 @@ def test_sentences_without_a_vector_stand_apart_and_many_are_a_picture():
     result = many.result_html(
         spec(MINILM), tuple("abcdefghijklmnopqrst"), event, landscape(event.cosines)
     )
-    assert "No vector" in result
+    assert "Without a vector" in result
     assert result.count("<circle") == 19
     assert "data:image/png;base64," in result
 
