@@ -41,6 +41,7 @@ from tabs.shared.strings import LANGUAGES
 RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 BODY_SECONDS = 60  # until a body must be there whole
+LEFT = 499  # the caller left before there was an answer: nginx' own number, only for the log
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
 log = logging.getLogger("genlab.api")
 T = TypeVar("T")
@@ -314,7 +315,7 @@ class _Reports:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         REQUEST_ID.set(uuid.uuid4().hex)
-        start, status = time.perf_counter(), 500
+        start, status = time.perf_counter(), LEFT
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -323,6 +324,9 @@ class _Reports:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except Exception:
+            status = 500
+            raise
         finally:
             path = getattr(scope.get("route"), "path", "other")  # never what the caller wrote
             seconds = time.perf_counter() - start

@@ -19,7 +19,7 @@ from models.weights import index
 if TYPE_CHECKING:
     from models.runtime.cache import ModelCache
 
-KEPT = {"GENLAB_REQUIRE_BROWSER"}
+KEPT = {"GENLAB_REQUIRE_BROWSER", "GENLAB_FUZZ_SECONDS"}
 REAL_CACHE = index.cache_folder()  # what `python -m models.weights` fetched, for tests marked real
 for name in list(os.environ):
     if name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID")) and name not in KEPT:
