@@ -14,7 +14,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import api
+from api.guard import gradio_login
 from models import logs
+from models.access import Access
 from models.runtime import zerogpu
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import end_well
@@ -25,7 +27,7 @@ from models.weights.sources import is_here
 from tabs import TABS
 from tabs.shared import experiments, gradio_patches, models_panel
 from tabs.shared.context import Context
-from tabs.shared.strings import I18N, t
+from tabs.shared.strings import I18N, both, t
 from tabs.shared.theme import CSS, HEAD, THEME
 
 
@@ -39,9 +41,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def launch_options(
-    settings: Settings, cache: ModelCache, login: list[tuple[str, str]] | None = None
-) -> dict[str, Any]:
+def launch_options(settings: Settings, cache: ModelCache, access: Access) -> dict[str, Any]:
     """What the page is launched with, in the app and in its tests."""
     return {
         "theme": THEME,
@@ -55,25 +55,30 @@ def launch_options(
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker
-        "app_kwargs": {"routes": api.routes(cache, login), "lifespan": gradio_patches.lifespan},
+        "app_kwargs": {
+            **api.app_options(cache, access),
+            "lifespan": gradio_patches.lifespan,
+        },
     }
 
 
 options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 try:
     settings = Settings.read()
+    settings = settings.shared() if options.share else settings
+    settings.check_budget()
     prices.check(settings)
     login = [parse_credentials(options.auth)] if options.auth else settings.credentials
 except SettingsError as problem:
     sys.exit(f"GenLab cannot start: {problem}")
-if options.share:
-    settings = settings.shared()
 if zerogpu.ACTIVE:
     zerogpu.place_models((spec for spec in CATALOG if spec.wants_gpu and is_here(spec)), settings)
 if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the models stay
     cache = ModelCache(settings)
 
-with gr.Blocks(title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+with gradio_patches.PageBlocks(
+    title="GenLab", analytics_enabled=False, delete_cache=(600, 3600)
+) as demo:
     # First, while the page is empty: each call to queue builds the whole app's configuration.
     demo.queue(api_open=False, max_size=settings.queue_size, default_concurrency_limit=64)
     context = Context(settings, cache)  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -93,10 +98,12 @@ if __name__ == "__main__":
     logs.configure(settings)
     end_well(context.cache)
     gc.freeze()  # the page's objects are never garbage: no later look through them either
+    access = Access(settings, login or ())
     demo.launch(
         share=options.share,
         server_name=options.host or settings.host,
         server_port=options.port or settings.port,
-        auth=login,
-        **launch_options(settings, context.cache, login),
+        auth=gradio_login(access) if login else None,
+        auth_message=both("page.sign_in"),
+        **launch_options(settings, context.cache, access),
     )

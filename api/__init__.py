@@ -4,7 +4,8 @@ rest.py     GET /health, and /api/v1: a resource a task
 openai.py   /v1: what the official openai client and its kin speak
 metrics.py  GET /metrics
 reference.py  GET /docs
-http.py     what both share: who may call, errors as JSON, jobs that end when the caller leaves
+http.py     what both share: errors as JSON, jobs that end when the caller leaves
+guard.py    before each request, the page's too
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import http, openai, reference, rest
+from api.guard import Guard
 from api.metrics import MetricsApp
+from models.access import Access
 from models.runtime.cache import ModelCache
 
 _DESCRIPTION = """\
@@ -45,12 +49,12 @@ class _Branch(BaseRoute):
         await self._app(scope, receive, send)
 
 
-def build(cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> FastAPI:
+def build(cache: ModelCache, access: Access | None = None) -> FastAPI:
     """The app of all paths that are not the page's.
 
     Args:
         cache: the app's models.
-        login: names and passwords of those who may use the page; nobody else may call then.
+        access: who may call; by default everybody.
     """
     app = FastAPI(
         title="GenLab",
@@ -64,7 +68,7 @@ def build(cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> FastAPI:
             {"name": "openai", "description": "OpenAI's API, for clients that speak it."},
         ],
     )
-    service = http.Service(cache, login)
+    service = http.Service(cache, access)
     http.install(app, service)
     app.include_router(rest.router(service))
     app.include_router(openai.router(service))
@@ -76,7 +80,10 @@ def build(cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> FastAPI:
     return app
 
 
-def routes(cache: ModelCache, login: Sequence[tuple[str, str]] | None = None) -> list[Any]:
-    """Routes to be put before Gradio's own; arguments as of `build`."""
-    metrics = MetricsApp(cache, has_login=bool(login))
-    return [_Branch(build(cache, login or ()), _PATHS), _Branch(metrics, ("/metrics",))]
+def app_options(cache: ModelCache, access: Access | None = None) -> dict[str, Any]:
+    """What Gradio's app is made with, so that it serves the API too; arguments as of `build`."""
+    metrics = MetricsApp(cache, has_login=access is not None and access.has_login)
+    return {
+        "routes": [_Branch(build(cache, access), _PATHS), _Branch(metrics, ("/metrics",))],
+        "middleware": [Middleware(Guard, settings=cache.settings)],
+    }

@@ -1,7 +1,5 @@
-"""What all of the API shares: who may call, errors as JSON, jobs that end when the caller leaves."""
+"""What all of the API shares: errors as JSON, jobs that end when the caller leaves."""
 
-import base64
-import hmac
 import html
 import logging
 import time
@@ -22,17 +20,19 @@ import anyio
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from gradio.context import LocalContext
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import errors
+from models.access import Access
 from models.contract import Event, ModelSpec, invalid_input
 from models.contract import Request as Job
 from models.errors import ModelError
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
+from models.runtime.limits import PERSON
 from models.runtime.observer import REQUEST_ID, CallReport
 from models.settings import Settings
 from tabs.shared.events import sentence
@@ -88,7 +88,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for _REF in ["#/components/schemas/Error"]
     for status, text in {
         400: "The body is no JSON.",
-        401: "Nobody the host knows: sign in with HTTP Basic.",
+        401: "Nobody the host knows: sign in with HTTP Basic or a token (Bearer).",
         403: "Not allowed here.",
         404: "No such model or path.",
         409: "The model is in use.",
@@ -149,7 +149,7 @@ def problem_response(problem: ModelError, request: Request) -> Response:
     status, body = problem_body(problem, request)
     headers: dict[str, str] = {}
     if status in (429, 503):
-        headers["Retry-After"] = str(RETRY_SECONDS)
+        headers["Retry-After"] = str(problem.params.get("seconds", RETRY_SECONDS))
     if isinstance(problem, NoAccess):
         headers["WWW-Authenticate"] = 'Basic realm="GenLab"'
     return JSONResponse(body, status, headers)
@@ -198,12 +198,12 @@ class Service:
 
     Args:
         cache: the app's models.
-        login: names and passwords; with none everybody may call, as with the page.
+        access: who may call; by default everybody, as with the page.
     """
 
-    def __init__(self, cache: ModelCache, login: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, cache: ModelCache, access: Access | None = None) -> None:
         self.cache = cache
-        self._login = login
+        self._access = access or Access(cache.settings)
         self._jobs = 0
         self._threads: CapacityLimiter | None = None  # made in the event loop
 
@@ -212,19 +212,17 @@ class Service:
         """The app's."""
         return self.cache.settings
 
-    def admits(self, authorization: str) -> bool:
-        """Whether an Authorization header is that of somebody who may use the page."""
-        if not self._login:
-            return True
-        scheme, _, value = authorization.partition(" ")
-        try:
-            typed = base64.b64decode(value, validate=True).decode("utf-8")
-        except ValueError:
-            return False
-        known = [f"{name}:{password}".encode() for name, password in self._login]
-        # No short cut: the time says nothing about which one is near.
-        right = [hmac.compare_digest(typed.encode(), one) for one in known]
-        return scheme.lower() == "basic" and any(right)
+    async def person(self, request: Request) -> str | None:
+        """Who calls, as PERSON has it; None for nobody who may.
+
+        Raises:
+            ModelError: that cannot be told now.
+        """
+        address = request.client.host if request.client else ""
+        authorization = request.headers.get("authorization", "")
+        if not authorization:  # nothing to look up, so no thread is needed
+            return self._access.person("", address)
+        return await anyio.to_thread.run_sync(self._access.person, authorization, address)
 
     async def events(self, request: Request, spec: ModelSpec, job: Job) -> AsyncGenerator[Event]:
         """Run a job and yield its events; a caller that leaves ends it within half a second.
@@ -356,9 +354,14 @@ class _Gate:
                 ]
             await send(message)
 
-        authorization = request.headers.get("authorization", "")
-        if path_of(scope) != "/health" and not self._service.admits(authorization):
-            return await problem_response(NoAccess(), request)(scope, receive, send_with_id)
+        if path_of(scope) != "/health":
+            try:
+                person = await self._service.person(request)
+                if person is None:
+                    raise NoAccess
+            except ModelError as problem:
+                return await problem_response(problem, request)(scope, receive, send_with_id)
+            PERSON.set(person)
         body = b""
         if request.method in ("POST", "PUT", "PATCH", "DELETE"):
             length = request.headers.get("content-length", "0")
@@ -387,21 +390,37 @@ class _Gate:
 # ---------------------------------------------------------------- streams
 
 
-async def event_stream(
+async def stream_response(
     request: Request,
     frames: AsyncGenerator[str],
     as_error: Callable[[Mapping[str, Any]], str],
-) -> AsyncIterator[str]:
-    """The frames of a stream of server-sent events; a problem becomes its last frame.
+) -> Response:
+    """A response of server-sent events, begun with the first; a problem becomes its last one.
 
     Args:
         request: of the caller.
         frames: whole events, each with the blank line that ends it.
         as_error: makes the frame of an error's body.
+
+    Raises:
+        ModelError: the first thing is a problem that says when to come back: clients read that from a
+            status alone.
     """
     try:
-        async with aclosing(frames) as open_frames:
-            async for frame in open_frames:
-                yield frame
+        first = await anext(frames)
     except ModelError as problem:
-        yield as_error(problem_body(problem, request)[1])
+        status, body = problem_body(problem, request)
+        if status == 429:
+            raise
+        first = as_error(body)
+
+    async def rest() -> AsyncIterator[str]:
+        try:
+            async with aclosing(frames) as open_frames:
+                yield first
+                async for frame in open_frames:
+                    yield frame
+        except ModelError as problem:
+            yield as_error(problem_body(problem, request)[1])
+
+    return StreamingResponse(rest(), media_type="text/event-stream")

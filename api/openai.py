@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.http import ERRORS, Service, event_stream
+from api.http import ERRORS, Service, stream_response
 from api.rest import ModelId, chat_job, draw, encode, encoder
 from models.chat.events import Alternative, ChatDone, TextDelta, Token
 from models.chat.requests import ChatRequest
@@ -415,8 +415,7 @@ async def _complete(
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         chunks = _chunks(service, request, spec, job, body.stops, form, head, usage)
-        frames = event_stream(request, chunks, lambda problem: _data(problem))
-        return StreamingResponse(frames, media_type="text/event-stream")
+        return await stream_response(request, chunks, lambda problem: _data(problem))
     samples = {i: _Answer(_Cutter(body.stops)) for i in range(job.num_return_sequences)}
     events: list[Event] = []
     async with aclosing(service.events(request, spec, job)) as stream:

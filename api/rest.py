@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
-from api.http import ERRORS, Service, event_of, event_stream
+from api.http import ERRORS, Service, event_of, stream_response
 from models.chat.events import ChatDone, NextToken, TextDelta, Token, with_delta
 from models.chat.requests import ChatRequest, NextTokenRequest, SamplingParameters
 from models.chat.token_odds import probabilities
@@ -183,8 +183,8 @@ def _chat(routes: APIRouter, service: Service) -> None:
         """
         job, spec = chat_job(service, job_of(ChatRequest, body), body.model)
         if body.stream:
-            frames = event_stream(request, _chat_frames(service, request, spec, job), _error_frame)
-            return StreamingResponse(frames, media_type="text/event-stream")
+            frames = _chat_frames(service, request, spec, job)
+            return await stream_response(request, frames, _error_frame)
         events = await service.collect(request, spec, job)
         samples = range(job.num_return_sequences)
         by_sample: list[list[TextDelta]] = [[] for _ in samples]

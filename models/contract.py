@@ -5,10 +5,10 @@ a thread, cross a process (ZeroGPU) or a network.
 """
 
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -163,6 +163,32 @@ class Request(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False)[0]
             raise invalid_input(fault) from None
+
+    @property
+    def image_steps(self) -> int:
+        """Denoising steps of all its pictures together: what it counts towards the host's limits."""
+        return 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens it may read and write at most, about: what it counts towards the host's limits."""
+        return _letters(tuple(self.__dict__.values())) // LETTERS_A_TOKEN
+
+
+LETTERS_A_TOKEN = 4  # bytes of UTF-8: four letters of English, one and a half of Korean's syllables
+
+
+def _letters(value: Any) -> int:
+    """Bytes of all text within a value."""
+    match value:
+        case str():
+            return len(value.encode("utf-8", "surrogatepass"))
+        case tuple() | list():
+            return sum(map(_letters, cast(Sequence[Any], value)))
+        case Request():
+            return _letters(tuple(value.__dict__.values()))
+        case _:
+            return 0
 
 
 def invalid_input(fault: Mapping[str, Any]) -> InvalidInput:

@@ -1,6 +1,8 @@
 """GenLab's settings, read once from the environment and `.env`; every name is in .env.example."""
 
 import os
+import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -44,11 +46,17 @@ class Settings(BaseModel):
     openai_image_model: str = Field("gpt-image-2", alias="OPENAI_IMAGE_MODEL")
     openai_timeout: float = Field(60, alias="OPENAI_TIMEOUT", gt=0, le=3600)
     prices: Path = Field(ROOT / "models" / "servers" / "prices.toml", alias="GENLAB_PRICES")
+    budget_dollars: float | None = Field(
+        None, alias="GENLAB_BUDGET_DOLLARS", gt=0, allow_inf_nan=False
+    )
+    budget_tokens: int | None = Field(None, alias="GENLAB_BUDGET_TOKENS", ge=1)
     hf_token: SecretStr | None = Field(None, alias="HF_TOKEN")
 
     host: str = Field("127.0.0.1", alias="GENLAB_HOST")
     port: int | None = Field(None, alias="GENLAB_PORT", ge=1, le=65535)
     auth: Annotated[SecretStr, Field(min_length=3)] | None = Field(None, alias="GENLAB_AUTH")
+    hosts: str | None = Field(None, alias="GENLAB_HOSTS", pattern=r"^[\w.,: -]+$")
+    state: Path | None = Field(None, alias="GENLAB_STATE")
     public: bool = Field(False, alias="GENLAB_PUBLIC")
     public_server_key: bool = Field(False, alias="GENLAB_PUBLIC_SERVER_KEY")
     public_downloads: bool = Field(False, alias="GENLAB_PUBLIC_DOWNLOADS")
@@ -60,6 +68,13 @@ class Settings(BaseModel):
     models_dir: Path | None = Field(None, alias="GENLAB_MODELS_DIR")
     queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
     max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)
+
+    person_requests: int | None = Field(None, alias="GENLAB_PERSON_REQUESTS", ge=1)
+    person_image_steps: int | None = Field(None, alias="GENLAB_PERSON_IMAGE_STEPS", ge=1)
+    person_tokens: int | None = Field(None, alias="GENLAB_PERSON_TOKENS", ge=1)
+    all_requests: int | None = Field(None, alias="GENLAB_ALL_REQUESTS", ge=1)
+    all_image_steps: int | None = Field(None, alias="GENLAB_ALL_IMAGE_STEPS", ge=1)
+    all_tokens: int | None = Field(None, alias="GENLAB_ALL_TOKENS", ge=1)
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", alias="GENLAB_DEVICE")
     compile_mode: Literal["off", "default", "max-autotune-no-cudagraphs"] = Field(
@@ -108,6 +123,23 @@ class Settings(BaseModel):
         return self.openai_api_key is not None and (not self.public or self.public_server_key)
 
     @property
+    def has_budget(self) -> bool:
+        """Whether hosted models may cost the host only so much a day."""
+        return self.budget_dollars is not None or self.budget_tokens is not None
+
+    def check_budget(self) -> None:
+        """Once it is known whether the page is public: no stranger spends without bound.
+
+        Raises:
+            SettingsError: visitors may spend the key, and no budget is set.
+        """
+        if self.public and self.may_use_server_key and not self.has_budget:
+            raise SettingsError(
+                "GENLAB_PUBLIC_SERVER_KEY: visitors of a public page may spend the key only within a budget: "
+                "set GENLAB_BUDGET_DOLLARS or GENLAB_BUDGET_TOKENS, for a day"
+            )
+
+    @property
     def may_download(self) -> bool:
         """Whether a model that is not on this machine may be fetched."""
         return self.downloads and (not self.public or self.public_downloads)
@@ -134,10 +166,37 @@ class Settings(BaseModel):
 
     @property
     def credentials(self) -> list[tuple[str, str]] | None:
-        """GENLAB_AUTH ("name:password", several with commas) as Gradio takes it."""
+        """GENLAB_AUTH ("name:password", several with commas): names with passwords or their hashes."""
         if self.auth is None:
             return None
-        return [parse_credentials(part) for part in self.auth.get_secret_value().split(",")]
+        return [parse_credentials(part) for part in _SEPARATOR.split(self.auth.get_secret_value())]
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of one request: an upload, or a picture in base64."""
+        return max(self.max_upload_mb, 30) * 1_100_000
+
+    @property
+    def state_file(self) -> Path:
+        """The SQLite file of what outlives a restart (models/state.py)."""
+        return self.state.expanduser() if self.state else cache_folder() / "state.sqlite3"
+
+
+_SEPARATOR = re.compile(r",(?![tp]=\d+[,$])")  # not the commas within an Argon2 hash
+
+
+def cache_folder() -> Path:
+    """GenLab's own folder for what it fetches and notes: GENLAB_CACHE, or the platform's cache folder.
+
+    Looked up when it is needed; it need not exist.
+    """
+    if chosen := os.environ.get("GENLAB_CACHE"):
+        return Path(os.path.expandvars(chosen)).expanduser()
+    if platform.system() == "Windows":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "genlab"
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "genlab"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genlab"
 
 
 def parse_credentials(text: str) -> tuple[str, str]:

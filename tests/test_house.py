@@ -93,7 +93,7 @@ def test_importing_the_page_imports_no_model_library():
 # From the ground up. A module may import what stands on a lower line, and its own folder. A task's
 # engines stand above the cache because they are imported by name only, when they are first needed.
 ORDER = (
-    ("models.errors", "models.settings", "models.fields", "models.contract"),
+    ("models.errors", "models.settings", "models.fields", "models.contract", "models.state"),
     (
         *("models.servers", "models.serving", "models.text"),
         *("models.runtime.blocking", "models.runtime.placement"),
@@ -102,14 +102,14 @@ ORDER = (
     ("models.tasks",),
     ("models.weights",),
     ("models.runtime", "models.select", "models.torch_tools"),
-    tuple(f"models.{name}" for name in FOLDERS),
+    (*(f"models.{name}" for name in FOLDERS), "models.access"),
     ("tabs.shared",),
     tuple(f"tabs.{name}" for name in FOLDERS),
     ("tabs",),
     ("api", "models"),
     ("demo",),
 )
-GROUND = set(ORDER[0])  # these four may import each other
+GROUND = set(ORDER[0])  # these five may import each other
 MAY_USE = {  # a task's folder -> the other tasks' folders that it may import
     "models.teach": {"models.sentence_similarity", "models.sentiment"},
     "models.word_vectors": {"models.sentence_similarity"},

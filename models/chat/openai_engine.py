@@ -12,10 +12,16 @@ from pydantic import SecretStr
 from models.chat.events import ChatDone, ServerModels, TextDelta
 from models.chat.openai_protocol import Attempt, as_chat_error, send
 from models.chat.openai_stream import StreamReader, model_names, next_page
-from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
+from models.chat.requests import (
+    ChatRequest,
+    NextTokenRequest,
+    ServerModelsRequest,
+    completion_messages,
+)
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import Refused, Unavailable
 from models.runtime.blocking import iterate
+from models.servers.budget import reserve, tokens_of
 from models.servers.openai_client import async_client
 from models.settings import Settings
 
@@ -66,19 +72,26 @@ class OpenAIChat:
         newer = server.endswith((".openai.com", ".azure.com"))
         reader = StreamReader(request)
         attempt = Attempt.first(reader.request, newer)
+        typed = (request.api_key, request.base_url)
         try:
-            async with (
-                async_client(settings, request.api_key, request.base_url) as client,
-                aclosing(send(client, model, attempt)) as answer,
-            ):
-                async for frame in answer:
-                    for delta in reader.read(frame):
-                        yield delta
-                    if reader.too_long:
-                        break
-            for delta in reader.flush():
-                yield delta
-            yield reader.finish(attempt.notes, attempt.unsupported)
+            with reserve(settings, model, _most_tokens(request), *typed) as bill:
+                async with (
+                    async_client(settings, *typed) as client,
+                    aclosing(send(client, model, attempt)) as answer,
+                ):
+                    async for frame in answer:
+                        if bill:
+                            bill.answering = True
+                        for delta in reader.read(frame):
+                            yield delta
+                        if reader.too_long:
+                            break
+                for delta in reader.flush():
+                    yield delta
+                done = reader.finish(attempt.notes, attempt.unsupported)
+                if bill:
+                    bill.settle(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
+                yield done
         except Exception as error:
             key = _typed(request.api_key)
             raise as_chat_error(error, model, not reader.empty, key) from None
@@ -110,6 +123,12 @@ class OpenAIChat:
     def nbytes(self) -> int:
         """No weights here."""
         return 0
+
+
+def _most_tokens(request: ChatRequest) -> tuple[int, int]:
+    """So many tokens a request may have read and written at most."""
+    texts = (turn["content"] for turn in completion_messages(request))
+    return tokens_of(*texts), request.max_new_tokens * request.num_return_sequences
 
 
 def _typed(key: SecretStr | None) -> str:

@@ -82,6 +82,11 @@ class ChatRequest(Request):
         """A token takes about a twentieth of a picture's pass: both read the weights once, one does little else."""
         return 1 + self.max_new_tokens * self.num_return_sequences / 20
 
+    @property
+    def tokens(self) -> int:
+        """Those of the conversation, and of all answers at their full length."""
+        return super().tokens + self.max_new_tokens * self.num_return_sequences
+
     def turns(self, start: int = 0) -> list[dict[str, str]]:
         """The system prompt, if there is one, and the messages from `start` on, as chat APIs take them."""
         turns = [message.model_dump() for message in self.messages[start:]]

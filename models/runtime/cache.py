@@ -23,6 +23,7 @@ import psutil
 from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Request, Stop, Waiting
 from models.errors import Busy, ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
 from models.runtime import zerogpu
+from models.runtime.limits import Limits
 from models.runtime.observer import Observer
 from models.runtime.placement import Hardware, place
 from models.settings import Settings
@@ -103,6 +104,7 @@ class ModelCache:
     def __init__(self, settings: Settings, machine: Hardware | None = None) -> None:
         self.settings = settings
         self.observer = Observer()
+        self.limits = Limits(settings)
         self._machine = machine
         self._slots: dict[Key, _Slot] = {}
         self._changed = threading.Condition(threading.Lock())

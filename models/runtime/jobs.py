@@ -113,6 +113,7 @@ def _work(
 
     failure: ModelError | None = None
     try:
+        cache.limits.admit(request)
         with cache.lease(spec, stop, put, request) as lease:
             start = time.perf_counter()
             first: float | None = None

@@ -13,6 +13,7 @@ from models.runtime.blocking import run
 from models.sentence_similarity.catalog import encoder_options
 from models.sentence_similarity.encoder import Encoder
 from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
+from models.servers.budget import reserve, tokens_of
 from models.servers.openai_client import as_model_error, async_client
 from models.settings import Settings
 
@@ -59,10 +60,14 @@ class OpenAIEmbeddings(Encoder):
         return _vectors_of(answer, len(sentences))
 
     async def _create(self, sentences: Sequence[str], api_key: SecretStr | None) -> Any:
-        async with async_client(self._settings, api_key) as client:
-            answer = await client.embeddings.create(
-                model=self.variant, input=list(sentences), encoding_format="float"
-            )
+        tokens = (tokens_of(*sentences), 0)
+        with reserve(self._settings, self.variant, tokens, api_key) as bill:
+            async with async_client(self._settings, api_key) as client:
+                answer = await client.embeddings.create(
+                    model=self.variant, input=list(sentences), encoding_format="float"
+                )
+            if bill and answer.usage:
+                bill.settle(answer.usage.prompt_tokens, 0)
             return answer.data
 
     def nbytes(self) -> int:

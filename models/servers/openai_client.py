@@ -28,6 +28,7 @@ from models.errors import (
     Unavailable,
     WrongKey,
 )
+from models.servers.budget import is_hosts_bill
 from models.settings import OPENAI, Settings
 
 _CONNECT = 10.0  # seconds to reach the server at all
@@ -73,7 +74,8 @@ def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> di
         "api_key": _key(settings, api_key, base_url),
         "base_url": base_url or settings.openai_base_url or OPENAI,
         "timeout": httpx2.Timeout(settings.openai_timeout, connect=_CONNECT),
-        "max_retries": 1,
+        # A second try might be paid twice: not where a budget has room for one.
+        "max_retries": 0 if settings.has_budget and is_hosts_bill(api_key, base_url) else 1,
         "default_headers": _NOT_THE_HOSTS if base_url or _typed(api_key) else None,
     }
 

@@ -11,12 +11,15 @@ from pydantic import SecretStr
 from models.contract import Event, ModelSpec, Placement, Stop
 from models.errors import InvalidInput, Unavailable
 from models.runtime.blocking import run
+from models.servers.budget import reserve, tokens_of
 from models.settings import Settings
 from models.text_to_image.events import ImagesDone
 from models.text_to_image.image_files import encode_png, format_parameters
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 
 _PATIENCE = 4  # a picture takes so many times longer than a first token: times OPENAI_TIMEOUT
+_PIXELS_A_TOKEN = 200
+_AUTO_TOKENS = 1536 * 1024 // _PIXELS_A_TOKEN  # the largest size that a server picks
 _NEEDED = {"prompt", "model"}
 
 
@@ -76,24 +79,41 @@ def arguments(request: ImageRequest) -> dict[str, Any]:
 async def _generate(
     settings: Settings, api_key: SecretStr | None, values: dict[str, Any]
 ) -> list[bytes]:
-    """The pictures; a parameter that the server turns down is left out, and the rest is sent again."""
-    from models.servers.openai_client import async_client, unsupported_parameter
+    """The pictures; what they may cost at most is set aside first."""
+    from models.servers.openai_client import async_client
 
-    async with async_client(settings, api_key) as client:
-        server = client.with_options(timeout=settings.openai_timeout * _PATIENCE)
-        while True:
-            try:
-                answer: Any = await server.images.generate(**values)
-            except Exception as error:
-                parameter = unsupported_parameter(error)
-                if parameter is None or parameter in _NEEDED or parameter not in values:
-                    raise
-                values = {name: value for name, value in values.items() if name != parameter}
-                continue
-            encoded = [one.b64_json for one in getattr(answer, "data", None) or []]
-            if not encoded or None in encoded:
-                raise Unavailable("unavailable_server")
-            return [base64.b64decode(one) for one in encoded]
+    tokens = tokens_of(values["prompt"]), values["n"] * _tokens_of_picture(values["size"])
+    with reserve(settings, values["model"], tokens, api_key) as bill:
+        async with async_client(settings, api_key) as client:
+            server = client.with_options(timeout=settings.openai_timeout * _PATIENCE)
+            answer = await _send(server, values)
+        usage = getattr(answer, "usage", None)
+        if bill and usage is not None:
+            bill.settle(usage.input_tokens, usage.output_tokens)
+    encoded = [one.b64_json for one in getattr(answer, "data", None) or []]
+    if not encoded or None in encoded:
+        raise Unavailable("unavailable_server")
+    return [base64.b64decode(one) for one in encoded]
+
+
+async def _send(server: Any, values: dict[str, Any]) -> Any:
+    """The answer; a parameter that the server turns down is left out, and the rest is sent again."""
+    from models.servers.openai_client import unsupported_parameter
+
+    while True:
+        try:
+            return await server.images.generate(**values)
+        except Exception as error:
+            parameter = unsupported_parameter(error)
+            if parameter is None or parameter in _NEEDED or parameter not in values:
+                raise
+            values = {name: value for name, value in values.items() if name != parameter}
+
+
+def _tokens_of_picture(size: str) -> int:
+    """So many tokens a picture costs at most, with room: OpenAI's largest are one for 252 pixels."""
+    width, _, height = size.partition("x")
+    return int(width) * int(height) // _PIXELS_A_TOKEN if height else _AUTO_TOKENS
 
 
 def _png(image: bytes, text: str) -> bytes:

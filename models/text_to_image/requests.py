@@ -1,7 +1,7 @@
 """Requests for pictures: several from one set of settings, or a grid over several settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
@@ -56,6 +56,11 @@ def _passes_of(singles: "Sequence[ImageRequest]") -> float:
     return sum(area * (count + 1) for area, count in zip(areas, steps, strict=True))
 
 
+def _steps(pictures: Iterable["ImageRequest"]) -> int:
+    """Of all pictures; a hosted one, whose steps nobody knows, counts as one."""
+    return sum(picture.num_inference_steps or 1 for picture in pictures)
+
+
 class ImageRequest(_PictureRequest):
     """Pictures to draw; picture k has seed + k. Where a value is None or "", the model's own is used.
 
@@ -102,6 +107,11 @@ class ImageRequest(_PictureRequest):
     def passes(self, spec: ModelSpec) -> float:
         """Steps and decoding of all pictures, by their size."""
         return _passes_of(self.with_defaults(spec).singles())
+
+    @property
+    def image_steps(self) -> int:
+        """Of all its pictures."""
+        return _steps(self.singles())
 
     def singles(self) -> tuple["ImageRequest", ...]:
         """A request for each picture; the seed must not be -1."""
@@ -252,6 +262,11 @@ class ImageGridRequest(_PictureRequest):
     def passes(self, spec: ModelSpec) -> float:
         """Steps and decoding of all cells, by their size."""
         return _passes_of(self.with_defaults(spec).singles())
+
+    @property
+    def image_steps(self) -> int:
+        """Of all its pictures."""
+        return _steps(self.singles())
 
     def singles(self) -> tuple[ImageRequest, ...]:
         """A request for each cell, row by row; the seed must not be -1."""

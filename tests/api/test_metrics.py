@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import api
 from api.metrics import Metrics, cost
 from models import logs
+from models.access import Access
 from models.chat.events import ChatDone
 from models.chat.requests import ChatRequest
 from models.contract import Finished, Stop
@@ -37,7 +38,8 @@ TOKEN = "a-token-of-the-scraper"
 def app(login=None, **settings):
     """The API's routes and /metrics, as they stand before Gradio's own."""
     cache = ModelCache(Settings.model_validate(settings))
-    with TestClient(Starlette(routes=api.routes(cache, login))) as web:
+    access = Access(cache.settings, login or ())
+    with TestClient(Starlette(routes=api.app_options(cache, access)["routes"])) as web:
         web.cache = cache
         yield web
     cache.close()

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 import api
 from api.http import Service
+from models.access import Access
 from models.runtime.cache import ModelCache
 from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
@@ -221,7 +222,9 @@ def test_a_caller_that_leaves_stops_its_work():
 
 
 def test_where_people_sign_in_programs_do_too():
-    with TestClient(api.build(ModelCache(Settings()), [("ann", "secret:1")])) as web:
+    settings = Settings()
+    access = Access(settings, [("ann", "secret:1")])
+    with TestClient(api.build(ModelCache(settings), access)) as web:
         assert web.get("/health").status_code == 200
         assert web.get("/api/v1/models").status_code == 401
         assert web.get("/v1/models", auth=("ann", "wrong")).status_code == 401

@@ -1,0 +1,182 @@
+"""What the host lets hosted models cost in a day: reserved before each call, settled by what the server says.
+
+Counted are calls to the host's own server, with its key or without one. A key that a person typed, or a
+server that a person named, is that person's affair. What a call may cost is written down before the call
+is made, so neither a kill -9 nor a lost connection makes it free; a day is the last 24 hours.
+"""
+
+import math
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from models.errors import InvalidInput, ModelError, QuotaExceeded, Refused, Unavailable
+from models.servers.prices import Price, price_of, read
+from models.settings import Settings
+from models.state import StateFile, state
+
+DAY = 86_400.0  # seconds
+_KEEP = 30 * DAY
+# Seconds since 1970 that do not jump while the app runs, whatever is done to the clock.
+_START = time.time() - time.monotonic()
+
+
+@dataclass(slots=True)
+class Bill:
+    """One call, for which its highest cost is reserved.
+
+    Attributes:
+        answering: the server has begun to answer, so a fault no longer means that it costs nothing.
+    """
+
+    state: StateFile
+    row: int
+    price: Price | None
+    answering: bool = False
+
+    def settle(
+        self, prompt_tokens: int | None, completion_tokens: int | None, cached_tokens: int = 0
+    ) -> None:
+        """Put what the server counted in the place of what is reserved; None leaves that."""
+        if prompt_tokens is None or completion_tokens is None:
+            return
+        cost = 0.0
+        if self.price:
+            cost = self.price.cost(prompt_tokens, completion_tokens, cached_tokens)
+        self._put(cost, prompt_tokens + completion_tokens)
+
+    def cancel(self) -> None:
+        """It cost nothing."""
+        self._put(0.0, 0)
+
+    def _put(self, dollars: float, tokens: int) -> None:
+        with suppress(Unavailable), self.state.transaction() as rows:  # else what is reserved stays
+            change = "UPDATE spend SET dollars = ?, tokens = ? WHERE id = ?"
+            rows.execute(change, (dollars, tokens, self.row))
+
+
+@contextmanager
+def reserve(
+    settings: Settings,
+    model: str,
+    tokens: tuple[int, int],
+    api_key: SecretStr | None,
+    base_url: str = "",
+) -> Generator[Bill | None]:
+    """Set aside what a call may cost at most, for the with block in which it is made.
+
+    Args:
+        settings: the host's budget; where none is set there is no Bill.
+        model: its name on the server.
+        tokens: at most so many are read and written.
+        api_key: what the person typed.
+        base_url: a server that the person named.
+
+    Raises:
+        QuotaExceeded: it would pass the budget; `seconds` says when it will not.
+        InvalidInput: it alone would.
+        Refused: the budget is in dollars and the model's price is not known.
+        Unavailable: it cannot be written down.
+    """
+    if not settings.has_budget or not is_hosts_bill(api_key, base_url):
+        yield None
+        return
+    price = _price(settings, model)
+    here = state(settings.state_file)
+    dollars = price.cost(*tokens) if price else 0.0
+    bill = Bill(here, _reserve(here, settings, dollars, sum(tokens)), price)
+    try:
+        yield bill
+    except Exception as error:
+        if not bill.answering and _is_free(error):
+            bill.cancel()
+        raise
+
+
+def is_hosts_bill(api_key: SecretStr | None, base_url: str = "") -> bool:
+    """Whether the host pays for a call with what a person typed."""
+    return not base_url and not (api_key and api_key.get_secret_value().strip())
+
+
+def tokens_of(*texts: str) -> int:
+    """So many tokens some texts have at most: no tokenizer needs more than one for a byte."""
+    return sum(len(text.encode("utf-8", "surrogatepass")) + 16 for text in texts)
+
+
+def spending(settings: Settings) -> tuple[float, int]:
+    """Dollars and tokens of the last 24 hours, those among them that are reserved.
+
+    Raises:
+        Unavailable: the records cannot be read.
+    """
+    with state(settings.state_file).transaction() as rows:
+        total = "SELECT total(dollars), CAST(total(tokens) AS INTEGER) FROM spend WHERE at > ?"
+        return rows.execute(total, (_now() - DAY,)).fetchone()
+
+
+def _now() -> float:
+    return _START + time.monotonic()
+
+
+def _price(settings: Settings, model: str) -> Price | None:
+    """None where dollars do not count: no budget in them, or no key to spend them with."""
+    known = price_of(read(settings.prices), settings.server_name(), model)
+    if known:
+        return known[0]
+    if settings.budget_dollars is not None and settings.openai_api_key is not None:
+        raise Refused("refused_no_price", model=model)
+    return None
+
+
+def _reserve(here: StateFile, settings: Settings, dollars: float, tokens: int) -> int:
+    """Write a cost down if there is room for it; returns its row."""
+    now = _now()
+    with here.transaction() as rows:
+        rows.execute("UPDATE spend SET at = ? WHERE at > ?", (now, now))  # the clock was set back
+        rows.execute("DELETE FROM spend WHERE at <= ?", (now - _KEEP,))
+        recent = "SELECT at, dollars, tokens FROM spend WHERE at > ? ORDER BY at"
+        past = rows.execute(recent, (now - DAY,)).fetchall()
+        seconds = 0.0
+        for limit, cost, costs in (
+            (settings.budget_dollars, dollars, [(at, one) for at, one, _ in past]),
+            (settings.budget_tokens, tokens, [(at, one) for at, _, one in past]),
+        ):
+            if limit is not None:
+                seconds = max(seconds, _wait(limit, cost, costs, now))
+        if not seconds:
+            row = rows.execute("INSERT INTO spend VALUES (NULL, ?, ?, ?)", (now, dollars, tokens))
+            assert row.lastrowid is not None
+            return row.lastrowid
+    hours = math.ceil(seconds / 3600)
+    raise QuotaExceeded("quota_budget", hours=hours, seconds=math.ceil(seconds))
+
+
+def _wait(limit: float, cost: float, past: list[tuple[float, float]], now: float) -> float:
+    """Seconds until so much of the past is over a day old that a cost fits under a limit."""
+    if cost > limit:
+        raise InvalidInput("invalid_over_budget")
+    total = sum(one for _, one in past) + cost
+    seconds = 0.0
+    for at, one in past:
+        if total <= limit:
+            break
+        total -= one
+        seconds = max(1.0, at + DAY - now)
+    return seconds
+
+
+def _is_free(error: Exception) -> bool:
+    """Whether a call that failed before its answer surely costs nothing."""
+    import httpx2
+    import openai
+
+    match error:
+        case openai.APIStatusError():
+            return error.status_code < 500
+        case openai.APIConnectionError():
+            return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+        case _:
+            return isinstance(error, ModelError) and not isinstance(error, Unavailable)
