@@ -14,6 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 import api
+from api import privacy
 from api.guard import gradio_login
 from models import logs
 from models.access import Access
@@ -95,6 +96,7 @@ with gradio_patches.PageBlocks(
 gc.enable()
 
 if __name__ == "__main__":
+    privacy.install(settings)
     logs.configure(settings)
     end_well(context.cache)
     gc.freeze()  # the page's objects are never garbage: no later look through them either

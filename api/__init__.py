@@ -6,6 +6,7 @@ metrics.py  GET /metrics
 reference.py  GET /docs
 http.py     what both share: errors as JSON, jobs that end when the caller leaves
 guard.py    before each request, the page's too
+privacy.py  what never reaches a log
 """
 
 from collections.abc import Sequence

@@ -143,7 +143,7 @@ class Hosts:
         listed = (settings.hosts or "").split(",")
         space = os.environ.get("SPACE_HOST", "").split(",")
         self._names = {name.strip().lower() for name in (*listed, *space) if name.strip()}
-        self._own = {socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._own = socket.gethostname().lower()
         self._any_host = settings.public
 
     def admit(self, headers: Headers) -> bool:
@@ -159,7 +159,7 @@ class Hosts:
         return self._any_host or self._is_own(host)
 
     def _is_own(self, host: str) -> bool:
-        if host in self._names or host in self._own or _LOCAL_NAMES.fullmatch(host):
+        if host in self._names or host == self._own or _LOCAL_NAMES.fullmatch(host):
             return True
         try:
             ip_address(host)

@@ -49,6 +49,11 @@ class Access:
         self._key = secrets.token_bytes(32)
         self._right: set[bytes] = set()  # what was right before: a program signs in at each call
 
+    @property
+    def has_login(self) -> bool:
+        """Whether people must sign in."""
+        return bool(self._login)
+
     def person(self, authorization: str, address: str) -> str | None:
         """Who an Authorization header says is calling, as PERSON has it; None for nobody who may.
 
@@ -65,7 +70,7 @@ class Access:
             name = name_of(self._state, value)
             if name is not None:
                 return f"token:{name}"
-        if not self._login:
+        if not self.has_login:
             return f"address:{address}"
         if scheme.lower() != "basic":
             return None

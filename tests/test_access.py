@@ -155,7 +155,9 @@ def test_the_page_and_the_api_count_the_same_tries(tmp_path, command):
             form = {"username": "ann", "password": "right"}
             assert web.post("login", data=form).json() == {"success": True}
             events = [_begin(web, f"10.0.0.{n}") for n in range(3)]
-            assert sorted(_end(web, event) for event in events) == ["complete", "complete", "error"]
+            ends = sorted(_end(web, event) for event in events)
+            assert [kind for kind, _ in ends] == ["complete", "complete", "error"]
+            assert "Full for now: come back in" in ends[-1][1]
             ann = httpx2.BasicAuth("ann", "right")
             full = web.post("api/v1/sentiment", json=TEXT, auth=ann)
             assert (full.status_code, full.json()["error"]["code"]) == (429, "full")
@@ -183,5 +185,6 @@ def _begin(web, address):
 
 def _end(web, event):
     with web.stream("GET", f"{CALL}/{event}") as answer:
-        kinds = [line.removeprefix("event: ") for line in answer.iter_lines()]
-    return next(kind for kind in kinds if kind in ("complete", "error"))
+        lines = answer.read().decode().splitlines()
+    last = next(n for n, line in enumerate(lines) if line in ("event: complete", "event: error"))
+    return lines[last].removeprefix("event: "), lines[last + 1]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio import queueing, route_utils, routes
+from gradio import networking, queueing, route_utils, routes
 from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import hash_bytes, save_bytes_to_cache
 from gradio.route_utils import FnIndexInferError, upload_fn
@@ -63,6 +63,9 @@ async def lifespan(app: App) -> AsyncGenerator[None]:
             function.api_visibility == "private"
         ):  # Gradio hides its name and answers to it all the same
             function.api_name = None
+    # Launch has had an answer of its own by then; this asks for the page once more and ends the app where that
+    # takes over three seconds, as on a busy machine.
+    networking.url_ok = lambda _: True
     for module in (queueing, routes, route_utils):
         module.traceback = _Traces()  # pyright: ignore[reportAttributeAccessIssue]
     yield
