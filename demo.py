@@ -24,9 +24,10 @@ from models.runtime.jobs import end_well
 from models.servers import prices
 from models.settings import Settings, SettingsError, parse_credentials
 from models.tasks import CATALOG
+from models.weights.__main__ import fetch_default
 from models.weights.sources import is_here
 from tabs import TABS
-from tabs.shared import experiments, gradio_patches, models_panel
+from tabs.shared import experiments, gradio_patches, models_panel, space
 from tabs.shared.context import Context
 from tabs.shared.strings import I18N, both, t
 from tabs.shared.theme import CSS, HEAD, THEME
@@ -38,6 +39,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--share", action="store_true", help="make a public link")
     parser.add_argument("--host", help="address to listen on (0.0.0.0: the whole network)")
     parser.add_argument("--port", type=int, help="7860 or the next that is free by default")
+    parser.add_argument(
+        "--root-path", metavar="PATH", help="where a proxy puts the page, like /genlab"
+    )
+    parser.add_argument("--mcp", action="store_true", help="offer the endpoints as tools (MCP)")
     parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors to log in")
     return parser.parse_args(argv)
 
@@ -52,6 +57,7 @@ def launch_options(settings: Settings, cache: ModelCache, access: Access) -> dic
         "footer_links": ["api", "gradio"],  # "settings" has a language picker beside ours
         "show_error": False,
         "run_history": False,
+        "root_path": settings.root_path or None,
         "ssr_mode": False,  # on a Space Gradio would put a server before ours that knows its own paths only
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
@@ -65,13 +71,18 @@ def launch_options(settings: Settings, cache: ModelCache, access: Access) -> dic
 
 options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 try:
-    settings = Settings.read()
+    own = {"GENLAB_ROOT_PATH": options.root_path} if options.root_path else {}
+    settings = Settings.read({**os.environ, **own})
     settings = settings.shared() if options.share else settings
     settings.check_budget()
     prices.check(settings)
     login = [parse_credentials(options.auth)] if options.auth else settings.credentials
 except SettingsError as problem:
     sys.exit(f"GenLab cannot start: {problem}")
+if options.mcp and login:
+    sys.exit("GenLab cannot start: the tools of --mcp know no login; leave one of both out")
+if settings.fetch:
+    fetch_default(settings)
 if zerogpu.ACTIVE:
     zerogpu.place_models((spec for spec in CATALOG if spec.wants_gpu and is_here(spec)), settings)
 if gr.NO_RELOAD:  # `gradio demo.py` runs this file again at each change; the models stay
@@ -99,6 +110,8 @@ if __name__ == "__main__":
     privacy.install(settings)
     logs.configure(settings)
     end_well(context.cache)
+    if os.environ.get("SPACE_ID"):
+        space.tell(settings)
     gc.freeze()  # the page's objects are never garbage: no later look through them either
     access = Access(settings, login or ())
     demo.launch(
@@ -107,5 +120,6 @@ if __name__ == "__main__":
         server_port=options.port or settings.port,
         auth=gradio_login(access) if login else None,
         auth_message=both("page.sign_in"),
+        mcp_server=options.mcp or None,  # None: as the environment's GRADIO_MCP_SERVER says
         **launch_options(settings, context.cache, access),
     )

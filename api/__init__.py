@@ -76,7 +76,9 @@ def build(cache: ModelCache, access: Access | None = None) -> FastAPI:
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
-        return HTMLResponse(reference.page(app.openapi(), str(request.base_url).rstrip("/")))
+        named = cache.settings.root_path  # a whole address, or a path that base_url has
+        base = named if "://" in named else str(request.base_url)
+        return HTMLResponse(reference.page(app.openapi(), base.rstrip("/")))
 
     return app
 

@@ -18,6 +18,7 @@ SPACE = {
     "GENLAB_PUBLIC": "true",
     "GENLAB_HOST": "0.0.0.0",
     "GENLAB_SERVER_PORTS": "80,443,8080",
+    "GENLAB_FETCH": "true",  # there is no other step that could
 }
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +55,9 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", alias="GENLAB_HOST")
     port: int | None = Field(None, alias="GENLAB_PORT", ge=1, le=65535)
+    root_path: Annotated[str, Field(pattern=r"^(https?://\S+|/\S*[^/\s])$")] = Field(
+        "", alias="GENLAB_ROOT_PATH"
+    )
     auth: Annotated[SecretStr, Field(min_length=3)] | None = Field(None, alias="GENLAB_AUTH")
     hosts: str | None = Field(None, alias="GENLAB_HOSTS", pattern=r"^[\w.,: -]+$")
     state: Path | None = Field(None, alias="GENLAB_STATE")
@@ -65,6 +69,7 @@ class Settings(BaseModel):
         (), alias="GENLAB_SERVER_PORTS"
     )
     downloads: bool = Field(True, alias="GENLAB_DOWNLOADS")
+    fetch: bool = Field(False, alias="GENLAB_FETCH")
     models_dir: Path | None = Field(None, alias="GENLAB_MODELS_DIR")
     queue_size: int = Field(100, alias="GENLAB_QUEUE_SIZE", ge=1, le=10_000)
     max_upload_mb: int = Field(20, alias="GENLAB_MAX_UPLOAD_MB", ge=1, le=1000)

@@ -44,6 +44,7 @@ def test_example_names_every_variable_and_only_those(tmp_path):
         ("OPENAI_TIMEOUT", "nan"),
         ("GENLAB_MEMORY_GB", "-1"),
         ("GENLAB_QUEUE_SIZE", "0"),
+        ("GENLAB_ROOT_PATH", "genlab/"),
         ("GENLAB_SERVER_PORTS", "80,http"),
         ("GENLAB_SERVER_PORTS", "80,,443"),
     ],

@@ -35,10 +35,17 @@ def _chat(context: Context) -> Callable[..., Generator[str]]:
         seed: int = -1,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> Generator[str]:
-        """Answer a message. What is left at None is the model's own; seed -1 draws one.
+        """Answer a message with a language model; gives the text. What is left at None is the model's own.
 
-        `history` is a list of earlier turns, each {"role": "user" or "assistant", "content"};
-        `model` is "auto", an id of the catalogue or any Hugging Face id.
+        Args:
+            message: what the person says.
+            history: earlier turns, each {"role": "user" or "assistant", "content": text}.
+            system_prompt: what the model is told to be.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
+            temperature: 0 always takes the likeliest token, above 1 is wilder.
+            top_p: only the likeliest tokens that have this probability together.
+            max_new_tokens: where the answer ends at the latest.
+            seed: the same one gives the same answer; -1 draws one.
 
         Yields:
             The answer so far, again and again as it grows; "" while it waits.
@@ -77,7 +84,15 @@ def _next_token(context: Context) -> Callable[..., Any]:
         k: int = 10,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> list[dict[str, Any]]:
-        """What a model on this machine says about the token that comes after a text.
+        """What a language model on this machine says about the token that comes after a text.
+
+        Args:
+            text: what is there so far.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
+            temperature: sharpens (below 1) or flattens the probabilities.
+            top_p: only the likeliest tokens that have this probability together.
+            top_k: only so many tokens; 0 sets no limit.
+            k: how many tokens to tell.
 
         Returns:
             The `k` likeliest tokens, the likeliest first: {"token", "id", "raw", "chance"}, its

@@ -30,7 +30,12 @@ def build(context: Context) -> None:
         model: str = "auto",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> tuple[float, dict[str, Any]]:
-        """Compare two sentences; `model="auto"` picks by their language.
+        """How near two sentences are in meaning, as the cosine of their vectors.
+
+        Args:
+            sentence_a: the one.
+            sentence_b: the other.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
 
         Returns:
             The cosine, -1 to 1, and {"model", "seconds", "language_known", "truncated"}: whether the
@@ -50,7 +55,11 @@ def _many(context: Context) -> None:
         model: str = "auto",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
-        """Compare 2 to 300 sentences, each with every other.
+        """Compare 2 to 300 sentences in meaning, each with every other, and group them.
+
+        Args:
+            sentences: of up to 2,000 characters each.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
 
         Returns:
             {"cosines", "labels", "model", "seconds", "language_known", "truncated"}: a row of cosines a
@@ -74,6 +83,12 @@ def _search(context: Context) -> None:
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
         """Find the k lines nearest in meaning to a query among up to 99,999; blank ones are skipped.
+
+        Args:
+            query: what is looked for.
+            lines: where to look.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
+            k: how many lines to give, up to 1000.
 
         Returns:
             {"hits": [{"line", "score", "text"}], "model", "seconds", "language_known"}: nearest first,

@@ -25,7 +25,11 @@ def build(context: Context) -> None:
 def _one(context: Context) -> None:
 
     def analyze_sentiment(text: str, model: str = "auto", request: gr.Request = None) -> dict:  # type: ignore[assignment]
-        """Classify a text. `model="auto"` picks by the text's language.
+        """Classify a text's sentiment as positive, negative or what else the model knows, with probabilities.
+
+        Args:
+            text: English or Korean, up to 20,000 characters.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
 
         Returns:
             {"label", "confidences": [{"label", "confidence"}], "model", "seconds", "parts", "unread"}:
@@ -54,9 +58,13 @@ def _why(context: Context) -> None:
         method: str = "gradients",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
-        """Compute what each word adds to a class's probability; a blank `label` means the predicted one.
+        """Compute what each word adds to the probability of a text's sentiment.
 
-        `method` is "gradients" (layer integrated gradients) or "leave_out" (each word left out).
+        Args:
+            text: English or Korean, up to 20,000 characters.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id.
+            label: the class that is explained; blank is the predicted one.
+            method: "gradients" (layer integrated gradients) or "leave_out" (each word left out).
 
         Returns:
             {"label", "score", "baseline", "error", "rest", "steps", "method", "model", "seconds", "words":
@@ -84,7 +92,11 @@ def _many(context: Context) -> None:
         model: str = "auto",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> dict:  # type: ignore[type-arg]
-        """Classify up to 100,000 texts; `model="auto"` picks for each by its language.
+        """Classify the sentiment of up to 100,000 texts.
+
+        Args:
+            texts: English or Korean.
+            model: "auto" (what is here, free and reads the text's language), an id of the catalogue or a Hugging Face id. "auto" picks for each text.
 
         Returns:
             {"rows": [{"label", "confidence", "scores": {label: probability}, "model"}, ...]}, a row a

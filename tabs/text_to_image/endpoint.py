@@ -37,9 +37,21 @@ def build(context: Context) -> None:
         strength: float = 0.6,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> Generator[tuple[Files, dict[str, Any]]]:
-        """Draw pictures. What is left at None or "" is the model's own; seed -1 draws one.
+        """Draw pictures from words; gives PNG files and their seeds. What is left at None or "" is the model's own.
 
-        image: a PNG, JPEG or WebP file in base64 to start from; strength: how much of it is drawn anew.
+        Args:
+            prompt: what to draw.
+            negative_prompt: what to keep out.
+            model: "auto" (what is here and reads the prompt's language), an id of the catalogue or a Hugging Face id.
+            guidance_scale: weight of the prompt; 1 or less is none.
+            num_inference_steps: denoising steps.
+            seed: of the first picture, the next have the numbers after it; -1 draws one.
+            width: in pixels, a multiple of 8.
+            height: in pixels, a multiple of 8.
+            num_images: 1 to 8.
+            scheduler: name of a sampler.
+            image: a PNG, JPEG or WebP file in base64 to start from.
+            strength: how much of that file is drawn anew, above 0 and up to 1.
 
         Yields:
             While waiting and drawing no files and {"step", "steps"}; last the PNG files and {"seeds", "model",

@@ -1,0 +1,96 @@
+"""The page's endpoints as tools, used by MCP's official client."""
+
+import asyncio
+import base64
+import json
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.conftest import start_server
+
+pytest.importorskip("mcp", reason="mcp is in requirements.txt")
+
+TOOLS = {
+    "chat", "next_token", "generate_image", "analyze_sentiment", "explain_sentiment",
+    "analyze_sentiments", "compare_sentences", "compare_many", "search_lines",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """The address of the tools of a running page."""
+    server = start_server(tmp_path_factory.mktemp("mcp"), "--mcp", HF_HUB_OFFLINE="1")
+    yield f"{server.url}gradio_api/mcp/"
+    server.process.terminate()
+    server.process.wait(20)
+    assert "Traceback" not in server.logged(), server.logged()[-3000:]
+
+
+def talk(url: str, use):
+    """Open a session and let `use` have it."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def session():
+        async with (
+            streamablehttp_client(url) as (read, write, _),
+            ClientSession(read, write) as opened,
+        ):
+            await opened.initialize()
+            return await use(opened)
+
+    return asyncio.run(asyncio.wait_for(session(), 280))
+
+
+def text_of(result) -> str:
+    return next(part.text for part in result.content if part.type == "text")
+
+
+def test_every_endpoint_is_a_tool_that_a_model_can_understand(url):
+    tools = talk(url, lambda session: session.list_tools()).tools
+    assert {tool.name for tool in tools} == TOOLS
+    for tool in tools:
+        assert len(tool.description) > 30, tool.name
+        assert "Args:" not in tool.description
+        for name, field in tool.inputSchema["properties"].items():
+            assert field.get("description"), f"{tool.name}: {name}"
+    needed = {tool.name: set(tool.inputSchema.get("required", [])) for tool in tools}
+    assert needed["chat"] == {"message"}
+    assert needed["compare_sentences"] == {"sentence_a", "sentence_b"}
+
+
+@pytest.mark.timeout(400)
+def test_the_tools_do_their_work(url):
+    async def use(session):
+        mood = await session.call_tool("analyze_sentiment", {"text": "정말 재미있는 영화였어요."})
+        near = await session.call_tool(
+            "compare_sentences",
+            {"sentence_a": "A man plays guitar.", "sentence_b": "Someone plays the guitar."},
+        )
+        words = await session.call_tool("chat", {"message": "Hello!", "seed": 1})
+        picture = await session.call_tool("generate_image", {"prompt": "a red circle", "seed": 1})
+        return mood, near, words, picture
+
+    mood, near, words, picture = talk(url, use)
+    assert "positive" in text_of(mood)
+    assert float(text_of(near)) > 0.5
+    assert text_of(words).strip()
+    assert "seeds" in json.dumps([part.model_dump(mode="json") for part in picture.content])
+    images = [part for part in picture.content if part.type == "image"]
+    for one in images:
+        assert Image.open(BytesIO(base64.b64decode(one.data))).size == (64, 64)
+
+
+def test_a_tool_says_what_was_wrong_in_words(url):
+    wrong = talk(url, lambda session: session.call_tool("analyze_sentiment", {"text": " "}))
+    assert wrong.isError
+    assert "please fill in" in text_of(wrong)
+
+
+def test_without_the_flag_there_are_no_tools(server):
+    import httpx
+
+    answer = httpx.post(f"{server.url}gradio_api/mcp/", json={}, timeout=30)
+    assert answer.status_code in {404, 405}
