@@ -137,7 +137,7 @@ _lend: Callable[[GpuJob], Generator[Event | ModelError | None]] = work
 if ACTIVE:
     # It deletes the weights from the hub's cache once they lie on "cuda": they would no longer count as here.
     os.environ.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", "none")
-    import spaces  # pyright: ignore[reportMissingImports]  # before torch, and before anything touches CUDA
+    import spaces  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]  # before torch, and before anything touches CUDA
 
     # Decorated here, before the launch: ZeroGPU ends a Space that has no such function by then.
     _lend = spaces.GPU(duration=seconds)(work)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
