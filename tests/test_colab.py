@@ -33,6 +33,7 @@ def test_the_notebook_is_clean_and_the_badge_leads_to_it():
     assert f"]({badge})" in README
 
 
+@pytest.mark.timeout(900)
 def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is in tests/requirements.txt")
     nbformat = pytest.importorskip("nbformat")
@@ -65,7 +66,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     os.environ.update(values)  # the kernel has them from here
     try:
         client = nbclient.NotebookClient(
-            notebook, timeout=240, kernel_name="colab", resources={"metadata": {"path": str(work)}}
+            notebook, timeout=600, kernel_name="colab", resources={"metadata": {"path": str(work)}}
         )
         client.execute()
     finally:
