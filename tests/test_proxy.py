@@ -22,11 +22,11 @@ def front(tmp_path_factory) -> Iterator[str]:
     if program is None:
         pytest.skip("nginx is not installed")
     folder = tmp_path_factory.mktemp("nginx")
-    port = free_port()
     pages = [
         start_server(tmp_path_factory.mktemp("page"), "--root-path", PREFIX, HF_HUB_OFFLINE="1")
         for _ in range(2)
     ]
+    port = free_port()  # only now: a page takes a while to start
     text = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
     for old, page in zip(("127.0.0.1:7861", "127.0.0.1:7862"), pages, strict=True):
         text = text.replace(old, page.url.removeprefix("http://").rstrip("/"))

@@ -31,6 +31,14 @@
     }
   };
 
+  // What to do while the server is gone, instead of Gradio's "Attempting reconnection..."
+  const connection = () => {
+    for (const box of document.querySelectorAll(".toast-body .toast-text")) {
+      if (!box.textContent.startsWith("Connection to the server was lost.")) continue;
+      box.textContent = window.genlab.connectionLost[window.genlab.language()];
+    }
+  };
+
   // A row of tabs is one stop of the Tab key; the arrows go from tab to tab.
   const tabStops = () => {
     for (const tab of document.querySelectorAll("[role=tablist] > [role=tab]")) {
@@ -63,7 +71,7 @@
   };
 
   let due = false;
-  const mend = () => { due = false; name(); tabStops(); sortExamples(); };
+  const mend = () => { due = false; name(); connection(); tabStops(); sortExamples(); };
   new MutationObserver(() => {
     if (due) return;
     due = true;

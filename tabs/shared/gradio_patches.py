@@ -27,7 +27,7 @@ from starlette.exceptions import HTTPException
 from models.errors import InvalidInput, ModelError, Refused
 from models.runtime.limits import PERSON
 from tabs.shared.events import error, sentence
-from tabs.shared.strings import STRINGS, language_of_page
+from tabs.shared.strings import LANGUAGES, STRINGS, language_of_page
 
 log = logging.getLogger("genlab")
 
@@ -261,7 +261,13 @@ def relabel(labels: dict[str, list[str]], call: str) -> str:
 _OWN_WORDS = {
     text: STRINGS["ko"][key] for key, text in STRINGS["en"].items() if key.startswith("gradio.")
 }
-WORDS = f"<script>window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};</script>\n"
+# What Gradio says, in English only, while its server is gone; it then looks for it and loads the page anew.
+_LOST = {language: STRINGS[language]["page.connection_lost"] for language in LANGUAGES}
+WORDS = f"""<script>
+window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};
+window.genlab.connectionLost = {json.dumps(_LOST)};
+</script>
+"""
 
 
 # ---------------------------------------------------------------- the look

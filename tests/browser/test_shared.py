@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TABS, open_tab
+from tests.conftest import start_server
 
 LONG = 90_000  # milliseconds: the first use of a model loads it
 TEXT = "#sentiment-text textarea"
@@ -245,3 +246,31 @@ def test_no_choice_is_without_a_name(open_page, name):
           .map((group) => group.outerHTML.slice(0, 200))"""
     )
     assert not nameless
+
+
+# ---------------------------------------------------------------- a server that restarts
+
+
+@pytest.mark.timeout(400)
+def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser, tmp_path):
+    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
+    context = browser.new_context(locale="ko-KR")
+    try:
+        page = context.new_page()
+        page.goto(server.url)
+        page.fill("#chat-message textarea", "안녕!")
+        page.click("#chat-start")
+        expect(page.locator("#chat-bot")).to_contain_text("안녕!")
+        server.process.kill()  # the model is still being loaded
+        said = page.locator(".toast-body")
+        expect(said).to_contain_text("마지막 메시지를 다시 보내 주세요", timeout=LONG)
+        server.process.wait(20)
+        page.evaluate("window.old = true")
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        server = start_server(tmp_path, port=port, HF_HUB_OFFLINE="1")
+        page.wait_for_function("window.old === undefined", timeout=LONG)
+        expect(page.locator("#chat-message textarea")).to_be_visible()
+        expect(said).to_have_count(0)
+    finally:
+        context.close()
+        server.process.kill()
