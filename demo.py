@@ -59,6 +59,7 @@ def launch_options(settings: Settings, cache: ModelCache, access: Access) -> dic
         "run_history": False,
         "root_path": settings.root_path or None,
         "ssr_mode": False,  # on a Space Gradio would put a server before ours that knows its own paths only
+        "_frontend": False,  # no look by Gradio at its own page: after 3 s without an answer it ends the start
         "enable_monitoring": False,
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": 200,  # one a running job: it mostly waits for its worker

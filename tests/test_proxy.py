@@ -4,13 +4,14 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 from gradio_client import Client
 
-from tests.conftest import ROOT, free_port, start_server
+from tests.conftest import ROOT, Server, free_port, start_server
 
 PREFIX = "/genlab"
 
@@ -22,41 +23,50 @@ def front(tmp_path_factory) -> Iterator[str]:
     if program is None:
         pytest.skip("nginx is not installed")
     folder = tmp_path_factory.mktemp("nginx")
-    pages = [
-        start_server(tmp_path_factory.mktemp("page"), "--root-path", PREFIX, HF_HUB_OFFLINE="1")
-        for _ in range(2)
-    ]
-    port = free_port()  # only now: a page takes a while to start
+    running: list[subprocess.Popen] = []
+    try:
+        pages = []
+        for _ in range(2):
+            home = tmp_path_factory.mktemp("page")
+            pages.append(start_server(home, "--root-path", PREFIX, HF_HUB_OFFLINE="1"))
+            running.append(pages[-1].process)
+        port = free_port()  # only now: a page takes a while to start
+        file = folder / "nginx.conf"
+        file.write_text(configuration(folder, port, pages), encoding="utf-8")
+        command = [program, "-p", str(folder), "-c", str(file)]
+        nginx = subprocess.Popen(command, stderr=subprocess.PIPE)
+        running.append(nginx)
+        url = f"http://127.0.0.1:{port}{PREFIX}"
+        end = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{url}/health", timeout=10).raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert nginx.poll() is None, nginx.stderr.read().decode()
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        yield url
+        assert not any("Traceback" in page.logged() for page in pages)
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(20)
+
+
+def configuration(folder: Path, port: int, pages: Sequence[Server]) -> str:
+    """docs/nginx.conf for these pages and a port of its own, with all that it writes in a folder."""
     text = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
     for old, page in zip(("127.0.0.1:7861", "127.0.0.1:7862"), pages, strict=True):
         text = text.replace(old, page.url.removeprefix("http://").rstrip("/"))
     assert "786" not in re.sub(r"^#.*$", "", text, flags=re.M)
     own = f"access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;"
     own += "".join(f" {kind}_temp_path {folder}/{kind};" for kind in ("fastcgi", "uwsgi", "scgi"))
-    text = text.replace("http {", f"http {{ {own}", 1).replace(
-        "listen 80;", f"listen 127.0.0.1:{port};"
-    )
-    text = text.replace(
-        "add_header Set", "add_header X-Front $upstream_addr always; add_header Set"
-    )
-    file = folder / "nginx.conf"
-    file.write_text(f"daemon off; pid {folder}/pid; error_log stderr;\n{text}", encoding="utf-8")
-    nginx = subprocess.Popen([program, "-p", str(folder), "-c", str(file)], stderr=subprocess.PIPE)
-    url = f"http://127.0.0.1:{port}{PREFIX}"
-    end = time.monotonic() + 20
-    while True:
-        try:
-            httpx.get(f"{url}/health", timeout=5).raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert nginx.poll() is None, nginx.stderr.read().decode()
-            assert time.monotonic() < end
-            time.sleep(0.1)
-    yield url
-    for process in (nginx, *(page.process for page in pages)):
-        process.terminate()
-        process.wait(20)
-    assert not any("Traceback" in page.logged() for page in pages)
+    text = text.replace("http {", f"http {{ {own}", 1)
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    front = "add_header X-Front $upstream_addr always; add_header Set"
+    text = text.replace("add_header Set", front)
+    return f"daemon off; pid {folder}/pid; error_log stderr;\n{text}"
 
 
 def test_the_page_and_all_it_names_stay_under_the_prefix(front):
