@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from models.contract import ModelSpec, Placement
 from models.errors import NotFound
@@ -13,11 +14,13 @@ from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
 from models.text.language import language_of, unread
 from models.weights.gguf import quantisation
+from models.weights.single_files import PICKLED
 from models.weights.sources import is_here
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _GGUF_TAG = re.compile(r"[\w./-]{1,120}")
 _HUB_ADDRESS = re.compile(r"(https?://)?(hf\.co|huggingface\.co)/")
+_FILES = (".gguf", ".safetensors", *PICKLED)
 _GGUF_SLOTS = 4  # people at once on a GGUF model that is typed in
 
 
@@ -32,7 +35,8 @@ def find(task: Task, model_id: str) -> ModelSpec:
         task: what it is for.
         model_id: a catalogue id, a hub id "organisation/name", a GGUF model of the hub as llama.cpp and
             Ollama write it ("organisation/name-GGUF:Q4_K_M", the quantisation may be left out) or
-            "file:NAME.gguf" in the host's folder (models/weights/sources.py keeps to that folder).
+            "file:NAME.gguf" or "file:NAME.safetensors" in the host's folder (models/weights/sources.py keeps to
+            that folder).
 
     Raises:
         NotFound: none of these.
@@ -43,7 +47,7 @@ def find(task: Task, model_id: str) -> ModelSpec:
             return spec
     model_id = _HUB_ADDRESS.sub("", model_id, count=1)
     repository, _, tag = model_id.partition(":")
-    if tag and not tag.lower().endswith(".gguf"):
+    if tag and not tag.lower().endswith(_FILES):
         tag = "" if tag.lower() == "latest" else tag.upper()  # Ollama's word for its own choice
         model_id = f"{repository}:{tag}" if tag else repository
     for spec in task.models:
@@ -54,6 +58,9 @@ def find(task: Task, model_id: str) -> ModelSpec:
     is_hub = _HUB_ID.fullmatch(repository) and not own
     if task.gguf_engine and is_file:
         return _gguf(task, model_id, tag)
+    is_file = repository == "file" and tag.lower().endswith(_FILES)
+    if task.single_file and is_file:  # a pickled one is refused by name, when it is opened
+        return replace(task.single_file, id=model_id, source=model_id, label=tag)
     if task.gguf_engine and is_hub and (_GGUF_TAG.fullmatch(tag) or "gguf" in repository.lower()):
         return _gguf(task, model_id, f"{tag}.gguf" if tag else "", f"hub:{model_id}")
     if task.hub_engine and is_hub and ":" not in model_id:

@@ -31,6 +31,8 @@ class Task:
             there is no such request; "" for a task without.
         hub_engine: the engine of a hub id that is typed in; "" where only the catalogue counts.
         gguf_engine: the engine of a GGUF file that is typed in; "" where none is read.
+        single_file: the spec of a safetensors file in the host's folder, without its id; None where
+            single files are not read.
         hub_files: (names, read) -> the files of a hub repository that the engine needs.
         hub_check: (spec, config) refuses a model by its config.json before it is downloaded; "" for
             no check.
@@ -45,6 +47,7 @@ class Task:
     call: str = ""
     hub_engine: str = ""
     gguf_engine: str = ""
+    single_file: ModelSpec | None = None
     hub_files: str = "models.weights.hub_files:transformer_files"
     hub_check: str = ""
     wants_gpu: bool = False
@@ -68,6 +71,7 @@ TEXT_TO_IMAGE = Task(
     recipe="models.text_to_image.recipe:python",
     call="models.text_to_image.recipe:call",
     hub_engine="models.text_to_image.diffusers_engine:DiffusersTextToImage",
+    single_file=text_to_image.SINGLE_FILE,
     hub_files="models.weights.hub_files:pipeline_files",
     wants_gpu=True,
 )
@@ -106,12 +110,18 @@ TEACH = Task(
 )
 
 TASKS = (CHAT, TEXT_TO_IMAGE, SENTIMENT, SENTENCE_SIMILARITY, WORD_VECTORS, TEACH)
+# What a picture's model may be given beside its own weights; no choice of a model.
+LORA = Task("lora", "LoRA", (), "", hub_files="models.weights.hub_files:lora_files")
+TINY_DECODER = Task(
+    "tiny-decoder", "Tiny decoder", (), "", hub_files="models.weights.hub_files:autoencoder_files"
+)
+PARTS = (LORA, TINY_DECODER)
 CATALOG = tuple(spec for task in TASKS if task.listed for spec in task.models)
 
 
 def task_of(spec: ModelSpec) -> Task:
     """The row of a model's task."""
-    return next(task for task in TASKS if task.id == spec.task)
+    return next(task for task in (*TASKS, *PARTS) if task.id == spec.task)
 
 
 def recipe(spec: ModelSpec, request: Request, placement: Placement) -> str:

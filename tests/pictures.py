@@ -61,4 +61,7 @@ DIALS = {
     "style": "",
     "image": None,
     "strength": 0.6,
+    "lora": "",
+    "lora_strength": 1,
+    "decoder": "",
 }

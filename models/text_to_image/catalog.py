@@ -64,6 +64,19 @@ _LARGE = ((1024, 1024), (832, 1216), (1216, 832), (768, 768))
 
 _model = partial(ModelSpec, task="text-to-image", engine=_ENGINE)
 
+# A safetensors file in the host's folder, as Civitai gives: models/select.py gives it its name.
+SINGLE_FILE = _model(
+    id="file:",
+    note={
+        "en": "A single file from the host's folder; its maker says what it was trained on. It brings no safety checker.",
+        "ko": "이 페이지를 연 사람의 폴더에 있는 파일이에요. 무엇으로 배웠는지는 만든 사람의 설명을 보세요. 안전 검사기는 들어 있지 않아요.",
+    },
+    languages=("en",),
+    licence="",
+    wants_gpu=True,
+    dials=ImageDials(guidance_scale=7.0, num_inference_steps=25),
+)
+
 MODELS: tuple[ModelSpec, ...] = (
     _model(
         id="genlab/scenes",

@@ -53,6 +53,11 @@ class Denoiser:
             self.loop = StableDiffusionLoop(pipe, compiled)
         self.batch_limit = _BATCH_LIMIT if self.loop and pipe.device.type == "cuda" else 1
 
+    def forget(self) -> None:
+        """The model's layers changed (a LoRA came or went): drop what was made of them."""
+        if self.loop is not None:
+            self.loop.forget()
+
     def next_batch(
         self, requests: Sequence[ImageRequest], left: Sequence[int], limit: int | None = None
     ) -> list[int]:
@@ -164,6 +169,8 @@ class Denoiser:
                 raise InvalidInput("invalid_start_picture", model=self._spec.label) from None
             self._image_pipe.set_progress_bar_config(disable=True)
         self._image_pipe.scheduler = self._pipe.scheduler
+        if self._image_pipe.vae is not self._pipe.vae:
+            self._image_pipe.register_modules(vae=self._pipe.vae)
         return self._image_pipe
 
     def _arguments(self, pipe: Any, request: ImageRequest) -> dict[str, Any]:
@@ -196,6 +203,7 @@ class Denoiser:
 
         if not np.isfinite(pixels).all():
             raise ModelError("nan_image", model=self._spec.label)
+        lora = request.lora if request.lora_strength else ""
         values = {
             "Steps": request.num_inference_steps,
             "Sampler": sampler_name(type(scheduler).__name__, scheduler.config),
@@ -204,6 +212,9 @@ class Denoiser:
             "Size": f"{request.width}x{request.height}",
             "Model": self._spec.id,
             "Denoising strength": request.strength if request.image is not None else None,
+            "LoRA": lora or None,
+            "LoRA strength": request.lora_strength if lora else None,
+            "Decoder": request.decoder or None,
             "Version": "GenLab",
         }
         parameters = format_parameters(request.prompt, request.negative_prompt, values)
@@ -212,7 +223,8 @@ class Denoiser:
 
 
 def _batch_kind(request: ImageRequest) -> tuple[Any, ...]:
-    return request.prompt, request.num_inference_steps, request.is_guided
+    parts = (request.lora, request.lora_strength, request.decoder)
+    return request.prompt, request.num_inference_steps, request.is_guided, *parts
 
 
 @contextmanager
@@ -269,6 +281,10 @@ class StableDiffusionLoop:
     def capacity(self) -> int:
         """How many drawings at once gain by it."""
         return self._unet.capacity
+
+    def forget(self) -> None:
+        """Drop what was made of the UNet's layers."""
+        self._unet.forget()
 
     @classmethod
     def fits(cls, pipe: Any) -> bool:

@@ -23,9 +23,11 @@ from models.errors import (
 )
 from models.runtime.blocking import in_thread, iterate
 from models.settings import Settings
+from models.text_to_image import single_file
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
 from models.text_to_image.denoising import Denoiser
 from models.text_to_image.events import LatentsDecoded
+from models.text_to_image.parts import PipelineParts
 from models.text_to_image.progress import LatentColours, PictureFile, Progress
 from models.text_to_image.requests import (
     DecodeRequest,
@@ -51,6 +53,7 @@ class DiffusersTextToImage:
         placement: Placement,
         vocabulary: Vocabulary | None,
         compile_mode: str = "off",
+        settings: Settings | None = None,
     ) -> None:
         self._pipe = pipe
         self._spec = replace(spec, dials=dials_of(spec).or_else(_pipeline_dials(pipe)))
@@ -60,6 +63,9 @@ class DiffusersTextToImage:
         self._own_scheduler = pipe.scheduler
         self._colours = LatentColours.fit(pipe)
         self._denoiser = Denoiser(pipe, self._spec, compile_mode)
+        self._parts = PipelineParts(
+            pipe, self._spec, placement, settings or Settings(), self._denoiser.forget
+        )
 
     @classmethod
     def load(
@@ -73,27 +79,34 @@ class DiffusersTextToImage:
         assert folder is not None
         pipe = load_pipeline(spec, folder, placement)
         mode = settings.compile_mode if placement.device == "cuda" else "off"
-        return cls(pipe, spec, placement, Vocabulary.read(folder), mode)
+        vocabulary = None if spec.scheme == "file" else Vocabulary.read(folder)
+        return cls(pipe, spec, placement, vocabulary, mode, settings)
 
     def capacity(self, request: PictureRequest | DecodeRequest) -> int:
         """How many may be at work while this request is: several where their drawings share passes.
 
-        A drawing from a picture and a look at the words go through the pipeline, which holds their state.
+        A drawing from a picture and a look at the words go through the pipeline, which holds their state;
+        a LoRA and another decoder change it.
         """
         alone = (
-            isinstance(request, WordAttentionRequest) or getattr(request, "image", None) is not None
+            isinstance(request, WordAttentionRequest)
+            or getattr(request, "image", None) is not None
+            or bool(getattr(request, "lora", ""))
+            or bool(request.decoder)
         )
         return 1 if alone else self._denoiser.capacity
 
     def nbytes(self) -> int:
         """Bytes of weights held by all parts of the pipeline."""
         parts = self._pipe.components.values()
-        return sum(weights_bytes(part) for part in parts if isinstance(part, torch.nn.Module))
+        own = sum(weights_bytes(part) for part in parts if isinstance(part, torch.nn.Module))
+        return own + self._parts.nbytes()
 
     def stream(self, request: PictureRequest | DecodeRequest, stop: Stop) -> Generator[Event]:
         """Draw the pictures of a request, or the cells of a grid; or look closer at a drawing.
 
         Yields:
+            Downloading while a LoRA or the tiny decoder is fetched.
             WarmingUp before the first picture of a shape, where the model is compiled.
             StepDone for each step.
             ImagesDone each time pictures are finished, with all that are finished so far.
@@ -105,10 +118,11 @@ class DiffusersTextToImage:
                 a size that the model does not draw (invalid_size), a setting out of its
                 range (invalid_le, invalid_ge), a scheduler or start picture that it cannot take, or a
                 prompt without any word that a starter knows (invalid_unknown_words).
-            ModelError: the numbers overflowed (nan_image).
+            ModelError: a LoRA or decoder that does not fit or cannot be had (as PipelineParts.fit); the numbers overflowed (nan_image).
             Stopped: stop was set; within one step.
         """
         if isinstance(request, DecodeRequest):
+            yield from self._fit(request, stop)
             yield from iterate(
                 in_thread(lambda emit: self._decode(request, emit, stop), stop), stop
             )
@@ -116,12 +130,17 @@ class DiffusersTextToImage:
         request = request.with_defaults(self._spec)
         singles = request.singles()
         self._check(singles)
+        yield from self._fit(request, stop)
         found = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
         scheduler = copy.deepcopy(found)  # it holds the state of a drawing, and others may draw too
         drawing = in_thread(
             lambda emit: self._draw_all(request, singles, scheduler, emit, stop), stop
         )
         yield from iterate(drawing, stop)
+
+    def _fit(self, request: PictureRequest | DecodeRequest, stop: Stop) -> Generator[Event]:
+        """Put in what the request adds to the pipeline, and take out what the one before added."""
+        yield from iterate(in_thread(lambda emit: self._parts.fit(request, emit, stop), stop), stop)
 
     def _check(self, singles: Sequence[ImageRequest]) -> None:
         first, label = singles[0], self._spec.label
@@ -263,11 +282,12 @@ def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
     """
     _check(spec, folder)
     try:
-        pipe = _read(folder, placement).to(placement.device)
+        pipe = _read(spec, folder, placement).to(placement.device)
     except Exception as error:
-        problem, broken = as_model_error(error), _broken_file(folder)
-        if isinstance(problem, OutOfMemory):
+        problem = as_model_error(error)
+        if problem.code != "failed":
             raise problem from None
+        broken = None if spec.scheme == "file" else _broken_file(folder)
         if broken is None:
             raise
         raise _damaged(spec, broken) from None
@@ -280,7 +300,7 @@ def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
 
 
 def _check(spec: ModelSpec, folder: Path) -> None:
-    if spec.starter:
+    if spec.starter or spec.scheme == "file":
         return
     if not (folder / INDEX).is_file():
         raise NotFound("not_found_task", model=spec.label)
@@ -294,7 +314,7 @@ def _damaged(spec: ModelSpec, file: str) -> Damaged:
     return Damaged("damaged_download", model=spec.label, file=file)
 
 
-def _read(folder: Path, placement: Placement) -> Any:
+def _read(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
     import torch
     from diffusers import AutoPipelineForText2Image, DiffusionPipeline
     from diffusers.utils import logging
@@ -303,6 +323,8 @@ def _read(folder: Path, placement: Placement) -> Any:
     logging.set_verbosity_error()  # its warnings quote the prompt
     logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+    if spec.scheme == "file":
+        return single_file.load(spec, single_file.path_in(spec, folder), placement)
     options: dict[str, Any] = {
         "dtype": getattr(torch, placement.dtype),
         "variant": variant(folder, placement.dtype),

@@ -48,7 +48,8 @@ class OpenAIImages:
             ImagesDone, without seeds: the server has none.
 
         Raises:
-            InvalidInput: a grid, or a picture to start from (invalid_not_hosted): it has neither.
+            InvalidInput: a grid, or a picture to start from (invalid_not_hosted), or a LoRA (invalid_no_lora): it
+                has none of them.
             MissingKey: neither the request nor the settings have one to use.
             ModelError: what the server or the connection said.
             Stopped: stop was set.
@@ -57,6 +58,8 @@ class OpenAIImages:
 
         if isinstance(request, ImageGridRequest) or request.image is not None:
             raise InvalidInput("invalid_not_hosted", model=self._spec.label)
+        if request.lora:
+            raise InvalidInput("invalid_no_lora", model=self._spec.label)
         request = request.with_defaults(self._spec)
         model = request.model_name or self._settings.openai_image_model
         values = {"model": model, **arguments(request)}

@@ -48,6 +48,9 @@ _NAMES = {
     "usestablediffusionmodel": "model",
     "ckptname": "model",
     "unetname": "model",
+    "lora": "lora",  # GenLab's own three
+    "lorastrength": "lora_strength",
+    "decoder": "decoder",
 }
 _SIZES = {"size", "resolution"}
 _SCHEDULES = {"scheduletype", "scheduler", "noiseschedule"}  # beside a sampler's name
@@ -591,7 +594,7 @@ def _setting(name: str, value: Any) -> Any:
         number = _decimal(value)
         whole = number is not None and number == int(number) and number >= 0  # -1: drawn, not noted
         return int(number) if number is not None and whole else None
-    if name == "guidance_scale":
+    if name in {"guidance_scale", "lora_strength"}:
         number = _decimal(value)
         return None if number is None else float(number)
     text = str(value).strip()

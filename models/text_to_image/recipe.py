@@ -1,24 +1,32 @@
 """The Python behind a picture, and the same over HTTP."""
 
+import json
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models.contract import ModelSpec, Placement
+from models.errors import ModelError
 from models.serving import App, HttpCall, Say
+from models.settings import Settings
+from models.text_to_image import single_file
 from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
+from models.text_to_image.parts import lora_spec, tiny_decoder_of, weight_name
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import SCHEDULERS
-from models.weights import hub
+from models.weights import hub, single_files
 
 _LOCAL = """\
-import torch
+{imports}import torch
 from diffusers import {classes}
 {pillow}
-{threads}pipe = AutoPipelineForText2Image.from_pretrained(
-    {source!r},{where}
+{threads}{read}
     {options},
 ).to({device!r})
-{memory_format}{scheduler}{start}
+{prediction}{parts}{memory_format}{scheduler}{start}
 # GenLab sums in another order: on a CPU a pixel may differ by one or two of 255 (PSNR over 50 dB).
 {loop}
 """
@@ -26,6 +34,35 @@ from diffusers import {classes}
 _CHANNELS_LAST = """\
 for name in {"unet", "vae"} & pipe.components.keys():  # faster convolutions on a CPU
     pipe.components[name].to(memory_format=torch.channels_last)
+"""
+
+_READ = """\
+pipe = AutoPipelineForText2Image.from_pretrained(
+    {source!r},{where}"""
+
+# Its configurations and the tokenizer ship with GenLab.
+_READ_FILE = """\
+folder = Path(os.environ["GENLAB_MODELS_DIR"])  # where the file is
+layouts = "models/text_to_image/layouts"  # run this in GenLab's folder
+pipe = {kind}.from_single_file(
+    str(folder / {name!r}),
+    config=f"{{layouts}}/{layout}",
+{tokenizers}
+    local_files_only=True,"""
+
+_PREDICTION = """\
+training = prediction({layout!r}, folder / {name!r}, pipe.unet)  # of noise or of velocity
+pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **training)
+"""
+
+_TINY = """\
+pipe.vae = AutoencoderTiny.from_pretrained({repository!r}, dtype={dtype}).to({device!r})
+"""
+
+_LORA = """\
+pipe.load_lora_weights({where}, weight_name={file!r}, adapter_name="lora")
+pipe.set_adapters(["lora"], [{strength!r}])
+pipe.to({dtype})  # the LoRA too
 """
 
 _START = """\
@@ -76,8 +113,13 @@ def _script(
     folder = hub.cached(spec) if spec.source.startswith("hub:") else None
     if folder is not None and variant(folder, placement.dtype):
         options["variant"] = "'fp16'"
-    options["use_safetensors"] = "True"
-    classes, scheduler = ["AutoPipelineForText2Image"], ""
+    file = _single_file(spec) if spec.scheme == "file" else None
+    classes, scheduler = [file.kind if file else "AutoPipelineForText2Image"], ""
+    if file is None:
+        options["use_safetensors"] = "True"
+    parts = _parts(spec, request, placement, folder, file)
+    if request.decoder:
+        classes.append("AutoencoderTiny")
     if request.scheduler:
         kind, settings = SCHEDULERS[request.scheduler]
         classes.append(kind)
@@ -88,11 +130,13 @@ def _script(
         classes.append("AutoPipelineForImage2Image")
         start = _start(request)
     return _LOCAL.format(
+        imports=_imports(request, file),
+        read=file.read if file else _read(spec),
+        prediction=file.prediction if file else "",
+        parts=parts,
         classes=", ".join(sorted(classes)),
         pillow="from PIL import Image, ImageOps\n" if start else "",
         threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
-        source=f"models/starter/{spec.name}" if spec.starter else spec.name,
-        where="  # run this in GenLab's folder" if spec.starter else "",
         options=",\n    ".join(f"{name}={value}" for name, value in options.items()),
         device=placement.device,
         memory_format=_CHANNELS_LAST if placement.device == "cpu" else "",
@@ -100,6 +144,84 @@ def _script(
         start=start,
         loop=loop,
     )
+
+
+def _read(spec: ModelSpec) -> str:
+    return _READ.format(
+        source=f"models/starter/{spec.name}" if spec.starter else spec.name,
+        where="  # run this in GenLab's folder" if spec.starter else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _SingleFile:
+    """The lines for a single file; what they depend on is in its header."""
+
+    kind: str
+    layout: str
+    read: str
+    prediction: str
+
+
+def _single_file(spec: ModelSpec) -> _SingleFile:
+    layout, models = "sd1", Settings.read().models_dir
+    shapes: Collection[str] = ()
+    with suppress(ModelError):  # it is gone by now
+        header = single_files.read((models or Path()).expanduser() / spec.name)
+        layout, shapes = header.layout or layout, header.shapes
+    names = ("tokenizer", "tokenizer_2")
+    tokenizers = "\n".join(
+        f'    {name}=CLIPTokenizer.from_pretrained(f"{{layouts}}/tokenizer", pad_token={padding!r}),'
+        for name, padding in zip(names, single_file.PADDING[layout], strict=False)
+    )
+    kind, special = single_file.CLASSES[layout], layout == "sd2" or "v_pred" in shapes
+    return _SingleFile(
+        kind,
+        layout,
+        _READ_FILE.format(kind=kind, name=spec.name, layout=layout, tokenizers=tokenizers),
+        _PREDICTION.format(layout=layout, name=spec.name) if special else "",
+    )
+
+
+def _imports(request: ImageRequest | ImageGridRequest, file: _SingleFile | None) -> str:
+    lines: list[str] = []
+    if file or (request.lora.startswith("file:") and request.lora_strength):
+        lines.append("import os\n")
+    if file:
+        lines += ["from pathlib import Path\n\n", "from transformers import CLIPTokenizer\n"]
+        if file.prediction:
+            lines.append("from models.text_to_image.single_file import prediction\n")
+    return "".join(lines)
+
+
+def _parts(
+    spec: ModelSpec,
+    request: ImageRequest | ImageGridRequest,
+    placement: Placement,
+    folder: Path | None,
+    file: _SingleFile | None,
+) -> str:
+    """Lines for the LoRA and the tiny decoder."""
+    values = {"dtype": f"torch.{placement.dtype}", "device": placement.device}
+    lines = ""
+    if request.decoder:
+        own = single_file.LAYOUTS / file.layout if file else folder
+        try:
+            config = json.loads(((own or Path()) / "vae" / "config.json").read_bytes())
+        except (OSError, ValueError):
+            config = {}
+        repository = tiny_decoder_of(config) or "madebyollin/taesd"
+        lines += _TINY.format(repository=repository, **values)
+    if request.lora and request.lora_strength:
+        lora = lora_spec(request.lora)
+        where, name = repr(lora.name.partition(":")[0]), lora.name.partition(":")[2]
+        if lora.scheme == "file":
+            where, name = 'os.environ["GENLAB_MODELS_DIR"]', lora.name
+        elif not name and (snapshot := hub.cached(lora)):
+            name = weight_name(lora, snapshot)
+        values |= {"where": where, "file": name or "pytorch_lora_weights.safetensors"}
+        lines += _LORA.format(strength=request.lora_strength, **values)
+    return lines
 
 
 def _start(request: ImageRequest | ImageGridRequest) -> str:

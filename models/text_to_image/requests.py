@@ -1,18 +1,20 @@
 """Requests for pictures: several from one set of settings, or a grid over several settings."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from models.contract import ModelSpec, Request
-from models.errors import InvalidInput
+from models.errors import InvalidInput, Refused
 from models.fields import MAX_SEED, Seed, draw_seed, not_blank
 from models.text_to_image.catalog import dials_of
 from models.text_to_image.image_files import read_picture
 from models.text_to_image.schedulers import canonical_name
 from models.text_to_image.vocabulary import drawable_words, leave_out
+from models.weights.single_files import PICKLED
 
 MAX_CELLS = 36  # of a grid: as many as fit on a page
 MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps
@@ -22,6 +24,20 @@ def _readable(picture: bytes | None) -> bytes | None:
     if picture is not None:
         read_picture(picture)
     return picture
+
+
+_LORA = re.compile(
+    r"file:[^\0]+\.safetensors|[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w .,()\[\]/+-]+\.safetensors)?",
+    re.I,
+)
+
+
+def _lora_name(name: str) -> str:
+    if name.lower().endswith(PICKLED):
+        raise Refused("refused_pickle", model=name[:100])
+    if name and (not _LORA.fullmatch(name) or ".." in name):
+        raise InvalidInput("invalid_lora")
+    return name
 
 
 def _check_seeds(seed: int, count: int) -> None:
@@ -47,6 +63,13 @@ class _PictureRequest(Request):
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
     model_name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
     api_key: SecretStr | None = None
+    lora: Annotated[
+        str,
+        StringConstraints(max_length=300, strip_whitespace=True),
+        AfterValidator(_lora_name),
+    ] = ""
+    lora_strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+    decoder: Literal["", "tiny"] = ""
 
 
 def _passes_of(singles: "Sequence[ImageRequest]") -> float:
@@ -74,6 +97,11 @@ class ImageRequest(_PictureRequest):
         strength: how much of that picture is drawn anew, above 0 and up to 1.
         model_name: which model of the server, for hosted models; "" is the one in the settings.
         api_key: a key that a person typed, for hosted models; it is never stored.
+        lora: a LoRA of the hub ("ORG/NAME", with several files "ORG/NAME:FILE.safetensors") or of the
+            host's folder ("file:NAME.safetensors"); "" for none.
+        lora_strength: how much of it; 1 is as it was trained, 0 is without it.
+        decoder: "tiny" lets the tiny autoencoder of the model's kind (TAESD) make the pixels: much
+            faster, a little softer.
     """
 
     guidance_scale: Guidance | None = None
@@ -174,10 +202,12 @@ class DecodeRequest(Request):
     Attributes:
         data: latents (pictures, channels, height, width) as float16, as the scheduler leaves them.
         shape: of `data`.
+        decoder: as in ImageRequest.
     """
 
     data: Annotated[bytes, Field(max_length=64_000_000, repr=False)]
     shape: tuple[Length, Length, Length, Length]
+    decoder: Literal["", "tiny"] = ""
 
     def passes(self, spec: ModelSpec) -> float:
         """About one for each picture of 64 x 64 latents."""

@@ -82,8 +82,8 @@ class FastUNet:
     def __init__(self, unet: Any) -> None:
         self._unet = unet
         self._programs = _Programs(unet)
-        size = sum(weights.numel() for weights in unet.parameters())
-        self._traces = size <= _SMALL and is_traceable(unet)
+        self._small = sum(weights.numel() for weights in unet.parameters()) <= _SMALL
+        self._traces = self._small and is_traceable(unet)
         self._cores = min(cores(), _MOST_CORES) if self._traces else 1
         self._helpers: ThreadPoolExecutor | None = None
         self._own = threading.local()
@@ -136,7 +136,8 @@ class FastUNet:
         return output
 
     def forget(self) -> None:
-        """The UNet's layers have changed: trace them anew."""
+        """The UNet's layers have changed: trace them anew, or with a LoRA no longer."""
+        self._traces = self._small and is_traceable(self._unet)
         self._programs, self._layout = _Programs(self._unet), _RowLayout((), (), [])
 
     # ------------------------------------------------------------ one pass
@@ -313,6 +314,7 @@ def is_traceable(unet: Any) -> bool:
         and unet.dtype == torch.float32
         and all(config.get(name) is None for name in _ABSENT)
         and not any(config.get(name) for name in _OFF)
+        and not getattr(unet, "peft_config", None)  # tracing one with a LoRA takes 10 s
         and all(one.added_kv_proj_dim is None for one in _cross_attentions(unet))
     )
 
@@ -478,6 +480,11 @@ class CompiledUNet:
     def drawing(self) -> AbstractContextManager[SharedDrawing]:
         """As FastUNet's; nothing is shared here."""
         return nullcontext(SharedDrawing())
+
+    def forget(self) -> None:
+        """From now on call the UNet as it is: its layers changed, and fused ones would leave a LoRA out."""
+        self._unet.unfuse_qkv_projections()
+        self._sizes = frozenset()
 
     def compiles(self, shape: LatentShape) -> bool:
         """Whether the next call with latents of this shape compiles first."""

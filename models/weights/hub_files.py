@@ -22,6 +22,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _STEMS = ("model", "diffusion_pytorch_model")  # what transformers and diffusers call their weights
 _VOCABULARY = re.compile(r"(tokenizer|tokenizer_config|vocab)\.json|.+\.(txt|model|spm|codes)")
 _WRITES_TEXT = re.compile(r"CausalLM|LMHead|ForConditionalGeneration")
+_LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers and peft's trainers name it
 _NO_WEIGHTS = ("Pooling", "Normalize", "Dropout")  # modules of sentence-transformers
 
 
@@ -39,6 +40,10 @@ def needed(spec: ModelSpec, names: Set[str], read: Read) -> set[str]:
     """
     if spec.quantisation:
         return set(gguf.choose(names, gguf.tag_of(spec)))
+    if file := spec.name.partition(":")[2]:  # one file of the repository is meant
+        if file not in names:
+            raise NotFound("not_found_file")
+        return {file}
     try:
         return hub_files(spec, names, read)
     except (KeyError, TypeError, ValueError, AttributeError):  # not JSON, or not what it should be
@@ -110,6 +115,31 @@ def pipeline_files(names: Set[str], read: Read) -> set[str]:
         return chosen.union(*(_weights(names, prefix, read, ".fp16") for prefix in models))
     except ModelError:
         return chosen.union(*(_weights(names, prefix, read) for prefix in models))
+
+
+def autoencoder_files(names: Set[str], read: Read) -> set[str]:
+    """An autoencoder on its own, such as TAESD."""
+    _require("config.json" in names)
+    return {"config.json"} | _weights(names, "", read)
+
+
+def lora_files(names: Set[str], read: Read) -> set[str]:
+    """The one LoRA of a repository: the file that diffusers writes, or the only one there is.
+
+    Raises:
+        Refused: it is pickled (refused_pickle).
+        NotFound: there are several, which the sentence names, or none (not_found_lora).
+    """
+    files = sorted(n for n in names if n.endswith(".safetensors"))
+    if _LORA_FILE in files:
+        return {_LORA_FILE}
+    if len(files) == 1:
+        return {files[0]}
+    if not files and any(n.endswith(_PICKLED) for n in names):
+        raise Refused("refused_pickle")
+    if not files:
+        raise NotFound("not_found_file")
+    raise NotFound("not_found_lora", files=", ".join(files[:12]))
 
 
 def _continues_text(config: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from models.contract import ModelSpec, Notify, Stop
 from models.errors import Damaged, NotFound, Refused
 from models.settings import Settings
-from models.weights import e5, gguf, hub, index
+from models.weights import e5, gguf, hub, index, single_files
 from models.weights.packages import package_folder
 
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
@@ -75,7 +75,7 @@ def _require_known(spec: ModelSpec, settings: Settings, folder: Path) -> None:
             raise Refused("refused_public_gguf", model=spec.label)
 
 
-# ---------------------------------------------------------------- file:NAME.gguf
+# ---------------------------------------------------------------- file:NAME
 
 
 def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
@@ -83,8 +83,11 @@ def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify
 
     Raises:
         Refused: no such folder, or a path that leads out of it (refused_models_folder).
-        NotFound: it is not there (not_found_gguf).
+            Of a kind that can run code when it is read (refused_pickle).
+        NotFound: it is not there (not_found_gguf, not_found_file).
     """
+    if spec.name.lower().endswith(single_files.PICKLED):
+        raise Refused("refused_pickle", model=spec.label)
     if settings.models_dir is None:
         raise Refused("refused_models_folder", model=spec.label)
     try:
@@ -93,14 +96,18 @@ def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify
         # A link's target counts, of the file and of every other part of a model that is split.
         if not (root / spec.name).resolve().is_relative_to(root):
             raise Refused("refused_models_folder", model=spec.label)
-        files = gguf.files_in(spec, folder)
+        files = gguf.files_in(spec, folder) if spec.quantisation else []
+        if not spec.quantisation and not (root / spec.name).is_file():
+            raise NotFound("not_found_file")
         if not all(file.resolve().is_relative_to(root) for file in files):
             raise Refused("refused_models_folder", model=spec.label)
-        _require_known(spec, settings, folder)
+        if spec.quantisation:
+            _require_known(spec, settings, folder)
     except NotFound as problem:
         raise NotFound(problem.code, **{**problem.params, "model": spec.label}) from None
     except (OSError, ValueError):  # a ValueError: no file can have this name
-        raise NotFound("not_found_gguf", model=spec.label) from None
+        code = "not_found_gguf" if spec.quantisation else "not_found_file"
+        raise NotFound(code, model=spec.label) from None
     return folder
 
 
@@ -114,6 +121,19 @@ def models_in(settings: Settings) -> list[str]:
     except OSError:
         return []
     return [f"file:{files[0]}" for files in gguf.models_of(names).values()]
+
+
+def single_files_in(settings: Settings, *layouts: single_files.Layout) -> list[str]:
+    """The safetensors files of these layouts in GENLAB_MODELS_DIR as "file:NAME.safetensors", in order."""
+    if settings.models_dir is None:
+        return []
+    root = settings.models_dir.expanduser()
+    try:
+        paths = sorted(path for path in root.rglob("*.safetensors") if path.is_file())
+    except OSError:
+        return []
+    files = [path for path in paths if single_files.layout_of(path) in layouts]
+    return [f"file:{path.relative_to(root).as_posix()}" for path in files]
 
 
 # ---------------------------------------------------------------- index:NAME==VERSION/FILE

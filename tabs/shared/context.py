@@ -11,7 +11,7 @@ from models.runtime.jobs import warm
 from models.select import preferred
 from models.settings import Settings
 from models.tasks import CHAT, Task
-from models.weights.sources import is_here, models_in
+from models.weights.sources import is_here, models_in, single_files_in
 from tabs.shared.strings import phrases, static
 
 
@@ -53,7 +53,11 @@ class Context:
 
     def offered(self, task: Task) -> list[tuple[Any, str]]:
         """(label, id) of a task's models for a Dropdown; "↓" marks those that are to be downloaded."""
-        own = models_in(self.settings) if task.gguf_engine else []  # files in the host's folder
+        own: list[str] = []  # files in the host's folder
+        if task.gguf_engine:
+            own = models_in(self.settings)
+        elif task.single_file:
+            own = single_files_in(self.settings, "sd1", "sd2", "sdxl")
         return [(self._label(s), s.id) for s in task.models] + [(name, name) for name in own]
 
     def preferred(self, task: Task, language: str = "en") -> ModelSpec:

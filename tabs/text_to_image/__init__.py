@@ -58,7 +58,7 @@ EXAMPLES = [
 # What a link holds, by the names used there; no key, and no picture.
 _IN_A_LINK = (
     *("negative_prompt", "guidance_scale", "num_inference_steps", "seed", "random", "size"),
-    *("num_images", "scheduler", "style"),
+    *("num_images", "scheduler", "style", "lora", "lora_strength", "decoder"),
 )
 _SAME_SEED = {"prompt": example.PROMPTS, "random": False, "seed": example.SEED}
 

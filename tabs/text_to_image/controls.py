@@ -13,7 +13,7 @@ from models.select import find, select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
 from models.text_to_image.image_files import read_picture
-from models.weights.sources import is_here
+from models.weights.sources import is_here, single_files_in
 from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.strings import both, t
@@ -24,6 +24,7 @@ from tabs.text_to_image.picture_html import problem_note, status_note
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
 OWN_SIZE = ""
+NO_LORA = ""
 # For a model that has no values of its own.
 _DIALS = ImageDials(guidance_scale=7.5, num_inference_steps=50)
 _LIMITS = {"guidance_scale": (0, 20), "num_inference_steps": (1, 100)}
@@ -44,6 +45,9 @@ class ImageControls(NamedTuple):
     style: gr.Dropdown
     image: gr.Image
     strength: gr.Slider
+    lora: gr.Dropdown
+    lora_strength: gr.Slider
+    decoder: gr.Dropdown
 
 
 # What follows the chosen model, in the order of the outputs.
@@ -137,6 +141,9 @@ def build(
         scheduler = _dropdown("scheduler", scheduler_choices(spec))
         size = _dropdown("size", size_choices(spec))
         number = _slider("num_images", (1, 4), 1, spec)
+        decoder = _dropdown("decoder", decoder_choices())
+        decoder.visible = has_parts(spec)
+        lora, lora_strength = _lora(context, spec)
         upload = gr.UploadButton(
             cast(str, t(f"{TAB}.start_picture.title")),
             file_types=["image"],
@@ -146,8 +153,9 @@ def build(
         )
     controls = ImageControls(
         *(negative, guidance, steps, seed, random, size, number, api_key),
-        *(scheduler, style, image, strength),
+        *(scheduler, style, image, strength, lora, lora_strength, decoder),
     )
+    lora.input(lambda name: gr.update(visible=bool(name)), lora, lora_strength, **_QUIET)
     _bind(context, classic, model, [about, words, upload, *controls])
     return about, controls, upload, fold
 
@@ -230,6 +238,30 @@ def _dropdown(name: str, choices: list[tuple[Any, str]]) -> gr.Dropdown:
     )
 
 
+def _lora(context: Context, spec: ModelSpec) -> tuple[gr.Dropdown, gr.Slider]:
+    files = single_files_in(context.settings, "lora")
+    lora = gr.Dropdown(
+        label=t(f"{TAB}.lora"),
+        info=t(f"{TAB}.lora_info"),
+        choices=[(t(f"{TAB}.no_lora"), NO_LORA), *((name, name) for name in files)],
+        value=NO_LORA,
+        allow_custom_value=True,
+        visible=has_parts(spec),
+        elem_id=f"{TAB}-lora",
+    )
+    strength = gr.Slider(
+        0,
+        2,
+        1,
+        step=0.05,
+        label=t(f"{TAB}.lora_strength"),
+        info=t(f"{TAB}.lora_strength_info"),
+        visible=False,
+        elem_id=f"{TAB}-lora-strength",
+    )
+    return lora, strength
+
+
 def _path(payload: ImageData | None) -> str | None:
     return payload.path if payload else None
 
@@ -266,7 +298,21 @@ def changes_for(context: Context, spec: ModelSpec) -> dict[str, Any]:
             choices=scheduler_choices(spec), value="", visible=bool(options_of(spec).schedulers)
         ),
         "style": gr.update(choices=prompt_words.style_choices(spec), value=prompt_words.NO_STYLE),
+        # A LoRA and a decoder are of one architecture.
+        "lora": gr.update(value=NO_LORA, visible=has_parts(spec)),
+        "lora_strength": gr.update(visible=False),
+        "decoder": gr.update(value="", visible=has_parts(spec)),
     }
+
+
+def has_parts(spec: ModelSpec) -> bool:
+    """Whether a LoRA and a decoder can be chosen for a model."""
+    return not spec.hosted and not spec.starter
+
+
+def decoder_choices() -> list[tuple[Any, str]]:
+    """(label, name) of the decoders, the model's own first."""
+    return [(t(f"{TAB}.own_decoder"), ""), (t(f"{TAB}.tiny_decoder"), "tiny")]
 
 
 def _dial_update(spec: ModelSpec, name: str) -> Any:

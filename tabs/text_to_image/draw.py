@@ -148,6 +148,9 @@ def request_of(prompt: str, values: Sequence[Any], same_seed: bool = False) -> I
         image=Path(dials["image"]).read_bytes() if dials["image"] else None,
         strength=dials["strength"],
         api_key=dials["api_key"] or None,
+        lora=dials["lora"] or "",
+        lora_strength=dials["lora_strength"],
+        decoder=dials["decoder"] or "",
     )
 
 

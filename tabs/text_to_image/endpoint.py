@@ -35,6 +35,9 @@ def build(context: Context) -> None:
         scheduler: str = "",
         image: str = "",
         strength: float = 0.6,
+        lora: str = "",
+        lora_strength: float = 1.0,
+        decoder: str = "",
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> Generator[tuple[Files, dict[str, Any]]]:
         """Draw pictures from words; gives PNG files and their seeds. What is left at None or "" is the model's own.
@@ -52,6 +55,9 @@ def build(context: Context) -> None:
             scheduler: name of a sampler.
             image: a PNG, JPEG or WebP file in base64 to start from.
             strength: how much of that file is drawn anew, above 0 and up to 1.
+            lora: "ORG/NAME", "ORG/NAME:FILE.safetensors" or "file:NAME.safetensors".
+            lora_strength: from 0 to 2.
+            decoder: "tiny" for TAESD, which is faster and a little softer.
 
         Yields:
             While waiting and drawing no files and {"step", "steps"}; last the PNG files and {"seeds", "model",
@@ -70,6 +76,9 @@ def build(context: Context) -> None:
                 scheduler=scheduler,
                 image=_decode(image),
                 strength=strength,
+                lora=lora,
+                lora_strength=lora_strength,
+                decoder=decoder,
             )
             spec = select(TEXT_TO_IMAGE, model, context.settings, image_request.prompt)
             image_request = image_request.with_defaults(spec)

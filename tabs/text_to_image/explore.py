@@ -28,7 +28,10 @@ from tabs.text_to_image.picture_html import file_address, grid_table, no_prompt
 from tabs.text_to_image.restore import RestoreTargets, bind_buttons
 
 TAB = "text_to_image"
-SHARED_FIELDS = ("negative_prompt", "seed", "width", "height", "scheduler", "image", "strength")
+SHARED_FIELDS = (
+    *("negative_prompt", "seed", "width", "height", "scheduler", "image", "strength"),
+    *("lora", "lora_strength", "decoder"),
+)
 SETTINGS, SEEDS = "settings", "seeds"
 
 

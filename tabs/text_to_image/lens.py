@@ -313,7 +313,10 @@ def decode_request(
     wanted = [(p, side) for p in places for side in (0, 1) if side == 0 or drawing.steps[p]]
     sides = (drawing.noisy, drawing.guess)
     latents = np.stack([sides[side][place] for place, side in wanted])
-    return wanted, DecodeRequest.of(data=latents.tobytes(), shape=latents.shape)
+    request = DecodeRequest.of(
+        data=latents.tobytes(), shape=latents.shape, decoder=drawing.request.decoder
+    )
+    return wanted, request
 
 
 def _words(context: Context, visitor: gr.Request | None, drawing: Drawing) -> Generator[str]:

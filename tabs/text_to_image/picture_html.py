@@ -17,7 +17,10 @@ from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, spans
 
 TAB = "text_to_image"
-SHARED_FIELDS = ("prompt", "negative_prompt", "width", "height", "scheduler")
+SHARED_FIELDS = (
+    *("prompt", "negative_prompt", "width", "height", "scheduler"),
+    *("lora", "lora_strength", "decoder"),
+)
 
 # For an HTML component: a click on an element with data-pick is its event "select", with that as data.
 SELECT_ON_CLICK = """element.addEventListener('click', (event) => {
@@ -102,6 +105,11 @@ def image_notes(images: ImagesDone, request: ImageRequest, ignores_negative: boo
     remarks = _prompt_remarks(images)
     if request.image is not None:
         remarks.insert(0, both(f"{TAB}.start_picture.used", share=f"{request.strength:.0%}"))
+    if request.lora and request.lora_strength:
+        lora = {"lora": request.lora, "strength": f"{request.lora_strength:g}"}
+        remarks.append(both(f"{TAB}.lora_used", **lora))
+    if request.decoder:
+        remarks.append(both(f"{TAB}.tiny_used"))
     if any(images.flagged):
         numbers = ", ".join(str(i + 1) for i, flag in enumerate(images.flagged) if flag)
         remarks.append(both(f"{TAB}.flagged", numbers=numbers))
@@ -173,6 +181,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """A picture's settings by ImageRequest's names, and "model"; `own` are those it does not share."""
     values = {name: getattr(request, name) for name in SHARED_FIELDS} | own
+    if not request.lora:
+        del values["lora_strength"]
     return {"model": spec.id, **{k: v for k, v in values.items() if v not in (None, "")}}
 
 

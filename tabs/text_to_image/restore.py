@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from models.contract import ModelSpec
-from models.errors import InvalidInput, NotFound
+from models.errors import InvalidInput, ModelError, NotFound
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import options_of
@@ -149,7 +149,8 @@ class _Restoration:
         self._source = source
         missing = [name for name in _ESSENTIAL if settings.get(name) in (None, "")]
         self._missing = missing if source else []
-        values = {"negative_prompt": "", "num_images": 1, **self._valid_values(settings)}
+        nothing = {"negative_prompt": "", "num_images": 1, "lora": controls.NO_LORA, "decoder": ""}
+        values = {**nothing, **self._valid_values(settings)}
         spec = self._select_model(context, model, settings.get("model"))
         self._check_scheduler(spec, values)
         self._check_limits(spec, values)
@@ -159,6 +160,10 @@ class _Restoration:
         for name, value in {"style": prompt_words.NO_STYLE, **values}.items():
             if name in NAMES:
                 self._set(name, value=value)
+        if not controls.has_parts(spec):  # its LoRA was of another model
+            self._set("lora", value=controls.NO_LORA)
+        else:
+            self._set("lora_strength", visible=bool(values["lora"]))
         if "width" in values and "height" in values:
             self._set_size(values["width"], values["height"], spec)
         self.changes["note"] = self._note()
@@ -175,7 +180,7 @@ class _Restoration:
                 continue
             try:
                 values[name] = getattr(ImageRequest.of(**{"prompt": "x", name: value}), name)
-            except InvalidInput:
+            except ModelError:
                 self._unusable.append((name, str(value)[:40]))
         return values
 
