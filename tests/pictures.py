@@ -7,6 +7,7 @@ from PIL import Image
 
 from models.contract import Finished, ModelSpec, Placement
 from models.runtime.jobs import run
+from models.runtime.placement import Hardware
 from models.settings import Settings
 from models.text_to_image.catalog import ImageDials
 from models.text_to_image.diffusers_engine import DiffusersTextToImage
@@ -14,6 +15,8 @@ from models.text_to_image.events import ImagesDone
 from models.text_to_image.requests import ImageRequest
 
 CPU = Placement("cpu", "float32", "no_gpu", 1)
+# A machine without a GPU and without arithmetic of 16 bits, whatever this one has.
+CPU_MACHINE = Hardware(cuda=False, mps=False, cpu_torch=True, cores=2)
 TINY = ModelSpec(
     id="tests/tiny",
     task="text-to-image",

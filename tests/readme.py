@@ -17,6 +17,8 @@ def needs(spec: ModelSpec) -> str:
         return "nothing"
     if spec.source.startswith("index:"):
         return "the package index"
+    if getattr(spec.options, "work", None):
+        return "the hub; slow without a GPU"
     return "the hub and a GPU" if spec.wants_gpu else "the hub"
 
 

@@ -174,6 +174,9 @@ class ModelCache:
     def _loaded(self, slot: _Slot, stop: Stop, notify: Notify) -> Lease:
         if slot.engine is not None:
             return Lease(slot.engine, slot.placement, 0.0)
+        needed, limit = self.room(slot.spec)
+        if needed > limit:  # before anything is fetched
+            raise OutOfMemory("out_of_memory_limit", needed=needed, limit=limit)
         where = folder(slot.spec, self.settings, stop, notify)
         notify(Loading(slot.spec))
         turn = self._connecting if slot.spec.hosted else self._construction
@@ -183,7 +186,7 @@ class ModelCache:
         try:
             if slot.engine is not None:  # a second request of a hosted model came first
                 return Lease(slot.engine, slot.placement, 0.0)
-            self._make_room(int((slot.spec.size_gb or 0) * 1e9), slot)
+            self._make_room(slot.spec.loaded_bytes(slot.placement.dtype), slot)
             start = time.perf_counter()
             engine = _construct(slot, where, self.settings)
             if isinstance(
@@ -203,6 +206,13 @@ class ModelCache:
             turn.release()
 
     # ------------------------------------------------------------ memory
+
+    def room(self, spec: ModelSpec) -> tuple[float, float]:
+        """GB that a model takes and GB that models may take where it would run; 0 where not known."""
+        placement = place(spec, self.settings, self._machine)
+        if placement.device in {"server", "cuda"}:  # asking CUDA would import torch
+            return 0.0, 0.0
+        return spec.loaded_bytes(placement.dtype) / 1e9, self._limit(placement.device) / 1e9
 
     def _make_room(self, coming: int, keep: _Slot) -> None:
         """Unload idle models of keep's device, least recently used first, until `coming` bytes fit."""

@@ -30,6 +30,7 @@ class Hardware:
         cpu_torch: the installed torch was built without CUDA.
         cuda_llama: the installed llama.cpp was built with CUDA; PyPI's was not.
         zero_gpu: a GPU is lent for single calls (models/runtime/zerogpu.py).
+        bfloat16: the processor computes in bfloat16 by itself (AMX or AVX512-BF16).
         cores: physical CPU cores this process may use: what torch takes by default.
     """
 
@@ -39,6 +40,7 @@ class Hardware:
     cores: int
     cuda_llama: bool = False
     zero_gpu: bool = False
+    bfloat16: bool = False
 
 
 @cache
@@ -49,7 +51,9 @@ def hardware() -> Hardware:
         has_zero_gpu()
     ):  # its driver must not be touched: a process that is forked later could not use it
         return Hardware(False, False, False, cores(), zero_gpu=True)
-    return Hardware(_has_cuda(), apple, _cpu_torch(), cores(), _cuda_llama())
+    return Hardware(
+        _has_cuda(), apple, _cpu_torch(), cores(), _cuda_llama(), bfloat16=_has_bfloat16()
+    )
 
 
 def has_zero_gpu() -> bool:
@@ -65,6 +69,15 @@ def _has_cuda() -> bool:
         return works and count.value > 0
     except OSError:
         return False
+
+
+def _has_bfloat16() -> bool:
+    # Only Linux tells it without a library; elsewhere float32 is right, only slower.
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        return False
+    return flags is not None and bool({"avx512_bf16", "amx_bf16"} & {*flags[1].split()})
 
 
 def _cpu_torch() -> bool:
@@ -107,8 +120,9 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
     """Decide device and dtype.
 
     CUDA takes the dtype the model wants (Stable Diffusion v1-4: float16), Apple's GPU float16; a CPU
-    always float32: without AVX-512 or AMX a half-precision product is hundreds of times slower. A GGUF
-    file keeps its own quantisation everywhere.
+    float32: most have no arithmetic of 16 bits, and a product in it is hundreds of times slower. One with
+    AMX or AVX512-BF16 computes the large models, those that want a GPU, in bfloat16. A GGUF file keeps
+    its own quantisation everywhere.
 
     Args:
         spec: what is to be placed.
@@ -133,7 +147,10 @@ def place(spec: ModelSpec, settings: Settings, machine: Hardware | None = None) 
         return Placement(device, spec.cuda_dtype, reason)
     if device == "mps":
         return Placement(device, "float16", reason)
-    return Placement("cpu", "float32", reason, spec.cpu_threads or machine.cores)
+    threads = spec.cpu_threads or machine.cores
+    if spec.wants_gpu and machine.bfloat16 and spec.cuda_dtype != "float32":
+        return Placement("cpu", "bfloat16", "processor_bfloat16", threads)
+    return Placement("cpu", "float32", reason, threads)
 
 
 def _place_gguf(spec: ModelSpec, setting: str, machine: Hardware) -> Placement:

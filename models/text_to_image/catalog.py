@@ -29,6 +29,21 @@ class ImageDials(Dials):
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """How much a picture of a model's own size is to compute, in 10^12 operations.
+
+    Counted by torch.utils.flop_counter on the architecture.
+
+    Attributes:
+        step: one pass through the model, of one picture and without guidance.
+        decoder: from latents to pixels, with the model's own decoder.
+    """
+
+    step: float
+    decoder: float
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineOptions(EngineOptions):
     """What a pipeline can draw with.
 
@@ -38,12 +53,16 @@ class PipelineOptions(EngineOptions):
             model. None: not known.
         steps_range: the same for num_inference_steps.
         schedulers: names that suit the model besides its own; empty for flow matching.
+        work: of a picture, for a model that can be waited for without a GPU; None for others.
+        guided_twice: guidance takes a second pass at each step; not where it was trained in as an input.
     """
 
     sizes: tuple[tuple[int, int], ...] = ()
     guidance_range: tuple[float, float] | None = None
     steps_range: tuple[int, int] | None = None
     schedulers: tuple[str, ...] = NAMES
+    work: Work | None = None
+    guided_twice: bool = True
 
     def limits(self, field: str) -> tuple[float, float] | None:
         """The least and the most of a request's guidance_scale or num_inference_steps."""
@@ -60,6 +79,7 @@ def options_of(spec: ModelSpec) -> PipelineOptions:
     return spec.options if isinstance(spec.options, PipelineOptions) else PipelineOptions()
 
 
+_CHECKED = LICENCE_SOURCE.replace("2026-11-21", "2026-11-26")
 _LARGE = ((1024, 1024), (832, 1216), (1216, 832), (768, 768))
 
 _model = partial(ModelSpec, task="text-to-image", engine=_ENGINE)
@@ -103,30 +123,33 @@ MODELS: tuple[ModelSpec, ...] = (
         id="CompVis/stable-diffusion-v1-4",
         label="Stable Diffusion v1-4",
         note={
-            "en": "The classic of 2022, 512x512, trained on web pictures with English captions (LAION). Weak at hands, writing and counting, and it repeats the web's stereotypes. Wants a GPU; on a CPU a picture takes many minutes.",
-            "ko": "2022년의 고전, 512x512. 영어 설명이 붙은 웹 그림(LAION)으로 배웠어요. 손, 글자, 개수에 약하고 웹의 고정관념도 그대로 나와요. GPU가 필요해요. CPU에서는 그림 한 장에 몇 분씩 걸려요.",
+            "en": "The classic of 2022, 512x512, trained on web pictures with English captions (LAION). Weak at hands, writing and counting, and it repeats the web's stereotypes. Made for a GPU: without one a picture takes many minutes.",
+            "ko": "2022년의 고전, 512x512. 영어 설명이 붙은 웹 그림(LAION)으로 배웠어요. 손, 글자, 개수에 약하고 웹의 고정관념도 그대로 나와요. GPU용 모델이라 GPU가 없으면 그림 한 장에 몇 분씩 걸려요.",
         },
         languages=("en",),
         licence=f"CreativeML OpenRAIL-M ({LICENCE_SOURCE})",
         size_gb=2.8,
+        billions=1.37,
         wants_gpu=True,
         dials=ImageDials(width=512, height=512, guidance_scale=7.5, num_inference_steps=50),
         options=PipelineOptions(
             sizes=((512, 512), (512, 768), (768, 512), (384, 384)),
             guidance_range=(0.0, 30.0),
             steps_range=(1, 150),
+            work=Work(step=0.80, decoder=2.51),
         ),
     ),
     _model(
         id="stabilityai/sd-turbo",
         label="SD-Turbo",
         note={
-            "en": "Stable Diffusion 2.1 (trained on LAION) distilled to 1 to 4 steps, 512x512. Faces and writing come out wrong. Wants a GPU.",
-            "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 1~4스텝으로 그리게 줄인 모델이에요. 512x512. 얼굴과 글자는 잘 못 그려요. GPU가 필요해요.",
+            "en": "Stable Diffusion 2.1 (trained on LAION) distilled to 1 to 4 steps, 512x512. Faces and writing come out wrong. Works without a GPU too, only slower.",
+            "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 1~4스텝으로 그리게 줄인 모델이에요. 512x512. 얼굴과 글자는 잘 못 그려요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
         },
         languages=("en",),
         licence=f"Stability AI Community ({LICENCE_SOURCE})",
         size_gb=2.6,
+        billions=1.29,
         cuda_dtype="float16",
         wants_gpu=True,
         dials=ImageDials(width=512, height=512, guidance_scale=0.0, num_inference_steps=1),
@@ -135,18 +158,65 @@ MODELS: tuple[ModelSpec, ...] = (
             guidance_range=(0.0, 0.0),
             steps_range=(1, 4),
             schedulers=(),
+            work=Work(step=0.80, decoder=2.51),
+        ),
+    ),
+    _model(
+        id="IDKiro/sdxs-512-0.9",
+        label="SDXS-512",
+        note={
+            "en": "A third of Stable Diffusion 2.1 (trained on LAION), distilled to a single step, with the tiny decoder built in; 512x512. The quickest here without a GPU, and the roughest.",
+            "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 3분의 1로 줄여서 한 스텝 만에 그리게 한 모델이에요. 작은 디코더가 들어 있어요. 512x512. GPU 없이 가장 빠르지만 그림이 가장 거칠어요.",
+        },
+        languages=("en",),
+        licence=f"OpenRAIL++ ({_CHECKED})",
+        size_gb=2.7,
+        billions=0.67,
+        cuda_dtype="float16",
+        wants_gpu=True,
+        dials=ImageDials(width=512, height=512, guidance_scale=0.0, num_inference_steps=1),
+        options=PipelineOptions(
+            sizes=((512, 512),),
+            guidance_range=(0.0, 0.0),
+            steps_range=(1, 1),
+            schedulers=(),
+            work=Work(step=0.30, decoder=0.14),  # by its share of SD-Turbo's weights: not counted
+        ),
+    ),
+    _model(
+        id="SimianLuo/LCM_Dreamshaper_v7",
+        label="LCM Dreamshaper v7",
+        note={
+            "en": "A latent consistency model: Dreamshaper, a painterly Stable Diffusion 1.5 (trained on LAION and more), distilled to 4 to 8 steps, 512x512. It keeps its guidance dial. Works without a GPU too, only slower.",
+            "ko": "잠재 일관성 모델(LCM)이에요. 회화풍 스테이블 디퓨전 1.5인 Dreamshaper(LAION 등으로 학습)를 4~8스텝으로 그리게 했어요. 512x512. 가이던스도 조절할 수 있어요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
+        },
+        languages=("en",),
+        licence=f"MIT ({_CHECKED})",
+        size_gb=5.5,
+        billions=1.37,
+        cuda_dtype="float16",
+        wants_gpu=True,
+        dials=ImageDials(width=512, height=512, guidance_scale=8.5, num_inference_steps=4),
+        options=PipelineOptions(
+            sizes=((512, 512), (768, 768)),
+            guidance_range=(1.0, 14.0),
+            steps_range=(1, 8),
+            schedulers=(),
+            work=Work(step=0.80, decoder=2.51),
+            guided_twice=False,
         ),
     ),
     _model(
         id="stabilityai/sdxl-turbo",
         label="SDXL-Turbo",
         note={
-            "en": "Stable Diffusion XL distilled to 1 to 4 steps, at 512x512; its makers name no training data. Writing comes out wrong. Not for commercial use. Wants a GPU.",
-            "ko": "스테이블 디퓨전 XL을 1~4스텝으로 줄인 모델이에요. 512x512. 학습 데이터는 공개되지 않았고, 글자는 잘 못 그려요. 비상업용이고 GPU가 필요해요.",
+            "en": "Stable Diffusion XL distilled to 1 to 4 steps, at 512x512; its makers name no training data. Writing comes out wrong. Not for commercial use. Without a GPU it wants much memory and patience.",
+            "ko": "스테이블 디퓨전 XL을 1~4스텝으로 줄인 모델이에요. 512x512. 학습 데이터는 공개되지 않았고, 글자는 잘 못 그려요. 비상업용이에요. GPU가 없으면 메모리가 많이 들고 오래 걸려요.",
         },
         languages=("en",),
         licence=f"Stability AI Non-Commercial ({LICENCE_SOURCE})",
         size_gb=6.9,
+        billions=3.47,
         cuda_dtype="float16",
         wants_gpu=True,
         dials=ImageDials(width=512, height=512, guidance_scale=0.0, num_inference_steps=1),
@@ -155,6 +225,7 @@ MODELS: tuple[ModelSpec, ...] = (
             guidance_range=(0.0, 0.0),
             steps_range=(1, 4),
             schedulers=(),
+            work=Work(step=1.59, decoder=2.51),
         ),
     ),
     _model(

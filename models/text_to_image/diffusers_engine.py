@@ -4,6 +4,7 @@ import copy
 import gc
 import json
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -22,6 +23,7 @@ from models.errors import (
     as_model_error,
 )
 from models.runtime.blocking import in_thread, iterate
+from models.runtime.placement import free_memory
 from models.settings import Settings
 from models.text_to_image import single_file
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
@@ -38,6 +40,7 @@ from models.text_to_image.requests import (
 from models.text_to_image.schedulers import build_scheduler, count_passes
 from models.text_to_image.vocabulary import Vocabulary, words_past_limit
 from models.torch_tools import weights_bytes
+from models.weights import single_files
 from models.weights.sources import damaged_starter
 
 PictureRequest = ImageRequest | ImageGridRequest
@@ -64,7 +67,11 @@ class DiffusersTextToImage:
         self._colours = LatentColours.fit(pipe)
         self._denoiser = Denoiser(pipe, self._spec, compile_mode)
         self._parts = PipelineParts(
-            pipe, self._spec, placement, settings or Settings(), self._denoiser.forget
+            pipe,
+            self._spec,
+            placement,
+            settings or Settings.model_validate({}),
+            self._denoiser.forget,
         )
 
     @classmethod
@@ -281,6 +288,7 @@ def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
         OutOfMemory: it does not fit.
     """
     _check(spec, folder)
+    _require_memory(spec, folder, placement)
     try:
         pipe = _read(spec, folder, placement).to(placement.device)
     except Exception as error:
@@ -306,6 +314,27 @@ def _check(spec: ModelSpec, folder: Path) -> None:
         raise NotFound("not_found_task", model=spec.label)
     if not any(folder.glob("*/*.safetensors")):
         raise Refused("refused_pickle", model=spec.label)
+
+
+def _require_memory(spec: ModelSpec, folder: Path, placement: Placement) -> None:
+    """Refuse what does not fit into what is free now, by the headers of its files.
+
+    Raises:
+        OutOfMemory: out_of_memory_limit.
+    """
+    if spec.starter or placement.device != "cpu":
+        return
+    if spec.scheme == "file":
+        files = [single_file.path_in(spec, folder)]
+    else:
+        half = bool(variant(folder, placement.dtype))
+        every = folder.glob("*/*.safetensors")
+        files = [file for file in every if (".fp16." in file.name) == half]
+    with suppress(Damaged):  # said where it is read
+        numbers = sum(single_files.read(file).numbers for file in files)
+        needed, free = numbers * (4 if placement.dtype == "float32" else 2), free_memory()
+        if needed > free:
+            raise OutOfMemory("out_of_memory_limit", needed=needed / 1e9, limit=free / 1e9)
 
 
 def _damaged(spec: ModelSpec, file: str) -> Damaged:

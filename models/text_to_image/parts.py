@@ -6,6 +6,7 @@ them (peft), and the decoder is another one.
 """
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 def tiny_decoder_of(config: Mapping[str, Any]) -> str:
     """The hub id of the tiny autoencoder for a model, by its autoencoder's configuration; "" for none."""
-    key = (config.get("latent_channels"), config.get("scaling_factor"))
+    key: Any = (config.get("latent_channels"), config.get("scaling_factor"))
     return TINY_DECODERS.get(key, "")
 
 
@@ -61,6 +62,7 @@ class PipelineParts:
         self._own_decoder = getattr(pipe, "vae", None)
         self._tiny_decoder: Any = None
         self._lora, self._strength = "", 0.0
+        self._turn = threading.Lock()
 
     def fit(
         self, request: ImageRequest | ImageGridRequest | DecodeRequest, notify: Notify, stop: Stop
@@ -78,19 +80,22 @@ class PipelineParts:
             InvalidInput: the model has no tiny decoder (invalid_no_tiny_decoder), or takes no LoRA.
             Stopped: stop was set.
         """
-        self._set_decoder(request.decoder, notify, stop)
-        if isinstance(request, DecodeRequest):
-            return
-        name = request.lora if request.lora_strength else ""
+        with self._turn:
+            self._set_decoder(request.decoder, notify, stop)
+            if not isinstance(request, DecodeRequest):
+                name = request.lora if request.lora_strength else ""
+                self._set_lora(name, request.lora_strength, notify, stop)
+
+    # ------------------------------------------------------------ the LoRA
+
+    def _set_lora(self, name: str, strength: float, notify: Notify, stop: Stop) -> None:
         if name != self._lora:
             self._unload()
             if name:
                 self._load(name, notify, stop)
-        if name and request.lora_strength != self._strength:
-            self._pipe.set_adapters([_ADAPTER], [request.lora_strength])
-            self._strength = request.lora_strength
-
-    # ------------------------------------------------------------ the LoRA
+        if name and strength != self._strength:
+            self._pipe.set_adapters([_ADAPTER], [strength])
+            self._strength = strength
 
     def _unload(self) -> None:
         if self._lora:
@@ -152,9 +157,10 @@ class PipelineParts:
             id=repository, task=TINY_DECODER.id, engine="", label=f"TAESD ({repository})"
         )
         folder = sources.folder(spec, self._settings, stop, notify)
-        decoder = AutoencoderTiny.from_pretrained(
+        decoder: Any = AutoencoderTiny.from_pretrained(
             folder, dtype=getattr(torch, self._placement.dtype), use_safetensors=True
-        ).to(self._placement.device)
+        )
+        decoder.to(self._placement.device)
         if self._placement.device == "cpu":
             decoder.to(memory_format=torch.channels_last)
         return decoder.eval()

@@ -63,7 +63,9 @@ class LatentColours:
         soft = F.interpolate(soft, size=16, mode="bicubic").clamp(0, 1)
         picture = F.interpolate(soft, scale_factor=scale, mode="nearest") * 2 - 1
         with torch.inference_mode():
-            latents = vae.encode(picture.to(vae.device, vae.dtype)).latent_dist.mode()
+            encoded = vae.encode(picture.to(vae.device, vae.dtype))
+        tiny = getattr(encoded, "latents", None)  # of an AutoencoderTiny
+        latents = encoded.latent_dist.mode() if tiny is None else tiny
         latents = (
             latents.float().cpu() - (vae.config.get("shift_factor") or 0)
         ) * vae.config.scaling_factor

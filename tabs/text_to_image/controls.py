@@ -13,16 +13,18 @@ from models.select import find, select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import ImageDials, dials_of, options_of
 from models.text_to_image.image_files import read_picture
+from models.text_to_image.speed import seconds_a_picture
 from models.weights.sources import is_here, single_files_in
 from tabs.shared.context import Context
 from tabs.shared.events import line
-from tabs.shared.strings import both, t
+from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.shared.widgets import model_line
 from tabs.text_to_image import prompt_words
 from tabs.text_to_image.picture_html import problem_note, status_note
 
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
+QUICK = "stabilityai/sd-turbo"  # draws anything without a GPU too
 OWN_SIZE = ""
 NO_LORA = ""
 # For a model that has no values of its own.
@@ -115,11 +117,12 @@ def build(
     """
     spec = context.preferred(TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
-    classic = gr.Button(
-        t(f"{TAB}.use_classic"),
+    offer = _offer(context)
+    larger = gr.Button(
+        t(f"{TAB}.use_{'classic' if offer == CLASSIC else 'quick'}"),
         size="sm",
-        visible=_can_run(context, find(TEXT_TO_IMAGE, CLASSIC)) and spec.id != CLASSIC,
-        elem_id=f"{TAB}-classic",
+        visible=offer not in {"", spec.id},
+        elem_id=f"{TAB}-larger",
     )
     api_key = gr.Textbox(
         label=t(f"{TAB}.api_key"),
@@ -156,11 +159,13 @@ def build(
         *(scheduler, style, image, strength, lora, lora_strength, decoder),
     )
     lora.input(lambda name: gr.update(visible=bool(name)), lora, lora_strength, **_QUIET)
-    _bind(context, classic, model, [about, words, upload, *controls])
+    _bind(context, larger, offer, model, [about, words, upload, *controls])
     return about, controls, upload, fold
 
 
-def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: list[Any]) -> None:
+def _bind(
+    context: Context, larger: gr.Button, offer: str, model: gr.Dropdown, outputs: list[Any]
+) -> None:
     """Only a person's choice is followed, not every change: restored settings set the controls too."""
 
     def follow(model_id: str) -> tuple[Any, ...]:
@@ -170,8 +175,21 @@ def _bind(context: Context, classic: gr.Button, model: gr.Dropdown, outputs: lis
             changes = {}
         return (model_id, *(changes.get(name, gr.skip()) for name in FOLLOWING))
 
-    model.input(follow, model, [model, *outputs], **_QUIET)
-    classic.click(lambda: follow(CLASSIC), None, [model, *outputs], **_QUIET)
+    def estimate(model_id: str) -> Any:
+        """Say how long a picture takes here; the first time this is measured."""
+        try:
+            spec = select(TEXT_TO_IMAGE, model_id, context.settings)
+        except NotFound:
+            return gr.skip()
+        known = _seconds(context, spec, measure=True)
+        return gr.skip() if known is None else _about(context, spec)
+
+    chosen = [
+        model.input(follow, model, [model, *outputs], **_QUIET),
+        larger.click(lambda: follow(offer), None, [model, *outputs], **_QUIET),
+    ]
+    for event in chosen:
+        event.then(estimate, model, outputs[0], **_QUIET)
 
 
 def bind_start_picture(
@@ -346,14 +364,51 @@ def scheduler_choices(spec: ModelSpec) -> list[tuple[Any, str]]:
 
 
 def _about(context: Context, spec: ModelSpec) -> str:
-    """What the model is; for the starter also what the classic would need."""
-    text, classic = model_line(spec), find(TEXT_TO_IMAGE, CLASSIC)
-    if spec.starter and not _can_run(context, classic):
-        text += line(both(f"{TAB}.classic_wants", model=classic.label))
+    """What the model is; what a picture costs without a GPU; for the starter what draws more."""
+    text, offer = model_line(spec), _offer(context)
+    if spec.starter and offer == QUICK:
+        quick = find(TEXT_TO_IMAGE, QUICK)
+        here = "" if is_here(quick) else "_to_fetch"
+        return text + line(both(f"{TAB}.quick{here}", model=quick.label, size=f"{quick.size_gb:g}"))
+    if spec.starter and not offer:
+        classic = find(TEXT_TO_IMAGE, CLASSIC)
+        return text + line(both(f"{TAB}.classic_wants", model=classic.label))
+    needed, limit = context.cache.room(spec)
+    if needed > limit:
+        return text + line(both(f"{TAB}.too_large", needed=f"{needed:.1f}", limit=f"{limit:.1f}"))
+    if place(spec, context.settings).device == "cpu" and options_of(spec).work:
+        times = _seconds(context, spec, measure=False)
+        text += line(both(f"{TAB}.takes", **times) if times else both(f"{TAB}.measuring"))
     return text
 
 
-def _can_run(context: Context, spec: ModelSpec) -> bool:
-    """Whether a model that wants a GPU has one here, and is here or may be downloaded."""
-    on_gpu = place(spec, context.settings).device != "cpu"
-    return on_gpu and (is_here(spec) or context.settings.may_download)
+def _seconds(context: Context, spec: ModelSpec, measure: bool) -> dict[str, Any] | None:
+    """About how long a picture takes with either decoder, in words; None where that is not known."""
+    placement = place(spec, context.settings)
+    needed, limit = context.cache.room(spec)
+    if needed > limit:
+        return None
+    seconds = [seconds_a_picture(spec, placement, tiny, measure) for tiny in (False, True)]
+    if None in seconds:
+        return None
+    texts = [_duration(one or 0) for one in seconds]
+    return {"time": texts[0], "tiny": texts[1]}
+
+
+def _duration(seconds: float) -> dict[str, str]:
+    """A time that is not known exactly, by language."""
+    if seconds < 90:
+        number = max(1, round(seconds) if seconds < 10 else 5 * round(seconds / 5))
+        return {language: say(f"{TAB}.seconds", language, number=number) for language in LANGUAGES}
+    number = round(seconds / 60)
+    return {language: say(f"{TAB}.minutes", language, number=number) for language in LANGUAGES}
+
+
+def _offer(context: Context) -> str:
+    """The id of the model that draws anything and can be used here; "" for none."""
+    may = context.settings.may_download
+    classic, quick = find(TEXT_TO_IMAGE, CLASSIC), find(TEXT_TO_IMAGE, QUICK)
+    if place(classic, context.settings).device != "cpu" and (is_here(classic) or may):
+        return CLASSIC
+    needed, limit = context.cache.room(quick)
+    return QUICK if needed <= limit and (is_here(quick) or may) else ""

@@ -25,6 +25,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.catalog import dials_of, options_of
 from models.text_to_image.requests import ImageRequest
 from models.weights import hub, sources
+from tests.bench import cpu_turbo
 from tests.bench.image_ways import PROMPT, GenLab, Subject, Way, memory, plain_pipeline, plainly
 from tests.gpu import architecture
 
@@ -198,6 +199,9 @@ def main(words: Sequence[str] | None = None) -> None:
         "--compile", nargs="*", default=(), help="values of GENLAB_COMPILE; on CUDA alone"
     )
     parser.add_argument("--apart", action="store_true", help="each change to plain diffusers")
+    parser.add_argument(
+        "--cpu-turbo", action="store_true", help="SD-Turbo's architecture on a CPU, nothing else"
+    )
     parser.add_argument("--profile", action="store_true", help="a table of kernels")
     options = parser.parse_args(words)
     on_cuda = options.device == "cuda"
@@ -207,6 +211,9 @@ def main(words: Sequence[str] | None = None) -> None:
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f}"
     )
+    if options.cpu_turbo:
+        cpu_turbo.main(options.runs, in_turns)
+        return
     if not on_cuda:
         starter(options.runs)
     classic(options)

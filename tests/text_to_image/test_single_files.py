@@ -20,7 +20,7 @@ from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageRequest
 from models.weights import single_files, sources
 from tests import tiny_checkpoints
-from tests.pictures import draw, open_png, psnr
+from tests.pictures import CPU_MACHINE, draw, open_png, psnr
 
 LAYOUTS = ("sd1", "sd2", "sdxl")
 NAMES = {"sd1": "file:sd1.safetensors", "sd2": "file:more/sd2.safetensors"}
@@ -49,7 +49,7 @@ def cache(made, monkeypatch):
     monkeypatch.setattr(single_file, "LAYOUTS", layouts)
     monkeypatch.setattr(unet, "_SMALL", 0)  # real files are too large to be traced
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    cache = ModelCache(Settings(models_dir=folder, device="cpu"))
+    cache = ModelCache(Settings(models_dir=folder), CPU_MACHINE)
     yield cache
     cache.close()
 
