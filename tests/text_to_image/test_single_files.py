@@ -15,11 +15,12 @@ from models.runtime.cache import ModelCache
 from models.select import find
 from models.settings import Settings
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image import single_file, unet
+from models.text_to_image import parts, single_file, unet
 from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageRequest
 from models.weights import single_files, sources
 from tests import tiny_checkpoints
+from tests.hub_server import HubServer, Repository
 from tests.pictures import CPU_MACHINE, draw, open_png, psnr
 
 LAYOUTS = ("sd1", "sd2", "sdxl")
@@ -247,6 +248,39 @@ def test_a_lora_is_freed_with_its_model(cache):
     cache.unload("text-to-image", NAMES["sd1"])
     assert not cache.status()
     assert picture(cache) == picture(cache, lora="file:lora_sd1.safetensors", lora_strength=0)
+
+
+def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(made, tmp_path, monkeypatch):
+    weights = (made[0] / "kohya.safetensors").read_bytes()
+    repositories = {
+        "org/one": {"pytorch_lora_weights.safetensors": weights, "other.safetensors": b"x"},
+        "org/only": {"style.safetensors": weights, "README.md": b"#"},
+        "org/many": {"a.safetensors": weights, "more/b.safetensors": weights},
+        "org/pickled": {"style.ckpt": b"pickled"},
+    }
+    for name in ("HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    events = []
+    with HubServer({n: Repository(files) for n, files in repositories.items()}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+
+        def file(name, settings=None):
+            return parts.lora_file(name, settings or Settings.read({}), events.append, Stop())
+
+        assert code(lambda: file("org/one", Settings(downloads=False))) == "refused_downloads"
+        for name in ("org/one", "org/only", "org/many:more/b.safetensors"):
+            assert file(name).read_bytes() == weights, name
+        assert any(isinstance(event, Downloading) for event in events)
+        seen = len(server.seen)
+        assert file("org/one", Settings(downloads=False)).read_bytes() == weights
+        assert len(server.seen) == seen
+        with pytest.raises(NotFound) as error:
+            file("org/many")
+        assert error.value.code == "not_found_lora"
+        assert error.value.params["files"] == "a.safetensors, more/b.safetensors"
+        assert code(lambda: file("org/many:c.safetensors")) == "not_found_file"
+        assert code(lambda: file("org/pickled")) == "refused_pickle"
 
 
 # ---------------------------------------------------------------- the recipe
