@@ -2,7 +2,8 @@
 
 One short measurement tells how many operations a second the processor does in layers of a Stable Diffusion
 UNet's and decoder's shapes; it is kept in GenLab's cache folder. A picture's operations are known from the
-architecture. The answer is an estimate: other work at the time of the measurement makes it longer.
+architecture. It is processor time of one thread, which other work on the machine changes little; so the
+answer, an estimate, is that for a machine that has nothing else to do.
 """
 
 import json
@@ -26,6 +27,7 @@ _ENOUGH = 1.0  # seconds of one layer after which it is not run again
 _OVERHEAD = (
     1.25  # a whole model against its products alone: norms, activations, reading its weights
 )
+_BESIDE = 0.85  # what each further thread adds: they share memory and the processor's clock
 _turn = threading.Lock()  # two measurements at once would each see half a machine
 
 
@@ -104,7 +106,8 @@ def _measure(placement: Placement) -> Rates:
     from torch.nn import functional as F
 
     before = torch.get_num_threads()
-    torch.set_num_threads(placement.threads or before)
+    threads = 1 + _BESIDE * ((placement.threads or before) - 1)
+    torch.set_num_threads(1)
     options = {"dtype": getattr(torch, placement.dtype)}
     try:
         with torch.inference_mode():
@@ -131,16 +134,16 @@ def _measure(placement: Placement) -> Rates:
             decoder = 19.3e9 / _time(lambda: F.conv2d(pixels, large, padding=1))
     finally:
         torch.set_num_threads(before)
-    return Rates(rate / 1e12, decoder / 1e12)
+    return Rates(threads * rate / 1e12, threads * decoder / 1e12)
 
 
 def _time(work: Callable[[], object]) -> float:
-    """The least seconds of a few runs after one that warms up."""
+    """The least processor time of a few runs after one that warms up, in seconds."""
     best = 1e9
     for turn in range(_RUNS + 1):
-        began = time.perf_counter()
+        began = time.thread_time()
         work()
-        taken = time.perf_counter() - began
+        taken = time.thread_time() - began
         best = min(best, taken) if turn else best
         if turn and taken > _ENOUGH:
             break

@@ -126,6 +126,8 @@ def autoencoder_files(names: Set[str], read: Read) -> set[str]:
 def lora_files(names: Set[str], read: Read) -> set[str]:
     """The one LoRA of a repository: the file that diffusers writes, or the only one there is.
 
+    Of a repository with several that means, once one of them was fetched by its name, that one.
+
     Raises:
         Refused: it is pickled (refused_pickle).
         NotFound: there are several, which the sentence names, or none (not_found_lora).

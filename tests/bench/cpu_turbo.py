@@ -164,9 +164,15 @@ def main(runs: int, in_turns: Any) -> None:
     seconds = {name: statistics.median(t[0] for t in times) for name, times in taken.items()}
     for name, own in seconds.items():
         base = name.split(",")[0] + ", plain diffusers"
-        pairs = zip(taken[base], taken[name], strict=True)
+        pairs = list(zip(taken[base], taken[name], strict=True))
         ratio = statistics.median(p[0] / t[0] for p, t in pairs)
-        print(f"{name}: {own:.2f} s, {ratio:.2f} times as fast (n={runs})", flush=True)
+        less = statistics.median(p[1] / t[1] for p, t in pairs)
+        cores = statistics.median(t[1] for t in taken[name])
+        print(
+            f"{name}: {own:.2f} s, {cores:.2f} s of cores; {ratio:.2f} times as fast, {less:.2f} times "
+            f"less work (n={runs})",
+            flush=True,
+        )
     print(f"most memory in all: {peak():.2f} GB; now {resident():.2f} GB")
     for tiny, name in ((False, "same"), (True, "tiny")):
         about = speed.seconds_a_picture(spec, placement, tiny) or 0

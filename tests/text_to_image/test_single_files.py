@@ -269,16 +269,16 @@ def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(made, tmp_pa
             return parts.lora_file(name, settings or Settings.read({}), events.append, Stop())
 
         assert code(lambda: file("org/one", Settings(downloads=False))) == "refused_downloads"
+        with pytest.raises(NotFound) as error:
+            file("org/many")
+        assert error.value.code == "not_found_lora"
+        assert error.value.params["files"] == "a.safetensors, more/b.safetensors"
         for name in ("org/one", "org/only", "org/many:more/b.safetensors"):
             assert file(name).read_bytes() == weights, name
         assert any(isinstance(event, Downloading) for event in events)
         seen = len(server.seen)
         assert file("org/one", Settings(downloads=False)).read_bytes() == weights
         assert len(server.seen) == seen
-        with pytest.raises(NotFound) as error:
-            file("org/many")
-        assert error.value.code == "not_found_lora"
-        assert error.value.params["files"] == "a.safetensors, more/b.safetensors"
         assert code(lambda: file("org/many:c.safetensors")) == "not_found_file"
         assert code(lambda: file("org/pickled")) == "refused_pickle"
 
