@@ -334,9 +334,11 @@ def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> HttpC
     if spec.hosted:
         return _call_of_server(request)
     optional = ("negative_prompt", "guidance_scale", "num_inference_steps", "width", "height")
-    given = {name: getattr(request, name) for name in (*optional, "scheduler")}
+    given = {n: getattr(request, n) for n in (*optional, "scheduler", "lora", "decoder")}
     body = {name: value for name, value in given.items() if value not in (None, "")}
     body = {"model": spec.id, "prompt": request.prompt, **body, "seed": request.seed}
+    if request.lora:
+        body["lora_strength"] = request.lora_strength
     if request.num_images > 1:
         body["num_images"] = request.num_images
     upload = None
