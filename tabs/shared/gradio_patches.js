@@ -33,8 +33,8 @@
 
   // What to do while the server is gone, instead of Gradio's "Attempting reconnection..."
   const connection = () => {
-    for (const box of document.querySelectorAll(".toast-body .toast-text")) {
-      if (!box.textContent.startsWith("Connection to the server was lost.")) continue;
+    for (const box of document.querySelectorAll("[data-testid=toast-text]")) {
+      if (!box.textContent.includes("Connection to the server was lost.")) continue;
       box.textContent = window.genlab.connectionLost[window.genlab.language()];
     }
   };
