@@ -326,8 +326,8 @@ def test_nothing_speaks_of_other_folders_or_unfinished_work():
 
 # What Windows does not have (Python's documentation, "Availability: Unix").
 POSIX = {
-    "os": "fork forkpty kill killpg setsid setpgid getuid geteuid getgid getegid getpgid uname nice mkfifo "
-    "chown fchown lchown statvfs sched_getaffinity sched_setaffinity wait waitpid sysconf posix_spawn getloadavg",
+    "os": "fork forkpty killpg setsid setpgid getuid geteuid getgid getegid getpgid uname nice mkfifo "
+    "chown fchown lchown statvfs sched_getaffinity sched_setaffinity wait sysconf posix_spawn getloadavg",
     "signal": "SIGKILL SIGALRM SIGHUP SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE alarm setitimer pause",
     "socket": "AF_UNIX SO_REUSEPORT SCM_RIGHTS",
     "asyncio": "open_unix_connection start_unix_server",
@@ -408,5 +408,5 @@ def test_nothing_that_only_posix_has_is_used_outside_a_guard(tmp_path):
     ]
     assert not wrong, wrong
     bad = tmp_path / "bad.py"
-    bad.write_text("import os, fcntl\nif os.name != 'nt':\n    os.fork()\nos.kill(1, 9)\n")
-    assert [what for _, what in posix_uses(bad)] == ["fcntl", "os.kill"]
+    bad.write_text("import os, fcntl\nif os.name != 'nt':\n    os.fork()\nos.killpg(1, 9)\n")
+    assert [what for _, what in posix_uses(bad)] == ["fcntl", "os.killpg"]
