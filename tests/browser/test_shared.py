@@ -251,9 +251,9 @@ def test_no_choice_is_without_a_name(open_page, name):
 # ---------------------------------------------------------------- a server that restarts
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser, tmp_path):
-    server = start_server(tmp_path, HF_HUB_OFFLINE="1")
+    server = start_server(tmp_path, patience=240, HF_HUB_OFFLINE="1")
     context = browser.new_context(locale="ko-KR")
     try:
         page = context.new_page()
@@ -267,7 +267,7 @@ def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser
         server.process.wait(20)
         page.evaluate("window.old = true")
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        server = start_server(tmp_path, port=port, HF_HUB_OFFLINE="1")
+        server = start_server(tmp_path, port=port, patience=240, HF_HUB_OFFLINE="1")
         page.wait_for_function("window.old === undefined", timeout=LONG)
         expect(page.locator("#chat-message textarea")).to_be_visible()
         expect(said).to_have_count(0)
