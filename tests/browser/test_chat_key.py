@@ -95,6 +95,7 @@ def test_another_genlab_is_a_server_too_dice_included(open_page, server):
     to_a_server(page, f"{server.url}v1")
     page.fill("#chat-model-name input", "genlab/small-talk")
     page.press("#chat-model-name input", "Enter")
+    page.locator("#chat-advanced > button").first.click()
     page.fill("#chat-seed input", "3")
     says(page, "Hello!")
     expect(page.locator("#chat-status")).to_contain_text("tokens in", timeout=120_000)
