@@ -33,6 +33,7 @@ LEAST_SHARE = 0.6  # of the rows that a delimiter must cut alike
 _SEPARATOR = re.compile(r'"?sep=(.)"?[ \t;,]*(?:\r\n|\r|\n)', re.IGNORECASE)
 _ESCAPED = "\ufdd0"  # no letter: stands for a delimiter with a backslash before it
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})*")
+_MISSING = {"n/a", "na", "nan", "null", "none", "-", "?", ".", "missing", "없음"}  # no names
 _RULE = re.compile(r"\s*:?-{2,}:?\s*")  # below the header of a table in Markdown
 _BACKSLASH = re.compile(r'\\"(?![,;\t|\r\n]|$)')  # it closes nothing
 _LOOKED_AT = 400_000  # characters by which the delimiter is found
@@ -222,7 +223,9 @@ def _names_numbers(filled: Sequence[tuple[int, Sequence[str]]]) -> int:
             continue
         alike = [one for one in below if len(one) == width]
         if len(alike) >= 0.8 * len(below) and any(
-            all(_PLAIN_NUMBER.fullmatch(one[at].strip()) for one in alike) for at in range(width)
+            row[at].strip().lower() not in _MISSING
+            and all(_PLAIN_NUMBER.fullmatch(one[at].strip()) for one in alike)
+            for at in range(width)
         ):
             titles = all(
                 len(one) < width
@@ -242,7 +245,10 @@ def _at(
     body = [row for _, row in filled[number + header :]] or [filled[number][1]]
     if header and delimiter == ",":
         names = len(filled[number][1])
-        body = [row if len(row) <= names else _thousands(row, names) or row for row in body]
+        joined = [row if len(row) <= names else _thousands(row, names) or row for row in body]
+        # Groups of three that begin with 0 are of no other numbers, such as those of R's columns.
+        if any(len(row) > names and any(c[:1] == "0" for c in row[1:]) for row in body):
+            body = joined
     widths = Counter(map(len, body))
     width = max(widths, key=lambda width: (widths[width], width))
     share = widths[width] / len(body)
@@ -361,7 +367,8 @@ def _unwrapped(text: str) -> str:
     if not lines or not all(re.fullmatch(r'"(?:[^"]|"")*"', line.strip()) for line in lines):
         return ""
     rows = [row[0] if row else "" for row in _separated(text, _Form("")) if row is not None]
-    return "" if any("\n" in row for row in rows) else "\n".join(rows)
+    prose = 2 * sum(", " in row for row in rows) > len(rows)  # one text a line
+    return "" if prose or any("\n" in row for row in rows) else "\n".join(rows)
 
 
 def _is_prose(sample: Sequence[Sequence[str] | None], form: _Form) -> bool:
