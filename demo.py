@@ -29,7 +29,7 @@ from models.weights.sources import is_here
 from tabs import TABS
 from tabs.shared import experiments, gradio_patches, models_panel, space
 from tabs.shared.context import Context
-from tabs.shared.strings import I18N, both, t
+from tabs.shared.strings import I18N, LANGUAGES, say, t
 from tabs.shared.theme import CSS, HEAD, THEME
 
 
@@ -120,7 +120,7 @@ if __name__ == "__main__":
         server_name=options.host or settings.host,
         server_port=options.port or settings.port,
         auth=gradio_login(access) if login else None,
-        auth_message=both("page.sign_in"),
+        auth_message="<br>".join(say("page.sign_in", language) for language in LANGUAGES),
         mcp_server=options.mcp or None,  # None: as the environment's GRADIO_MCP_SERVER says
         **launch_options(settings, context.cache, access),
     )

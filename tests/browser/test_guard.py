@@ -33,6 +33,7 @@ def test_the_page_works_within_its_content_security_policy(browser, server, loca
     page.click("#chat-start")
     expect(page.locator("#chat-status")).to_contain_text("CPU", timeout=LONG)
     open_tab(page, "text_to_image")
+    page.fill("#text_to_image-prompt textarea", "a red circle")
     page.locator("#text_to_image-start").click()
     expect(page.locator("#text_to_image-result img").first).to_be_visible(timeout=LONG)
     page.wait_for_timeout(500)
