@@ -57,7 +57,7 @@ Call = Callable[[], Any]
 class Page:
     """One visitor's connection to the page's queue, by http.client: a program of many costs little."""
 
-    def __init__(self, url: str, functions: dict[str, int]) -> None:
+    def __init__(self, url: str, functions: dict[str, tuple[int, list[Any]]]) -> None:
         self._address = urlsplit(url).netloc
         self._functions = functions
         self._web = HTTPConnection(self._address, timeout=120)
@@ -65,7 +65,9 @@ class Page:
     def call(self, name: str, *values: Any) -> Any:
         """The last word of an endpoint; raises Refusal with its sentence."""
         session = uuid.uuid4().hex
-        ask = {"data": values, "fn_index": self._functions[name], "session_hash": session}
+        number, usual = self._functions[name]
+        data = [*values, *usual[len(values) :]]
+        ask = {"data": data, "fn_index": number, "session_hash": session}
         status, body = self._send("POST", "/gradio_api/queue/join", ask)
         if status != 200:
             raise Refusal(json.loads(body).get("detail", str(status)))
@@ -143,12 +145,21 @@ def equal(one: Any, other: Any) -> bool:
     return bool(np.allclose(one, other, atol=ALIKE))
 
 
-def functions_of(url: str) -> dict[str, int]:
-    """The endpoints' numbers."""
-    web = HTTPConnection(urlsplit(url).netloc, timeout=60)
-    web.request("GET", "/config")
-    listed = json.load(web.getresponse())["dependencies"]
-    return {one["api_name"]: one["id"] for one in listed if one["api_name"]}
+def functions_of(url: str) -> dict[str, tuple[int, list[Any]]]:
+    """The endpoints: number, and each parameter's value where a call names none."""
+    web, answers = HTTPConnection(urlsplit(url).netloc, timeout=60), list[Any]()
+    for path in ("/config", "/gradio_api/info"):
+        web.request("GET", path)
+        answers.append(json.load(web.getresponse()))
+    described = answers[1]["named_endpoints"]
+    return {
+        name: (
+            one["id"],
+            [each.get("parameter_default") for each in described[f"/{name}"]["parameters"]],
+        )
+        for one in answers[0]["dependencies"]
+        if f"/{(name := one['api_name'])}" in described
+    }
 
 
 def load(server: Server, people: int, seconds: float) -> None:
