@@ -113,7 +113,8 @@ def chat(page: Page, n: int) -> str:
 def picture(page: Page, n: int) -> bytes:
     prompt = f"a {COLOURS[n % 4]} {SHAPES[n % 3]} on a {COLOURS[(n + 1) % 4]} background"
     values = [prompt, "", "genlab/scenes", None, None, n, None, None, 1, "", "", 0.6]
-    files, _ = page.call("generate_image", *values)
+    output = page.call("generate_image", *values)[0]
+    files = output if isinstance(output[0], dict) else output[0]  # alone, or beside its facts
     return page.file(files[0]["path"])
 
 
