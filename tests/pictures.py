@@ -57,7 +57,7 @@ DIALS = {
     "num_inference_steps": 3,
     "seed": 5,
     "random": False,
-    "size": "64x64",
+    "size": "256x256",
     "num_images": 1,
     "api_key": "",
     "scheduler": "",

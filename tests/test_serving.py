@@ -357,7 +357,7 @@ def test_a_model_of_a_server_is_reached_there(server, tmp_path):
     call = tasks.call(encoder, words, placement, korean)
     assert len(json.loads(curl(call, server, tmp_path, **there))["data"]) == 2
     painter = next(spec for spec in TEXT_TO_IMAGE.models if spec.hosted)
-    scene = ImageRequest.of(prompt="a red circle", model_name="auto", width=64, height=64)
+    scene = ImageRequest.of(prompt="a red circle", model_name="auto", width=256, height=256)
     curl(tasks.call(painter, scene, placement, korean), server, tmp_path, **there)
     assert len(json.loads((tmp_path / "pictures.json").read_text())["data"]) == 1
 

@@ -6,7 +6,6 @@ from importlib import import_module
 EVALUATIONS = {
     "hub": "training.hub_evaluation",
     "openers": "training.small_talk.openers",
-    "scenes": "training.scenes.evaluation",
     "text": "training.text_evaluation",
 }
 

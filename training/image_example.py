@@ -34,7 +34,8 @@ from tabs.text_to_image.example import FOLDER, MODEL, PROMPTS, SEED, grid_reques
 from tabs.text_to_image.lens import Drawing, Moments, decode_request, film_content, word_maps
 from tabs.text_to_image.picture_html import data_url
 
-MOMENTS = 13  # of the 26 stages: small, and enough for a slider
+MOMENTS = 9  # of the 26 stages: small, and enough for a slider
+SMALL = 128  # pixels of all pictures but the finished one, which the page opens with
 
 
 def record(model_cache: ModelCache, language: str) -> dict[str, Any]:
@@ -68,20 +69,20 @@ def record(model_cache: ModelCache, language: str) -> dict[str, Any]:
     for event in events(decode):
         if isinstance(event, LatentsDecoded):
             place, side = wanted[event.first]
-            frames[place][side] = _url(event.images[0], 75)
+            frames[place][side] = _url(event.images[0], 65, SMALL)
     left = [e.image for e in events(LeaveOutRequest.of(**values)) if isinstance(e, CellDone)]
     cells = [e for e in events(grid_request(language)) if isinstance(e, CellDone)]
     bare = next(e for e in events(NoPromptRequest.of(seed=SEED)) if isinstance(e, ImagesDone))
-    address = _url(png, 95)
+    address = _url(png, 90)
     more = {"recorded": True, "frames": frames, **word_maps(seen, drawing.steps)}
     return {
         "picture": address,
         "steps": drawing.total,
         "film": film_content(drawing, address, **more),
-        "ablation": [_url(one) for one in left],
+        "ablation": [_url(one, 75, SMALL) for one in left],
         "changed": [round(share_changed(left[0], one), 3) for one in left],
-        "grid": [_url(cell.image) for cell in sorted(cells, key=lambda cell: cell.index)],
-        "no_prompt": _url(bare.images[0]),
+        "grid": [_url(c.image, 75, SMALL) for c in sorted(cells, key=lambda cell: cell.index)],
+        "no_prompt": _url(bare.images[0], 75, SMALL),
     }
 
 
@@ -93,8 +94,8 @@ def _fewer(drawing: Drawing, key: str) -> Drawing:
     return replace(drawing, id=key, steps=steps, **parts)
 
 
-def _url(png: bytes, quality: int = 85) -> str:
-    return data_url(small_webp(png, quality=quality), "image/webp")
+def _url(png: bytes, quality: int, side: int = 256) -> str:
+    return data_url(small_webp(png, side, quality), "image/webp")
 
 
 def main() -> None:

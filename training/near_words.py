@@ -28,78 +28,59 @@ E5 = "intfloat/multilingual-e5-small"
 FREQUENT = 4000  # English words
 OFFERS = 3
 _FLAGS = 9  # emojibase's group of flags, which are nothing to draw
-# What a starter of shapes and scenes offers, by lines of the page: English, Korean, and what is near to it.
-# One with things of its own offers their names.
-SCENES = [
-    [
-        ("circle", "원", "circle: round, ball, ring, wheel, coin, button, balloon"),
-        ("square", "사각형", "square: box, block, tile, window, package, cube"),
-        ("triangle", "삼각형", "triangle: tent, pyramid, arrow, slice of pizza, roof"),
-        ("star", "별", "star: bright point, astronaut, space, rocket, planet"),
-        ("heart", "하트", "heart: love, kiss, valentine, friend, family, person, face"),
-    ],
-    [
-        ("red", "빨간", "red: colour crimson, scarlet, ruby, blood"),
-        ("orange", "주황", "orange: colour amber, apricot"),
-        ("yellow", "노란", "yellow: colour gold, golden, lemon"),
-        ("green", "초록", "green: colour emerald, olive, lime"),
-        ("blue", "파란", "blue: colour navy, azure, turquoise"),
-        ("purple", "보라색", "purple: colour violet, lilac"),
-        ("pink", "분홍", "pink: colour rose, magenta"),
-        ("brown", "갈색", "brown: colour chestnut, beige"),
-        ("black", "검은", "black: colour dark, ebony"),
-        ("white", "흰", "white: colour ivory, pale"),
-        ("grey", "회색", "grey: colour silver, ash"),
-    ],
-    [
-        (
-            "city skyline",
-            "도시",
-            "city skyline: building, street, tower, town, office, hotel, shop",
-        ),
-        (
-            "futuristic cityscape",
-            "미래 도시",
-            "futuristic cityscape: robot, science fiction, alien, ufo",
-        ),
-        ("mountains", "산", "mountains: hill, volcano, rock, snow, ski, climbing"),
-        ("sea", "바다", "sea: water, ocean, beach, lake, river, fish, whale, wave, swimming"),
-        ("forest", "숲", "forest: wild animal, bear, fox, bird, deer, owl, wood, park, dragon"),
-        ("desert", "사막", "desert: sand, camel, hot, dry, snake, lizard"),
-        ("field", "들판", "field: farm, cow, sheep, horse, dog, cat, rabbit, grass, flower, rice"),
-    ],
-    [
-        ("at sunset", "해 질 녘", "at sunset: evening, dusk, twilight, romantic"),
-        ("at dawn", "새벽", "at dawn: morning, sunrise, early"),
-        ("at night", "밤", "at night: darkness, midnight, sleep, ghost"),
-        ("in daylight", "낮", "in daylight: noon, sunny day, summer"),
-    ],
-    [
-        ("sun", "해", "sun: sunshine, light, warm, summer, weather"),
-        ("moon", "달", "moon: crescent, full moon, night sky"),
-        ("stars", "별", "stars: sparkles, galaxy, space, fireworks"),
-        ("clouds", "구름", "clouds: rain, storm, sky, fog, rainbow, snowflake, wind"),
-        (
-            "flying cars",
-            "하늘을 나는 자동차",
-            "flying cars: car, bus, train, taxi, airplane, helicopter, bicycle",
-        ),
-        ("sailboat", "돛단배", "sailboat: boat, ship, yacht, ferry, canoe"),
-        ("cactus", "선인장", "cactus: plant, tulip, flower, sunflower, pot"),
-        ("house", "집", "house: home, cottage, castle, church, school, family, bed, door"),
-        ("trees", "나무", "trees: tree, palm, pine, leaf, apple, fruit, park"),
-    ],
+# What the page offers beside the starter's things, by its lines: English, Korean, and what is near to it.
+SHAPES = [
+    ("circle", "원", "circle: round, ball, ring, wheel, coin, button"),
+    ("square", "사각형", "square: box, block, tile, window, package, cube"),
+    ("triangle", "삼각형", "triangle: tent, pyramid, arrow, roof"),
+    ("star", "별", "star: bright point, stars"),
+    ("heart", "하트", "heart: love, kiss, valentine"),
+    ("diamond", "마름모", "diamond: rhombus, jewel, gem"),
 ]
+COLOURS = [
+    ("red", "빨간", "red: colour crimson, scarlet, ruby, blood"),
+    ("orange", "주황색", "orange: colour amber, apricot"),
+    ("yellow", "노란", "yellow: colour gold, golden, lemon"),
+    ("green", "초록", "green: colour emerald, olive, lime"),
+    ("blue", "파란", "blue: colour navy, azure, turquoise"),
+    ("purple", "보라색", "purple: colour violet, lilac"),
+    ("pink", "분홍", "pink: colour rose, magenta"),
+    ("black", "검은", "black: colour dark, ebony"),
+    ("white", "흰", "white: colour ivory, pale"),
+]
+PLACES = [
+    ("on the grass", "풀밭", "grass: field, meadow, park, farm, garden, ground"),
+    ("on the beach", "바닷가", "beach: sand, seaside, coast, island, holiday"),
+    ("on the sea", "바다", "sea: ocean, water, lake, river, wave"),
+    ("in the snow", "눈밭", "snow: winter, ice, ski, cold"),
+    ("in the city", "도시", "city: town, street, road, office, building, shop"),
+    ("in the forest", "숲속", "forest: woods, jungle"),
+    ("on a hill", "언덕", "hill: mountain, climbing, rock"),
+    ("in the desert", "사막", "desert: dune, dry, hot"),
+    ("on the moon", "달", "moon: lunar, space, galaxy, outer space"),
+    ("under water", "물속", "under water: deep sea, diving, swimming"),
+]
+TIMES = [
+    ("at sunset", "해 질 녘", "at sunset: evening, dusk, twilight, romantic, dawn"),
+    ("at night", "밤", "at night: darkness, midnight, sleep, stars"),
+    ("in the rain", "비 오는 날", "in the rain: rainy, storm, wet weather"),
+]
+# The things that begin another line of the page: people, food, plants and so on.
+_NEW_LINE = {"smiley", "apple", "tree", "car", "house", "umbrella"}
+_NEW_LINE |= {"wolf", "teddy bear", "lemon", "cherry blossom", "taxi", "church", "gift"}
 Offer = tuple[str, str, str]
 
 
 def offers(folder: Path, concepts: Mapping[str, str]) -> list[list[Offer]]:
-    """What a starter offers, in groups: its things by their first names, else SCENES."""
+    """What the starter in a folder offers, in groups: its things by their first names, and the lists here."""
     known = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
-    if isinstance(known, list):
-        return SCENES
-    names = [(one["en"][0], one["ko"][0]) for one in known["things"].values()]
-    return [[(en, ko, concepts.get(en, en)) for en, ko in names], SCENES[1], SCENES[3]]
+    groups: list[list[Offer]] = [[]]
+    for key, names in known["things"].items():
+        if key in _NEW_LINE and groups[-1]:
+            groups.append([])
+        english, korean = names["en"][0], names["ko"][0]
+        groups[-1].append((english, korean, concepts.get(english, english)))
+    return [*groups, SHAPES, COLOURS, PLACES, TIMES]
 
 
 def concepts_of(emoji: Path) -> tuple[dict[str, str], dict[str, dict[str, list[str]]]]:

@@ -349,6 +349,8 @@ def _read(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
     from diffusers.utils import logging
     from transformers.utils import logging as transformers_logging
 
+    from models.text_to_image.autoencoder import PipelineAutoencoder, needs_adapter
+
     logging.set_verbosity_error()  # its warnings quote the prompt
     logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
@@ -360,6 +362,10 @@ def _read(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
         "use_safetensors": True,
         "local_files_only": True,
     }
+    if needs_adapter(folder):
+        own = {name: value for name, value in options.items() if name != "dtype"}
+        vae = PipelineAutoencoder.from_pretrained(folder, subfolder="vae", **own)
+        options["vae"] = vae.to(options["dtype"])
     try:
         return AutoPipelineForText2Image.from_pretrained(folder, **options)
     except ValueError as error:

@@ -18,8 +18,8 @@ class Sketch:
 
     Attributes:
         latents: (pictures, channels, height, width), float32.
-        colours: (channels + 1, 3), float32: the linear map from latents to red, green and blue; its
-            last row is the constant.
+        colours: (channels + 1, 3 * n * n), float32: the linear map from a latent to the red, green and
+            blue of n x n pixels, channel by channel; its last row is the constant.
     """
 
     latents: "np.ndarray"
@@ -27,13 +27,17 @@ class Sketch:
 
     @cached_property
     def jpeg(self) -> bytes:
-        """A JPEG file of one pixel for each latent; several pictures stand in a near square."""
+        """A JPEG file of n x n pixels for each latent; several pictures stand in a near square."""
         import numpy as np
         from PIL import Image
 
         pixels = self.latents.transpose(0, 2, 3, 1) @ self.colours[:-1] + self.colours[-1]
-        frames = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype("uint8")
-        count, height, width, _ = frames.shape
+        pixels = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype("uint8")
+        count, height, width, values = pixels.shape
+        side = math.isqrt(values // 3)
+        blocks = pixels.reshape(count, height, width, 3, side, side).transpose(0, 1, 4, 2, 5, 3)
+        height, width = height * side, width * side
+        frames = blocks.reshape(count, height, width, 3)
         columns = math.ceil(math.sqrt(count))
         image = Image.new("RGB", (columns * width, math.ceil(count / columns) * height), "white")
         for index, frame in enumerate(frames):

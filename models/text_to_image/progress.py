@@ -2,7 +2,8 @@
 
 A preview turns latents into colours by a linear map instead of the decoder: a matrix product over a few
 thousand numbers. The map is fitted to the model's own autoencoder when it is loaded, by encoding a few
-soft pictures of full colours and solving least squares; so it suits every model with 4-D latents.
+soft pictures of full colours and solving least squares; so it suits every model with 4-D latents. A latent
+of 8 x 8 pixels becomes one pixel of the preview, one of 32 x 32 becomes 4 x 4.
 """
 
 import time
@@ -25,6 +26,8 @@ _INTERVAL = (
     0.12  # seconds between two other previews: faster than an eye needs, rare beside the steps
 )
 _FIT_PICTURES = 8  # with one alone the starter's map had a blue cast
+_RIDGE = 4.0
+_SHARPNESS = 8  # pixels of a picture for a pixel of its preview
 
 # Called after each pass: its index from 0, the number of passes, the latents after it, and a function
 # that computes the model's guess of the finished latents.
@@ -41,7 +44,7 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class LatentColours:
-    """The linear map from latents to colours: `matrix` is (channels + 1, 3), its last row the constant."""
+    """The linear map from latents to colours; `matrix` as `Sketch.colours`."""
 
     matrix: "np.ndarray"
 
@@ -51,21 +54,18 @@ class LatentColours:
         import torch
         from torch.nn import functional as F
 
+        from models.text_to_image.autoencoder import mode_latents
+
         vae, scale = getattr(pipe, "vae", None), getattr(pipe, "vae_scale_factor", None)
         model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
         channels = getattr(model, "config", {}).get("in_channels")
         if vae is None or not scale or vae.config.get("latent_channels") != channels:
             return None
-        generator = torch.Generator().manual_seed(0)
-        soft = (
-            torch.rand(_FIT_PICTURES, 3, 5, 5, generator=generator) * 2 - 0.5
-        )  # often a full colour
-        soft = F.interpolate(soft, size=16, mode="bicubic").clamp(0, 1)
-        picture = F.interpolate(soft, scale_factor=scale, mode="nearest") * 2 - 1
+        detail = max(1, scale // _SHARPNESS)
+        soft = _fit_pictures(detail)
+        picture = F.interpolate(soft, scale_factor=scale // detail, mode="nearest") * 2 - 1
         with torch.inference_mode():
-            encoded = vae.encode(picture.to(vae.device, vae.dtype))
-        tiny = getattr(encoded, "latents", None)  # of an AutoencoderTiny
-        latents = encoded.latent_dist.mode() if tiny is None else tiny
+            latents = mode_latents(vae, picture.to(vae.device, vae.dtype))
         latents = (
             latents.float().cpu() - (vae.config.get("shift_factor") or 0)
         ) * vae.config.scaling_factor
@@ -73,7 +73,12 @@ class LatentColours:
         if not inputs.isfinite().all():  # a half-precision encoder can overflow
             return None
         inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], 1)
-        colours = soft.permute(0, 2, 3, 1).flatten(0, 2)
+        # (pictures, 3 * detail * detail, rows, columns), the order in which Sketch reads them
+        blocks = F.pixel_unshuffle(soft, detail)
+        colours = blocks.permute(0, 2, 3, 1).flatten(0, 2)
+        if detail > 1:  # a ridge, since many latents stand for few pixels
+            inputs = torch.cat([inputs, _RIDGE * torch.eye(inputs.shape[1])])
+            colours = torch.cat([colours, torch.zeros(inputs.shape[1], colours.shape[1])])
         return cls(torch.linalg.lstsq(inputs, colours, driver="gelsd").solution.numpy())
 
     def sketch(self, latents: "Tensor") -> Sketch:
@@ -81,6 +86,25 @@ class LatentColours:
         import torch
 
         return Sketch(latents.to("cpu", torch.float32, copy=True).numpy(), self.matrix)
+
+
+def _fit_pictures(detail: int) -> "Tensor":
+    """Pictures (count, 3, side, side) from 0 to 1 of soft and full colours; with detail flat areas too."""
+    import torch
+    from torch.nn import functional as F
+
+    generator, side = torch.Generator().manual_seed(0), 16 if detail == 1 else 32
+
+    def colours(cells: int) -> "Tensor":  # often full ones
+        return torch.rand(_FIT_PICTURES, 3, cells, cells, generator=generator) * 2 - 0.5
+
+    soft = F.interpolate(colours(5 * detail), size=side, mode="bicubic").clamp(0, 1)
+    if detail == 1:
+        return soft
+    flat = F.interpolate(colours(3), size=side, mode="nearest").clamp(0, 1)
+    return torch.where(
+        F.interpolate(colours(7), size=side, mode="bicubic")[:, :1] > 0.6, soft, flat
+    )
 
 
 def stages(count: int) -> frozenset[int]:

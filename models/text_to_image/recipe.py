@@ -12,18 +12,20 @@ from models.errors import ModelError
 from models.serving import App, HttpCall, Say
 from models.settings import Settings
 from models.text_to_image import single_file
+from models.text_to_image.autoencoder import needs_adapter
 from models.text_to_image.diffusers_engine import variant
 from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.parts import lora_spec, tiny_decoder_of, weight_name
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import SCHEDULERS
 from models.weights import hub, single_files
+from models.weights.sources import STARTERS
 
 _LOCAL = """\
 {imports}import torch
 from diffusers import {classes}
 {pillow}
-{threads}{read}
+{autoencoder}{threads}{read}
     {options},
 ).to({device!r})
 {prediction}{parts}{memory_format}{scheduler}{start}
@@ -33,6 +35,22 @@ from diffusers import {classes}
 
 _LIKENESS = "on a CPU a pixel may differ by one or two of 255 (PSNR over 50 dB)"
 _LIKENESS_IN_HALVES = "pixels may differ a little, but nobody sees it (PSNR over 35 dB)"
+
+# A starter's autoencoder, see models/text_to_image/autoencoder.py.
+_AUTOENCODER = """\
+
+class Autoencoder(AutoencoderDC):
+    \"""The model's autoencoder, called as the pipeline calls AutoencoderKL.\"""
+
+    def encode(self, x):
+        return SimpleNamespace(latents=super().encode(x).latent)
+
+    def decode(self, z, return_dict=True, generator=None):
+        return super().decode(z, return_dict=return_dict)
+
+
+vae = Autoencoder.from_pretrained({folder!r})
+"""
 
 _CHANNELS_LAST = """\
 for name in {"unet", "vae"} & pipe.components.keys():  # faster convolutions on a CPU
@@ -128,17 +146,24 @@ def _script(
         classes.append(kind)
         changes = "".join(f", {name}={value!r}" for name, value in settings.items())
         scheduler = f"pipe.scheduler = {kind}.from_config(pipe.scheduler.config{changes})\n"
+    autoencoder = ""
+    if spec.starter and needs_adapter(STARTERS / spec.name):
+        classes.append("AutoencoderDC")
+        options["vae"] = "vae"
+        autoencoder = _AUTOENCODER.format(folder=f"models/starter/{spec.name}/vae")
     start = ""
     if request.image is not None:
         classes.append("AutoPipelineForImage2Image")
         start = _start(request)
     return _LOCAL.format(
-        imports=_imports(request, file),
+        imports=("from types import SimpleNamespace\n\n" if autoencoder else "")
+        + _imports(request, file),
         read=file.read if file else _read(spec),
         prediction=file.prediction if file else "",
         parts=parts,
         classes=", ".join(sorted(classes)),
         pillow="from PIL import Image, ImageOps\n" if start else "",
+        autoencoder=autoencoder,
         threads=f"torch.set_num_threads({placement.threads})\n" if placement.threads else "",
         options=",\n    ".join(f"{name}={value}" for name, value in options.items()),
         device=placement.device,

@@ -67,7 +67,7 @@ def build_scheduler(own: Any, name: str, label: str = "") -> Any:
     import diffusers
 
     kind, options = SCHEDULERS[name]
-    flow_matching = "beta_schedule" not in own.config
+    flow_matching = "beta_schedule" not in own.config or own.config.get("use_flow_sigmas")
     if flow_matching or (name in BOUNDED and _most_noise(own) > _MOST_NOISE):
         raise InvalidInput("invalid_scheduler_model", model=label, name=name)
     return getattr(diffusers, kind).from_config(own.config, **options)

@@ -14,7 +14,10 @@ VOCABULARY_FILE = "words.json"
 # {"en": {"groups": [[word, ...], ...], "near": {unknown word: [places in the groups' words, ...]}}}
 NEAR_FILE = "near_words.json"
 
-_WORD = re.compile(r"[^\W_]+")
+# A word, or an emoji (pictographs of Unicode without skin tones and joiners), which stands for its thing.
+_WORD = re.compile(
+    r"[^\W_]+|[\u231a-\u27bf\u2b00-\u2bff\U0001f300-\U0001f3fa\U0001f400-\U0001faff]"
+)
 _PARTICLE = re.compile(
     r"(?<=[가-힣])(에서는|에서|에는|에도|으로|이랑|하고|은|는|이|가|을|를|의|에|와|과|도|로|랑|들|들이)$"
 )
@@ -32,16 +35,16 @@ _PARTICLE_PAIRS = (
 _FILLER_TEXT = """
 a an the of on in at to by and or with from over under for as is are be it its this that some few
 draw show make paint create generate give me us please can you could i want would like
-picture image illustration drawing painting photo art style flat simple vector digital highly
+picture image illustration drawing painting photo portrait empty art style flat simple vector digital highly
 detailed beautiful minimalist nice pretty 4k 8k hd
 그려 그려줘 그려주세요 줘 주세요 해줘 만들어 만들어줘 그림 사진 이미지 일러스트 플랫 예쁘게 예쁜 멋진
-하나 한 개 좀 제발 있는 있다 있고 그리고 또 및 그린 모습 배경
+초상화 텅 빈 나온 하나 한 개 좀 제발 있는 있다 있고 그리고 또 및 그린 모습 배경
 """
 _FILLERS = frozenset(_FILLER_TEXT.split())
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case, without punctuation."""
+    """The words and emoji of a text, in lower case, without punctuation."""
     return _WORD.findall(text.lower())
 
 

@@ -48,12 +48,12 @@ from tabs.text_to_image.picture_html import SELECT_ON_CLICK
 
 TAB = "text_to_image"
 EXAMPLES = [
-    "a large red circle on a blue background",
-    "a desert with a cactus at sunset with the sun",
-    "a futuristic cityscape with flying cars at sunset",
-    "파란 배경에 큰 빨간 원",
-    "별이 빛나는 밤 바다 위의 돛단배",
-    "해 질 녘 하늘을 나는 자동차가 있는 미래 도시",
+    "a panda in the snow at night",
+    "a crab and a palm tree on the beach",
+    "a fox in the forest",
+    "밤 눈밭의 판다",
+    "바닷가의 게와 야자수",
+    "숲속의 여우",
 ]
 # What a link holds, by the names used there; no key, and no picture.
 _IN_A_LINK = (

@@ -23,9 +23,9 @@ TAB = "text_to_image"
 NO_STYLE = ""
 # In words that the small model knows. Their names are in tabs/text.
 STARTER_STYLES = {
-    "sunset": {"en": "{prompt} at sunset", "ko": "해 질 녘 {prompt}"},
+    "sunset": {"en": "{prompt} at sunset", "ko": "해 질 녘의 {prompt}"},
     "night": {"en": "{prompt} at night", "ko": "밤의 {prompt}"},
-    "dawn": {"en": "{prompt} at dawn", "ko": "새벽의 {prompt}"},
+    "rain": {"en": "{prompt} in the rain", "ko": "비 오는 날의 {prompt}"},
 }
 # For all other models.
 STYLES = {

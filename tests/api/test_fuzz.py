@@ -59,9 +59,9 @@ CHECKS = [
 LIGHT = {
     "num_inference_steps": 2,
     "num_images": 1,
-    "width": 64,
-    "height": 64,
-    "size": "64x64",
+    "width": 256,
+    "height": 256,
+    "size": "256x256",
     "max_new_tokens": 4,
     "max_tokens": 4,
     "max_completion_tokens": 4,

@@ -104,7 +104,7 @@ def _images() -> list[Values]:
         {**house, "seed": 3, "guidance_scale": 1.5, "num_inference_steps": 1},
         {**star, "seed": 1, "negative_prompt": "green, night"},
         {**star, "seed": 4, "num_images": 4, "num_inference_steps": 10},
-        {**star, "seed": 5, "width": 64, "height": 64, "model": "genlab/scenes"},
+        {**star, "seed": 5, "width": 256, "height": 256, "model": "genlab/scenes"},
         *({**circle, "seed": 1, "num_inference_steps": 6, "scheduler": s} for s in SCHEDULERS),
         *({**house, **start, "strength": strength} for strength in (0.1, 0.6, 1)),
         {**house, **start, "scheduler": "DDIM", "num_images": 2},

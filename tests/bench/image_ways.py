@@ -18,7 +18,7 @@ from models.text_to_image.progress import Progress
 from models.text_to_image.requests import ImageRequest
 
 THREADS = torch.get_num_threads()  # torch's own number: GenLab's engines set another
-PROMPT = "a red circle on a blue background"
+PROMPT = "a panda in the snow at night"
 Way = Callable[[], Any]
 
 
@@ -36,8 +36,15 @@ def plain_pipeline(subject: Subject) -> Any:
     """Plain diffusers, default settings: float16 on a GPU, float32 and all of torch's threads on a CPU."""
     from diffusers import StableDiffusionPipeline
 
+    from models.text_to_image.autoencoder import PipelineAutoencoder, needs_adapter
+
     half = {"dtype": torch.float16, "variant": "fp16"} if subject.device == "cuda" else {}
-    pipe = StableDiffusionPipeline.from_pretrained(subject.folder, local_files_only=True, **half)
+    parts: dict[str, Any] = {}
+    if needs_adapter(subject.folder):
+        parts["vae"] = PipelineAutoencoder.from_pretrained(subject.folder, subfolder="vae")
+    pipe = StableDiffusionPipeline.from_pretrained(
+        subject.folder, local_files_only=True, **half, **parts
+    )
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(subject.device)
 

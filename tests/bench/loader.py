@@ -67,9 +67,7 @@ def main() -> None:
         seed=1,
     )
     image = ImageRequest.of(
-        prompt="a red circle on a blue background",
-        width=64,
-        height=64,
+        prompt="a panda in the snow at night",
         num_inference_steps=100,
         seed=1,
     )

@@ -92,7 +92,7 @@ def test_a_picture_forms_and_can_be_taken_away(open_page):
         page.click("#text_to_image-download")
     png = Image.open(io.BytesIO(download.value.path().read_bytes()))
     assert png.format == "PNG"
-    assert "a large red circle on a blue background" in png.text["parameters"]
+    assert "a panda in the snow at night" in png.text["parameters"]
 
 
 def test_stop_ends_a_drawing_keeps_what_there_is_and_the_next_one_works(open_page, server):

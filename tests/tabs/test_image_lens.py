@@ -73,8 +73,8 @@ def frames(context, prompt, pictures=(), status="old", **dials):
 def test_the_film_holds_small_latents_from_noise_to_the_picture_and_no_key(kept):
     _, drawing = kept
     assert drawing.steps == (0, 1, 2, 3, 4, 5, 6)
-    assert drawing.noisy.shape == drawing.guess.shape == (7, 4, 16, 16)
-    assert drawing.noisy.nbytes < 20_000
+    assert drawing.noisy.shape == drawing.guess.shape == (7, 96, 8, 8)
+    assert drawing.noisy.nbytes < 100_000
     assert drawing.request.api_key is None
     film = lens.film(drawing, "gradio_api/file=x.png")
     content = content_of(film)
@@ -205,12 +205,12 @@ def test_a_start_picture_is_seen_while_there_is_one_and_a_broken_one_is_not_take
 
 def test_a_result_says_its_limits_and_its_start_picture(context, tmp_path):
     start = tmp_path / "start.png"
-    Image.new("RGB", (64, 64), "red").save(start)
-    made = frames(context, "a red circle and a dragon", image=str(start))
+    Image.new("RGB", (256, 256), "red").save(start)
+    made = frames(context, "a red circle and a zebra", image=str(start))
     last = made[-1]
-    assert "trained here on 480,000 pictures" in last["status"]
+    assert "80 things" in last["status"]
     assert "60% of the steps" in last["status"]
-    assert "dragon" in last["status"]
+    assert "zebra" in last["status"]
     assert last["drawing"].steps[0] == 0
     assert last["seed"] == 5
     assert content_of(last["film"])["picture"].startswith("gradio_api/file=")
@@ -243,12 +243,12 @@ def test_the_example_made_again_is_the_shipped_one(context, language):
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_guidance_and_steps_visibly_matter_in_the_example(language):
     pictures = [picture(url) for url in example.recorded(language)["grid"]]
-    table = np.array(pictures).reshape(3, 4, 64, 64, 3)
+    table = np.array(pictures).reshape(3, 4, 128, 128, 3)
     good = table[2, 1]  # 25 steps, guidance 3
     for other in (table[0, 1], table[2, 0], table[2, 2], table[2, 3]):
         assert np.mean(np.abs(other - good) > 24) > 0.02
     assert (
-        example.recorded(language)["changed"][1] > 0.5
+        example.recorded(language)["changed"][1] > 0.3
     )  # without the prompt it is another picture
 
 

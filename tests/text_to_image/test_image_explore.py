@@ -132,14 +132,13 @@ def test_the_small_model_knows_the_words_that_are_offered(language):
     ("word", "near"),
     [
         ("ship", "sailboat"),
-        ("beach", "sea"),
-        ("castle", "house"),
-        ("Astronaut", "star"),
-        ("apples", "trees"),
-        ("해변", "바다"),
-        ("비행기가", "하늘을 나는 자동차"),
-        ("성", "집"),
-        ("우주비행사와", "별"),
+        ("church", "castle"),
+        ("Helicopters", "airplane"),
+        ("wolf", "fox"),
+        ("violin", "guitar"),
+        ("헬리콥터가", "비행기"),
+        ("늑대", "여우"),
+        ("바이올린과", "기타"),
     ],
 )
 def test_unknown_words_get_near_ones_by_meaning_in_their_language(word, near):
@@ -150,12 +149,12 @@ def test_unknown_words_get_near_ones_by_meaning_in_their_language(word, near):
 @pytest.mark.parametrize(
     ("prompt", "word", "other", "after"),
     [
-        ("A Dragon on the sea", "dragon", "house", "A house on the sea"),
-        ("용이 나는 하늘", "용이", "해", "해가 나는 하늘"),
-        ("용이 나는 하늘", "용이", "선인장", "선인장이 나는 하늘"),
-        ("성으로 가는 길", "성으로", "별", "별로 가는 길"),
-        ("큰 고양이", "고양이", "집", "큰 집"),
-        ("고양이가 있는 들판", "고양이가", "집", "집이 있는 들판"),
+        ("A Zebra on the beach", "zebra", "panda", "A panda on the beach"),
+        ("독수리가 나는 하늘", "독수리가", "새", "새가 나는 하늘"),
+        ("독수리가 나는 하늘", "독수리가", "로켓", "로켓이 나는 하늘"),
+        ("교회로 가는 길", "교회로", "성", "성으로 가는 길"),
+        ("큰 얼룩말", "얼룩말", "집", "큰 집"),
+        ("늑대가 있는 들판", "늑대가", "곰", "곰이 있는 들판"),
         ("a red circle", "boat", "star", "a red circle star"),
     ],
 )
@@ -164,10 +163,10 @@ def test_a_near_word_takes_the_place_with_the_particle_that_fits(prompt, word, o
 
 
 def test_what_is_unknown_is_said_while_it_is_typed_but_not_of_a_word_that_is_not_whole():
-    said = prompt_words.unknown_words(STARTER, "a dragon on the sea")
-    assert "dragon" in said
-    assert {one["word"] for one in settings_in(said)} == set(WORDS.nearest("dragon"))
-    assert {one["instead"] for one in settings_in(said)} == {"dragon"}
+    said = prompt_words.unknown_words(STARTER, "a zebra on the sea")
+    assert "zebra" in said
+    assert {one["word"] for one in settings_in(said)} == set(WORDS.nearest("zebra"))
+    assert {one["instead"] for one in settings_in(said)} == {"zebra"}
     assert prompt_words.unknown_words(STARTER, "a red dra", finished=False) == ""
     assert "dra" in prompt_words.unknown_words(STARTER, "a red dra ", finished=False)
     assert prompt_words.unknown_words(STARTER, "a red circle") == ""

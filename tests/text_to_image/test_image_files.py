@@ -78,7 +78,7 @@ def test_we_read_our_own_whole(cache):
     }
     done, _ = draw(cache, spec=starter(), **request)
     read = picture_notes.read_note(io.BytesIO(done.images[0])).settings
-    size = {"width": 64, "height": 64}
+    size = {"width": 256, "height": 256}
     assert request | size | {"model": "genlab/scenes"} == {
         k: read[k] for k in read if k != "scheduler"
     }

@@ -30,15 +30,26 @@ def test_it_knows_every_word_of_the_examples(prompt):
     assert words.says_something(prompt)
 
 
+@pytest.mark.parametrize("prompt", ["🐈", "🐼 눈밭", "👨‍🚀 on the moon"])
+def test_an_emoji_is_a_word(prompt):
+    assert Vocabulary.read(FOLDER).says_something(prompt)
+
+
+def test_an_emoji_that_it_has_not_learnt_is_named():
+    words = Vocabulary.read(FOLDER)
+    assert words.unknown("a cat and 🛸") == ("🛸",)
+    assert not words.says_something("🛸")
+
+
 def test_the_preview_comes_to_look_like_the_picture(monkeypatch):
     monkeypatch.setattr(progress, "_INTERVAL", 0)
     cache = ModelCache(Settings())
     events = list(run(cache, SCENES, ImageRequest.of(prompt=EXAMPLES[0], seed=3)))
     cache.close()
     png = next(e for e in events if isinstance(e, ImagesDone)).images[0]
-    picture = Image.open(io.BytesIO(png)).resize((16, 16), Image.Resampling.BOX)
+    picture = Image.open(io.BytesIO(png)).resize((32, 32), Image.Resampling.BOX)
     frames = [Image.open(io.BytesIO(e.preview.jpeg)) for e in events if isinstance(e, StepDone)]
-    assert frames[0].size == (16, 16)
+    assert frames[0].size == (32, 32)  # 4 x 4 pixels for each of 8 x 8 latents
 
     def likeness(frame):
         return np.corrcoef(np.ravel(frame), np.ravel(picture))[0, 1]
@@ -50,9 +61,7 @@ def test_the_preview_comes_to_look_like_the_picture(monkeypatch):
     assert error(frames[-1]) < 0.8 * error(frames[0])  # the first is right in kind, but pale
 
 
-@pytest.mark.parametrize(
-    "prompt", ["a sailboat on the sea by day with clouds", "a forest at night with stars"]
-)
+@pytest.mark.parametrize("prompt", ["a penguin in the snow", "a red circle on a yellow background"])
 def test_the_preview_has_the_colours_of_the_picture(prompt):
     cache = ModelCache(Settings())
     ask = ImageRequest.of(prompt=prompt, seed=1, num_inference_steps=10)

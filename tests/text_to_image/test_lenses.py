@@ -39,19 +39,18 @@ def decode(cache, latents):
     return [e.images[0] for e in run(cache, STARTER, request) if isinstance(e, LatentsDecoded)]
 
 
-@pytest.mark.parametrize("scheduler", ["", "Euler"])
-def test_the_stages_start_at_pure_noise_and_end_in_the_picture_itself(cache, scheduler):
-    done, events = draw(cache, PROMPT, STARTER, scheduler=scheduler, num_inference_steps=25)
+def test_the_stages_start_at_pure_noise_and_end_in_the_picture_itself(cache):
+    done, events = draw(cache, PROMPT, STARTER, num_inference_steps=25)
     steps = [e for e in events if isinstance(e, StepDone)]
     stages = [e for e in steps if e.noisy]
     assert [e.step for e in stages] == list(range(1, len(steps) + 1))
     assert [e.step for e in steps if e.start] == [1]
     noise = steps[0].start.latents
-    assert noise.shape == (1, 4, 16, 16)
+    assert noise.shape == (1, 96, 8, 8)
     assert abs(noise.mean()) < 0.1
     assert abs(noise.std() - 1) < 0.1
     generator = torch.Generator().manual_seed(7)
-    same = torch.randn((1, 4, 16, 16), generator=generator).numpy()
+    same = torch.randn((1, 96, 8, 8), generator=generator).numpy()
     assert np.corrcoef(noise.ravel(), same.ravel())[0, 1] > 0.999
     first, *_, last = decode(cache, [noise, *(e.noisy.latents for e in stages)])
     assert psnr(last, done.images[0]) >= 45  # latents are kept in half precision
@@ -146,13 +145,13 @@ def test_recording_is_off_unless_it_is_looked_at_and_leaves_the_picture_as_it_wa
         assert not unet._forward_pre_hooks
 
 
-def test_the_word_of_a_shape_looks_at_its_shape(cache):
-    prompt = "a red circle to the left of a blue square on a white background"
+def test_the_word_of_a_thing_looks_at_the_thing(cache):
+    prompt = "a snowman and a tree"
     seen = attention(cache, prompt, num_inference_steps=12)
     maps = dict(zip(seen.words, np.moveaxis(seen.maps(), 1, 0)[:-1], strict=True))
-    for word, half in (("circle", slice(0, 4)), ("square", slice(4, 8))):
+    for word, half in (("snowman", slice(0, 4)), ("tree", slice(4, 8))):
         whole = maps[word].mean(0)
-        assert whole[:, half].sum() > 0.6 * whole.sum(), word
+        assert whole[:, half].sum() > 0.8 * whole.sum(), word
 
 
 def test_it_stops_within_a_step_and_says_it_of_a_model_without_such_layers(tiny_starters, tmp_path):

@@ -388,7 +388,7 @@ def dials(cache, settings, note=None):
     }
 
 
-OWN = "a red circle\nSteps: 6, Sampler: DPM++ 2M, CFG scale: 3.0, Seed: 7, Size: 64x64, Model: genlab/scenes, Version: GenLab"
+OWN = "a red circle\nSteps: 6, Sampler: DPM++ 2M, CFG scale: 3.0, Seed: 7, Size: 256x256, Model: genlab/scenes, Version: GenLab"
 
 
 def test_a_note_without_a_negative_prompt_clears_the_old_one(cache):

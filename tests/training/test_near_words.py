@@ -5,7 +5,8 @@ import json
 import pytest
 
 from models.settings import ROOT
-from training.near_words import SCENES, concepts_of, offers
+from models.text_to_image.vocabulary import Vocabulary
+from training.near_words import COLOURS, PLACES, SHAPES, TIMES, concepts_of, offers
 
 EMOJI = {
     "en": [
@@ -40,11 +41,22 @@ def test_words_of_both_languages_name_what_emoji_mean_and_flags_nothing(emoji):
     assert "korea" not in named["en"]
 
 
-def test_a_starter_with_things_offers_them_and_one_without_its_shapes_and_scenes(tmp_path):
-    assert offers(ROOT / "models" / "starter" / "scenes", {}) == SCENES
-    known = {"words": [], "things": {"cat": {"en": ["cat", "kitten"], "ko": ["고양이"]}}}
-    (tmp_path / "words.json").write_text(json.dumps(known))
-    things, colours, times = offers(tmp_path, {"cat": "cat: pet"})
-    assert things == [("cat", "고양이", "cat: pet")]
-    assert ("red", "빨간") in [one[:2] for one in colours]
-    assert ("at night", "밤") in [one[:2] for one in times]
+def test_things_come_in_lines_then_shapes_colours_places_and_times(tmp_path):
+    things = {
+        "cat": {"en": ["cat", "kitten"], "ko": ["고양이"]},
+        "apple": {"en": ["apple"], "ko": ["사과"]},
+        "pizza": {"en": ["pizza"], "ko": ["피자"]},
+    }
+    (tmp_path / "words.json").write_text(json.dumps({"words": [], "things": things}))
+    first, second, *rest = offers(tmp_path, {"cat": "cat: pet"})
+    assert first == [("cat", "고양이", "cat: pet")]
+    assert [one[:2] for one in second] == [("apple", "사과"), ("pizza", "피자")]
+    assert rest == [SHAPES, COLOURS, PLACES, TIMES]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_starter_knows_every_word_that_the_page_offers(place):
+    folder = ROOT / "models" / "starter" / "scenes"
+    known = Vocabulary.read(folder)
+    for group in offers(folder, {}):
+        assert [one[place] for one in group if known.unknown(one[place])] == []

@@ -1,1 +1,1 @@
-"""The image starter: a world of flat pictures, its captions, and the models trained on them."""
+"""Trains GenLab Scenes 2, the image starter that draws 256 px pictures of two hundred things."""

@@ -1,100 +1,187 @@
-"""python -m training.scenes: trains the image starter from nothing, or on from its weights.
+"""python -m training.scenes STAGE: trains the image starter of 256 px, stage by stage.
 
-Stages: the autoencoder, the text model by itself, then text model and UNet together. Each resumes from the run folder. A GPU
-needs minutes, a CPU hours; `--pictures` and `--autoencoder-steps` set how much is enough.
+    autoencoder  crops to latents and back, until --steps; its rate falls over the last --decay
+    latents      --chunks of a thousand scenes through the autoencoder
+    diffusion    the text model reads first, then UNet and text model learn together
+    probe        how often the judging program reads rendered scenes right
+    evaluate     sheet.png and figures.json in the run folder
+    draw         the prompts in the file --prompts, one a line, on a sheet at --out
+    curves       the share of right pictures by guidance and by steps
+    export       the diffusers folder at --out, with words.json: what it knows, in both languages
+    resume       a run folder from the diffusers folder at --out
+
+Each goes on from the run folder's checkpoint to the step. `--data` holds the icons and names from
+npm (see `drawing.py`).
 """
 
 import argparse
-import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
 
-from models.weights.sources import STARTERS
-from training.scenes.autoencoder import polish_decoder, train_autoencoder
-from training.scenes.diffusion import Plan, Trainer
-from training.scenes.export import load_pipeline
-from training.scenes.reading import teach_reading
-from training.scenes.text import new_tokenizer
+def _autoencoder(options: argparse.Namespace) -> None:
+    from training.scenes.autoencoder import Plan, train_autoencoder
 
-FRESH_READING_STEPS = 700
-STARTER = STARTERS / "scenes"
+    train_autoencoder(options.data, options.run, replace(Plan(), **_changes(options, Plan)))
+
+
+def _latents(options: argparse.Namespace) -> None:
+    from training.scenes.bank import make_latents
+
+    make_latents(options.data, options.run, options.chunks, options.things, options.bfloat16)
+
+
+def _diffusion(options: argparse.Namespace) -> None:
+    from training.scenes.diffusion import Plan, train_diffusion
+
+    train_diffusion(options.data, options.run, replace(Plan(), **_changes(options, Plan)))
+
+
+def _pipeline(options: argparse.Namespace) -> Any:
+    from training.scenes.autoencoder import load_autoencoder
+    from training.scenes.bank import Bank
+    from training.scenes.diffusion import load_drawer
+    from training.scenes.export import new_pipeline
+
+    drawer, tokenizer, step = load_drawer(options.run)
+    print(f"diffusion at step {step}", flush=True)
+    scaling_factor = 1 / Bank(options.run, most=1).std()
+    parts = load_autoencoder(options.run), drawer.text_encoder, tokenizer, drawer.unet
+    return new_pipeline(*parts, scaling_factor)
+
+
+def _probe(options: argparse.Namespace) -> None:
+    from training.scenes.drawing import Painter, read_icons
+    from training.scenes.evaluation import probe_accuracy
+    from training.scenes.things import first_keys
+
+    painter = Painter(read_icons(options.data))
+    print(probe_accuracy(painter, first_keys(options.things), options.count))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes.captions import read_lexicon
+    from training.scenes.drawing import Painter, read_icons
+    from training.scenes.evaluation import evaluate
+    from training.scenes.things import first_keys
+
+    torch.set_num_threads(options.workers)
+    painter, lexicon = Painter(read_icons(options.data)), read_lexicon(options.data)
+    keys = first_keys(options.things)
+    evaluate(_pipeline(options), painter, keys, lexicon, options.run, options.count)
+
+
+def _draw(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes.evaluation import draw, sheet
+
+    torch.set_num_threads(options.workers)
+    prompts = [line.strip() for line in options.prompts.read_text().splitlines() if line.strip()]
+    sheet(draw(_pipeline(options), prompts, guidance=options.guidance), prompts, options.out)
+
+
+def _curves(options: argparse.Namespace) -> None:
+    import torch
+
+    from training.scenes.captions import read_lexicon
+    from training.scenes.drawing import Painter, read_icons
+    from training.scenes.evaluation import curves
+    from training.scenes.things import first_keys
+
+    torch.set_num_threads(options.workers)
+    painter, lexicon = Painter(read_icons(options.data)), read_lexicon(options.data)
+    print(curves(_pipeline(options), painter, first_keys(options.things), lexicon, options.count))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.scenes.captions import read_lexicon
+    from training.scenes.export import STEPS, export, write_steps, write_words
+
+    export(_pipeline(options), options.out)
+    write_words(options.out / "words.json", options.things, read_lexicon(options.data))
+    write_steps(options.out / STEPS, options.run)
+
+
+def _resume(options: argparse.Namespace) -> None:
+    from training.scenes.export import resume
+
+    resume(options.out, options.run)
+
+
+STAGES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "autoencoder": _autoencoder,
+    "latents": _latents,
+    "diffusion": _diffusion,
+    "probe": _probe,
+    "evaluate": _evaluate,
+    "draw": _draw,
+    "curves": _curves,
+    "export": _export,
+    "resume": _resume,
+}
+PLAN_OPTIONS = (
+    "steps",
+    "decay",
+    "batch",
+    "learning_rate",
+    "workers",
+    "bfloat16",
+    "decoder_only",
+    "things",
+    "reading_steps",
+)
+
+
+def _changes(options: argparse.Namespace, plan: type) -> dict[str, Any]:
+    """What the command line changes in a plan."""
+    given = {name: getattr(options, name) for name in PLAN_OPTIONS}
+    fields = plan.__dataclass_fields__
+    return {name: value for name, value in given.items() if value is not None and name in fields}
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.scenes", description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("runs/scenes"), help="checkpoints, sheets")
-    parser.add_argument("--out", type=Path, default=STARTER, help="the diffusers folder to write")
-    parser.add_argument("--init-from", type=Path, help="start from a finished folder's weights")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's own")
-    parser.add_argument("--autoencoder-steps", type=int, default=2600)
-    parser.add_argument("--decoder-steps", type=int, default=1200, help="polish the decoder alone")
-    parser.add_argument("--reading-steps", type=int, help="the text model by itself (fresh: 700)")
-    parser.add_argument("--pictures", type=int, default=200_000, help="the UNet's training length")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="its limit in time")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--bank", type=int, default=8_000, help="pictures drawn at the start")
-    parser.add_argument("--checkpoint-steps", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-sheets", action="store_true", help="no sample sheets on the way")
-    parser.add_argument("--export-only", action="store_true", help="write the run's weights, stop")
-    return parser.parse_args(words)
-
-
-def trained_autoencoder(options: argparse.Namespace, device: torch.device) -> AutoencoderKL:
-    """The finished folder's autoencoder, or the run's own."""
-    if options.init_from:
-        model = load_pipeline(options.init_from).vae
-    else:
-        model = train_autoencoder(options.run, options.autoencoder_steps, device, options.seed)
-    if options.decoder_steps and not options.init_from:
-        polish_decoder(model.to(device), options.run, options.decoder_steps, options.seed)
-    return model.to(device).eval().requires_grad_(False)
-
-
-def begin(trainer: Trainer, pipeline: StableDiffusionPipeline | None, steps: int | None) -> None:
-    """Takes over a finished pipeline's weights, and teaches the text model to read first."""
-    if pipeline:
-        trainer.start_from(pipeline.text_encoder, pipeline.unet)
-        trainer.scaling_factor = pipeline.vae.config.scaling_factor
-    steps = (0 if pipeline else FRESH_READING_STEPS) if steps is None else steps
-    if steps:
-        share = teach_reading(trainer.model.text_encoder, trainer.tokenizer, steps)
-        print(f"reading: {share:.1%} of a caption's facts right", flush=True)
-        trainer.start_from(trainer.model.text_encoder, trainer.model.unet)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.scenes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--data", type=Path, help="the npm packages, unpacked")
+    parser.add_argument("--run", type=Path, default=Path("runs/scenes"), help="checkpoints")
+    parser.add_argument(
+        "--out", type=Path, help="the diffusers folder that export writes and resume reads"
+    )
+    parser.add_argument("--steps", type=int, help="where the stage ends")
+    parser.add_argument("--decay", type=int, help="over how many last steps the rate falls to 0")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--reading-steps", type=int, help="of the text model by itself")
+    parser.add_argument("--things", type=int, default=80, help="how many things are drawn")
+    parser.add_argument("--chunks", type=int, default=8, help="of 1,024 scenes as latents")
+    parser.add_argument("--prompts", type=Path, help="a file of prompts, for draw")
+    parser.add_argument("--guidance", type=float, default=3.0, help="for draw")
+    parser.add_argument("--count", type=int, default=25, help="held-out prompts a kind")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--decoder-only", action="store_true", help="of the autoencoder")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast; for AVX512-BF16 or AMX")
+    options = parser.parse_args(words)
+    if options.stage not in {"draw", "resume"} and options.data is None:
+        parser.error("--data is needed")
+    if options.stage in {"draw", "export", "resume"} and options.out is None:
+        parser.error("--out is needed")
+    return options
 
 
 def main(words: list[str] | None = None) -> None:
-    """Trains as the command line says."""
+    """Runs one stage as the command line says."""
     options = arguments(words)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    device = torch.device(options.device)
-    plan = Plan(
-        steps=options.pictures // options.batch,
-        minutes=options.minutes,
-        batch=options.batch,
-        learning_rate=options.learning_rate,
-        bank=options.bank,
-        checkpoint_steps=options.checkpoint_steps,
-        seed=options.seed,
-        sheets=not options.no_sheets,
-    )
-    autoencoder = trained_autoencoder(options, device)
-    pipeline = load_pipeline(options.init_from) if options.init_from else None
-    tokenizer = pipeline.tokenizer if pipeline else new_tokenizer()
-    trainer = Trainer(options.run, autoencoder, tokenizer, plan)
-    if not trainer.resume():
-        begin(trainer, pipeline, options.reading_steps)
-    if options.export_only:
-        trainer.export(options.out)
-    else:
-        trainer.train(options.out)
+    STAGES[options.stage](options)
 
 
 if __name__ == "__main__":

@@ -1,157 +1,258 @@
-"""The KL autoencoder: pictures of 64 x 64 pixels to latents of 4 x 16 x 16 and back."""
+"""Trains the autoencoder: 256 px to 8 x 8 x 96 and back, by diffusers' AutoencoderDC.
+
+Its norms look at one pixel, so that a thing's latents and pixels depend on nothing but the cells
+around it; crops of 128 px teach what whole scenes need. Noise on the latents, of a random strength,
+makes the decoder forgive what the diffusion leaves.
+"""
 
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
-from torch import nn
-from torch.nn import functional as F
+from diffusers import AutoencoderDC
 
-from training.scenes.drawing import SIDE, draw_all
-from training.scenes.progress import Progress, load_state, save_sheet, save_whole
-from training.scenes.world import sample
+from training.scenes.drawing import Painter, background_pixels, read_icons
+from training.scenes.optimiser import new_optimiser
+from training.scenes.parallel import PARTS, Pair
+from training.scenes.progress import Progress, load_state, rate_share, save_whole
+from training.scenes.sampling import any_background, sample
+from training.scenes.things import all_things
+from training.scenes.world import CELL, SHAPES, SIDE, SIZES, Scene, colours_of
 
-WIDTHS = (32, 64, 64)
-CROP = 32
-KL_WEIGHT = 1e-6
-EDGE_WEIGHT = 1.0
-WHOLE_FROM = 0.7  # share of the training after which whole pictures follow the crops
-CHECKPOINT_STEPS = 400
-MIX = {"single": 0.15, "pair": 0.2, "scene": 0.65}
-
-
-def new_autoencoder() -> AutoencoderKL:
-    """A fresh autoencoder; no attention, so that it may learn on crops."""
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
-        up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
-        block_out_channels=WIDTHS,
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=8,
-        sample_size=SIDE,
-        mid_block_add_attention=False,
-    ).to(memory_format=torch.channels_last)
-
-
-def to_tensor(pictures: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Pictures, uint8 (count, side, side, 3), as floats from -1 to 1 of (count, 3, side, side)."""
-    pixels = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2)
-    return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def to_pictures(pixels: torch.Tensor) -> np.ndarray:
-    """The inverse of `to_tensor`."""
-    scaled = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def edges(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Differences of neighbouring pixels across and down."""
-    return pixels[..., 1:] - pixels[..., :-1], pixels[..., 1:, :] - pixels[..., :-1, :]
-
-
-def reconstruction_loss(made: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of the pixels and of their edges."""
-    loss = F.l1_loss(made, drawn)
-    for made_edge, drawn_edge in zip(edges(made), edges(drawn), strict=True):
-        loss = loss + EDGE_WEIGHT * F.l1_loss(made_edge, drawn_edge)
-    return loss
-
-
-def drawn_batches(count: int, seed: int, side: int) -> Iterator[np.ndarray]:
-    """Endless batches of fresh pictures cut to `side` pixels; nothing of the held-out part."""
-    rng = random.Random(seed)
-    kinds, weights = list(MIX), list(MIX.values())
-    while True:
-        pictures = draw_all([sample(rng, kind) for kind in rng.choices(kinds, weights, k=count)])
-        x, y = rng.randint(0, SIDE - side), rng.randint(0, SIDE - side)
-        yield pictures[:, y : y + side, x : x + side]
-
-
-def training_step(model: AutoencoderKL, drawn: torch.Tensor) -> torch.Tensor:
-    """The loss of one batch for encoder and decoder together."""
-    posterior = model.encode(drawn).latent_dist
-    made = model.decode(posterior.sample()).sample
-    return reconstruction_loss(made, drawn) + KL_WEIGHT * posterior.kl().mean()
-
-
-def decoder_step(model: AutoencoderKL, drawn: torch.Tensor) -> torch.Tensor:
-    """The loss of one batch for the decoder alone: latents stay what they are."""
-    with torch.no_grad():
-        latents = model.encode(drawn).latent_dist.sample()
-    return reconstruction_loss(model.decode(latents).sample, drawn)
+LATENT_CHANNELS = 96
+CROP = 128
+CHECKPOINT = "autoencoder.pt"
+NOISE = 0.15  # the strongest noise on the latents, in their spreads
+GRADIENT_WEIGHT, SQUARE_WEIGHT, SIZE_WEIGHT = 0.5, 4.0, 1e-3
+CROP_SHARES = {"small": 0.5, "medium": 0.28, "large": 0.22}
+FIRST_SHARE, FIRST = 0.85, 80  # the first things are seen more often than the later ones
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """One stage: its checkpoint's name, length, highest rate, and when whole pictures follow crops."""
+class Shape:
+    """The widths and depths of the autoencoder, finest level first; the finest has no layers."""
 
-    name: str
-    steps: int
-    rate: float
-    whole_from: float
-    loss: Callable[[AutoencoderKL, torch.Tensor], torch.Tensor]
-
-
-def train_autoencoder(run: Path, steps: int, device: torch.device, seed: int = 0) -> AutoencoderKL:
-    """Trains for `steps` of 32 crops each, from the checkpoint in `run` where there is one."""
-    model = new_autoencoder().to(device)
-    stage = Fit("autoencoder", steps, 2e-3, WHOLE_FROM, training_step)
-    fit(model, list(model.parameters()), run, stage, seed)
-    return model.eval()
+    encoder: tuple[int, ...] = (24, 24, 48, 48, 96, 96)
+    decoder: tuple[int, ...] = (24, 24, 48, 96, 96, 192)
+    encoder_layers: tuple[int, ...] = (0, 1, 1, 1, 1, 1)
+    decoder_layers: tuple[int, ...] = (0, 1, 2, 2, 2, 3)
+    latent_channels: int = LATENT_CHANNELS
 
 
-def polish_decoder(model: AutoencoderKL, run: Path, steps: int, seed: int = 0) -> None:
-    """Trains the decoder on, encoder untouched: a UNet trained on the latents stays valid."""
-    stage = Fit("decoder", steps, 1e-3, 0.0, decoder_step)
-    parts = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
-    fit(model, parts, run, stage, seed + 1000)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the autoencoder is trained; the learning rate falls to 0 over the last `decay` steps."""
 
-
-def fit(
-    model: AutoencoderKL, parameters: list[nn.Parameter], run: Path, stage: Fit, seed: int
-) -> None:
-    """Runs a stage to its end, from its checkpoint where there is one."""
-    optimizer = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.99), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, stage.rate, total_steps=stage.steps + 1, pct_start=0.04
+    steps: int = 20_000
+    decay: int = 2_000
+    batch: int = 32
+    learning_rate: float = 0.02
+    adam_rate: float = 2e-3
+    checkpoint_steps: int = 100
+    judge_steps: int = 500
+    standardise_at: tuple[int, ...] = (300,)
+    standardise_end: bool = True  # the last step's weights are then not those of a longer run
+    decoder_only: bool = (
+        False  # the latents stay as they are, and so what the diffusion has learned
     )
-    begin = 0
-    if state := load_state(run / f"{stage.name}.pt"):
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        begin = state["step"]
-    progress = Progress(stage.name)
-    crops, whole = drawn_batches(32, seed + begin, CROP), drawn_batches(8, seed + begin + 1, SIDE)
-    for step in range(begin, stage.steps):
-        batch = next(crops if step < stage.whole_from * stage.steps else whole)
-        loss = stage.loss(model, to_tensor(batch, model.device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        progress.step((step + 1) / stage.steps, len(batch), loss)
-        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == stage.steps:
-            state = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "step": step + 1,
-            }
-            save_whole(state, run / f"{stage.name}.pt")
-            save_copies(model, run / "sheets" / f"{stage.name}_{step + 1:06d}.png")
+    seed: int = 0
+    workers: int = 2
+    bfloat16: bool = False
+
+
+def new_autoencoder(shape: Shape | None = None) -> AutoencoderDC:
+    """A fresh autoencoder of 32 px a cell.
+
+    The shortcuts around its innermost convolutions are weights of those here, so that `standardise`
+    can scale each channel of the latents.
+    """
+    shape = shape or Shape()
+    none = ((),) * len(shape.encoder)
+    model = AutoencoderDC(
+        latent_channels=shape.latent_channels,
+        encoder_block_out_channels=shape.encoder,
+        decoder_block_out_channels=shape.decoder,
+        encoder_layers_per_block=shape.encoder_layers,
+        decoder_layers_per_block=shape.decoder_layers,
+        encoder_qkv_multiscales=none,
+        decoder_qkv_multiscales=none,
+        encoder_out_shortcut=False,
+        decoder_in_shortcut=False,
+    )
+    with torch.no_grad():
+        for convolution in (model.encoder.conv_out, model.decoder.conv_in):
+            rows, columns = convolution.weight.shape[:2]
+            for row in range(max(rows, columns)):
+                at = row * rows // max(rows, columns), row * columns // max(rows, columns)
+                convolution.weight[(*at, 1, 1)] += min(1, rows / columns)
+    return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def standardise(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> None:
+    """Gives every channel of the latents mean 0 and spread 1 over scenes, as diffusion wants it.
+
+    Pictures stay as they were but at the edges, where the decoder sees padding: under 0.001 dB.
+    """
+    rng = random.Random("standardise")
+    latents = [model.encode(as_input([painter.draw(sample(rng, keys))])).latent for _ in range(96)]
+    stacked = torch.cat(latents)
+    mean, spread = stacked.mean((0, 2, 3)), stacked.std((0, 2, 3))
+    last, first = model.encoder.conv_out, model.decoder.conv_in
+    last.weight.div_(spread[:, None, None, None])
+    last.bias.sub_(mean).div_(spread)
+    first.bias.add_((first.weight.sum((2, 3)) * mean).sum(1))
+    first.weight.mul_(spread[None, :, None, None])
+
+
+def _variant(rng: random.Random, keys: tuple[str, ...]) -> tuple[str, str | None]:
+    kind = rng.random()
+    if kind < 0.08:
+        key = rng.choice(SHAPES)
+    else:
+        key = rng.choice(keys[:FIRST] if rng.random() < FIRST_SHARE else keys)
+    colours = colours_of(key)
+    if colours[0] is None and rng.random() < 0.5:
+        return key, None
+    return key, rng.choice(colours)
+
+
+def crop(painter: Painter, rng: random.Random, keys: tuple[str, ...]) -> np.ndarray:
+    """A crop of 128 px full of things, small ones most, float32 (128, 128, 3)."""
+    cells = (SIDE - CROP) // CELL
+    x, y = rng.randint(0, cells) * CELL, rng.randint(0, cells) * CELL
+    canvas = background_pixels(any_background(rng))[y : y + CROP, x : x + CROP].copy()
+    size = rng.choices(list(CROP_SHARES), list(CROP_SHARES.values()))[0]
+    if size == "small":
+        left, top = (rng.choice((-CELL, 0, 0)) for _ in range(2))
+        for row in range(top, CROP, SIZES["small"]):
+            for column in range(left, CROP, SIZES["small"]):
+                if rng.random() < 0.75:
+                    painter.paste(canvas, painter.sprite(*_variant(rng, keys), 64), column, row)
+        return canvas
+    side = SIZES[size]
+    reach = (-2, 2) if size == "medium" else (-4, 2)
+    column, row = (rng.randint(*reach) * CELL for _ in range(2))
+    painter.paste(canvas, painter.sprite(*_variant(rng, keys), side), column, row)
+    if size == "medium" and column:
+        beside = column + side if column < 0 else column - side
+        painter.paste(canvas, painter.sprite(*_variant(rng, keys), side), beside, row)
+    return canvas
+
+
+def as_input(pictures: list[np.ndarray]) -> torch.Tensor:
+    """Pictures of floats from 0 to 1 as a tensor from -1 to 1, channels_last."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) * 2 - 1
+    return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def loss_of(drawn: torch.Tensor, wanted: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    """L1, half an L1 of both gradients, the square, and a little on the size of the latents."""
+    error = drawn - wanted
+    across, down = error.diff(dim=3).abs().mean(), error.diff(dim=2).abs().mean()
+    pixels = error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
+    return pixels + GRADIENT_WEIGHT * (across + down) + SIZE_WEIGHT * latents.square().mean()
+
+
+def with_noise(latents: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Latents with noise of a strength of its own for each picture."""
+    strength = torch.rand(len(latents), 1, 1, 1, generator=generator) * NOISE
+    noise = torch.randn(latents.shape, generator=generator)
+    return latents + strength * latents.detach().std() * noise
+
+
+def psnr(error: torch.Tensor) -> float:
+    """Decibels of an error in pictures from -1 to 1."""
+    return float(10 * torch.log10(4 / error.square().mean()))
 
 
 @torch.inference_mode()
-def save_copies(model: AutoencoderKL, path: Path) -> None:
-    """A sheet of drawn pictures above the autoencoder's copies."""
-    drawn = next(drawn_batches(12, 7, SIDE))
-    copies = to_pictures(model(to_tensor(drawn, model.device), sample_posterior=False).sample)
-    save_sheet(np.concatenate([drawn, copies]), path, 12)
+def quality(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -> tuple[float, float]:
+    """PSNR on 32 whole scenes, and in the boxes of 32 small things of others."""
+    rng = random.Random("quality")
+    whole, small = [], []
+    scenes: list[Scene] = [sample(rng, keys) for _ in range(32)]
+    for scene in scenes:
+        picture = as_input([painter.draw(scene)])
+        whole.append(model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture)
+    while len(small) < 32:
+        scene = sample(rng, keys, rng.choice(("one", "two")))
+        if not any(item.size == "small" for item in scene.items):
+            continue
+        picture = as_input([painter.draw(scene)])
+        error = model.decode(model.encode(picture).latent).sample.clamp(-1, 1) - picture
+        for item in scene.items:
+            if item.size == "small":
+                left, top, right, bottom = item.box
+                small.append(error[:, :, top:bottom, left:right])
+    return psnr(torch.cat(whole)), psnr(torch.cat(small))
+
+
+class Crops:
+    """What `Pair` computes: the loss on a part of a step's crops."""
+
+    def __init__(self, data: Path, plan: Plan) -> None:
+        self._data, self._plan = data, plan
+        self._painter: Painter | None = None
+        self._keys = tuple(all_things())
+
+    def loss(self, model: AutoencoderDC, step: int, part: int) -> torch.Tensor:
+        """Draws crops by the step's seed, and reconstructs them through noise."""
+        self._painter = self._painter or Painter(read_icons(self._data))
+        rng = random.Random(f"{self._plan.seed}/autoencoder/{step}/{part}")
+        generator = torch.Generator().manual_seed(rng.randrange(2**62))
+        count = self._plan.batch // PARTS
+        pictures = as_input([crop(self._painter, rng, self._keys) for _ in range(count)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
+            with torch.set_grad_enabled(not self._plan.decoder_only):
+                latents = model.encode(pictures).latent.float()
+            drawn = model.decode(with_noise(latents, generator)).sample.float()
+        return loss_of(drawn, pictures, latents)
+
+
+def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = None) -> None:
+    """Trains on from the run's checkpoint, or from nothing; every step has its own seed."""
+    torch.manual_seed(plan.seed)
+    model = new_autoencoder(shape)
+    optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
+    model.encoder.requires_grad_(not plan.decoder_only)
+    begin = 0
+    if state := load_state(run / CHECKPOINT):
+        model.load_state_dict(state["model"])
+        if state["optimiser"]:
+            optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress, pair = Progress("autoencoder"), Pair(Crops(data, plan), model, plan.workers)
+    for step in range(begin, plan.steps):
+        if step in plan.standardise_at and not plan.decoder_only:
+            standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        loss = pair.gradients(step)
+        pair.step(optimiser)
+        progress.step(step + 1, plan.batch, loss)
+        last = step + 1 == plan.steps
+        if last and plan.standardise_end and not plan.decoder_only:
+            standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
+        if last or (step + 1) % plan.checkpoint_steps == 0:
+            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            save_whole({**states, "step": step + 1}, run / CHECKPOINT)
+        if last or (step + 1) % plan.judge_steps == 0:
+            keys = tuple(all_things())[:FIRST]
+            whole, small = quality(model, Painter(read_icons(data)), keys)
+            print(f"step {step + 1}: {whole:.2f} dB whole, {small:.2f} dB small", flush=True)
+    pair.close()
+
+
+def load_autoencoder(run: Path, shape: Shape | None = None) -> AutoencoderDC:
+    """The run's autoencoder, ready for use."""
+    state = load_state(run / CHECKPOINT)
+    if state is None:
+        raise FileNotFoundError(f"no {CHECKPOINT} in {run}: train the autoencoder first")
+    model = new_autoencoder(shape)
+    model.load_state_dict(state["model"])
+    return model.eval().requires_grad_(False)
+
+
+__all__ = ["Plan", "Shape", "load_autoencoder", "new_autoencoder"]

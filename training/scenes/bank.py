@@ -1,58 +1,92 @@
-"""Drawn pictures as latents in memory, so that the UNet's training never waits for drawing."""
+"""Scenes as latents on disk, so that the diffusion's training never waits for drawing.
 
+A chunk is a thousand scenes of one seed; only its latents are stored, since the seed gives the
+scenes again.
+"""
+
+import hashlib
 import random
+from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
 
-from training.scenes.autoencoder import to_tensor
-from training.scenes.captions import LANGUAGES, caption
-from training.scenes.drawing import draw_all
-from training.scenes.reading import CHOICES, UNNAMED, facts
-from training.scenes.world import Picture, sample
+from training.scenes.autoencoder import as_input, load_autoencoder
+from training.scenes.drawing import Painter, read_icons
+from training.scenes.progress import load_state, save_whole
+from training.scenes.sampling import sample_trained
+from training.scenes.things import first_keys
+from training.scenes.world import Scene
 
-MIX = {"single": 0.2, "pair": 0.5, "scene": 0.3}  # pairs are learned last and need most
-EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
-ENCODED_AT_ONCE = 64
+CHUNK = 1024
+AT_ONCE = 16
+
+
+def chunk_path(run: Path, chunk: int) -> Path:
+    """Where a chunk's latents lie."""
+    return run / "latents" / f"{chunk:04d}.pt"
+
+
+def chunk_scenes(chunk: int, things: int) -> list[Scene]:
+    """The scenes of a chunk, of the first `things` things."""
+    rng, keys = random.Random(f"bank/{chunk}"), first_keys(things)
+    return [sample_trained(rng, keys) for _ in range(CHUNK)]
+
+
+def digest(scenes: list[Scene]) -> str:
+    """Tells whether scenes are those whose latents lie on disk: a change of the sampling is not."""
+    return hashlib.sha256(repr(scenes).encode()).hexdigest()[:16]
+
+
+@torch.inference_mode()
+def make_latents(data: Path, run: Path, chunks: int, things: int, bfloat16: bool) -> None:
+    """Encodes the chunks that are not there yet."""
+    torch.set_num_threads(1)
+    painter, model = Painter(read_icons(data)), load_autoencoder(run)
+    for chunk in range(chunks):
+        if chunk_path(run, chunk).exists():
+            continue
+        scenes, parts = chunk_scenes(chunk, things), []
+        for begin in range(0, CHUNK, AT_ONCE):
+            pictures = [painter.draw(scene) for scene in scenes[begin : begin + AT_ONCE]]
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                parts.append(model.encode(as_input(pictures)).latent.half().contiguous())
+        state = {"latents": torch.cat(parts), "things": things, "scenes": digest(scenes)}
+        save_whole(state, chunk_path(run, chunk))
+        print(f"chunk {chunk} of {chunks}", flush=True)
 
 
 class Bank:
-    """Pictures of the trained part with their latents (before scaling), by kind."""
+    """The chunks of a run in memory, more as they appear."""
 
-    def __init__(self, autoencoder: AutoencoderKL, seed: int) -> None:
-        self._autoencoder, self._rng = autoencoder, random.Random(seed)
-        self._pictures: dict[str, list[Picture]] = {kind: [] for kind in MIX}
-        self._latents: dict[str, torch.Tensor] = {}
+    def __init__(self, run: Path, most: int | None = None) -> None:
+        self._run, self._most = run, most
+        self._scenes: list[Scene] = []
+        self.pairs: list[int] = []  # the rows with two different things
+        self.others: list[int] = []
+        self._latents: list[torch.Tensor] = []
+        self.extend()
 
     def __len__(self) -> int:
-        return sum(len(pictures) for pictures in self._pictures.values())
+        return len(self._scenes)
 
-    @torch.inference_mode()
-    def extend(self, count: int) -> None:
-        """Draws and encodes about `count` more pictures in the shares of `MIX`."""
-        device = self._autoencoder.device
-        for kind, share in MIX.items():
-            pictures = [sample(self._rng, kind) for _ in range(round(count * share))]
-            parts = [self._latents[kind]] if kind in self._latents else []
-            for begin in range(0, len(pictures), ENCODED_AT_ONCE):
-                drawn = to_tensor(draw_all(pictures[begin : begin + ENCODED_AT_ONCE]), device)
-                parts.append(self._autoencoder.encode(drawn).latent_dist.mean.contiguous())
-            self._pictures[kind] += pictures
-            self._latents[kind] = torch.cat(parts)
+    def extend(self) -> None:
+        """Takes in the chunks that have appeared since."""
+        while self._most is None or len(self._latents) < self._most:
+            if (state := load_state(chunk_path(self._run, len(self._latents)))) is None:
+                return
+            scenes = chunk_scenes(len(self._latents), state["things"])
+            if state.get("scenes", digest(scenes)) != digest(scenes):
+                raise ValueError(f"{self._run}: other scenes than today's; make the latents again")
+            for row, scene in enumerate(scenes, start=len(self._scenes)):
+                two = len({item.key for item in scene.items}) > 1
+                (self.pairs if two else self.others).append(row)
+            self._scenes += scenes
+            self._latents.append(state["latents"])
 
-    def latent_std(self) -> float:
-        """The spread of all latents: 1 / `scaling_factor`."""
-        return torch.cat([latents.flatten() for latents in self._latents.values()]).std().item()
+    def std(self) -> float:
+        """The spread of all latents in the first chunk: 1 / `scaling_factor`."""
+        return self._latents[0].float().std().item()
 
-    def batch(self, count: int, rng: random.Random) -> tuple[torch.Tensor, list[str], torch.Tensor]:
-        """Latents (count, 4, 16, 16), a fresh caption each, a tenth of them empty, and its facts."""
-        rows, texts, answers = [], [], []
-        for kind in rng.choices(list(MIX), list(MIX.values()), k=count):
-            index = rng.randrange(len(self._pictures[kind]))
-            rows.append(self._latents[kind][index])
-            picture = self._pictures[kind][index]
-            named = caption(picture, rng, rng.choice(LANGUAGES))
-            empty = rng.random() < EMPTY_SHARE
-            texts.append("" if empty else named.text)
-            answers.append([UNNAMED] * len(CHOICES) if empty else facts(picture, named))
-        return torch.stack(rows), texts, torch.tensor(answers)
+    def row(self, index: int) -> tuple[torch.Tensor, Scene]:
+        """The latents (96, 8, 8) and the scene of one picture."""
+        return self._latents[index // CHUNK][index % CHUNK].float(), self._scenes[index]

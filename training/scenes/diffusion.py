@@ -1,206 +1,196 @@
-"""The denoiser: a small conditional UNet and the text model, trained together on latents.
+"""Trains the UNet and the text model together on the bank's latents by flow matching.
 
-v-prediction (Salimans and Ho 2022, arXiv:2202.00512) on a cosine schedule, weights after min-SNR
-(Hang et al. 2023, arXiv:2303.09556), an exponential average of the model.
+The target is noise - latents, which DPMSolverMultistepScheduler draws from as `flow_prediction`.
 """
 
-import json
-import math
+import copy
 import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import nn
-from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from training.scenes.autoencoder import LATENT_CHANNELS
 from training.scenes.bank import Bank
-from training.scenes.export import export, new_scheduler
-from training.scenes.progress import Progress, load_state, save_whole
-from training.scenes.reading import Reader
-from training.scenes.samples import save_samples
-from training.scenes.text import WIDTH, known_words, new_text_encoder, tokens
+from training.scenes.captions import LANGUAGES, Lexicon, caption, read_lexicon
+from training.scenes.optimiser import new_optimiser
+from training.scenes.parallel import PARTS, Pair
+from training.scenes.progress import Progress, load_state, rate_share, save_whole
+from training.scenes.reading import teach_reading
+from training.scenes.text import WIDTH, encoder_for, tokenizer_of, tokens
+from training.scenes.things import first_keys
+from training.scenes.world import CELL, CELLS, Scene
 
-WIDTHS = (32, 64, 96)
-MIN_SNR_GAMMA = 5.0
-READING_WEIGHT = 0.02  # keeps the facts at their places while the denoiser pulls at the text model
-NOISIER = 0.6  # times are drawn as u ** 0.6 of the schedule, u uniform
-DECAY_SHARE = 0.3  # the learning rate falls to zero over the last part
+CHECKPOINT = "diffusion.pt"
+EMPTY_SHARE = 0.1  # empty captions, for classifier-free guidance
+TIME_MEAN, TIME_SPREAD = 0.3, 1.0  # of the logit of a step's share of noise
+EARLY_PAIR_SHARE, PAIR_SHARE = 0.1, 0.35  # of pictures with two things, which are learned last
+THING_WEIGHT = 3.0  # of a cell with a thing in it against one of the background
+TEXT_RATE = 0.25  # the text model learns more slowly than the UNet: it can read already
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how to train; sizes in pictures and steps."""
+    """How the diffusion is trained; `things` is how many of the things are drawn."""
 
-    steps: int
-    minutes: float = math.inf  # of this run, its last part included; whichever comes first ends it
-    batch: int = 32
-    learning_rate: float = 1e-3
-    bank: int = 8_000
-    bank_growth: int = 1_000  # fresh pictures at each checkpoint
-    checkpoint_steps: int = 500
-    ema_decay: float = 0.998
+    steps: int = 20_000
+    decay: int = 2_000
+    batch: int = 48
+    learning_rate: float = 0.02
+    adam_rate: float = 2e-3
+    ema: float = 0.998
+    checkpoint_steps: int = 100
+    reading_steps: int = 1200
+    pairs_from: int = 1500
+    things: int = 80
     seed: int = 0
-    sheets: bool = True
+    workers: int = 2
+    bfloat16: bool = False
 
 
-def new_unet() -> UNet2DConditionModel:
-    """A UNet over 16 x 16 latents with attention to the words at 8 x 8 and 4 x 4."""
-    return UNet2DConditionModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=WIDTHS,
-        layers_per_block=1,
-        cross_attention_dim=WIDTH,
-        attention_head_dim=4,  # by diffusers' naming this is the number of heads
-        norm_num_groups=16,
-    ).to(memory_format=torch.channels_last)
-
-
-class Denoiser(nn.Module):
-    """The two parts that learn together: `text_encoder` and `unet`."""
+class Drawer(nn.Module):
+    """The text model and the UNet, trained as one."""
 
     def __init__(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
         super().__init__()
-        self.text_encoder, self.unet = text_encoder, unet
+        self.text_encoder = text_encoder
+        self.unet = unet
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """What the UNet sees in noisy latents (count, 96, 8, 8) at times from 0 to 1000."""
+        words = self.text_encoder(ids)[0]
+        return self.unet(noisy, times, encoder_hidden_states=words).sample
 
 
-def denoising_loss(
-    unet: UNet2DConditionModel, latents: torch.Tensor, states: torch.Tensor, alphas: torch.Tensor
-) -> torch.Tensor:
-    """The squared error of the predicted velocity at random times, weighted by min(SNR + 1, gamma).
-
-    Noisier times are drawn more often: what stands where is decided in them. Plain min-SNR all but ignores the noisiest times, in which a prompt decides what appears; with 1
-    added they count like the others.
-    """
-    drawn = torch.rand(len(latents), device=latents.device) ** NOISIER
-    time = (drawn * len(alphas)).long().clamp(max=len(alphas) - 1)
-    noise = torch.randn_like(latents)
-    kept = alphas[time].view(-1, 1, 1, 1)
-    noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-    velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents
-    made = unet(noisy.contiguous(memory_format=torch.channels_last), time, states).sample
-    signal = alphas[time] / (1 - alphas[time])
-    weight = (signal + 1).clamp(max=MIN_SNR_GAMMA) / (signal + 1)
-    return (weight * F.mse_loss(made, velocity, reduction="none").mean((1, 2, 3))).mean()
+def new_unet(
+    channels: tuple[int, ...] = (128, 128), latents: int = LATENT_CHANNELS
+) -> UNet2DConditionModel:
+    """A fresh UNet for latents of 8 x 8."""
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=latents,
+        out_channels=latents,
+        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+        mid_block_type="UNetMidBlock2D",
+        block_out_channels=channels,
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=channels[0] // 32,
+    ).to(memory_format=torch.channels_last)
 
 
-def rate_at(step: int, share: float) -> float:
-    """Part of the full learning rate: a short rise, a plateau, a fall over the last part.
+def cell_weights(scene: Scene) -> torch.Tensor:
+    """How much each cell counts, (8, 8): most of a picture is background, which is soon known."""
+    weights = torch.ones(CELLS, CELLS)
+    for item in scene.items:
+        left, top, right, bottom = (edge // CELL for edge in item.box)
+        weights[top:bottom, left:right] = THING_WEIGHT
+    return weights
 
-    `share` of the training is done, from 0 to 1.
-    """
-    return min(1.0, (step + 1) / 200, max((1 - share) / DECAY_SHARE, 0.0))
+
+class Latents:
+    """What `Pair` computes: the loss on a part of a step's batch."""
+
+    def __init__(self, run: Path, lexicon: Lexicon, tokenizer: CLIPTokenizer, plan: Plan) -> None:
+        self._run, self._lexicon, self._tokenizer, self._plan = run, lexicon, tokenizer, plan
+        self._bank: Bank | None = None
+
+    def loss(self, model: Drawer, step: int, part: int) -> torch.Tensor:
+        """The mean square of the error in noise - latents."""
+        self._bank = self._bank or Bank(self._run)
+        if step % 50 == 0:
+            self._bank.extend()
+        rng = random.Random(f"{self._plan.seed}/diffusion/{step}/{part}")
+        generator = torch.Generator().manual_seed(rng.randrange(2**62))
+        rows, texts, weights = [], [], []
+        for _ in range(self._plan.batch // PARTS):
+            share = PAIR_SHARE if step >= self._plan.pairs_from else EARLY_PAIR_SHARE
+            rows_of_kind = self._bank.pairs if rng.random() < share else self._bank.others
+            row, scene = self._bank.row(rng.choice(rows_of_kind))
+            weights.append(cell_weights(scene))
+            text = caption(scene, rng, rng.choice(LANGUAGES), self._lexicon)
+            rows.append(row)
+            texts.append("" if rng.random() < EMPTY_SHARE else text)
+        latents = torch.stack(rows) / self._bank.std()
+        latents = latents.contiguous(memory_format=torch.channels_last)
+        logits = torch.randn(len(rows), generator=generator) * TIME_SPREAD + TIME_MEAN
+        times = logits.sigmoid()
+        noise = torch.randn(latents.shape, generator=generator)
+        at = times[:, None, None, None]
+        noisy = latents * (1 - at) + noise * at
+        ids = tokens(self._tokenizer, texts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
+            predicted = model(noisy, times * 1000, ids)
+        error = (predicted.float() - (noise - latents)).square().mean(dim=1)
+        weight = torch.stack(weights)
+        return (error * weight).sum() / weight.sum()
 
 
-class Trainer:
-    """Holds what a checkpoint holds: model, average, optimizer, step and scaling factor."""
+class Average:
+    """The weights' moving average, which is what draws."""
 
-    def __init__(
-        self, run: Path, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer, plan: Plan
-    ) -> None:
-        self.run, self.autoencoder, self.tokenizer, self.plan = run, autoencoder, tokenizer, plan
-        self.device = autoencoder.device
-        self.model = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device)
-        self.average = Denoiser(new_text_encoder(tokenizer), new_unet()).to(self.device).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        self.reader = Reader().to(self.device)
-        self.parameters = [*self.model.parameters(), *self.reader.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=plan.learning_rate, betas=(0.9, 0.99), fused=True
-        )
-        self.step = 0
-        self.scaling_factor: float | None = None
-        self.alphas = new_scheduler().alphas_cumprod.to(self.device)
+    def __init__(self, model: nn.Module, rate: float) -> None:
+        self.model, self._rate = copy.deepcopy(model).requires_grad_(False), rate
 
-    def start_from(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
-        """Takes over finished weights, for the average too."""
-        for model in (self.model, self.average):
-            model.text_encoder.load_state_dict(text_encoder.state_dict())
-            model.unet.load_state_dict(unet.state_dict())
+    @torch.no_grad()
+    def follow(self, model: nn.Module, step: int) -> None:
+        """Moves towards the model; faster in the beginning."""
+        rate = min(self._rate, (step + 1) / (step + 10))
+        for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
+            mean.lerp_(value, 1 - rate)
 
-    def resume(self) -> bool:
-        """Takes over the run's checkpoint where there is one."""
-        state = load_state(self.run / "diffusion.pt")
-        if state is None:
-            return False
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.reader.load_state_dict(state["reader"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.scaling_factor = state["step"], state["scaling_factor"]
-        return True
 
-    def keep(self) -> None:
-        """Saves the checkpoint."""
-        state: dict[str, Any] = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "reader": self.reader.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "scaling_factor": self.scaling_factor,
-        }
-        save_whole(state, self.run / "diffusion.pt")
+def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
+    """Trains on from the run's checkpoint, or from nothing after a course of reading."""
+    torch.manual_seed(plan.seed)
+    lexicon = read_lexicon(data)
+    tokenizer = tokenizer_of(run, lexicon)
+    state = load_state(run / CHECKPOINT)
+    if state:
+        text_encoder = encoder_for(tokenizer)
+    else:
+        torch.set_num_threads(1)
+        keys = first_keys(plan.things)
+        text_encoder = teach_reading(run, tokenizer, lexicon, keys, plan.reading_steps)
+    model = Drawer(text_encoder, new_unet())
+    average = Average(model, plan.ema)
+    optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
+    optimiser.slow_down(model.text_encoder, TEXT_RATE)
+    begin = 0
+    if state:
+        model.load_state_dict(state["model"])
+        average.model.load_state_dict(state["average"])
+        if state["optimiser"]:
+            optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress, pair = (
+        Progress("diffusion"),
+        Pair(Latents(run, lexicon, tokenizer, plan), model, plan.workers),
+    )
+    for step in range(begin, plan.steps):
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        loss = pair.gradients(step)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        pair.step(optimiser)
+        average.follow(model, step)
+        progress.step(step + 1, plan.batch, loss)
+        if (step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps:
+            states = {"model": model.state_dict(), "average": average.model.state_dict()}
+            states |= {"optimiser": optimiser.state_dict(), "step": step + 1}
+            save_whole(states, run / CHECKPOINT)
+    pair.close()
 
-    def export(self, folder: Path) -> None:
-        """Writes the averaged weights as a diffusers folder."""
-        self.autoencoder.register_to_config(scaling_factor=self.scaling_factor)
-        average = self.average
-        export(self.autoencoder, average.text_encoder, self.tokenizer, average.unet, folder)
-        words = json.dumps(known_words(), ensure_ascii=False, indent=0)
-        (folder / "words.json").write_text(words + "\n")
 
-    def learn(
-        self, latents: torch.Tensor, texts: list[str], answers: torch.Tensor, share: float
-    ) -> torch.Tensor:
-        """One step on a `Bank.batch`, `share` of all done; returns the denoiser's loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * rate_at(self.step, share)
-        ids = tokens(self.tokenizer, texts, self.device)
-        states = self.model.text_encoder(ids)[0]
-        loss = denoising_loss(self.model.unet, latents * self.scaling_factor, states, self.alphas)
-        reading, _ = self.reader(states, answers.to(self.device))
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss + READING_WEIGHT * reading).backward()
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
-            )
-        self.step += 1
-        return loss
-
-    def train(self, folder: Path) -> None:
-        """Trains to the plan's end; at each checkpoint saves, exports to `folder` and samples."""
-        plan, rng = self.plan, random.Random(self.plan.seed + self.step)
-        torch.manual_seed(plan.seed + self.step)
-        bank = Bank(self.autoencoder, plan.seed + self.step)
-        bank.extend(plan.bank)
-        if self.scaling_factor is None:
-            self.scaling_factor = round(1 / bank.latent_std(), 4)
-        print(f"{len(bank)} pictures, scaling factor {self.scaling_factor}", flush=True)
-        progress = Progress("diffusion", every_s=60)
-        begun, share = time.monotonic(), self.step / plan.steps
-        while share < 1:
-            loss = self.learn(*bank.batch(plan.batch, rng), share)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError("the loss is not a number: lower --learning-rate")
-            share = max(self.step / plan.steps, (time.monotonic() - begun) / 60 / plan.minutes)
-            progress.step(share, plan.batch, loss)
-            if self.step % plan.checkpoint_steps == 0 or share >= 1:
-                self.keep()
-                self.export(folder)
-                if plan.sheets:
-                    save_samples(folder, self.run / "sheets" / f"samples_{self.step:06d}.png")
-                if share < 1:
-                    bank.extend(plan.bank_growth)
+def load_drawer(run: Path) -> tuple[Drawer, CLIPTokenizer, int]:
+    """The run's averaged weights, its tokenizer and how many steps it has seen."""
+    state = load_state(run / CHECKPOINT)
+    if state is None:
+        raise FileNotFoundError(f"no {CHECKPOINT} in {run}: train the diffusion first")
+    tokenizer = tokenizer_of(run, Lexicon())
+    model = Drawer(encoder_for(tokenizer), new_unet())
+    model.load_state_dict(state["average"])
+    return model.eval().requires_grad_(False), tokenizer, state["step"]

@@ -1,232 +1,173 @@
-"""python -m training.evaluate scenes: what the shipped weights draw, measured.
+"""Judges the pipeline: shares of right attributes on held-out prompts, sheets to look at, seconds."""
 
-Held-out pictures are combinations never trained on. Only what the caption names is scored.
-"""
-
-import argparse
-import itertools
 import json
 import random
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image, ImageDraw
 
-from models.contract import ModelSpec, Stop
-from models.runtime.placement import place
-from models.select import find
-from models.settings import Settings
-from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image.diffusers_engine import DiffusersTextToImage
-from models.text_to_image.requests import ImageRequest
-from models.weights.sources import STARTERS
-from training.scenes.captions import LANGUAGES, caption
-from training.scenes.drawing import draw_all
-from training.scenes.export import load_pipeline
-from training.scenes.probe import score
-from training.scenes.samples import GUIDANCE, SHEET, STEPS, generate
-from training.scenes.scene_probe import SceneProbe, judge, learned_probe
-from training.scenes.world import Composition, Picture, Scene, sample
+from training.scenes.captions import LANGUAGES, Lexicon, caption, is_usual
+from training.scenes.drawing import Painter, as_bytes
+from training.scenes.probe import Probe, ordered
+from training.scenes.sampling import sample_held_out
+from training.scenes.world import Scene
 
-STARTER = STARTERS / "scenes"
-GUIDANCES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
-STEP_COUNTS = (2, 3, 5, 8, 12, 25, 50)
-Verdicts = dict[str, list[bool]]
+KINDS = ("one", "two", "count", "shape")
+SHEET_PROMPTS = (
+    "a cat", "a panda in the snow at night", "a large red circle on a blue background",
+    "a fox in the forest", "three yellow balloons", "a crab and a palm tree on the beach",
+    "a small car in the city in the rain", "a rainbow", "a blue bird on a yellow background",
+    "an elephant at sunset", "a pizza", "a robot next to a dog", "고양이", "눈밭의 펭귄",
+    "바닷가의 야자수와 게", "노란 배경의 기타", "도시의 빨간 버스", "보라색 우산", "밤하늘의 달", "풍선 두 개",
+)  # fmt: skip
 
 
-def summary(verdicts: list[Verdicts]) -> dict[str, Any]:
-    """Shares right: of all attributes, of each, and of pictures with every attribute right."""
-    right, total = Counter(), Counter()
-    for verdict in verdicts:
-        for name, answers in verdict.items():
-            right[name] += sum(answers)
-            total[name] += len(answers)
-    whole = [all(itertools.chain(*verdict.values())) for verdict in verdicts]
-    return {
-        "pictures": len(verdicts),
-        "attributes": round(right.total() / total.total(), 4),
-        "all_right": round(sum(whole) / len(whole), 4),
-        "each": {name: round(right[name] / total[name], 4) for name in total if total[name]},
-    }
+def draw(
+    pipeline: StableDiffusionPipeline,
+    prompts: list[str],
+    steps: int = 25,
+    guidance: float = 3.0,
+    seed: int = 0,
+    at_once: int = 8,
+) -> np.ndarray:
+    """Pictures of the prompts, floats from 0 to 1, (count, 256, 256, 3); seeds seed, seed + 1 ..."""
+    parts = []
+    for begin in range(0, len(prompts), at_once):
+        few = prompts[begin : begin + at_once]
+        generators = [torch.Generator().manual_seed(seed + begin + i) for i in range(len(few))]
+        parts.append(
+            pipeline(
+                few,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=generators,
+                output_type="np",
+            ).images
+        )
+    return np.concatenate(parts)
 
 
-def unseen(kinds: tuple[str, ...], count: int, seed: int) -> list[Picture]:
-    """Held-out pictures of the kinds in turn."""
-    rng = random.Random(seed)
-    return [sample(rng, kinds[index % len(kinds)], unseen=True) for index in range(count)]
+def judged(wanted: Scene, read: Scene) -> dict[str, bool]:
+    """Which attributes of the wanted scene are in the picture that was read."""
+    wanted, read = ordered(wanted), ordered(read)
+    marks = {"count": len(wanted.items) == len(read.items)}
+    same = wanted.background == read.background
+    if is_usual(wanted) and wanted.background.colour:
+        same = is_usual(Scene(read.background, wanted.items))
+    marks["background"] = same
+    pairs = list(zip(wanted.items, read.items, strict=False))
+    full = marks["count"]
+    marks["object"] = full and all(a.key == b.key for a, b in pairs)
+    marks["colour"] = full and all(a.colour == b.colour for a, b in pairs)
+    marks["size"] = full and all(a.size == b.size for a, b in pairs)
+    marks["place"] = full and all(a.place == b.place for a, b in pairs)
+    marks["all"] = all(marks.values())
+    return marks
 
 
-def described(pictures: list[Picture], language: str, seed: int = 1) -> list[str]:
-    """A caption of each that names every attribute."""
-    rng = random.Random(seed)
-    return [caption(picture, rng, language, complete=True).text for picture in pictures]
+def probe_accuracy(painter: Painter, keys: tuple[str, ...], count: int = 100) -> dict[str, float]:
+    """How often the probe reads rendered held-out scenes right."""
+    probe, rng = Probe(painter, keys), random.Random("probe")
+    totals: dict[str, list[bool]] = defaultdict(list)
+    for index in range(count):
+        scene = sample_held_out(rng, keys, KINDS[index % len(KINDS)])
+        for name, right in judged(scene, probe.read(painter.draw(scene)).scene).items():
+            totals[name].append(right)
+    return {name: float(np.mean(values)) for name, values in totals.items()}
 
 
-def drawn_figures(probe: SceneProbe, count: int) -> dict[str, Any]:
-    """How often the scorers are right on drawn pictures, where the truth is known."""
-    rng = random.Random(11)
-    shapes = [sample(rng, ("single", "pair")[index % 2]) for index in range(count)]
-    places = [sample(rng, "scene") for _ in range(count)]
-    verdicts = [
-        score(pixels, picture)
-        for pixels, picture in zip(draw_all(shapes), shapes, strict=True)
-        if isinstance(picture, Composition)
-    ]
-    return {
-        "compositions": summary(verdicts),
-        "scenes": summary(judge(probe, draw_all(places), _scenes(places))),
-    }
-
-
-def _scenes(pictures: list[Picture]) -> list[Scene]:
-    return [picture for picture in pictures if isinstance(picture, Scene)]
-
-
-class Judge:
-    """Generates from one pipeline for held-out pictures and scores what comes out."""
-
-    def __init__(self, pipeline: StableDiffusionPipeline, probe: SceneProbe) -> None:
-        self.pipeline, self.probe = pipeline, probe
-
-    def made(self, pictures: list[Picture], language: str, **settings: Any) -> np.ndarray:
-        """One generated picture for the caption of each, seeds 0, 1, 2 ..."""
-        texts = described(pictures, language)
-        return generate(self.pipeline, texts, range(len(texts)), **settings)
-
-    def compositions(self, count: int, language: str = "en", **settings: Any) -> dict[str, Any]:
-        """Attributes right on held-out compositions."""
-        pictures = unseen(("single", "pair"), count, seed=21)
-        made = self.made(pictures, language, **settings)
-        pairs = zip(made, pictures, strict=True)
-        return summary([score(m, p) for m, p in pairs if isinstance(p, Composition)])
-
-    def scenes(self, count: int, language: str = "en", **settings: Any) -> dict[str, Any]:
-        """Place, time of day and named objects right on held-out scenes."""
-        pictures = unseen(("scene",), count, seed=22)
-        made = self.made(pictures, language, **settings)
-        return summary(judge(self.probe, made, _scenes(pictures)))
-
-
-def seed_figures(pipeline: StableDiffusionPipeline, seeds: int = 8) -> dict[str, Any]:
-    """Mean difference of two seeds' pictures (of 255), and whether one seed gives one picture."""
-    differences = {}
-    for prompt in (SHEET[0], SHEET[12], SHEET[13]):
-        made = generate(pipeline, [prompt] * seeds, range(seeds)).astype(float)
-        pairs = itertools.combinations(made, 2)
-        differences[prompt] = round(float(np.mean([np.abs(a - b).mean() for a, b in pairs])), 2)
-    twice = [generate(pipeline, [SHEET[1]], [3]).tobytes() for _ in range(2)]
-    return {"seeds": seeds, "mean_difference": differences, "same_bytes": twice[0] == twice[1]}
-
-
-def seconds_a_picture(folder: Path, repeats: int = 5) -> dict[str, float]:
-    """The median time of one picture at default settings, as the page draws it and by plain diffusers."""
-    plain = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    plain.set_progress_bar_config(disable=True)
-    spec, settings = find(TEXT_TO_IMAGE, "genlab/scenes"), Settings(GENLAB_DEVICE="cpu")
-    engine = DiffusersTextToImage.load(spec, folder, place(spec, settings), settings)
-    ways = {
-        "page": lambda seed: list(engine.stream(_asked(spec, seed), Stop())),
-        "plain": lambda seed: generate(plain, [SHEET[0]], [seed]),
-    }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for seed in range(repeats + 1):  # in turns; the first warms up
-        for name, way in ways.items():
-            begun = time.perf_counter()
-            way(seed)
-            taken[name].append(time.perf_counter() - begun)
-    return {name: round(sorted(times[1:])[repeats // 2], 3) for name, times in taken.items()}
-
-
-def _asked(spec: ModelSpec, seed: int) -> ImageRequest:
-    asked = {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE}
-    return ImageRequest.of(prompt=SHEET[0], seed=seed, **asked).with_defaults(spec)
-
-
-def figures(folder: Path, samples: int, curve: int) -> dict[str, Any]:
-    """Every figure of the model card; `curve` pictures for each point of a curve."""
-    probe = learned_probe()
-    judged = Judge(load_pipeline(folder), probe)
-    report: dict[str, Any] = {"drawn": drawn_figures(probe, max(samples, 200))}
-    show("drawn", report["drawn"])
+def attribute_shares(
+    pipeline: StableDiffusionPipeline,
+    painter: Painter,
+    keys: tuple[str, ...],
+    lexicon: Lexicon,
+    count: int,
+    steps: int = 25,
+    guidance: float = 3.0,
+) -> dict[str, dict[str, float]]:
+    """The shares of right attributes by language and kind, on `count` held-out prompts of each."""
+    probe, shares = Probe(painter, keys), {}
     for language in LANGUAGES:
-        report[language] = {
-            "compositions": judged.compositions(samples, language),
-            "scenes": judged.scenes(samples // 2, language),
-        }
-        show(language, report[language])
-    report["seeds"] = seed_figures(judged.pipeline)
-    show("seeds", report["seeds"])
-    report["seconds"] = seconds_a_picture(folder) | {"threads": torch.get_num_threads()}
-    show("seconds", report["seconds"])
-    if curve:
-        report["curves"] = {"pictures": curve, **curves(judged, curve)}
-    return report
+        for kind in KINDS:
+            rng = random.Random(f"judge/{language}/{kind}")
+            scenes = [sample_held_out(rng, keys, kind) for _ in range(count)]
+            prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
+            pictures = draw(pipeline, prompts, steps, guidance)
+            marks = [judged(s, probe.read(p).scene) for s, p in zip(scenes, pictures, strict=True)]
+            shares[f"{language} {kind}"] = {
+                name: float(np.mean([mark[name] for mark in marks])) for name in marks[0]
+            }
+            print(f"{language} {kind}: {shares[f'{language} {kind}']}", flush=True)
+    return shares
 
 
-def curves(judged: Judge, count: int) -> dict[str, Any]:
-    """Share of attributes right over guidance (at 25 steps) and steps (at the default guidance)."""
-    settings = {
-        "guidance": [{"guidance": value} for value in GUIDANCES],
-        "steps": [{"steps": value} for value in STEP_COUNTS],
+def curves(
+    pipeline: StableDiffusionPipeline,
+    painter: Painter,
+    keys: tuple[str, ...],
+    lexicon: Lexicon,
+    count: int,
+) -> dict[str, dict[str, float]]:
+    """The share of pictures of one thing with all attributes right, by guidance and by steps."""
+    found: dict[str, dict[str, float]] = {"guidance": {}, "steps": {}}
+    tries = [("guidance", value, 25, float(value)) for value in (1, 2, 3, 4, 6, 8)]
+    tries += [("steps", value, value, 3.0) for value in (2, 4, 8, 12, 25)]
+    probe, rng = Probe(painter, keys), random.Random("curves")
+    scenes = [sample_held_out(rng, keys, "one") for _ in range(count)]
+    prompts = [caption(s, rng, LANGUAGES[i % 2], lexicon) for i, s in enumerate(scenes)]
+    for name, value, steps, guidance in tries:
+        pictures = draw(pipeline, prompts, steps, guidance)
+        marks = [
+            judged(s, probe.read(p).scene)["all"] for s, p in zip(scenes, pictures, strict=True)
+        ]
+        found[name][str(value)] = float(np.mean(marks))
+        print(f"{name} {value}: {found[name][str(value)]:.1%}", flush=True)
+    return found
+
+
+def sheet(pictures: np.ndarray, prompts: list[str], path: Path, columns: int = 5) -> None:
+    """Writes pictures with their prompts under them."""
+    rows = -(-len(pictures) // columns)
+    page = Image.new("RGB", (columns * 262, rows * 278), "white")
+    pen = ImageDraw.Draw(page)
+    for index, (pixels, prompt) in enumerate(zip(pictures, prompts, strict=True)):
+        x, y = index % columns * 262, index // columns * 278
+        page.paste(Image.fromarray(as_bytes(pixels)), (x + 3, y + 3))
+        pen.text((x + 4, y + 261), prompt[:44], fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path)
+
+
+def seconds_a_picture(pipeline: StableDiffusionPipeline, steps: int = 25) -> float:
+    """The best of three drawings of one picture."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        draw(pipeline, ["a cat"], steps)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def evaluate(
+    pipeline: StableDiffusionPipeline,
+    painter: Painter,
+    keys: tuple[str, ...],
+    lexicon: Lexicon,
+    run: Path,
+    count: int,
+) -> None:
+    """Writes sheet.png and figures.json into the run folder."""
+    prompts = list(SHEET_PROMPTS)
+    sheet(draw(pipeline, prompts), prompts, run / "sheet.png")
+    figures = {
+        "probe": probe_accuracy(painter, keys),
+        "seconds": seconds_a_picture(pipeline),
+        "shares": attribute_shares(pipeline, painter, keys, lexicon, count),
     }
-    made: dict[str, Any] = {}
-    for name, points in settings.items():
-        made[name] = {}
-        for point in points:
-            value = str(point[name])
-            made[name][value] = [
-                judged.compositions(count, **point)["attributes"],
-                judged.scenes(count // 2, **point)["attributes"],
-            ]
-            show(f"{name} {value}", made[name][value])
-    return made
-
-
-def plot(report: dict[str, Any], path: Path) -> None:
-    """The two curves as one small PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), sharey=True)
-    for axis, name in zip(axes, ("guidance", "steps"), strict=True):
-        points = report["curves"][name]
-        values = [float(value) for value in points]
-        for index, label in enumerate(("compositions", "scenes")):
-            axis.plot(values, [100 * pair[index] for pair in points.values()], "o-", label=label)
-        axis.set(xlabel={"guidance": "guidance_scale", "steps": "num_inference_steps"}[name])
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("attributes right (%)")
-    axes[0].legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=90)
-
-
-def show(name: str, value: Any) -> None:
-    """One line of the report as it comes."""
-    print(f"{name}: {json.dumps(value, ensure_ascii=False)}", flush=True)
-
-
-def main(words: list[str] | None = None) -> None:
-    """Measures, prints, and writes figures.json and curves.png where --out says."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate scenes")
-    parser.add_argument("--folder", type=Path, default=STARTER, help="the weights to measure")
-    parser.add_argument("--samples", type=int, default=500, help="held-out compositions")
-    parser.add_argument("--curve", type=int, default=100, help="pictures a point; 0 for no curves")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's own")
-    parser.add_argument("--out", type=Path, help="folder for figures.json and curves.png")
-    options = parser.parse_args(words)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    show("settings", {"samples": options.samples, "steps": STEPS, "guidance": GUIDANCE})
-    report = figures(options.folder, options.samples, options.curve)
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "figures.json").write_text(json.dumps(report, indent=1) + "\n")
-        if options.curve:
-            plot(report, options.out / "curves.png")
+    (run / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))

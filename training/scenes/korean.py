@@ -2,173 +2,256 @@
 
 import random
 
-from training.scenes.world import Composition, Figure, Picture, Scene
+from training.scenes.sampling import usual_background
+from training.scenes.things import all_things
+from training.scenes.words import (
+    ANIMALS,
+    FLYERS,
+    KOREAN_NUMBERS,
+    PEOPLE,
+    counter,
+    is_usual_colour,
+    names_of,
+    with_particle,
+)
+from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene
 
-# Adnominal forms ("빨간 원") and nouns ("빨간색 배경"), the commonest first.
+# Adnominal forms ("빨간 자동차") and nouns ("빨간색 배경").
 COLOURS = {
-    "red": (("빨간", "빨간", "붉은"), ("빨간색", "빨강")),
+    "red": (("빨간", "빨간", "붉은", "빨간색"), ("빨간색", "빨강", "빨간")),
     "orange": (("주황색", "주황"), ("주황색", "주황")),
-    "yellow": (("노란", "노란", "노랑"), ("노란색", "노랑")),
-    "green": (("초록색", "초록", "녹색"), ("초록색", "녹색")),
-    "blue": (("파란", "파란", "푸른"), ("파란색", "파랑")),
-    "purple": (("보라색", "보랏빛"), ("보라색",)),
-    "pink": (("분홍색", "분홍", "핑크색"), ("분홍색", "핑크색")),
+    "yellow": (("노란", "노란", "노란색"), ("노란색", "노랑", "노란")),
+    "green": (("초록색", "초록", "녹색"), ("초록색", "녹색", "초록")),
+    "blue": (("파란", "파란", "푸른", "파란색"), ("파란색", "파랑", "파란")),
+    "purple": (("보라색", "보랏빛", "보라"), ("보라색", "보라")),
+    "pink": (("분홍색", "분홍", "핑크색"), ("분홍색", "핑크색", "분홍")),
     "brown": (("갈색",), ("갈색",)),
-    "black": (("검은", "검은", "까만"), ("검은색", "검정")),
-    "white": (("하얀", "흰"), ("하얀색", "흰색")),
+    "black": (("검은", "까만", "검은색"), ("검은색", "검정", "검은")),
+    "white": (("하얀", "흰", "흰색"), ("하얀색", "흰색", "하얀")),
     "gray": (("회색",), ("회색",)),
 }
-SHAPES = {
+SHAPE_NAMES = {
     "circle": ("원", "원", "동그라미"),
     "square": ("정사각형", "네모", "사각형"),
-    "triangle": ("삼각형", "삼각형", "세모"),
-    "star": ("별",),
-    "heart": ("하트",),
+    "triangle": ("삼각형", "세모"),
+    "star": ("별", "별", "별 모양"),
+    "heart": ("하트", "하트", "하트 모양"),
+    "diamond": ("마름모",),
 }
 SIZES = {
-    "small": ("작은", "작은", "조그만"),
-    "medium": ("", "", "", "중간 크기의"),
-    "large": ("큰", "큰", "커다란"),
+    "small": ("작은", "작은", "조그만", "조그마한"),
+    "medium": ("", "", "", "", "", "중간 크기의"),
+    "large": ("큰", "큰", "커다란", "거대한"),
 }
-COMPLETE_SIZES = {"small": "작은", "medium": "중간 크기의", "large": "큰"}
+# What stands before the thing ("눈밭의 판다") and where it is ("눈밭에 있는 판다").
+GROUNDS = {
+    "grass": (
+        ("풀밭의", "풀밭 위의", "잔디밭의", "들판의", "초원의"),
+        ("풀밭에", "잔디밭에", "들판에"),
+    ),
+    "beach": (
+        ("바닷가의", "해변의", "모래사장의", "모래밭의"),
+        ("바닷가에", "해변에", "모래사장에"),
+    ),
+    "sea": (("바다의", "바다 위의", "물 위의"), ("바다에", "바다 위에", "물 위에")),
+    "snow": (("눈밭의", "눈 위의", "눈 속의", "눈 덮인 들판의"), ("눈밭에", "눈 위에", "눈 속에")),
+    "city": (("도시의", "시내의", "거리의", "길거리의"), ("도시에", "시내에", "거리에")),
+    "forest": (("숲의", "숲속의", "숲 속의"), ("숲에", "숲속에")),
+    "hill": (("언덕의", "언덕 위의"), ("언덕에", "언덕 위에")),
+    "desert": (("사막의", "사막 위의"), ("사막에", "모래 언덕에")),
+    "moon": (("달의", "달 위의", "달 표면의"), ("달에", "달 위에", "달 표면에")),
+    UNDER_WATER: (("물속의", "바닷속의", "바다 밑의"), ("물속에", "바닷속에", "바다 밑에")),
+}
 PLACES = {
-    "city": (
-        "도시",
-        "도시 풍경",
-        "도시의 스카이라인",
-        "빌딩이 늘어선 도시",
-        "고층 건물이 있는 도시",
+    "grass": ("풀밭", "들판", "초원", "잔디밭"),
+    "beach": ("바닷가", "해변", "모래사장"),
+    "sea": ("바다",),
+    "snow": ("눈밭", "눈 덮인 들판"),
+    "city": ("도시", "거리", "도시 풍경"),
+    "forest": ("숲", "숲속"),
+    "hill": ("언덕",),
+    "desert": ("사막",),
+    "moon": ("달 표면",),
+    UNDER_WATER: ("바닷속", "물속"),
+}
+# Before another word ("밤 풀밭의"), before the thing ("밤의 여우"), as an adverb ("밤에 ... 있는").
+SKIES = {
+    "day": (
+        ("맑은 날", "낮", "화창한 날"),
+        ("맑은 날의", "낮의", "파란 하늘 아래의"),
+        ("낮에", "맑은 날"),
     ),
-    "future": (
-        *("하늘을 나는 자동차가 있는 미래 도시", "비행 자동차가 있는 미래 도시", "미래 도시"),
-        *("날아다니는 자동차가 있는 미래 도시", "하늘을 나는 차가 있는 미래의 도시 풍경"),
+    "sunset": (
+        ("해 질 녘", "노을 지는", "저녁", "해질녘"),
+        ("해 질 녘의", "노을 속의", "석양의", "저녁의"),
+        ("해 질 녘에", "저녁에", "노을 질 때"),
     ),
-    "mountains": ("산", "산 풍경", "눈 덮인 산", "산맥", "높은 산", "눈 쌓인 산봉우리"),
-    "sea": ("돛단배가 떠 있는 바다", "바다 위의 돛단배", "돛단배가 있는 바다", "요트가 있는 바다"),
-    "forest": ("숲", "숲", "소나무 숲", "나무가 우거진 숲", "숲속 풍경"),
-    "desert": ("선인장이 있는 사막", "사막의 선인장", "사막", "선인장이 서 있는 사막"),
-    "field": (
-        *("집과 나무가 있는 들판", "들판의 집과 나무", "들판 위의 집", "나무와 집이 있는 초원"),
-        *("시골 들판의 작은 집", "빨간 지붕 집이 있는 들판"),
+    "night": (
+        ("밤", "한밤중", "깜깜한 밤"),
+        ("밤의", "한밤중의", "밤하늘 아래의", "밤하늘의"),
+        ("밤에", "한밤중에", "깜깜한 밤에"),
+    ),
+    "rain": (
+        ("비 오는", "비 내리는", "비 오는 날"),
+        ("비 오는 날의", "빗속의", "비 내리는 날의"),
+        ("비 오는 날", "빗속에"),
     ),
 }
-HOURS = {
-    "sunset": ("해 질 녘", "해질녘", "노을 지는", "저녁노을이 진", "해 질 무렵", "석양의"),
-    "dawn": ("새벽", "새벽", "동틀 무렵", "이른 아침", "동이 트는"),
-    "day": ("낮", "한낮의", "대낮의", "환한 낮", "낮의"),
-    "night": ("밤", "밤", "한밤의", "밤의", "깜깜한 밤"),
+LIST_WORDS = {"day": "낮", "sunset": "노을", "night": "밤", "rain": "비"}
+CORNERS = {
+    ("left", "top"): ("왼쪽 위", "왼쪽 위", "왼쪽 위 구석"),
+    ("center", "top"): ("위쪽", "맨 위", "위쪽 가운데"),
+    ("right", "top"): ("오른쪽 위", "오른쪽 위", "오른쪽 위 구석"),
+    ("left", "middle"): ("왼쪽", "왼편"),
+    ("center", "middle"): ("가운데", "한가운데", "중앙"),
+    ("right", "middle"): ("오른쪽", "오른편"),
+    ("left", "bottom"): ("왼쪽 아래", "왼쪽 아래", "왼쪽 아래 구석"),
+    ("center", "bottom"): ("아래쪽", "맨 아래", "아래쪽 가운데"),
+    ("right", "bottom"): ("오른쪽 아래", "오른쪽 아래", "오른쪽 아래 구석"),
 }
-MOMENTS = {
-    "sunset": ("해 질 녘", "노을", "저녁노을", "해 질 무렵"),
-    "dawn": ("새벽", "이른 아침", "동틀 무렵"),
-    "day": ("낮", "한낮", "대낮"),
-    "night": ("밤", "한밤중"),
-}
-SKIES = {"sun": ("해", "태양"), "moon": ("달",), "stars": ("별", "별들"), "clouds": ("구름",)}
-ENDINGS = (" 그려 줘", " 그려줘", " 그림", " 그림", " 그려 주세요", ", 플랫 일러스트", ", 예쁘게")
+ENDINGS = (
+    " 그려 줘",
+    " 그려줘",
+    " 그림",
+    " 그림",
+    " 그려 주세요",
+    " 사진",
+    ", 예쁘게",
+    " 일러스트",
+)
 
 
-def final_consonant(word: str) -> bool:
-    """Whether the last syllable has one (받침), which decides the particle after it."""
-    return (ord(word[-1]) - 0xAC00) % 28 != 0
+def name_of(item: Item, rng: random.Random, emoji: dict[str, str], labels: dict[str, str]) -> str:
+    """One of the names of a thing or a shape; now and then its emoji."""
+    if item.key in SHAPES:
+        return rng.choice(SHAPE_NAMES[item.key])
+    draw = rng.random()
+    if draw < 0.03 and item.key in emoji:
+        return emoji[item.key]
+    if draw < 0.08 and item.key in labels:
+        return labels[item.key]
+    return rng.choice(names_of(all_things()[item.key], "ko"))
 
 
-def with_particle(word: str, closed: str, opened: str) -> str:
-    """The word with the particle that fits its end: 원이, 하트가."""
-    return word + (closed if final_consonant(word) else opened)
+def described(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
+    """A thing with its size and colour, and its number: "빨간 풍선 세 개"."""
+    size = (
+        rng.choice(SIZES[item.size]) if count == 1 or (count == 2 and item.size == "small") else ""
+    )
+    has_colour = item.colour and not is_usual_colour(item, rng)
+    colour = rng.choice(COLOURS[item.colour][0]) if has_colour else ""
+    if count > 1 and item.key not in SHAPES and name.endswith(("한 잔", "한 조각", "한 그릇")):
+        name = all_things()[item.key].names["ko"][0]
+    words = " ".join(word for word in (size, colour, name) if word)
+    if count == 1:
+        return words
+    number, digit = KOREAN_NUMBERS[count]
+    unit = counter(item.key)
+    return rng.choice((
+        f"{words} {number} {unit}", f"{words} {number} {unit}", f"{words} {digit}{unit}",
+        f"{number} {unit}의 {words}",
+    ))  # fmt: skip
 
 
-def named(figure: Figure, size: str, rng: random.Random) -> str:
-    """A shape in words, such as "큰 빨간 원"."""
-    colour, shape = rng.choice(COLOURS[figure.colour][0]), rng.choice(SHAPES[figure.shape])
-    words = [size, colour, shape] if rng.random() < 0.75 else [colour, size, shape]
+def things(scene: Scene, names: list[str], rng: random.Random) -> str:
+    """The things of a scene and where they are, without the background."""
+    items = scene.items
+    if len({(item.key, item.colour) for item in items}) == 1:
+        item = items[0]
+        words = described(item, names[0], rng, len(items))
+        if not scene.at_home or (rng.random() < 0.04 and len(items) == 1):
+            corner = rng.choice(CORNERS[item.place])
+            words = rng.choice(
+                (f"{corner}에 있는 {words}", f"{corner}의 {words}", f"{corner}에 {words}")
+            )
+        return words
+    first, second = (described(i, n, rng) for i, n in zip(items, names, strict=True))
+    if scene.at_home:
+        both = with_particle(first, "과", "와")
+        return rng.choice((
+            f"{both} {second}", f"{both} {second}", f"{first}하고 {second}", f"{second} 옆의 {first}",
+            f"{second} 옆에 있는 {first}", f"{second} 왼쪽에 있는 {first}",
+            f"{first} 오른쪽에 있는 {second}", f"왼쪽에 {first}, 오른쪽에 {second}",
+            f"왼쪽에는 {first}, 오른쪽에는 {second}",
+        ))  # fmt: skip
+    if items[0].x == items[1].x and items[0].size == items[1].size:
+        return rng.choice((
+            f"{second} 위의 {first}", f"{second} 위에 있는 {first}", f"{first} 아래의 {second}",
+            f"{first} 아래에 있는 {second}", f"위에 {first}, 아래에 {second}",
+            f"위에는 {first}, 아래에는 {second}",
+        ))  # fmt: skip
+    one, other = (rng.choice(CORNERS[item.place]) for item in items)
+    return rng.choice((
+        f"{one}에 {first}, {other}에 {second}", f"{one}에는 {first}, {other}에는 {second}",
+        with_particle(f"{one}의 {first}", "과", "와") + f" {other}의 {second}",
+    ))  # fmt: skip
+
+
+def _action(scene: Scene, rng: random.Random) -> str:
+    item = scene.items[0]
+    if item.key in FLYERS and item.y < 96:
+        return "나는" if rng.random() < 0.5 else "있는"
+    if item.key in ANIMALS | PEOPLE and scene.background.ground != UNDER_WATER:
+        return rng.choice(("있는", "있는", "앉아 있는", "서 있는"))
+    return "있는"
+
+
+def before(background: Background, what: str, scene: Scene, rng: random.Random) -> str:
+    """The things in words with the background where it has to be said."""
+    if background.colour:
+        colour = rng.choice(COLOURS[background.colour][1])
+        return rng.choice((
+            f"{colour} 배경의 {what}", f"{colour} 배경의 {what}", f"{colour} 배경에 {what}",
+            f"{colour} 배경 위의 {what}", f"{colour} 배경에 있는 {what}", f"{what}, {colour} 배경",
+            f"{colour} 배경, {what}", f"{colour} 바탕에 {what}",
+        ))  # fmt: skip
+    adnominal, locative = (rng.choice(forms) for forms in GROUNDS[background.ground or ""])
+    has_sky = bool(background.sky) and background.ground != "moon"
+    if background.sky == "day" and rng.random() < 0.75:
+        has_sky = False
+    sky = [rng.choice(forms) for forms in SKIES[background.sky]] if has_sky else ["", "", ""]
+    usual = usual_background(scene.items[0].key, rng)
+    if has_sky and background.ground == usual.ground and rng.random() < 0.5:
+        if background.sky == "day" and scene.items[0].y < 96 and rng.random() < 0.5:
+            return rng.choice((f"하늘의 {what}", f"하늘에 있는 {what}"))
+        return rng.choice((f"{sky[1]} {what}", f"{sky[2]} {_action(scene, rng)} {what}"))
+    form = rng.random()
+    if form < 0.6:
+        words = (sky[0], adnominal, what)
+    elif form < 0.9:
+        words = (sky[2], locative, _action(scene, rng), what)
+    else:
+        return f"{what}, {' '.join(word for word in (sky[0], rng.choice(PLACES[background.ground])) if word)}"
     return " ".join(word for word in words if word)
 
 
-def paired(first: str, second: str, axis: str, rng: random.Random) -> str:
-    """Two shapes and their places; `first` is the left or the upper one."""
-    before, after = ("왼쪽", "오른쪽") if axis == "across" else ("위", "아래")
-    near = "옆" if axis == "across" else ""
-    both = f"{with_particle(first, '이', '가')} {before}에, {with_particle(second, '이', '가')} {after}에"
-    frames = [
-        f"{second} {before}에 있는 {first}",
-        f"{first} {after}에 있는 {second}",
-        f"{second} {before}에 {first}",
-        f"{first} {after}에 {second}",
-        f"{second}의 {before}에 있는 {first}",
-        f"{first}의 {after}에 있는 {second}",
-        f"{before}에는 {first}, {after}에는 {second}",
-        f"{before}에 {first}, {after}에 {second}",
-        f"{both} 있는 그림",
-    ]
-    if near:
-        frames += [f"{first} 오른쪽 {near}에 {second}", f"{second} 왼쪽 {near}에 {first}"]
-    return rng.choice(frames)
+def empty(background: Background, rng: random.Random) -> str:
+    """A background alone."""
+    if background.colour:
+        return f"{rng.choice(COLOURS[background.colour][1])} 배경"
+    place = rng.choice(PLACES[background.ground or ""])
+    sky = rng.choice(SKIES[background.sky][0]) if background.sky else ""
+    if (background.sky == "day" and rng.random() < 0.7) or background.ground == "moon":
+        sky = ""
+    words = " ".join(word for word in (sky, place) if word)
+    return rng.choice((words, words, f"아무것도 없는 {words}", f"{words} 풍경"))
 
 
-def composition_caption(
-    picture: Composition, rng: random.Random, complete: bool
-) -> tuple[str, tuple[str, ...], bool, bool]:
-    """Words for one or two shapes."""
-    size = rng.choice(SIZES[picture.size]) if picture.size else ""
-    if complete and picture.size:
-        size = COMPLETE_SIZES[picture.size]
-    words = [named(figure, size, rng) for figure in picture.figures]
-    thing = paired(words[0], words[1], picture.axis, rng) if picture.axis else words[0]
-    has_background = complete or rng.random() < 0.9
-    if has_background:
-        adnominal, noun = (rng.choice(forms) for forms in COLOURS[picture.background])
-        frames = [f"{ground} 배경에 {thing}" for ground in (adnominal, adnominal, noun)]
-        frames += [f"{noun} 배경, {thing}", f"{thing}, {noun} 배경", f"{thing}, 배경은 {noun}"]
-        if not picture.axis:
-            frames += [f"{adnominal} 배경 위의 {thing}", f"{adnominal} 배경 위에 {thing}"]
-            frames += [f"{adnominal} 배경에 있는 {thing}"]
-        thing = rng.choice(frames)
-    return thing, (), has_background, bool(size)
+def as_list(scene: Scene, names: list[str], rng: random.Random) -> str:
+    """Keywords with commas: "판다, 눈밭, 밤"."""
+    words = []
+    for item, name in zip(scene.items, names, strict=False):
+        colour = rng.choice(COLOURS[item.colour][0]) if item.colour else ""
+        words.append(" ".join(w for w in (rng.choice(SIZES[item.size]), colour, name) if w))
+    back = scene.background
+    ground = (
+        f"{rng.choice(COLOURS[back.colour][1])} 배경"
+        if back.colour
+        else rng.choice(PLACES[back.ground or ""])
+    )
+    return ", ".join(w for w in (*words, ground, LIST_WORDS.get(back.sky or "", "")) if w)
 
 
-def sky_phrase(objects: list[str], rng: random.Random) -> str:
-    """What is in the sky, as a phrase before a noun: "해와 구름이 떠 있는"."""
-    words = [rng.choice(SKIES[name]) for name in objects]
-    text = words[0]
-    for word in words[1:]:
-        text = f"{with_particle(text, '과', '와')} {word}"
-    verb = "빛나는" if words[-1].startswith("별") else "떠 있는"
-    return f"{with_particle(text, '이', '가')} {rng.choice((verb, '있는', '보이는', verb))}"
-
-
-def scene_caption(
-    picture: Scene, rng: random.Random, complete: bool
-) -> tuple[str, tuple[str, ...], bool, bool]:
-    """Words for a scene: the time of day, the sky, and the place last."""
-    objects = tuple(name for name in picture.objects if complete or rng.random() < 0.75)
-    order = list(objects)
-    rng.shuffle(order)
-    hour, place = rng.choice(HOURS[picture.time]), rng.choice(PLACES[picture.kind])
-    if not order:
-        text = rng.choice(
-            (f"{hour} {place}", f"{hour} {place}", f"{place}, {rng.choice(MOMENTS[picture.time])}")
-        )
-    else:
-        sky = sky_phrase(order, rng)
-        moment = rng.choice(MOMENTS[picture.time])
-        frames = (
-            f"{moment}, {sky} {place}",
-            f"{sky} {hour} {place}",
-            f"{hour} {place}, {sky} 하늘",
-        )
-        text = rng.choice(frames)
-    return text, objects, True, True
-
-
-def caption(
-    picture: Picture, rng: random.Random, complete: bool
-) -> tuple[str, tuple[str, ...], bool, bool]:
-    """The words, the named objects, and whether background and size are named."""
-    if isinstance(picture, Composition):
-        text, *named_parts = composition_caption(picture, rng, complete)
-    else:
-        text, *named_parts = scene_caption(picture, rng, complete)
-    if rng.random() < 0.15 and not text.endswith("그림"):
-        text += rng.choice(ENDINGS)
-    return text, *named_parts
+def opened(text: str, rng: random.Random) -> str:
+    """The caption as a request now and then."""
+    return text if rng.random() < 0.88 else text + rng.choice(ENDINGS)

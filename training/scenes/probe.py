@@ -1,131 +1,118 @@
-"""Reads compositions back from pixels: background, figures, their colours, shapes, sizes, places.
+"""Reads a picture back into a scene, by comparing it with everything that can be drawn.
 
-The probe is told nothing but how the two shapes are said to lie; it finds figures as connected patches
-that differ from the background and names each by the nearest palette colour and the likest outline.
+The world is finite and stands on a grid, so no network is needed: the background is the one that
+most pixels agree with; a thing is the sprite, size and place that explain most of what is left.
 """
 
-from dataclasses import dataclass
-from itertools import permutations
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageDraw
-from scipy import ndimage
 
-from training.scenes.drawing import OUTLINES
-from training.scenes.world import COLOURS, PALETTE, RADII, SIZES, Composition
+from training.scenes.drawing import Painter, background_pixels
+from training.scenes.world import (
+    CELL,
+    SHAPES,
+    SIDE,
+    SIZES,
+    Background,
+    Item,
+    Scene,
+    all_backgrounds,
+    colours_of,
+)
 
-PATCH = 32
-DIFFERS = 40.0  # RGB distance from the background that makes a pixel part of a figure
-LEAST_AREA = 0.012  # of the picture; smaller patches are specks
-_COLOURS = np.array([PALETTE[name] for name in COLOURS], dtype=float)
+SHRINK = 4  # pictures are compared at 64 px
+AGREES = 0.1  # of the brightness: a pixel that differs less belongs to the background
+MOST_ITEMS = 3
+LEAST_GAIN = 2.5  # in squared brightness at 64 px: what a thing has to explain to count
+
+
+def shrunk(pixels: np.ndarray) -> np.ndarray:
+    """The picture at a quarter of its side: means of 4 x 4 pixels."""
+    side = pixels.shape[0] // SHRINK
+    return pixels.reshape(side, SHRINK, side, SHRINK, -1).mean(axis=(1, 3))
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One figure as the probe sees it; places and radius in parts of the side."""
+class Reading:
+    """A scene and the share of the picture's difference from its background that it explains."""
 
-    shape: str
-    colour: str
-    size: str
-    x: float
-    y: float
+    scene: Scene
+    explained: float
 
 
-def nearest_colour(pixels: np.ndarray) -> str:
-    """The palette's name for the median of pixels (count, 3)."""
-    middle = np.median(pixels.reshape(-1, 3), axis=0)
-    return COLOURS[int(np.linalg.norm(_COLOURS - middle, axis=1).argmin())]
+class Probe:
+    """Reads pictures made of the things in `keys`, the shapes and the backgrounds."""
+
+    def __init__(self, painter: Painter, keys: tuple[str, ...]) -> None:
+        self._backgrounds = [
+            (background, shrunk(background_pixels(background))) for background in all_backgrounds()
+        ]
+        self._names = [(key, colour) for key in (*keys, *SHAPES) for colour in colours_of(key)]
+        self._sprites = {}
+        for size, side in SIZES.items():
+            made = [shrunk(painter.sprite(key, colour, side)) for key, colour in self._names]
+            self._sprites[size] = np.stack(made).astype(np.float32)
+
+    def background(self, picture: np.ndarray) -> Background:
+        """The background that most pixels of a shrunk picture agree with."""
+        shares = []
+        for background, pixels in self._backgrounds:
+            error = np.abs(picture - pixels).max(axis=2)
+            shares.append(((error < AGREES).mean() - error.mean() * 0.1, background))
+        return max(shares, key=lambda pair: pair[0])[1]
+
+    def read(self, pixels: np.ndarray) -> Reading:
+        """The scene in a picture of floats from 0 to 1, (256, 256, 3)."""
+        picture = shrunk(pixels).astype(np.float32)
+        background = self.background(picture)
+        canvas = shrunk(background_pixels(background)).astype(np.float32)
+        whole = float(((picture - canvas) ** 2).sum())
+        items: list[Item] = []
+        for _ in range(MOST_ITEMS):
+            gain, item, after = self._best(picture, canvas)
+            if item is None or gain < LEAST_GAIN:
+                break
+            items.append(item)
+            canvas = after
+        left = float(((picture - canvas) ** 2).sum())
+        items.sort(key=lambda item: (item.x, item.y))
+        return Reading(Scene(background, tuple(items)), 1 - left / max(whole, 1e-6))
+
+    def _best(
+        self, picture: np.ndarray, canvas: np.ndarray
+    ) -> tuple[float, Item | None, np.ndarray]:
+        """The thing that explains most of what the canvas does not show yet."""
+        best: tuple[float, Item | None, np.ndarray] = (0.0, None, canvas)
+        error = ((picture - canvas) ** 2).sum(axis=2)
+        found: tuple[float, str, int, int, int] | None = None
+        for size, side in SIZES.items():
+            sprites, small = self._sprites[size], side // SHRINK
+            for y in range(0, SIDE - side + 1, CELL):
+                for x in range(0, SIDE - side + 1, CELL):
+                    rows = slice(y // SHRINK, y // SHRINK + small)
+                    columns = slice(x // SHRINK, x // SHRINK + small)
+                    here = float(error[rows, columns].sum())
+                    if here <= max(found[0] if found else 0.0, LEAST_GAIN):
+                        continue
+                    below, wanted = canvas[rows, columns], picture[rows, columns]
+                    drawn = below * (1 - sprites[..., 3:]) + sprites[..., :3]
+                    gains = here - ((drawn - wanted) ** 2).sum(axis=(1, 2, 3))
+                    index = int(gains.argmax())
+                    if found is None or gains[index] > found[0]:
+                        found = (float(gains[index]), size, index, x, y)
+        if found is None:
+            return best
+        gain, size, index, x, y = found
+        key, colour = self._names[index]
+        after, small = canvas.copy(), SIZES[size] // SHRINK
+        sprite = self._sprites[size][index]
+        rows = slice(y // SHRINK, y // SHRINK + small)
+        columns = slice(x // SHRINK, x // SHRINK + small)
+        after[rows, columns] = after[rows, columns] * (1 - sprite[..., 3:]) + sprite[..., :3]
+        return gain, Item(key, colour, size, x, y), after
 
 
-def _filled(name: str) -> np.ndarray:
-    """A shape's outline, fitted to a patch, as booleans of (PATCH, PATCH)."""
-    corners = np.array(OUTLINES[name])
-    low, high = corners.min(0), corners.max(0)
-    image = Image.new("1", (PATCH * 4, PATCH * 4))
-    fitted = (corners - low) / (high - low) * (PATCH * 4 - 1)
-    ImageDraw.Draw(image).polygon([tuple(corner) for corner in fitted], fill=1)
-    return np.asarray(image.convert("L").reduce(4)) > 127
-
-
-TEMPLATES = {name: _filled(name) for name in OUTLINES}
-
-
-def likest_shape(mask: np.ndarray) -> str:
-    """The shape whose outline overlaps most with a mask cut to its box."""
-    scaled = Image.fromarray(mask.astype(np.uint8) * 255).resize(
-        (PATCH, PATCH), Image.Resampling.BILINEAR
-    )
-    patch = np.asarray(scaled) > 127
-
-    def overlap(name: str) -> float:
-        template = TEMPLATES[name]
-        return (patch & template).sum() / (patch | template).sum()
-
-    return max(TEMPLATES, key=overlap)
-
-
-def size_of(height: int, width: int, shape: str, side: int) -> str:
-    """The size whose usual radius is nearest to the figure's."""
-    corners = np.array(OUTLINES[shape])
-    extent = (corners.max(0) - corners.min(0)).mean()
-    radius = (height + width) / 2 / side / extent
-    return min(SIZES, key=lambda size: abs(np.mean(RADII[size]) - radius))
-
-
-def background_of(pixels: np.ndarray) -> np.ndarray:
-    """The median colour of the picture's outermost three pixels."""
-    rim = np.ones(pixels.shape[:2], dtype=bool)
-    rim[3:-3, 3:-3] = False
-    return np.median(pixels[rim], axis=0)
-
-
-def find_figures(pixels: np.ndarray) -> list[Found]:
-    """All figures in a picture, uint8 (side, side, 3), the largest first."""
-    side = pixels.shape[0]
-    distance = np.linalg.norm(pixels.astype(float) - background_of(pixels), axis=2)
-    labels, _ = ndimage.label(distance > DIFFERS)
-    figures = []
-    for index, box in enumerate(ndimage.find_objects(labels), 1):
-        mask = labels[box] == index
-        if mask.sum() < LEAST_AREA * side * side:
-            continue
-        inside = ndimage.binary_erosion(mask)
-        colour = nearest_colour(pixels[box][inside if inside.any() else mask])
-        shape = likest_shape(mask)
-        size = size_of(*mask.shape, shape, side)
-        y, x = ((part.start + part.stop) / 2 / side for part in box)
-        figures.append((mask.sum(), Found(shape, colour, size, x, y)))
-    return [found for _, found in sorted(figures, key=lambda pair: -pair[0])]
-
-
-def in_order(first: Found, second: Found, axis: str) -> bool:
-    """Whether `first` lies left of (or above) `second`, and mainly so."""
-    across, down = second.x - first.x, second.y - first.y
-    along, other = (across, down) if axis == "across" else (down, across)
-    return along > 0.1 and along > abs(other)
-
-
-def score(pixels: np.ndarray, asked: Composition, has_size: bool = True) -> dict[str, list[bool]]:
-    """Which attributes of `asked` the picture shows: name to one verdict for each figure or picture."""
-    found = find_figures(pixels)
-    ground = nearest_colour(background_of(pixels))
-    count = len(asked.figures)
-    verdicts = {"background": [ground == asked.background], "count": [len(found) == count]}
-    if len(found) < count:
-        missing = [False] * count
-        verdicts |= {"colour": missing, "shape": missing}
-        return verdicts | {"relation" if count == 2 else "size": [False]}
-
-    def agreement(order: tuple[Found, ...]) -> int:
-        pairs = zip(order, asked.figures, strict=True)
-        return sum((f.colour == a.colour) * 2 + (f.shape == a.shape) for f, a in pairs)
-
-    matched = max(permutations(found[:count]), key=agreement)
-    pairs = list(zip(matched, asked.figures, strict=True))
-    verdicts["colour"] = [f.colour == a.colour for f, a in pairs]
-    verdicts["shape"] = [f.shape == a.shape for f, a in pairs]
-    if asked.axis:
-        verdicts["relation"] = [in_order(matched[0], matched[1], asked.axis)]
-    elif has_size:
-        verdicts["size"] = [matched[0].size == asked.size]
-    return verdicts
+def ordered(scene: Scene) -> Scene:
+    """The scene with its things from left to right, as the probe gives them."""
+    return replace(scene, items=tuple(sorted(scene.items, key=lambda item: (item.x, item.y))))

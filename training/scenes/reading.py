@@ -1,138 +1,105 @@
-"""Teaches the text model to read before it guides the UNet: which facts does a caption name?
+"""Teaches the text model to read before the UNet learns to draw: every fact of the scene from words.
 
-From random weights most of a short training goes into finding out that words matter at all. Reading
-is learned in minutes from captions alone, and kept up beside the UNet's training; the linear heads
-that name the facts are thrown away at the end.
+Reading is learned in minutes where drawing takes hours, and the UNet then starts from words that
+already mean something. The head that answers is thrown away.
 """
 
 import random
+from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from training.scenes.captions import LANGUAGES, Caption, caption
-from training.scenes.progress import Progress
-from training.scenes.text import WIDTH, tokens
-from training.scenes.world import (
-    COLOURS,
-    KINDS,
-    OBJECTS,
-    SHAPES,
-    SIZES,
-    TIMES,
-    Composition,
-    Picture,
-    sample,
-)
+from training.scenes.captions import LANGUAGES, Lexicon, caption
+from training.scenes.optimiser import new_optimiser
+from training.scenes.progress import Progress, load_state, rate_share, save_whole
+from training.scenes.sampling import sample_trained
+from training.scenes.text import WIDTH, encoder_for, tokens
+from training.scenes.things import all_things
+from training.scenes.world import CELL, SHAPE_COLOURS, SHAPES, SIZES, Scene, all_backgrounds
 
-UNNAMED = -100  # what the caption does not say is not asked
-AXES = (None, "across", "down")
-CHOICES = {
-    "background": COLOURS,
-    "size": SIZES,
-    "axis": AXES,
-    "colour 0": COLOURS,
-    "shape 0": SHAPES,
-    "colour 1": COLOURS,
-    "shape 1": SHAPES,
-    "place": KINDS,
-    "time": TIMES,
-    **dict.fromkeys(OBJECTS, (False, True)),
-}
-# The window's last places, which are padding after all but the longest captions. Each shape has one of
-# its own, so that attention finds "the left one" by where it looks, whatever words named it.
-PLACES = {
-    -1: ("axis", "colour 0", "shape 0", "size"),
-    -2: ("axis", "colour 1", "shape 1"),
-    -3: ("background",),
-    -4: ("place", "time", *OBJECTS),
-}
-SHARES = {"single": 0.3, "pair": 0.4, "scene": 0.3}
+CHECKPOINT = "reading.pt"
+SLOTS = 2
+KEYS = ("", *SHAPES, *all_things())
+ITEM_CHOICES = (len(KEYS), len(SHAPE_COLOURS) + 1, len(SIZES) + 1, 8, 8)
+CHOICES = (len(all_backgrounds()), 4, *ITEM_CHOICES * SLOTS)
 
 
-def facts(picture: Picture, named: Caption) -> list[int]:
-    """The index of each of `CHOICES` that the caption names, else `UNNAMED`."""
-    known: dict[str, object] = {}
-    if isinstance(picture, Composition):
-        known["axis"] = picture.axis
-        if named.has_background:
-            known["background"] = picture.background
-        if picture.size:
-            known["size"] = picture.size
-        for index, figure in enumerate(picture.figures):
-            known |= {f"colour {index}": figure.colour, f"shape {index}": figure.shape}
-    else:
-        known = {"place": picture.kind, "time": picture.time}
-        known |= {name: name in named.objects for name in OBJECTS}
-    return [
-        choices.index(known[name]) if name in known else UNNAMED
-        for name, choices in CHOICES.items()
-    ]
-
-
-def captioned(count: int, rng: random.Random) -> tuple[list[str], torch.Tensor]:
-    """Captions of trained pictures in both languages and their facts (count, questions)."""
-    texts, answers = [], []
-    for kind in rng.choices(list(SHARES), list(SHARES.values()), k=count):
-        picture = sample(rng, kind)
-        named = caption(picture, rng, rng.choice(LANGUAGES))
-        texts.append(named.text)
-        answers.append(facts(picture, named))
-    return texts, torch.tensor(answers)
+def facts(scene: Scene) -> list[int]:
+    """The scene as numbers: background, how many, then key, colour, size, x, y of two things."""
+    numbers = [all_backgrounds().index(scene.background), len(scene.items)]
+    for slot in range(SLOTS):
+        if slot >= len(scene.items):
+            numbers += [0, 0, 0, 7, 7]
+            continue
+        item = scene.items[slot]
+        colour = SHAPE_COLOURS.index(item.colour) + 1 if item.colour else 0
+        size = list(SIZES).index(item.size) + 1
+        numbers += [KEYS.index(item.key), colour, size, item.x // CELL, item.y // CELL]
+    return numbers
 
 
 class Reader(nn.Module):
-    """Linear heads that name the facts of a caption, each from its own place of `PLACES`."""
+    """The text model and a head that answers each fact."""
 
-    def __init__(self) -> None:
+    def __init__(self, text_encoder: CLIPTextModel) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(
-            nn.Linear(WIDTH, len(CHOICES[name])) for names in PLACES.values() for name in names
-        )
+        self.text_encoder = text_encoder
+        self.questions = nn.Parameter(torch.randn(len(CHOICES), WIDTH) * 0.5)
+        self.attention = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
+        self.answers = nn.ModuleList(nn.Linear(WIDTH, choices) for choices in CHOICES)
 
-    def forward(self, states: torch.Tensor, answers: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """The loss, and the share of answers that are right.
+    def forward(self, ids: torch.Tensor) -> list[torch.Tensor]:
+        """The answers' scores, one tensor (count, choices) a fact."""
+        words = self.text_encoder(ids)[0]
+        questions = self.questions.expand(len(ids), -1, -1)
+        read = self.attention(questions, words, words, need_weights=False)[0]
+        return [answer(read[:, index]) for index, answer in enumerate(self.answers)]
 
-        Args:
-            states: the text model's output, (count, tokens, WIDTH).
-            answers: of `facts`, (count, questions).
-        """
-        loss, right, asked = states.new_zeros(()), 0, 0
-        questions = [(place, name) for place, names in PLACES.items() for name in names]
-        for (place, name), head in zip(questions, self.heads, strict=True):
-            wanted = answers[:, list(CHOICES).index(name)]
-            known = wanted != UNNAMED
-            if not known.any():
-                continue
-            scores, wanted = head(states[:, place])[known], wanted[known]
-            loss = loss + F.cross_entropy(scores, wanted)
-            right += int((scores.argmax(-1) == wanted).sum())
-            asked += len(wanted)
-        return loss, right / max(asked, 1)
+
+def reading_batch(
+    count: int, rng: random.Random, keys: tuple[str, ...], lexicon: Lexicon
+) -> tuple[list[str], torch.Tensor]:
+    """Captions and their scenes' facts (count, facts)."""
+    scenes = [sample_trained(rng, keys) for _ in range(count)]
+    texts = [caption(scene, rng, rng.choice(LANGUAGES), lexicon) for scene in scenes]
+    return texts, torch.tensor([facts(scene) for scene in scenes])
 
 
 def teach_reading(
-    model: CLIPTextModel, tokenizer: CLIPTokenizer, steps: int, batch: int = 64, seed: int = 0
-) -> float:
-    """Trains `model` in place; returns the share of facts read right in the last tenth."""
-    device = next(model.parameters()).device
-    reader = Reader().to(device)
-    parameters = [*model.parameters(), *reader.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-3, total_steps=steps + 1)
-    rng, progress, shares = random.Random(seed), Progress("reading"), []
-    for step in range(steps):
-        texts, answers = captioned(batch, rng)
-        states = model(tokens(tokenizer, texts, device))[0]
-        loss, share = reader(states, answers.to(device))
-        optimizer.zero_grad(set_to_none=True)
+    run: Path,
+    tokenizer: CLIPTokenizer,
+    lexicon: Lexicon,
+    keys: tuple[str, ...],
+    steps: int = 1500,
+    batch: int = 64,
+) -> CLIPTextModel:
+    """The run's text model after `steps` of reading; goes on from its checkpoint."""
+    torch.manual_seed(0)
+    model = Reader(encoder_for(tokenizer))
+    optimiser = new_optimiser(model, 0.02, 2e-3)
+    begin = 0
+    if state := load_state(run / CHECKPOINT):
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        begin = state["step"]
+    progress = Progress("reading")
+    for step in range(begin, steps):
+        rng = random.Random(f"reading/{step}")
+        texts, wanted = reading_batch(batch, rng, keys, lexicon)
+        scores = model(tokens(tokenizer, texts, short=True))
+        losses = [functional.cross_entropy(s, wanted[:, i]) for i, s in enumerate(scores)]
+        loss = torch.stack(losses).mean()
+        optimiser.set_share(rate_share(step, steps, steps // 2))
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        progress.step((step + 1) / steps, batch, loss)
-        shares.append(share)
-    last = shares[-max(1, steps // 10) :]
-    return sum(last) / len(last)
+        optimiser.step()
+        progress.step(step + 1, batch, loss.item())
+        if (step + 1) % 250 == 0 or step + 1 == steps:
+            right = torch.stack([s.argmax(1) == wanted[:, i] for i, s in enumerate(scores)])
+            print(f"reading step {step + 1}: {right.float().mean():.1%} of facts", flush=True)
+            states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            save_whole({**states, "step": step + 1}, run / CHECKPOINT)
+    return model.text_encoder

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
@@ -11,23 +12,24 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.scenes.captions import LANGUAGES, caption
-from training.scenes.world import MAKERS, sample
+from training.scenes.captions import LANGUAGES, Lexicon, caption
+from training.scenes.sampling import sample
+from training.scenes.things import all_things, first_keys
 
-MAX_TOKENS = 32
+MAX_TOKENS = 48
 WIDTH = 128
 START, END = "<|startoftext|>", "<|endoftext|>"
+FOLDER = "tokenizer"
 
 
-def sample_captions(count: int, seed: int = 0) -> Iterator[str]:
-    """Captions of trained pictures, both languages in turn."""
-    rng = random.Random(seed)
+def sample_captions(count: int, lexicon: Lexicon, seed: int = 0) -> Iterator[str]:
+    """Captions of scenes of all things, both languages in turn."""
+    rng, keys = random.Random(f"captions/{seed}"), tuple(all_things())
     for index in range(count):
-        picture = sample(rng, rng.choice(list(MAKERS)))
-        yield caption(picture, rng, LANGUAGES[index % 2]).text
+        yield caption(sample(rng, keys), rng, LANGUAGES[index % 2], lexicon)
 
 
-def new_tokenizer(captions: int = 20_000, size: int = 1500) -> CLIPTokenizer:
+def new_tokenizer(lexicon: Lexicon, captions: int = 30_000, size: int = 2500) -> CLIPTokenizer:
     """A CLIP tokenizer whose merges come from our captions; any other text still has its bytes."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     bare = CLIPTokenizer(vocab={START: 0, END: 1}, merges=[]).backend_tokenizer
@@ -39,14 +41,8 @@ def new_tokenizer(captions: int = 20_000, size: int = 1500) -> CLIPTokenizer:
         end_of_word_suffix="</w>",
         show_progress=False,
     )
-    learner.train_from_iterator(sample_captions(captions), trainer)
-    learned = learner.model.__getstate__()
-    return _from_merges(letters, learned)
-
-
-def _from_merges(letters: list[str], learned: bytes) -> CLIPTokenizer:
-    """CLIP's order of tokens: letters, letters that end a word, merges, start, end."""
-    merges = [tuple(pair) for pair in json.loads(learned)["merges"]]
+    learner.train_from_iterator(sample_captions(captions, lexicon), trainer)
+    merges = [tuple(pair) for pair in json.loads(learner.model.__getstate__())["merges"]]
     tokens = [*letters, *(letter + "</w>" for letter in letters)]
     tokens += [first + second for first, second in merges]
     tokens = [*dict.fromkeys(tokens), START, END]
@@ -54,36 +50,63 @@ def _from_merges(letters: list[str], learned: bytes) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
 
 
-def known_words(captions: int = 20_000) -> list[str]:
-    """Every word that the captions use, lower case: what a prompt may be made of."""
-    return sorted({word for text in sample_captions(captions) for word in words_of(text)})
+def compact(file: Path) -> None:
+    """Writes a JSON file again without its indentation: a tokenizer shrinks by half."""
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without digits and marks."""
-    return re.findall(r"[^\W\d_]+", text.lower())
+def tokenizer_of(run: Path, lexicon: Lexicon) -> CLIPTokenizer:
+    """The run's tokenizer, made and written at the first call."""
+    if not (run / FOLDER / "tokenizer_config.json").exists():
+        new_tokenizer(lexicon).save_pretrained(run / FOLDER)
+    return CLIPTokenizer.from_pretrained(run / FOLDER)
 
 
-def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """A small CLIP text model for the tokenizer, random weights."""
+def new_text_encoder(vocabulary: int, start: int, end: int, pad: int) -> CLIPTextModel:
+    """A small CLIP text model, random weights."""
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=vocabulary,
         hidden_size=WIDTH,
         intermediate_size=WIDTH * 4,
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=MAX_TOKENS,
         projection_dim=WIDTH,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=start,
+        eos_token_id=end,
+        pad_token_id=pad,
     )
     return CLIPTextModel(config)
 
 
-def tokens(tokenizer: CLIPTokenizer, texts: list[str], device: torch.device) -> torch.Tensor:
-    """Token ids of shape (count, MAX_TOKENS), padded and cut as StableDiffusionPipeline does."""
-    made = tokenizer(
-        texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+def known_words(things: int, lexicon: Lexicon, captions: int = 20_000) -> dict[str, list[str]]:
+    """Every word that captions of the first `things` things use, by language, in lower case."""
+    rng, keys = random.Random("words"), first_keys(things)
+    words: dict[str, set[str]] = {language: set() for language in LANGUAGES}
+    for index in range(captions):
+        language = LANGUAGES[index % 2]
+        text = caption(sample(rng, keys), rng, language, lexicon).lower()
+        words[language].update(re.findall(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", text))
+    return {language: sorted(found) for language, found in words.items()}
+
+
+def encoder_for(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """A fresh text model for a tokenizer."""
+    return new_text_encoder(
+        len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     )
-    return made.input_ids.to(device)
+
+
+def tokens(tokenizer: CLIPTokenizer, texts: list[str], short: bool = False) -> torch.Tensor:
+    """Token ids (count, MAX_TOKENS), padded and cut as StableDiffusionPipeline does.
+
+    `short` pads to the longest text only.
+    """
+    return tokenizer(
+        texts,
+        padding="longest" if short else "max_length",
+        truncation=True,
+        max_length=MAX_TOKENS,
+        return_tensors="pt",
+    ).input_ids

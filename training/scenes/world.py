@@ -1,127 +1,128 @@
-"""What can be drawn: compositions of shapes and small scenes, described before they are drawn.
+"""What can be drawn: things on a grid of 32 px before a plain colour or a landscape.
 
-A picture is first a `Composition` or a `Scene`: plain facts that a caption can name and a probe can check.
-`shapes.py` and `scenery.py` draw them, `captions.py` puts them into words.
+Everything stands on the grid, so that a thing's latents are the same wherever it stands. A scene is
+plain facts: `captions.py` puts them into words, `drawing.py` draws them, the probe reads them back.
 """
 
 import hashlib
-import random
 from dataclasses import dataclass
-from typing import Literal
+
+from training.scenes.things import all_things
+
+CELL = 32
+SIDE = 256
+CELLS = SIDE // CELL
+HORIZON = 192
 
 PALETTE: dict[str, tuple[int, int, int]] = {
-    "red": (214, 40, 40),
-    "orange": (247, 127, 0),
-    "yellow": (252, 214, 40),
-    "green": (52, 152, 62),
-    "blue": (36, 98, 206),
-    "purple": (124, 60, 168),
-    "pink": (250, 148, 190),
-    "brown": (112, 68, 36),
-    "black": (22, 22, 26),
-    "white": (247, 247, 245),
-    "gray": (140, 143, 147),
+    "red": (228, 46, 46),
+    "orange": (250, 140, 30),
+    "yellow": (250, 210, 50),
+    "green": (60, 165, 75),
+    "blue": (45, 95, 215),
+    "purple": (130, 70, 180),
+    "pink": (250, 150, 190),
+    "brown": (125, 80, 45),
+    "gray": (150, 152, 156),
+    "white": (250, 250, 250),
+    "black": (28, 28, 32),
 }
-COLOURS = tuple(PALETTE)
-SHAPES = ("circle", "square", "triangle", "star", "heart")
-RADII = {"small": (0.13, 0.155), "medium": (0.215, 0.25), "large": (0.33, 0.38)}  # of the side
-SIZES = tuple(RADII)
-PAIR_RADII = (0.16, 0.19)
-KINDS = ("city", "future", "mountains", "sea", "forest", "desert", "field")
-TIMES = ("sunset", "dawn", "day", "night")
-OBJECTS = ("sun", "moon", "stars", "clouds")
+BACKGROUNDS = ("white", "black", "red", "yellow", "green", "blue", "purple", "pink")
+THING_COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black")
+SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
+SHAPE_COLOURS = tuple(PALETTE)
+SIZES = {"small": 64, "medium": 128, "large": 192}
+SKIES = ("day", "sunset", "night", "rain")
+GROUNDS = ("grass", "beach", "sea", "snow", "city", "forest", "hill", "desert", "moon")
+UNDER_WATER = "underwater"
+COLUMNS, ROWS = ("left", "center", "right"), ("top", "middle", "bottom")
 HELD_OUT_SHARE = 10  # one combination in ten is never trained on
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One flat shape: its centre `x`, `y` and its `radius` are parts of the picture's side."""
+class Background:
+    """A plain `colour`, or a `sky` over a `ground`; under water is a ground without a sky."""
 
-    shape: str
-    colour: str
-    x: float
-    y: float
-    radius: float
+    colour: str | None = None
+    sky: str | None = None
+    ground: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Composition:
-    """One shape (`axis` is None) or two: the left and the right one, or the upper and the lower."""
+class Item:
+    """One thing or shape with its left upper corner in pixels; `colour` None is its own."""
 
-    figures: tuple[Figure, ...]
-    background: str
-    size: str | None
-    axis: Literal["across", "down"] | None
+    key: str
+    colour: str | None
+    size: str
+    x: int
+    y: int
 
     @property
-    def key(self) -> str:
-        """The combination of attributes, the same for every picture that shows it."""
-        shown = ",".join(f"{figure.colour} {figure.shape}" for figure in self.figures)
-        return f"{shown}|{self.axis or self.size}|{self.background}"
+    def side(self) -> int:
+        """Its width and height in pixels."""
+        return SIZES[self.size]
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.x, self.y, self.x + self.side, self.y + self.side
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The nearest of the nine places: its column and its row."""
+        return _nearest(self.x, self.size, COLUMNS), _nearest(self.y, self.size, ROWS)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A landscape or a city; `variation` seeds everything that a caption does not name."""
+    """A background and the things before it, the farthest first."""
 
-    kind: str
-    time: str
-    objects: tuple[str, ...]
-    variation: int
+    background: Background
+    items: tuple[Item, ...]
+    at_home: bool = True  # each thing stands where a person would put it: no place need be said
 
     @property
-    def key(self) -> str:
-        """The combination of attributes, the same for every picture that shows it."""
-        return f"{self.kind}|{self.time}|{','.join(self.objects)}"
+    def combination(self) -> str:
+        """What is held out from training as one: which things, how many, in which colours."""
+        names = sorted({f"{item.colour or ''} {item.key}" for item in self.items})
+        back = self.background
+        scene = back.colour or f"{back.sky}/{back.ground}"
+        if len(names) > 1:
+            return "+".join(names)
+        sizes = sorted({item.size for item in self.items})
+        return f"{names}x{len(self.items)}|{sizes}|{scene}"
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the scene is kept for judging."""
+        digest = hashlib.sha256(self.combination.encode()).digest()
+        return bool(self.items) and digest[0] % HELD_OUT_SHARE == 0
 
 
-Picture = Composition | Scene
+def offsets(size: str) -> tuple[int, int, int]:
+    """Where the three columns or rows begin, for things of a size."""
+    room = SIDE - SIZES[size]
+    return 0, room // 2, room
 
 
-def held_out(picture: Picture) -> bool:
-    """Whether the combination is kept from training, decided by a hash of its attributes alone."""
-    return hashlib.sha256(picture.key.encode()).digest()[0] % HELD_OUT_SHARE == 0
+def _nearest(offset: int, size: str, names: tuple[str, ...]) -> str:
+    return min(zip(names, offsets(size), strict=True), key=lambda pair: abs(pair[1] - offset))[0]
 
 
-def single(rng: random.Random) -> Composition:
-    """One shape near the middle of a plain background."""
-    colour, background = rng.sample(COLOURS, 2)
-    size = rng.choice(SIZES)
-    x, y = 0.5 + rng.uniform(-0.04, 0.04), 0.5 + rng.uniform(-0.04, 0.04)
-    figure = Figure(rng.choice(SHAPES), colour, x, y, rng.uniform(*RADII[size]))
-    return Composition((figure,), background, size, None)
+def all_backgrounds() -> tuple[Background, ...]:
+    """The eight plain colours, every sky over every ground (night over the moon), and the sea floor."""
+    plain = [Background(colour=colour) for colour in BACKGROUNDS]
+    land = [
+        Background(sky=sky, ground=ground)
+        for ground in GROUNDS
+        for sky in (SKIES if ground != "moon" else ("night",))
+    ]
+    return (*plain, *land, Background(ground=UNDER_WATER))
 
 
-def pair(rng: random.Random) -> Composition:
-    """Two different shapes beside each other or one above the other."""
-    background, *colours = rng.sample(COLOURS, 3)
-    axis: Literal["across", "down"] = rng.choice(("across", "down"))
-    figures = []
-    for colour, middle in zip(colours, (0.27, 0.73), strict=True):
-        along, other = middle + rng.uniform(-0.03, 0.03), 0.5 + rng.uniform(-0.04, 0.04)
-        x, y = (along, other) if axis == "across" else (other, along)
-        figures.append(Figure(rng.choice(SHAPES), colour, x, y, rng.uniform(*PAIR_RADII)))
-    return Composition(tuple(figures), background, None, axis)
-
-
-def scene(rng: random.Random) -> Scene:
-    """A place at a time of day with what may be in its sky."""
-    time = rng.choice(TIMES)
-    likely = (
-        {"moon": 0.6, "stars": 0.6, "clouds": 0.3}
-        if time == "night"
-        else {"sun": 0.6, "clouds": 0.45}
-    )
-    objects = tuple(name for name in OBJECTS if rng.random() < likely.get(name, 0))
-    return Scene(rng.choice(KINDS), time, objects, rng.randrange(2**31))
-
-
-MAKERS = {"single": single, "pair": pair, "scene": scene}
-
-
-def sample(rng: random.Random, kind: str, unseen: bool = False) -> Picture:
-    """A picture of one `kind` ("single", "pair", "scene"), from the trained or the held-out part."""
-    while True:
-        picture = MAKERS[kind](rng)
-        if held_out(picture) == unseen:
-            return picture
+def colours_of(key: str) -> tuple[str | None, ...]:
+    """The colours that a thing or shape can take; None is a thing's own."""
+    if key in SHAPES:
+        return SHAPE_COLOURS
+    return (None, *THING_COLOURS) if all_things()[key].fills else (None,)

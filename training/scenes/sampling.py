@@ -2,8 +2,8 @@
 
 import random
 
-from training.scenes2.things import all_things
-from training.scenes2.world import (
+from training.scenes.things import all_things
+from training.scenes.world import (
     BACKGROUNDS,
     CELL,
     COLUMNS,

@@ -9,7 +9,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
-from training.scenes2.world import HORIZON, PALETTE, SIDE, UNDER_WATER, Background
+from training.scenes.world import HORIZON, PALETTE, SIDE, UNDER_WATER, Background
 
 SKY_COLOURS = {
     "day": ("#7fc3f7", "#cfeafd"),

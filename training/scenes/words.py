@@ -5,8 +5,8 @@ import random
 from functools import cache
 from pathlib import Path
 
-from training.scenes2.things import Thing, all_things
-from training.scenes2.world import Item
+from training.scenes.things import Thing, all_things
+from training.scenes.world import Item
 
 NO_ARTICLE = {
     "noodles",

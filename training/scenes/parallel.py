@@ -73,7 +73,7 @@ class Pair:
             others = [p.grad for p in self._model.parameters()]
             loss += _gradients(self._task, self._model, step, 0)
         for parameter, other in zip(self._model.parameters(), others, strict=True):
-            if other is not None:
+            if other is not None and parameter.requires_grad:
                 parameter.grad = other.clone() if parameter.grad is None else parameter.grad + other
         return loss
 

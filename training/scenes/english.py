@@ -2,9 +2,9 @@
 
 import random
 
-from training.scenes2.sampling import usual_background
-from training.scenes2.things import all_things
-from training.scenes2.words import (
+from training.scenes.sampling import usual_background
+from training.scenes.things import all_things
+from training.scenes.words import (
     ANIMALS,
     FLYERS,
     PEOPLE,
@@ -13,7 +13,7 @@ from training.scenes2.words import (
     plural,
     with_article,
 )
-from training.scenes2.world import SHAPES, UNDER_WATER, Background, Item, Scene
+from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene
 
 COLOURS = {"gray": ("gray", "grey"), "purple": ("purple", "purple", "violet")}
 SHAPE_NAMES = {"circle": ("circle", "circle", "disc"), "diamond": ("diamond",)}
