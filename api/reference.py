@@ -18,7 +18,7 @@ pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius:
 EXAMPLES = {
     "/api/v1/chat": '{"messages": [{"role": "user", "content": "Hello!"}], "seed": 1}',
     "/api/v1/next-token": '{"text": "How are", "likeliest": 5}',
-    "/api/v1/images": '{"prompt": "a red circle on a blue background", "seed": 1}',
+    "/api/v1/images": '{"prompt": "a panda in the snow at night", "seed": 1}',
     "/api/v1/sentiment": '{"text": "I love it"}',
     "/api/v1/explanations": '{"text": "I love it"}',
     "/api/v1/similarity": '{"sentences": ["A man plays a guitar.", "Someone makes music."]}',
