@@ -98,7 +98,7 @@ def test_where_answers_differ_is_found():
     assert shared_prefixes(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
     answers = Answers(STARTER, ask(), three)
     view = answers_view(answers)
-    assert view.count(FORK) == 5 + 1  # five places, and one in the legend
+    assert view.count(FORK) == 5 + 2  # five places, and one in the legend of each language
 
 
 def test_a_branch_keeps_what_was_before_and_has_the_other_token():
