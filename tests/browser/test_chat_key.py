@@ -1,5 +1,6 @@
 """A server and a key typed on the page, in a real browser: they work, and the key is kept nowhere."""
 
+import json
 import re
 import urllib.request
 
@@ -88,6 +89,30 @@ def test_a_fault_of_a_server_is_told_in_the_pages_language(open_page, server, re
             expect(page.locator("#chat-status")).to_contain_text("답이 여기서 끊겼어요")
     assert KEY not in page.content()
     assert KEY not in server.logged()
+
+
+def test_what_servers_send_their_own_way_comes_right_on_the_page(open_page):
+    whole = {"choices": [{"message": {"content": "Blue sky"}, "finish_reason": "stop"}]}
+    end, out = chunk(None, end="stop"), fault("insufficient_quota", "You exceeded your quota.")
+    bodies = (
+        [chunk("<think>A sum.</think>"), chunk("Four"), end, DONE],
+        [json.dumps(whole)],  # although a stream was requested
+        [f"data: {json.dumps(out)}\n\n"],  # with status 200
+    )
+    with StubServer(*((200, body) for body in bodies)) as other:
+        page = open_page()
+        to_a_server(page, other.url)
+        answers = page.locator("#chat-bot .bot.message")
+        says(page, "Two and two?")
+        expect(answers).to_have_text("Four", timeout=120_000)
+        expect(page.locator("details.thoughts")).to_contain_text("A sum.")
+        says(page, "The sky?")
+        expect(answers.last).to_have_text("Blue sky", timeout=120_000)
+        assert "A sum." not in json.dumps(other.asked[1])  # thoughts are not sent back
+        says(page, "And now?")
+        expect(page.get_by_text(re.compile("no credit|quota")).first).to_be_visible(timeout=120_000)
+        expect(answers.last).to_have_text("Blue sky")
+        expect(page.locator("#chat-message textarea")).to_have_value("And now?")
 
 
 def test_another_genlab_is_a_server_too_dice_included(open_page, server):
