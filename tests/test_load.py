@@ -69,7 +69,7 @@ def warm(server):
 
 
 def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
-    prompt = ["a red circle on a blue background", "", "auto", 5.0, 100, 1, 64, 64, 8, "", "", 0.6]
+    prompt = ["a cat in the snow", "", "auto", 5.0, 100, 1, 256, 256, 8, "", "", 0.6, "", 1.0, ""]
     picture = call(server, "generate_image", prompt)
     until(lambda: health(server)["active"] >= 1, 60)
     results, gaps = [], []
