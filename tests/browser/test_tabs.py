@@ -132,7 +132,9 @@ def test_sentences_are_compared_at_one_click(open_page, locale):
     page = open_page(locale)
     open_tab(page, "sentence_similarity")
     page.locator("#sentence_similarity-examples button").first.click()
-    own = "all-MiniLM-L6-v2" if locale == "en-US" else re.compile("E5|한국어")  # its first example's
+    own = (
+        "all-MiniLM-L6-v2" if locale == "en-US" else re.compile("E5|한국어")
+    )  # its first example's
     expect(page.locator("#sentence_similarity-status")).to_contain_text(own, timeout=LONG)
     expect(page.locator("#sentence_similarity-result")).to_contain_text(
         re.compile(r"0\.[89]\d"), timeout=LONG

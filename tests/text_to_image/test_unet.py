@@ -13,7 +13,6 @@ from models.text_to_image import unet as module
 from models.text_to_image.diffusers_engine import load_pipeline
 from models.weights.sources import STARTERS
 
-
 TEXTS: list[torch.Tensor] = []  # what the text encoder makes of three prompts
 
 
