@@ -80,7 +80,7 @@ def test_the_tools_do_their_work(url):
     files, facts = ast.literal_eval(text_of(picture))
     assert facts["seeds"] == [1]
     file = httpx.get(files[0]["url"], timeout=30).raise_for_status()
-    assert Image.open(BytesIO(file.content)).size == (64, 64)
+    assert Image.open(BytesIO(file.content)).size == (256, 256)
 
 
 def test_a_tool_says_what_was_wrong_in_words(url):

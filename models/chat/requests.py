@@ -16,7 +16,15 @@ from models.fields import MAX_TEXT, Address, Seed, Text, TokenIds
 MAX_CONVERSATION = 200_000  # characters of all turns
 _USUAL = ChatDials()
 
-Temperature = Annotated[float, Field(ge=0, le=2)]
+_COLD = 1e-4  # below it the likeliest token has all the probability, and logits divided by it overflow
+
+
+def _likeliest(temperature: float) -> float:
+    """0 for a temperature that no text can tell from 0."""
+    return temperature if temperature >= _COLD else 0.0
+
+
+Temperature = Annotated[float, Field(ge=0, le=2), AfterValidator(_likeliest)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 TopK = Annotated[int, Field(ge=0, le=1000)]
 MaxNewTokens = Annotated[int, Field(ge=1, le=4096)]
