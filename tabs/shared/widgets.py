@@ -10,6 +10,7 @@ from gradio.route_utils import get_root_url
 
 from models import serving, tasks
 from models.contract import ModelSpec, Placement, Request
+from models.errors import InvalidInput
 from models.serving import HttpCall, Say
 from models.tasks import Task
 from models.text.language import language_of
@@ -149,7 +150,11 @@ def _bind_examples(
     inputs: Sequence[gr.components.Component],
     start: str,
 ) -> None:
-    def fill(index: int) -> Any:
+    def fill(index: int | None) -> Any:
+        if index is None or not 0 <= index < len(
+            samples
+        ):  # a program's call: the page sends a place
+            raise InvalidInput("invalid_call")
         sample = [value() if callable(value) else value for value in samples[index]]
         return tuple(sample) if len(inputs) > 1 else sample[0]
 
