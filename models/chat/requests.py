@@ -16,9 +16,8 @@ from models.fields import MAX_TEXT, Address, Seed, Text, TokenIds
 MAX_CONVERSATION = 200_000  # characters of all turns
 _USUAL = ChatDials()
 
-_COLD = (
-    1e-4  # below it the likeliest token has all the probability, and logits divided by it overflow
-)
+# Below it the likeliest token has all the probability, and logits divided by it overflow.
+_COLD = 1e-4
 
 
 def _likeliest(temperature: float) -> float:

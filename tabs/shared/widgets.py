@@ -150,10 +150,8 @@ def _bind_examples(
     inputs: Sequence[gr.components.Component],
     start: str,
 ) -> None:
-    def fill(index: int | None) -> Any:
-        if index is None or not 0 <= index < len(
-            samples
-        ):  # a program's call: the page sends a place
+    def fill(index: object) -> Any:  # of a program's call it may be anything
+        if not isinstance(index, int) or not 0 <= index < len(samples):
             raise InvalidInput("invalid_call")
         sample = [value() if callable(value) else value for value in samples[index]]
         return tuple(sample) if len(inputs) > 1 else sample[0]
