@@ -136,9 +136,9 @@ def test_sentences_are_compared_at_one_click(open_page, locale):
         "all-MiniLM-L6-v2" if locale == "en-US" else re.compile("E5|한국어")
     )  # its first example's
     expect(page.locator("#sentence_similarity-status")).to_contain_text(own, timeout=LONG)
-    expect(page.locator("#sentence_similarity-result")).to_contain_text(
-        re.compile(r"0\.[789]\d"), timeout=LONG
-    )
+    # The Korean encoder that ships gives its first pair 0.70, E5 more.
+    cosine = re.compile(r"0\.[89]\d" if locale == "en-US" else r"0\.[789]\d")
+    expect(page.locator("#sentence_similarity-result")).to_contain_text(cosine, timeout=LONG)
 
 
 def test_a_korean_sentence_goes_to_the_korean_model(open_page):

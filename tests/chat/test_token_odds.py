@@ -298,7 +298,7 @@ def test_a_tokenizers_file_cuts_texts_without_its_model():
     for folder, first, count in (
         ("small_talk", "오늘은", 4),
         ("sentiment_ko", " 오늘", 5),
-        ("scenes/tokenizer", "오", 5),
+        ("scenes/tokenizer", "오", 9),
     ):
         file = STARTERS / folder / "tokenizer.json"
         (korean, again) = pieces_of_texts(file, ("오늘은 날씨가 좋아요", "오늘은"))

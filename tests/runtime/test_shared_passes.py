@@ -7,8 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from models.contract import ModelSpec
-from models.errors import InvalidInput, ModelError
+from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
@@ -19,6 +18,7 @@ from models.sentiment.events import Attribution, RowScores, Scores
 from models.sentiment.requests import AttributionRequest, ManyTextsRequest, SentimentRequest
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
+from tests.at_once import together
 
 KOREAN = find(SENTIMENT, "genlab/sentiment-ko")
 MINILM = find(SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2")
@@ -37,26 +37,6 @@ def cache():
     with_models = ModelCache(Settings(device="cpu", idle_minutes=0))
     yield with_models
     with_models.close()
-
-
-def together(cache: ModelCache, spec: ModelSpec, requests):
-    """What came of each request, sent at the same time: its events or its ModelError."""
-    results, start = [None] * len(requests), threading.Barrier(len(requests))
-
-    def work(number):
-        start.wait(10)
-        try:
-            results[number] = list(run(cache, spec, requests[number]))
-        except ModelError as error:
-            results[number] = error
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(requests))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    return results
 
 
 def one(events, kind):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models.contract import Finished
-from models.errors import InvalidInput, ModelError
+from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
@@ -19,6 +19,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import GridDone, ImagesDone, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, WordAttentionRequest
 from models.text_to_image.unet import split_rows
+from tests.at_once import together
 from tests.pictures import open_png, psnr
 
 SCENES = find(TEXT_TO_IMAGE, "genlab/scenes")
@@ -37,26 +38,6 @@ def ask(number, **values):
     return ImageRequest.of(**usual | values)
 
 
-def together(cache, requests):
-    """What came of each request, sent at the same time: its events or its ModelError."""
-    results, start = [None] * len(requests), threading.Barrier(len(requests))
-
-    def work(number):
-        start.wait(10)
-        try:
-            results[number] = list(run(cache, SCENES, requests[number]))
-        except ModelError as error:
-            results[number] = error
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(requests))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    return results
-
-
 def images(events):
     return [event for event in events if isinstance(event, ImagesDone)][-1]
 
@@ -67,7 +48,7 @@ def unet(cache):
     list(run(cache, SCENES, ask(0)))
     with cache.lease(SCENES, threading.Event(), lambda _: None) as lease:
         unet = lease.engine._denoiser.loop._unet
-    together(cache, [ask(n) for n in range(8)])
+    together(cache, SCENES, [ask(n) for n in range(8)])
     for size in (4, 8):  # one core a picture or many: both sizes, whatever this machine has
         unet._programs.get(size, unet_call(unet))
     return unet
@@ -99,7 +80,7 @@ def test_each_gets_their_own_picture_with_their_own_settings(cache, unet):
     requests = [ask(n, **values) for n, values in enumerate(settings)]
     alone = [list(run(cache, SCENES, request)) for request in requests]
     assert {images(events).batch for events in alone} == {1}
-    crowd = together(cache, requests)
+    crowd = together(cache, SCENES, requests)
     for events, expected in zip(crowd, alone, strict=True):
         found, wanted = images(events), images(expected)
         assert found.seeds == wanted.seeds
@@ -125,7 +106,7 @@ def test_a_bad_prompt_and_one_who_leaves_harm_nobody(cache, unet):
     while not isinstance(next(leaver), StepDone):
         pass
     threading.Timer(0.1, leaver.close).start()
-    results = together(cache, [*good, ask(0, prompt="zzz qqq")])
+    results = together(cache, SCENES, [*good, ask(0, prompt="zzz qqq")])
     for events, expected in zip(results[:-1], alone, strict=True):
         assert psnr(images(events).images[0], expected.images[0]) >= 35
     assert isinstance(results[-1], InvalidInput)
@@ -168,7 +149,7 @@ def test_what_goes_through_the_pipeline_is_alone(cache, unet):
         ask(4),
     ]
     alone = [list(run(cache, SCENES, request)) for request in requests]
-    for events, expected in zip(together(cache, requests), alone, strict=True):
+    for events, expected in zip(together(cache, SCENES, requests), alone, strict=True):
         kinds = [type(event) for event in expected if type(event).__name__.endswith("Done")]
         assert [type(e) for e in events if type(e).__name__.endswith("Done")] == kinds
         for one, other in zip(events, expected, strict=False):

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("resvg_py")
-
 from models.settings import ROOT
 from training.scenes import autoencoder, captions, diffusion, sampling
 from training.scenes.autoencoder import Shape, new_autoencoder, train_autoencoder
