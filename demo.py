@@ -80,7 +80,8 @@ try:
     login = [parse_credentials(options.auth)] if options.auth else settings.credentials
 except SettingsError as problem:
     sys.exit(f"GenLab cannot start: {problem}")
-if options.mcp and login:
+mcp = options.mcp or os.environ.get("GRADIO_MCP_SERVER", "").lower() == "true"  # as Gradio reads it
+if mcp and login:
     sys.exit("GenLab cannot start: the tools of --mcp know no login; leave one of both out")
 if settings.fetch:
     fetch_default(settings)
@@ -108,8 +109,8 @@ with gradio_patches.PageBlocks(
 gc.enable()
 
 if __name__ == "__main__":
-    privacy.install(settings)
-    logs.configure(settings)
+    privacy.install(settings, login or ())
+    logs.configure(settings, privacy.secrets_of(settings, login or ()))
     end_well(context.cache)
     if os.environ.get("SPACE_ID"):
         space.tell(settings)
@@ -121,6 +122,6 @@ if __name__ == "__main__":
         server_port=options.port or settings.port,
         auth=gradio_login(access) if login else None,
         auth_message="<br>".join(say("page.sign_in", language) for language in LANGUAGES),
-        mcp_server=options.mcp or None,  # None: as the environment's GRADIO_MCP_SERVER says
+        mcp_server=mcp,
         **launch_options(settings, context.cache, access),
     )

@@ -148,6 +148,12 @@ class Hosts:
 
     def admit(self, headers: Headers) -> bool:
         """Whether a call that changes something may come from there."""
+        try:
+            return self._admit(headers)
+        except ValueError:  # an Origin that is no address
+            return False
+
+    def _admit(self, headers: Headers) -> bool:
         host = _name(f"//{headers.get('host', '')}")
         origin = headers.get("origin")
         if origin is not None:

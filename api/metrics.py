@@ -28,7 +28,7 @@ _COUNTERS = {
     "genlab_jobs": ("Jobs that have ended.", ("task", "model", "outcome")),
     "genlab_errors": ("Jobs that ended in a problem, by its kind.", ("task", "kind")),
     "genlab_tokens": ("Tokens read (in) and written (out).", ("model", "direction")),
-    "genlab_spend_dollars": ("Cost of hosted answers by the price table.", ("model",)),
+    "genlab_spend_dollars": ("Cost of hosted chat answers by the price table.", ("model",)),
     "genlab_loads": ("Models brought into memory.", ("task", "model")),
     "genlab_unloads": ("Models put out of memory.", ("task", "model", "reason")),
     "genlab_calls": ("Answered calls of the API.", ("method", "path", "status")),

@@ -5,25 +5,20 @@ where a fault arose and of which kind it is; its message may quote what somebody
 """
 
 import logging
-import re
 import threading
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
+from models.logs import scrub
 from models.settings import Settings
 
-_SECRETS = re.compile(
-    r"\b(sk-|hf_|genlab_)[\w-]{8,}|\$argon2\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=bearer )\S+|(?<=basic )\S+",
-    re.I,
-)
-_HIDDEN = "***"
 log = logging.getLogger("genlab")
 
 
-def install(settings: Settings) -> None:
+def install(settings: Settings, login: Iterable[tuple[str, str]] = ()) -> None:
     """Make the records of this process safe from now on; once, when the app starts."""
-    secrets = secrets_of(settings)
+    secrets = secrets_of(settings, login)
     make = logging.getLogRecordFactory()
 
     def factory(*args: Any, **options: Any) -> logging.LogRecord:
@@ -35,19 +30,12 @@ def install(settings: Settings) -> None:
     threading.excepthook = _on_thread
 
 
-def secrets_of(settings: Settings) -> list[str]:
-    """The host's own: keys, tokens, passwords."""
+def secrets_of(settings: Settings, login: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """The host's own: keys, tokens, and the passwords of `login`."""
     known = [settings.openai_api_key, settings.hf_token, settings.metrics_token]
     secrets = [secret.get_secret_value() for secret in known if secret]
-    secrets += [password for _, password in settings.credentials or ()]
+    secrets += [password for _, password in login]
     return sorted((one for one in secrets if len(one) > 3), key=len, reverse=True)
-
-
-def scrub(text: str, secrets: list[str]) -> str:
-    """Text without the host's secrets and without what looks like anybody's."""
-    for secret in secrets:
-        text = text.replace(secret, _HIDDEN)
-    return _SECRETS.sub(_HIDDEN, text)
 
 
 def clean(record: logging.LogRecord, secrets: list[str]) -> None:

@@ -2,24 +2,40 @@
 
 import json
 import logging
+import re
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 
 from models.settings import Settings
+
+_SECRETS = re.compile(
+    r"\b(sk-|hf_|genlab_)[\w-]{8,}|\$argon2\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=bearer )\S+|(?<=basic )\S+",
+    re.I,
+)
+_HIDDEN = "***"
+
+
+def scrub(text: str, secrets: Sequence[str]) -> str:
+    """Text without the host's secrets and without what looks like anybody's."""
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    return _SECRETS.sub(_HIDDEN, text)
 
 
 class JsonLines(logging.Formatter):
     """Writes a record as one line of JSON: time, level, logger, event, and its fields.
 
     Of an exception its kind and the places in the code are written, not its message nor the lines of
-    code: these may hold a prompt or a key. At level DEBUG the message is there too.
+    code: these may hold a prompt or a key. At level DEBUG the message is there too, without secrets.
     """
 
-    def __init__(self, messages: bool = False) -> None:
+    def __init__(self, messages: bool = False, secrets: Sequence[str] = ()) -> None:
         super().__init__()
-        self._messages = messages
+        self._messages, self._secrets = messages, secrets
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -39,14 +55,19 @@ class JsonLines(logging.Formatter):
 
     def _trace(self, error: BaseException, trace: TracebackType | None) -> str:
         places = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)]
-        words = f": {error}" if self._messages else ""
+        words = f": {scrub(str(error), self._secrets)}" if self._messages else ""
         return f"Traceback: {' > '.join(places)} > {type(error).__name__}{words}"
 
 
-def configure(settings: Settings) -> None:
-    """Send GenLab's log to the standard error stream, from the level of GENLAB_LOG_LEVEL on."""
+def configure(settings: Settings, secrets: Sequence[str] = ()) -> None:
+    """Send GenLab's log to the standard error stream, from the level of GENLAB_LOG_LEVEL on.
+
+    Args:
+        settings: the level.
+        secrets: the host's, which no message quotes.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(messages=settings.log_level == "debug"))
+    handler.setFormatter(JsonLines(settings.log_level == "debug", secrets))
     log = logging.getLogger("genlab")
     log.handlers = [handler]
     log.setLevel(settings.log_level.upper())

@@ -95,7 +95,7 @@ def test_importing_the_page_imports_no_model_library():
 ORDER = (
     ("models.errors", "models.settings", "models.fields", "models.contract", "models.state"),
     (
-        *("models.servers", "models.serving", "models.text"),
+        *("models.logs", "models.servers", "models.serving", "models.text"),
         *("models.runtime.blocking", "models.runtime.placement"),
     ),
     tuple(f"models.{name}.catalog" for name in FOLDERS),

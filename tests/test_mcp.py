@@ -10,8 +10,6 @@ from PIL import Image
 
 from tests.conftest import start_server
 
-pytest.importorskip("mcp", reason="mcp is in requirements.txt")
-
 TOOLS = {
     "chat", "next_token", "generate_image", "analyze_sentiment", "explain_sentiment",
     "analyze_sentiments", "compare_sentences", "compare_many", "search_lines",
@@ -92,3 +90,9 @@ def test_a_tool_says_what_was_wrong_in_words(url):
 def test_without_the_flag_there_are_no_tools(server):
     answer = httpx.post(f"{server.url}gradio_api/mcp/", json={}, timeout=30)
     assert answer.status_code in {404, 405}
+
+
+def test_tools_and_a_login_do_not_go_together_however_they_are_set(tmp_path):
+    for flags, more in (("--mcp",), {}), ((), {"GRADIO_MCP_SERVER": "true"}):
+        with pytest.raises(RuntimeError, match="know no login"):
+            start_server(tmp_path, *flags, GENLAB_AUTH="ann:password", **more)

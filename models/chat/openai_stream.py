@@ -287,7 +287,8 @@ class StreamReader:
         content = source.get("content") or source.get("refusal") or choice.get("text")
         said, thoughts = _text_and_thoughts(content)
         before = self._texts.get(index, "")
-        if not choice.get("delta") and before and said.startswith(before):
+        ends = choice.get("message") and not choice.get("delta") and choice.get("finish_reason")
+        if ends and before and said.startswith(before):
             said = said[len(before) :]  # the whole once more, at the end
         said = self._whole_letters(index, said)
         self._texts[index] = before + said

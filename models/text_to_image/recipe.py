@@ -371,7 +371,9 @@ def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> HttpC
         upload = ("image", "start.png")
         body["strength"] = request.strength
     file = PNG if request.num_images == 1 else "pictures.json"
-    client = "" if upload else _client(spec, request)
+    # OpenAI's API has neither a start picture nor parts of a pipeline.
+    has_parts = request.lora or request.decoder
+    client = "" if upload or has_parts else _client(spec, request)
     app = _app(spec, request, placement)
     return HttpCall("/api/v1/images", body, file=file, upload=upload, client=client, app=app)
 
@@ -412,7 +414,7 @@ def _app(spec: ModelSpec, request: ImageRequest, placement: Placement) -> App:
         ],
         work=threads + generate.replace("manual_seed(seed)", "manual_seed(request.seed)") + _WORK,
         body={"prompt": request.prompt},
-        packages="torch diffusers transformers accelerate",
+        packages="torch diffusers transformers accelerate" + (" peft" if request.lora else ""),
         file=PNG,
     )
 

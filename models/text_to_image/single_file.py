@@ -98,10 +98,12 @@ def prediction(layout: str, path: Path, unet: Any) -> dict[str, Any]:
         return {"prediction_type": "v_prediction", **zero}
     if layout != "sd2":
         return {}
-    ones = torch.ones(1, 4, 8, 8, dtype=unet.dtype) * 0.5
-    text = torch.ones(1, 2, unet.config.cross_attention_dim, dtype=unet.dtype) * 0.5
+    ones = torch.ones(1, 4, 8, 8, dtype=unet.dtype, device=unet.device) * 0.5
+    text = ones.new_ones(1, 2, unet.config.cross_attention_dim) * 0.5
     with torch.inference_mode():
-        output = unet(ones, torch.tensor([999]), encoder_hidden_states=text).sample
+        output = unet(
+            ones, torch.tensor([999], device=unet.device), encoder_hidden_states=text
+        ).sample
     if (output - ones).float().mean() >= -1:
         return {}
     unet.register_to_config(sample_size=96)  # these were trained at 768 pixels

@@ -12,7 +12,6 @@ import gradio as gr
 from models.contract import Finished, ModelSpec
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
-from models.text_to_image.catalog import dials_of
 from models.text_to_image.events import ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
@@ -28,7 +27,6 @@ from tabs.text_to_image.prompt_words import add_style
 from tabs.text_to_image.restore import TO_THE_PROMPT, history_cards
 
 TAB = "text_to_image"
-SMALL = 256  # pixels: narrower pictures are enlarged in hard squares, not smeared
 
 
 class DrawingView(NamedTuple):
@@ -230,7 +228,6 @@ def _gallery(spec: ModelSpec, images: ImagesDone) -> Any:
         visible=bool(files),
         columns=1 if len(files) == 1 else 2,
         selected_index=None,
-        elem_classes=["pixelated"] if (dials_of(spec).width or SMALL) < SMALL else [],
     )
 
 

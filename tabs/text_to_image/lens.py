@@ -203,7 +203,6 @@ def film_html(content: dict[str, Any], prompt: str, total: int) -> str:
     last = len(content["moments"]) - 1
     data = html.escape(json.dumps(content, ensure_ascii=False), quote=True)
     key = content["id"]
-    pixelated = " pixelated" if content["all"] else ""
     side = "".join(
         f'<figure class="film-{name}"><div class="film-picture"><img alt="" hidden>'
         f"{'<canvas hidden></canvas>' if name == 'guess' else ''}"
@@ -219,7 +218,7 @@ def film_html(content: dict[str, Any], prompt: str, total: int) -> str:
     share = _slots(both(f"{TAB}.film.share", share="§share§", word="§word§"))
     places = _slots(both(f"{TAB}.film.places", places="§places§"))
     return (
-        f'<div class="film{pixelated}" data-film="{data}">'
+        f'<div class="film" data-film="{data}">'
         f'<p class="lens-title" id="film-{key}">{both(f"{TAB}.film.title")}</p>'
         '<div class="film-bar"><button type="button" class="film-play">'
         f'<span class="film-go">▶ {both(f"{TAB}.film.play")}</span>'

@@ -162,6 +162,7 @@ class _Restoration:
                 self._set(name, value=value)
         if not controls.has_parts(spec):  # its LoRA was of another model
             self._set("lora", value=controls.NO_LORA)
+            self._set("decoder", value="")
         else:
             self._set("lora_strength", visible=bool(values["lora"]))
         if "width" in values and "height" in values:

@@ -262,6 +262,7 @@ def test_no_other_site_acts_in_a_visitors_name(server, web, path):
     for headers in (
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://[evil"},
         {"origin": f"http://127.0.0.1.evil.example:{port}"},
         {"origin": "http://127.0.0.1:1"},
         {"sec-fetch-site": "cross-site"},

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import re
+import sys
 import time
 import urllib.request
 
@@ -256,6 +257,15 @@ def test_an_unforeseen_fault_is_one_line_with_its_place(level):
     assert ("a secret in here" in fault["trace"]) == (level == "debug")
     assert [row["outcome"] for row in rows if row["event"] == "job"] == ["failed"]
     assert all(row["level"] != "info" for row in rows) or level == "debug"
+
+
+def test_no_level_writes_a_secret():
+    line = logs.JsonLines(messages=True, secrets=["a host's word"])
+    try:
+        raise ValueError("no a host's word, nor sk-abcdefghijkl, nor Bearer abc123")
+    except ValueError:
+        record = logging.LogRecord("genlab", 40, "", 0, "failed", (), sys.exc_info())
+    assert "no ***, nor ***, nor Bearer ***" in line.format(record)
 
 
 def test_the_running_app_counts_the_pages_jobs_too(server):

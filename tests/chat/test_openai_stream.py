@@ -54,6 +54,18 @@ def codes(done) -> set[str]:
 @pytest.mark.parametrize(
     "pieces",
     [
+        [frame(response="ha"), frame(response="ha"), DONE],
+        ['{"message": {"content": "ha"}, "done": false}\n'] * 2 + ['{"message": {"content": ""}, "done": true, "done_reason": "stop"}\n'],
+        [choice(text="ha"), choice(text="ha", finish_reason="stop"), DONE],
+    ],
+)  # fmt: skip
+def test_a_piece_that_is_as_what_was_before_is_no_repetition(pieces):
+    assert "".join(replay((200, pieces))[0]) == "haha"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
         # Azure's asynchronous filter: choices without a delta, also after the end.
         [frame(choices=[], prompt_filter_results=[{}]), chunk("Blue"), choice(), chunk(" sky"), END, choice(), DONE],
         [chunk("Blue"), "data: \n\n", "data:\n\n", ": a comment\n\n", chunk(" sky"), END, DONE],

@@ -120,10 +120,17 @@ def test_a_flood_of_the_api_is_429_with_a_time_and_forged_addresses_do_not_help(
     now = time.time()
     monkeypatch.setattr(limits.time, "time", lambda: now)  # a slow load may take over a minute
     cache = ModelCache(Settings.model_validate({"person_requests": 3, "all_requests": 5}))
+    app = api.build(cache)
+    good, korean = {"text": "good"}, {"accept-language": "ko"}
+    for n in range(7):  # what a proxy that is believed makes of a forged address
+        web = TestClient(app, client=(f"10.0.0.{n}", 1))
+        answer = web.post("/api/v1/sentiment", json=good, headers=korean)
+        assert answer.status_code == (200 if n < 5 else 429)
+    cache = ModelCache(Settings.model_validate({"person_requests": 3, "all_requests": 5}))
     with TestClient(api.build(cache)) as web:
-        for n in range(8):
-            headers = {"x-forwarded-for": f"10.0.0.{n}", "accept-language": "ko"}
-            answer = web.post("/api/v1/sentiment", json={"text": "good"}, headers=headers)
+        for n in range(8):  # and one that is not
+            headers = {"x-forwarded-for": f"10.0.0.{n}", **korean}
+            answer = web.post("/api/v1/sentiment", json=good, headers=headers)
             assert answer.status_code == (200 if n < 3 else 429)
         assert answer.json()["error"]["code"] == "full"
         assert "초 뒤에" in answer.json()["error"]["message"]

@@ -302,9 +302,7 @@ def test_the_recipe_reads_the_file_and_the_lora(made, cache, tmp_path, monkeypat
     script = python(spec, request, events[-1].placement)
     assert str(folder) not in script
     script = re.sub(r'"models/text_to_image/layouts"', repr(str(layouts)), script)
-    (tmp_path / "models").symlink_to(
-        single_file.LAYOUTS.parent if False else sources.STARTERS.parent
-    )
+    (tmp_path / "models").symlink_to(sources.STARTERS.parent)
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=250)
     assert psnr(done.images[0], (tmp_path / "picture-3.png").read_bytes()) >= 50
 
