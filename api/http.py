@@ -390,6 +390,12 @@ class _Gate:
 # ---------------------------------------------------------------- streams
 
 
+# What a route that streams on request answers: a whole JSON, or server-sent events.
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/event-stream": {}}}
+}
+
+
 async def stream_response(
     request: Request,
     frames: AsyncGenerator[str],

@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.http import ERRORS, Service, stream_response
+from api.http import ERRORS, STREAM, Service, stream_response
 from api.rest import ModelId, chat_job, draw, encode, encoder
 from models.chat.events import Alternative, ChatDone, TextDelta, Token
 from models.chat.requests import ChatRequest
@@ -226,12 +226,12 @@ def router(service: Service) -> APIRouter:
             find(CHAT, model)
         return _model(model)
 
-    @routes.post("/chat/completions", response_model=None)
+    @routes.post("/chat/completions", response_model=None, responses=STREAM)
     async def chat_completions(request: Request, body: ChatCompletionBody) -> Response:
         """Continue a conversation, whole or streamed."""
         return await _complete(service, request, body, body.job(), _ChatForm(bool(body.logprobs)))
 
-    @routes.post("/completions", response_model=None)
+    @routes.post("/completions", response_model=None, responses=STREAM)
     async def completions(request: Request, body: CompletionBody) -> Response:
         """Continue a prompt; a model with a chat template reads it as a message."""
         job = body.job()

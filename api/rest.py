@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
-from api.http import ERRORS, Service, event_of, stream_response
+from api.http import ERRORS, STREAM, Service, event_of, stream_response
 from models.chat.events import ChatDone, NextToken, TextDelta, Token, with_delta
 from models.chat.requests import ChatRequest, NextTokenRequest, SamplingParameters
 from models.chat.token_odds import probabilities
@@ -174,7 +174,7 @@ def _entry(spec: ModelSpec, loaded: bool) -> dict[str, Any]:
 
 
 def _chat(routes: APIRouter, service: Service) -> None:
-    @routes.post("/api/v1/chat", tags=["tasks"], response_model=None)
+    @routes.post("/api/v1/chat", tags=["tasks"], response_model=None, responses=STREAM)
     async def chat(request: Request, body: ChatBody) -> Response:  # type: ignore[valid-type]
         """Continue a conversation.
 

@@ -276,3 +276,21 @@ def test_the_reference_names_each_path_and_its_examples_run(web):
         )
         response = web.post(path, content=content, headers={"content-type": "application/json"})
         assert response.status_code == 200, (path, response.text[:300])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/chat", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/completions", {"prompt": "Hi"}),
+    ],
+)
+def test_a_stream_is_of_a_content_type_that_the_schema_names(web, path, body):
+    documented = web.get("openapi.json").json()["paths"][path]["post"]["responses"]["200"][
+        "content"
+    ]
+    for stream in (False, True):
+        response = web.post(path, json={**body, "stream": stream})
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].split(";")[0] in documented

@@ -122,6 +122,8 @@ def test_another_genlab_is_a_server_too_dice_included(open_page, server):
     page.press("#chat-model-name input", "Enter")
     page.locator("#chat-advanced > button").first.click()
     page.fill("#chat-seed input", "3")
+    # The chosen model's own dials come a moment after it.
+    expect(page.locator("#chat-temperature input[type=number]")).to_have_value("1")
     says(page, "Hello!")
     expect(page.locator("#chat-status")).to_contain_text("tokens in", timeout=120_000)
     expect(page.locator("#dice-view .example-note:visible")).to_have_count(0)
