@@ -74,7 +74,7 @@ options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
 try:
     own = {"GENLAB_ROOT_PATH": options.root_path} if options.root_path else {}
     settings = Settings.read({**os.environ, **own})
-    settings = settings.shared() if options.share else settings
+    settings = settings.for_public() if options.share else settings
     settings.check_budget()
     prices.check(settings)
     login = [parse_credentials(options.auth)] if options.auth else settings.credentials

@@ -1,12 +1,12 @@
 """HTTP beside the page, on the same server and port.
 
 rest.py     GET /health, and /api/v1: a resource a task
-openai.py   /v1: what the official openai client and its kin speak
+openai.py   /v1: OpenAI's API, for its official client and others
 metrics.py  GET /metrics
 reference.py  GET /docs
-http.py     what both share: errors as JSON, jobs that end when the caller leaves
+http.py     what rest.py and openai.py share: errors as JSON, jobs that end when the caller leaves
 guard.py    before each request, the page's too
-privacy.py  what never reaches a log
+privacy.py  keeps secrets and people's words out of every log
 """
 
 from collections.abc import Sequence
@@ -76,8 +76,8 @@ def build(cache: ModelCache, access: Access | None = None) -> FastAPI:
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
-        named = cache.settings.root_path  # a whole address, or a path that base_url has
-        base = named if "://" in named else str(request.base_url)
+        root = cache.settings.root_path  # a whole address, or a path that base_url has
+        base = root if "://" in root else str(request.base_url)
         return HTMLResponse(reference.page(app.openapi(), base.rstrip("/")))
 
     return app

@@ -43,13 +43,13 @@ class _OpenBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse(cls, values: Any) -> Any:
-        for name in _UNSUPPORTED:
+        for name in _NOT_OFFERED:
             if isinstance(values, dict) and values.get(name) not in _NEUTRAL:  # type: ignore[operator]
                 raise InvalidInput("invalid_unsupported", field=name)
         return values
 
 
-_UNSUPPORTED = (
+_NOT_OFFERED = (
     "tools",
     "functions",
     "frequency_penalty",
@@ -212,8 +212,8 @@ def router(service: Service) -> APIRouter:
     @routes.get("/models")
     async def models() -> dict[str, Any]:
         """All models of the catalogue."""
-        listed = [spec for task in TASKS if task.listed for spec in task.models]
-        ids = dict.fromkeys(["auto", *(spec.id for spec in listed)])
+        specs = [spec for task in TASKS if task.listed for spec in task.models]
+        ids = dict.fromkeys(["auto", *(spec.id for spec in specs)])
         return {"object": "list", "data": [_model(model) for model in ids]}
 
     @routes.get("/models/{model:path}")
@@ -432,15 +432,15 @@ async def _complete(
                 if all(one.cutter.is_over for one in samples.values()):
                     break
             events.append(event)
-    done = next((event for event in events if isinstance(event, ChatDone)), None)
+    end = next((event for event in events if isinstance(event, ChatDone)), None)
     for sample in samples.values():
         sample.text += sample.cutter.rest
-    reason = done.finish_reason if done else "stop"
+    reason = end.finish_reason if end else "stop"
     choices = [
         form.choice(i, sample, "stop" if sample.cutter.is_over else reason)
         for i, sample in samples.items()
     ]
-    return JSONResponse({**head, "choices": choices, "usage": _usage(done)})
+    return JSONResponse({**head, "choices": choices, "usage": _usage(end)})
 
 
 async def _chunks(
@@ -455,7 +455,7 @@ async def _chunks(
 ) -> AsyncGenerator[str]:
     head = {**head, "object": "chat.completion.chunk" if form.prefix == "chatcmpl" else form.object}
     cutters = {index: _Cutter(stops) for index in range(job.num_return_sequences)}
-    done: ChatDone | None = None
+    end: ChatDone | None = None
     async with aclosing(service.events(request, spec, job)) as events:
         async for event in events:
             if isinstance(event, TextDelta) and not cutters[event.index].is_over:
@@ -466,16 +466,16 @@ async def _chunks(
                 if all(cutter.is_over for cutter in cutters.values()):
                     break
             elif isinstance(event, ChatDone):
-                done = event
+                end = event
             elif not isinstance(event, TextDelta | Finished):
                 yield ": waiting\n\n"
     for index, cutter in cutters.items():
         if cutter.rest:
             yield _data({**head, "choices": [form.chunk(index, cutter.rest, (), "", None)]})
-        reason = done.finish_reason if done and not cutter.is_over else "stop"
+        reason = end.finish_reason if end and not cutter.is_over else "stop"
         yield _data({**head, "choices": [form.chunk(index, "", (), "", reason)]})
     if usage:
-        yield _data({**head, "choices": [], "usage": _usage(done)})
+        yield _data({**head, "choices": [], "usage": _usage(end)})
     yield "data: [DONE]\n\n"
 
 
@@ -483,13 +483,13 @@ def _data(value: Any) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
 
 
-def _usage(done: ChatDone | None) -> dict[str, int] | None:
+def _usage(end: ChatDone | None) -> dict[str, int] | None:
     """The counts; None where an answer was ended before the engine counted."""
-    if done is None or done.prompt_tokens is None or done.completion_tokens is None:
+    if end is None or end.prompt_tokens is None or end.completion_tokens is None:
         return None
-    total = done.prompt_tokens + done.completion_tokens
+    total = end.prompt_tokens + end.completion_tokens
     return {
-        "prompt_tokens": done.prompt_tokens,
-        "completion_tokens": done.completion_tokens,
+        "prompt_tokens": end.prompt_tokens,
+        "completion_tokens": end.completion_tokens,
         "total_tokens": total,
     }

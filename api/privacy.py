@@ -1,4 +1,4 @@
-"""What never reaches a log: secrets, and what people wrote.
+"""Keeps secrets and what people wrote out of every log.
 
 Every record is made safe as it is made, whoever writes it: GenLab, Gradio, uvicorn, a library. A trace says
 where a fault arose and of which kind it is; its message may quote what somebody wrote, so it is left out.
@@ -32,8 +32,8 @@ def install(settings: Settings, login: Iterable[tuple[str, str]] = ()) -> None:
 
 def secrets_of(settings: Settings, login: Iterable[tuple[str, str]] = ()) -> list[str]:
     """The host's own: keys, tokens, and the passwords of `login`."""
-    known = [settings.openai_api_key, settings.hf_token, settings.metrics_token]
-    secrets = [secret.get_secret_value() for secret in known if secret]
+    keys = [settings.openai_api_key, settings.hf_token, settings.metrics_token]
+    secrets = [secret.get_secret_value() for secret in keys if secret]
     secrets += [password for _, password in login]
     return sorted((one for one in secrets if len(one) > 3), key=len, reverse=True)
 

@@ -129,9 +129,9 @@ def _models(routes: APIRouter, service: Service) -> None:
     @routes.get("/api/v1/models", tags=["models"])
     async def models(task: Literal[_TASK_IDS] | None = None) -> dict[str, Any]:  # type: ignore[valid-type]
         """The catalogue: what each model is, reads and weighs, and whether it is on this machine."""
-        loaded = {(one.task, one.id) for one in service.cache.status() if one.loaded}
+        in_memory = {(one.task, one.id) for one in service.cache.status() if one.loaded}
         specs = [s for t in TASKS if t.listed and task in (None, t.id) for s in t.models]
-        return {"models": [_entry(spec, (spec.task, spec.id) in loaded) for spec in specs]}
+        return {"models": [_entry(spec, (spec.task, spec.id) in in_memory) for spec in specs]}
 
     @routes.get("/api/v1/loaded-models", tags=["models"])
     async def loaded_models() -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _host_only(service: Service) -> None:
         raise Refused("refused_host_only")
 
 
-def _entry(spec: ModelSpec, loaded: bool) -> dict[str, Any]:
+def _entry(spec: ModelSpec, in_memory: bool) -> dict[str, Any]:
     return {
         "id": spec.id,
         "task": spec.task,
@@ -166,7 +166,7 @@ def _entry(spec: ModelSpec, loaded: bool) -> dict[str, Any]:
         "size_gb": spec.size_gb,
         "hosted": spec.hosted,
         "here": is_here(spec),
-        "loaded": loaded,
+        "loaded": in_memory,
     }
 
 
@@ -213,8 +213,8 @@ def chat_job(service: Service, job: ChatRequest, model: str) -> tuple[ChatReques
     open_fields = {
         n: v for n, v in dials.items() if n not in job.model_fields_set and v is not None
     }
-    known = open_fields.keys() & ChatRequest.model_fields.keys()
-    return job.model_copy(update={name: open_fields[name] for name in known}), spec
+    fields = open_fields.keys() & ChatRequest.model_fields.keys()
+    return job.model_copy(update={name: open_fields[name] for name in fields}), spec
 
 
 async def _chat_frames(
@@ -248,17 +248,17 @@ def _error_frame(body: Any) -> str:
 
 
 def _chat_facts(events: Sequence[Event]) -> dict[str, Any]:
-    done, finished = event_of(events, ChatDone), event_of(events, Finished)
+    end, finish = event_of(events, ChatDone), event_of(events, Finished)
     return {
-        "model": finished.spec.id,
-        "seed": done.seed,
-        "finish_reason": done.finish_reason,
+        "model": finish.spec.id,
+        "seed": end.seed,
+        "finish_reason": end.finish_reason,
         "usage": {
-            "prompt_tokens": done.prompt_tokens,
-            "completion_tokens": done.completion_tokens,
+            "prompt_tokens": end.prompt_tokens,
+            "completion_tokens": end.completion_tokens,
         },
-        "notes": [{"code": note.code, "value": note.value} for note in done.notes],
-        "seconds": finished.seconds,
+        "notes": [{"code": note.code, "value": note.value} for note in end.notes],
+        "seconds": finish.seconds,
     }
 
 
@@ -291,8 +291,8 @@ def _next_token(routes: APIRouter, service: Service) -> None:
 
 
 def _facts(events: Sequence[Event]) -> dict[str, Any]:
-    finished = event_of(events, Finished)
-    return {"model": finished.spec.id, "seconds": finished.seconds}
+    finish = event_of(events, Finished)
+    return {"model": finish.spec.id, "seconds": finish.seconds}
 
 
 # ---------------------------------------------------------------- pictures
@@ -431,8 +431,8 @@ def _similarity(routes: APIRouter, service: Service) -> None:
             {"line": rows[i], "score": cosine, "text": body.lines[rows[i]]}
             for i, cosine in nearest_rows(vectors[1:], vectors[0], body.k)
         ]
-        known = reads(spec, job.sentences[:SAMPLE])
-        return {"hits": hits, "language_known": known, **_facts(events)}
+        fields = reads(spec, job.sentences[:SAMPLE])
+        return {"hits": hits, "language_known": fields, **_facts(events)}
 
 
 def encoder(service: Service, model: str, sentences: Sequence[str]) -> ModelSpec:

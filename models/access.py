@@ -55,7 +55,7 @@ class Access:
         return bool(self._login)
 
     def person(self, authorization: str, address: str) -> str | None:
-        """Who an Authorization header says is calling, as PERSON has it; None for nobody who may.
+        """Who is calling, in the form of PERSON, by the Authorization header; None if that person may not.
 
         Args:
             authorization: "Basic ..." of a person or "Bearer ..." of a program, or "".
@@ -106,7 +106,7 @@ class Access:
 
     @property
     def _nobody(self) -> str:
-        """What a name that nobody has is held against: it takes as long as a wrong password."""
+        """The secret that an unknown name is compared with, so that it takes as long as a wrong password."""
         return next((secret for secret in self._login.values() if secret.startswith(_HASH)), "\0")
 
 

@@ -153,7 +153,7 @@ class Request(BaseModel):
     )
 
     def passes(self, spec: ModelSpec) -> float:
-        """How much work it is for a model, in passes of a picture of 512 x 512 through it; for ZeroGPU's reservation.
+        """The work of this request, counted in passes of a 512 x 512 picture through the model; for ZeroGPU's reservation.
 
         Raises:
             InvalidInput: with the model's own values it is too much.
@@ -201,7 +201,7 @@ def _letters(value: Any) -> int:
 
 
 def invalid_input(fault: Mapping[str, Any]) -> InvalidInput:
-    """What one of pydantic's errors means to a person: the field's name, and the limit that was passed."""
+    """The InvalidInput for one of pydantic's errors: the field's name, and the limit that was passed."""
     name = next((part for part in fault["loc"] if isinstance(part, str)), "")
     context = fault.get("ctx", {})
     kind = fault["type"]

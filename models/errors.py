@@ -3,7 +3,7 @@
 ModelError
  ├─ InvalidInput      the request itself: blank, too long, out of range, not a number
  ├─ NotFound          no such model, in the catalogue or on the hub
- ├─ Unavailable       known, but not to be had now: no network, server down, time-out, cut off
+ ├─ Unavailable       known, but out of reach now: no network, server down, time-out, cut off
  ├─ Refused           there, but not allowed here: gated, downloads off, pickled weights
  ├─ Damaged           a file of the model is missing or broken
  ├─ MissingKey        a hosted model without a key
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 
 class ModelError(Exception):
-    """Something a person should be told in one sentence.
+    """A problem that the page can tell a person in one sentence.
 
     Args:
         code: which sentence; by default the kind's own. A kind may have several ("refused_gated").
@@ -97,7 +97,7 @@ class Stopped(ModelError):
 
 
 def as_model_error(error: BaseException) -> ModelError:
-    """Turn any exception into one that can be said to a person.
+    """Turn any exception into a ModelError, for which there is a sentence.
 
     Matches by class name, so that no model library is imported to ask.
 

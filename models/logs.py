@@ -16,14 +16,14 @@ _SECRETS = re.compile(
     r"|(?<=bearer )\S+|(?<=basic )\S+",
     re.I,
 )
-_HIDDEN = "***"
+_STARS = "***"
 
 
 def scrub(text: str, secrets: Sequence[str]) -> str:
     """Text without the host's secrets and without what looks like anybody's."""
     for secret in secrets:
-        text = text.replace(secret, _HIDDEN)
-    return _SECRETS.sub(_HIDDEN, text)
+        text = text.replace(secret, _STARS)
+    return _SECRETS.sub(_STARS, text)
 
 
 class JsonLines(logging.Formatter):

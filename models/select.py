@@ -1,6 +1,6 @@
 """Find a model: in the catalogue, on the hub by an id typed in, or by "auto".
 
-"auto" is the best model that is here, free, and reads the text's language.
+"auto" is the best model that is on this machine, free, and reads the text's language.
 """
 
 import re
@@ -14,13 +14,13 @@ from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
 from models.text.language import language_of, unread
 from models.weights.gguf import quantisation
-from models.weights.single_files import PICKLED
+from models.weights.single_files import PICKLES
 from models.weights.sources import is_here
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _GGUF_TAG = re.compile(r"[\w./-]{1,120}")
 _HUB_ADDRESS = re.compile(r"(https?://)?(hf\.co|huggingface\.co)/")
-_FILES = (".gguf", ".safetensors", *PICKLED)
+_FILES = (".gguf", ".safetensors", *PICKLES)
 _GGUF_SLOTS = 4  # people at once on a GGUF model that is typed in
 
 
@@ -99,7 +99,7 @@ def select(task: Task, model_id: str, settings: Settings, text: str = "") -> Mod
     """
     if model_id != "auto":
         return find(task, model_id)
-    return preferred(task, settings, language_of(text))
+    return default_model(task, settings, language_of(text))
 
 
 def select_by_language(
@@ -119,7 +119,7 @@ def select_by_language(
         languages.setdefault(language_of(text), []).append(index)
     models: dict[str, tuple[ModelSpec, list[int]]] = {}
     for language, indexes in languages.items():
-        spec = preferred(task, settings, language)
+        spec = default_model(task, settings, language)
         models.setdefault(spec.id, (spec, []))[1].extend(indexes)
     return [*models.values()]
 
@@ -155,7 +155,7 @@ def select_encoder(model_id: str, settings: Settings, sentences: Sequence[str]) 
         free = not spec.hosted and spec.source != "none:"
         if free and reads(spec, sentences) and is_here(spec):
             return spec
-    return preferred(SENTENCE_SIMILARITY, settings, language_of(" ".join(sentences)))
+    return default_model(SENTENCE_SIMILARITY, settings, language_of(" ".join(sentences)))
 
 
 def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
@@ -163,8 +163,8 @@ def reads(spec: ModelSpec, sentences: Sequence[str]) -> bool:
     return not any(unread(spec, sentence) for sentence in sentences)
 
 
-def preferred(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
-    """The model offered first: here, free of charge, quick on this machine, of the language.
+def default_model(task: Task, settings: Settings, language: str = "en") -> ModelSpec:
+    """The model that is offered first: on this machine, free of charge, quick here, and of the language.
 
     A big model that is here and has its GPU comes first; then what ships, comes from the package index
     or is a GGUF file, in the catalogue's order; a hosted or absent one never.

@@ -1,4 +1,4 @@
-"""How a result is asked for over HTTP, and how one serves the model oneself: curl, openai, FastAPI.
+"""A result as a request over HTTP (curl, OpenAI's client), and its model behind a FastAPI server of one's own.
 
 A task says what its request is in JSON and which lines load and use its model (`HttpCall`, a function a
 task, named in its row of models/tasks.py); the texts around that are the same for all and stand here.
@@ -73,7 +73,7 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where GenLab is for who reads the code.
+    """The address of GenLab, as the person who reads the code reaches it.
 
     Attributes:
         address: without a slash at its end.
@@ -85,7 +85,7 @@ class Place:
 
 
 def forms(calls: Sequence[HttpCall]) -> list[str]:
-    """Those of FORMS that there is a text of."""
+    """Those of FORMS that these calls can be written in."""
     has = {
         "curl": any(call.path for call in calls),
         "openai": any(call.client for call in calls),
@@ -238,8 +238,8 @@ _IMPORT = re.compile(r"(?:(?:import|from) [^\n(]*\n+|from [^\n]*\([^)]*\)\n+)+")
 
 def split_imports(script: str) -> tuple[str, str]:
     """The imports that a script begins with, and the rest."""
-    found = _IMPORT.match(script)
-    end = found.end() if found else 0
+    match = _IMPORT.match(script)
+    end = match.end() if match else 0
     return script[:end], script[end:]
 
 
@@ -249,8 +249,8 @@ def sorted_imports(block: str, *more: str) -> str:
     whole: set[str] = set()
     for line in [*block.splitlines(), *more]:
         if line.startswith("from "):
-            module, _, imported = line.removeprefix("from ").partition(" import ")
-            names.setdefault(module, set()).update(imported.split(", "))
+            module, _, items = line.removeprefix("from ").partition(" import ")
+            names.setdefault(module, set()).update(items.split(", "))
         elif line:
             whole.add(line)
     # `import x` before `from x import y`, as the field's formatters have it

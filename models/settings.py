@@ -107,9 +107,9 @@ class Settings(BaseModel):
         """
         environment = os.environ if environment is None else environment
         file = environment.get("GENLAB_ENV_FILE") or str(ROOT / ".env")
-        merged = {**dotenv_values(file, interpolate=False), **environment}
-        known = {field.alias for field in cls.model_fields.values()}
-        values = {k: v.strip() for k, v in merged.items() if k in known and v and v.strip()}
+        raw = {**dotenv_values(file, interpolate=False), **environment}
+        aliases = {field.alias for field in cls.model_fields.values()}
+        values = {k: v.strip() for k, v in raw.items() if k in aliases and v and v.strip()}
         if environment.get("SPACE_ID"):
             values = SPACE | values
         try:
@@ -118,7 +118,7 @@ class Settings(BaseModel):
             fault = error.errors(include_url=False, include_input=False)[0]
             raise SettingsError(f"{fault['loc'][0]}: {fault['msg']}") from None
 
-    def shared(self) -> Self:
+    def for_public(self) -> Self:
         """The same settings for a page behind a public link."""
         return self.model_copy(update={"public": True})
 
@@ -195,8 +195,8 @@ def cache_folder() -> Path:
 
     Looked up when it is needed; it need not exist.
     """
-    if chosen := os.environ.get("GENLAB_CACHE"):
-        return Path(os.path.expandvars(chosen)).expanduser()
+    if folder := os.environ.get("GENLAB_CACHE"):
+        return Path(os.path.expandvars(folder)).expanduser()
     if platform.system() == "Windows":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "genlab"
     if platform.system() == "Darwin":

@@ -33,7 +33,7 @@ class StateFile:
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        """All or nothing of what is done within the block; one at a time.
+        """Keep all or nothing of what the with block does; one block at a time.
 
         Raises:
             Unavailable: the file cannot be read or written: no permission, a full disk, damage.

@@ -20,7 +20,7 @@ from models.word_vectors import catalog as word_vectors
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What models are for.
+    """A task: its models, and the code that belongs to it, by name.
 
     Attributes:
         id: the `task` of its models' specs.

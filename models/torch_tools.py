@@ -26,7 +26,7 @@ USUAL_LIMIT = 512  # of a model that does not say how much it takes
 
 @contextmanager
 def loading(spec: ModelSpec, folder: Path, *needs: str) -> Iterator[None]:
-    """Say in a ModelError what went wrong inside the with block.
+    """Turn an error inside the with block into a ModelError that says what went wrong.
 
     Args:
         spec: the model being loaded.
@@ -53,11 +53,11 @@ def loading(spec: ModelSpec, folder: Path, *needs: str) -> Iterator[None]:
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        broken = broken_file(folder)
-        if broken and spec.starter:
-            raise damaged_starter(spec.name, broken) from error
-        if broken:
-            raise Damaged("damaged_download", model=spec.label, file=broken) from error
+        bad_file = broken_file(folder)
+        if bad_file and spec.starter:
+            raise damaged_starter(spec.name, bad_file) from error
+        if bad_file:
+            raise Damaged("damaged_download", model=spec.label, file=bad_file) from error
         if "trust_remote_code" in str(error):
             raise Refused("refused_code", model=spec.label) from error
         if "Unrecognized" in str(error):  # a configuration of no text model, or of another kind
@@ -93,12 +93,12 @@ def token_limit(model: Any, tokenizer: Any) -> int:
     of positions (RoBERTa's first rows, up to the padding's, are not for positions).
     """
     limits = [tokenizer.model_max_length, LONGEST_WINDOW]
-    stated = getattr(model.config, "max_position_embeddings", None)
-    limits.append(stated if stated and stated > 0 else USUAL_LIMIT)
+    own_limit = getattr(model.config, "max_position_embeddings", None)
+    limits.append(own_limit if own_limit and own_limit > 0 else USUAL_LIMIT)
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            unused = 0 if module.padding_idx is None else module.padding_idx + 1
-            limits.append(module.num_embeddings - unused)
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - first)
     return min(limits)
 
 
@@ -123,7 +123,7 @@ def twin(model: Any) -> Any:
 
 @contextmanager
 def share_of_threads(count: int) -> Iterator[None]:
-    """Within it this thread computes with its share of torch's threads: `count` others like it compute too.
+    """In the with block this thread uses its share of torch's threads; `count` others like it compute too.
 
     Threads beyond the cores wait for each other, which takes many times as long.
     """

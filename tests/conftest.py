@@ -137,7 +137,7 @@ def real_weights(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
 
     def file_of(model_id: str) -> Path:
         spec = next(s for s in CATALOG if s.id == model_id)
-        file = index.cached(spec)
+        file = index.cached_path(spec)
         if file is None:
             pytest.skip(f"{model_id} is not here: python -m models.weights fetches it")
         return file

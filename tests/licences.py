@@ -36,16 +36,16 @@ def packages() -> list[str]:
     rows = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     lines = [text for row in rows if (text := row.partition("#")[0].strip())]
     pending = [need for line in lines if applies(need := Requirement(line))]
-    seen: set[tuple[str, str]] = set()
+    record: set[tuple[str, str]] = set()
     while pending:
-        wanted = pending.pop()
-        for extra in ("", *wanted.extras):
-            key = (name_of(wanted.name), extra)
-            if key not in seen:
-                seen.add(key)
-                needs = map(Requirement, distribution(wanted.name).requires or [])
+        target = pending.pop()
+        for extra in ("", *target.extras):
+            key = (name_of(target.name), extra)
+            if key not in record:
+                record.add(key)
+                needs = map(Requirement, distribution(target.name).requires or [])
                 pending += [need for need in needs if applies(need, extra)]
-    return sorted({name for name, _ in seen})
+    return sorted({name for name, _ in record})
 
 
 def applies(need: Requirement, extra: str = "") -> bool:
@@ -77,8 +77,8 @@ def page() -> str:
         for spec in every
         if spec.starter and spec.scheme != "none"
     ]
-    fetched = [s for s in every if s.scheme == "index" and not s.gated]
-    weights = [f"| {spec.label} | {spec.licence} |" for spec in fetched]
+    fetchable = [s for s in every if s.scheme == "index" and not s.gated]
+    weights = [f"| {spec.label} | {spec.licence} |" for spec in fetchable]
     return "\n".join(
         [
             _HEAD,

@@ -55,18 +55,18 @@ class ChatPage:
         data = [values[name] for name in self._names]
         ask = {"data": data, "fn_index": self._event["id"], "session_hash": session}
         kind = {"content-type": "application/json"}  # json.dumps: half letters travel too
-        joined = self._http.post("/gradio_api/queue/join", content=json.dumps(ask), headers=kind)
-        joined.raise_for_status()
-        told = next(told for told in self._told(session) if told["msg"] == "process_completed")
+        reply = self._http.post("/gradio_api/queue/join", content=json.dumps(ask), headers=kind)
+        reply.raise_for_status()
+        end = next(one for one in self._messages(session) if one["msg"] == "process_completed")
         problem = re.search(
             rf'class="problem-line".*?<span class="in-{self._language}"[^>]*>(.*?)</span>',
-            "".join(str(value) for value in told["output"].get("data", ())),
+            "".join(str(value) for value in end["output"].get("data", ())),
         )
         if problem:
             return {"success": False, "output": {"error": html.unescape(problem[1])}}
-        return told
+        return end
 
-    def _told(self, session: str) -> Iterator[dict[str, Any]]:
+    def _messages(self, session: str) -> Iterator[dict[str, Any]]:
         where = {"session_hash": session}
         with self._http.stream("GET", "/gradio_api/queue/data", params=where) as stream:
             rest = ""

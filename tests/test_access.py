@@ -96,15 +96,15 @@ def test_tokens_outlive_a_kill(tmp_path):
         "print(access.create(StateFile(pathlib.Path(sys.argv[1])), 'robot'), flush=True); os.kill(os.getpid(), 9)"
     )
     file = tmp_path / "state.sqlite3"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, str(file)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == -9
-    assert access.name_of(StateFile(file), done.stdout.strip()) == "robot"
+    assert process.returncode == -9
+    assert access.name_of(StateFile(file), process.stdout.strip()) == "robot"
 
 
 def test_tries_to_sign_in_are_limited_by_name_address_and_in_all(tmp_path):
@@ -124,8 +124,8 @@ def test_tries_to_sign_in_are_limited_by_name_address_and_in_all(tmp_path):
 
     assert tries(*[("ann", f"10.0.0.{n}") for n in range(50)]) == access.TRIES_OF_A_NAME
     assert tries(*[(f"n{n}", "10.0.0.1") for n in range(50)]) == access.TRIES_OF_AN_ADDRESS
-    forged = [(f"n{n}", f"10.0.0.{n}") for n in range(150)]
-    assert tries(*forged) == access.TRIES_OF_ALL
+    fake = [(f"n{n}", f"10.0.0.{n}") for n in range(150)]
+    assert tries(*fake) == access.TRIES_OF_ALL
 
 
 def test_a_state_file_that_cannot_be_used_lets_nobody_in(tmp_path):

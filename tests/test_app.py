@@ -118,10 +118,10 @@ def test_similarity_puts_a_paraphrase_above_an_unrelated_pair(client):
 
 def test_many_sentences_have_their_cosines_and_groups(client):
     sentences = ["A man is playing a guitar.", "Someone plays the guitar.", "Stocks fell sharply."]
-    found = client.predict(sentences, api_name="/compare_many")
-    assert [len(row) for row in found["cosines"]] == [3, 3, 3]
-    assert found["cosines"][0][1] > found["cosines"][0][2] + 0.2
-    assert found["labels"][0] == found["labels"][1] != found["labels"][2]
+    result = client.predict(sentences, api_name="/compare_many")
+    assert [len(row) for row in result["cosines"]] == [3, 3, 3]
+    assert result["cosines"][0][1] > result["cosines"][0][2] + 0.2
+    assert result["labels"][0] == result["labels"][1] != result["labels"][2]
     with pytest.raises(AppError, match="at least 2"):
         client.predict(sentences[:1], api_name="/compare_many")
 
@@ -129,10 +129,10 @@ def test_many_sentences_have_their_cosines_and_groups(client):
 def test_lines_are_searched_by_meaning(client, korean):
     lines = ["Stocks fell sharply.", " ", "Someone plays the guitar.", "It rains."]
     ask = ("A man is playing a guitar.", lines)
-    found = client.predict(*ask, k=2, api_name="/search_lines")
-    assert found["hits"][0]["line"] == 2
-    assert [set(hit) for hit in found["hits"]] == [{"line", "score", "text"}] * 2
-    assert found["hits"][0]["score"] > found["hits"][1]["score"]
+    result = client.predict(*ask, k=2, api_name="/search_lines")
+    assert result["hits"][0]["line"] == 2
+    assert [set(hit) for hit in result["hits"]] == [{"line", "score", "text"}] * 2
+    assert result["hits"][0]["score"] > result["hits"][1]["score"]
     with pytest.raises(AppError, match="from 1 to"):
         client.predict(*ask, k=0, api_name="/search_lines")
     with pytest.raises(AppError, match="찾아볼 글이 없어요"):
@@ -194,9 +194,9 @@ BAD = {"blank": "  \n", "5 MB": "a" * 5_000_000, "a list": ["not", "text"], "a n
 def test_bad_text_gets_one_clear_sentence(client, korean, endpoint, kind):
     name, rest = ENDPOINTS[endpoint]
     for who, language in ((client, "en"), (korean, "ko")):
-        with pytest.raises(AppError) as told:
+        with pytest.raises(AppError) as error:
             who.predict(**{name: BAD[kind]}, **rest, api_name=endpoint)
-        clear(str(told.value), language)
+        clear(str(error.value), language)
 
 
 @pytest.mark.parametrize(
@@ -223,9 +223,9 @@ def test_bad_text_gets_one_clear_sentence(client, korean, endpoint, kind):
     ],
 )
 def test_bad_values_get_one_clear_sentence(client, endpoint, values):
-    with pytest.raises(AppError) as told:
+    with pytest.raises(AppError) as error:
         client.predict(**values, api_name=endpoint)
-    clear(str(told.value), "en")
+    clear(str(error.value), "en")
 
 
 def clear(message, language):
@@ -254,16 +254,16 @@ def test_health_and_closed_side_doors(server):
             data=None if path.startswith("monitoring") else b'{"data": ["x", "auto"]}',
             headers={"content-type": "application/json"},
         )
-        with pytest.raises(urllib.error.HTTPError) as told:
+        with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(ask)
-        assert told.value.code in (401, 403, 404), path
+        assert error.value.code in (401, 403, 404), path
 
 
 def test_a_bad_setting_ends_the_start_with_its_name(tmp_path):
-    with pytest.raises(RuntimeError, match="GENLAB_DEVICE") as told:
+    with pytest.raises(RuntimeError, match="GENLAB_DEVICE") as error:
         start_server(tmp_path, GENLAB_DEVICE="toaster")
-    assert "Traceback" not in str(told.value)
-    assert "toaster" not in str(told.value)
+    assert "Traceback" not in str(error.value)
+    assert "toaster" not in str(error.value)
 
 
 def test_a_key_never_reaches_the_page(tmp_path):
@@ -273,10 +273,10 @@ def test_a_key_never_reaches_the_page(tmp_path):
         for path in ("", "config", "gradio_api/info"):
             with urllib.request.urlopen(server.url + path) as answer:
                 assert key not in answer.read().decode()
-        with pytest.raises(AppError) as told:
+        with pytest.raises(AppError) as error:
             Client(server.url, verbose=False).predict("hi", model="openai", api_name="/chat")
-        clear(str(told.value), "en")
-        assert key not in str(told.value) + server.logged()
+        clear(str(error.value), "en")
+        assert key not in str(error.value) + server.logged()
     finally:
         server.process.terminate()
         server.process.wait(20)
@@ -304,9 +304,9 @@ def test_a_space_spends_no_key_and_downloads_nothing(tmp_path):
 def test_a_login_is_asked_for_where_the_host_wants_one(tmp_path):
     server = start_server(tmp_path, "--auth", "teacher:lesson")
     try:
-        with pytest.raises(urllib.error.HTTPError) as told:
+        with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(server.url + "config")
-        assert told.value.code == 401
+        assert error.value.code == 401
         client = Client(server.url, auth=("teacher", "lesson"), verbose=False)
         assert "/chat" in client.view_api(print_info=False, return_format="dict")["named_endpoints"]
     finally:

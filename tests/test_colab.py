@@ -37,14 +37,14 @@ def test_the_notebook_is_clean_and_the_badge_leads_to_it():
 def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is in tests/requirements.txt")
     nbformat = pytest.importorskip("nbformat")
-    installed = {
+    package_names = {
         one.metadata["Name"].lower().replace("_", "-"): one.version for one in distributions()
     }
     differ = [
         line
         for line in lines()
         if not line.startswith("torch==")
-        and installed.get(line.partition("==")[0]) != line.partition("==")[2]
+        and package_names.get(line.partition("==")[0]) != line.partition("==")[2]
     ]
     if differ:
         pytest.skip(f"these pins are not installed here: {', '.join(differ)}")
@@ -72,15 +72,17 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-    printed = [
+    lines_out = [
         "".join(output.get("text", "") for output in cell["outputs"]) for cell in notebook.cells[1:]
     ]
-    assert str(work / "genlab") in printed[0]
-    assert printed[1].strip().endswith(f"torch {OWN_TORCH}")
+    assert str(work / "genlab") in lines_out[0]
+    assert lines_out[1].strip().endswith(f"torch {OWN_TORCH}")
     assert (work / "genlab-kept.txt").read_text().splitlines()[0] == f"torch=={OWN_TORCH}"
     assert "torch==" not in (work / "genlab-wanted.txt").read_text()
-    assert f"Open http://127.0.0.1:{values['GENLAB_PORT']}/" in printed[3]
-    assert [line.rpartition(" ")[2] for line in printed[4].strip().splitlines()] == ["positive"] * 2
+    assert f"Open http://127.0.0.1:{values['GENLAB_PORT']}/" in lines_out[3]
+    assert [line.rpartition(" ")[2] for line in lines_out[4].strip().splitlines()] == [
+        "positive"
+    ] * 2
     version = "import importlib.metadata as m; print(m.version('torch'))"
     after = subprocess.run([python, "-c", version], capture_output=True, text=True, check=True)
     assert after.stdout.strip() == OWN_TORCH

@@ -31,8 +31,8 @@ def test_the_dockerfile_passes_hadolint():
     )
     if program is None:
         pytest.skip("hadolint is in tests/requirements.txt; it has no wheel for this system")
-    done = run(program, "--failure-threshold", "style", "Dockerfile")
-    assert done.returncode == 0, done.stdout
+    process = run(program, "--failure-threshold", "style", "Dockerfile")
+    assert process.returncode == 0, process.stdout
     bad = subprocess.run(
         [program, "-"], input="FROM python:latest\nRUN cd /x\n", capture_output=True, text=True
     )
@@ -50,13 +50,13 @@ def test_the_image_is_pinned_and_not_root():
     assert re.search(r"^VOLUME /weights$", DOCKERFILE, re.M)
     assert "/health" in re.search(r"^HEALTHCHECK .*\\\n.*$", DOCKERFILE, re.M)[0]
     assert f'image.source="{HOME}"' in DOCKERFILE
-    known = {field.alias for field in Settings.model_fields.values()} | {"GENLAB_CACHE"}
-    assert set(re.findall(r"GENLAB_\w+", DOCKERFILE)) <= known
+    values = {field.alias for field in Settings.model_fields.values()} | {"GENLAB_CACHE"}
+    assert set(re.findall(r"GENLAB_\w+", DOCKERFILE)) <= values
 
 
 def test_no_secret_gets_into_the_image():
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    assert {".env", ".git", "tests"} <= set(ignored)
+    patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {".env", ".git", "tests"} <= set(patterns)
     assert not re.search(r"^(ARG|ENV) .*(KEY|TOKEN|AUTH)", DOCKERFILE, re.M)
 
 
@@ -75,10 +75,10 @@ def test_the_compose_file_says_what_the_image_needs():
 
 def test_the_licences_of_what_it_carries_are_listed():
     page = licences.FILE.read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| ([\w-]+) \| (?!licence)", page, re.M))
-    assert len(listed) > 80
+    listing = set(re.findall(r"^\| ([\w-]+) \| (?!licence)", page, re.M))
+    assert len(listing) > 80
     # On other systems and Pythons a few differ.
-    assert not set(licences.packages()) - listed - {"colorama", "audioop-lts"}
+    assert not set(licences.packages()) - listing - {"colorama", "audioop-lts"}
     assert "| torch | " in page
     assert all(f"| {name} |" in page for name in ("GenLab Scenes", "Multilingual E5 small"))
 
@@ -88,8 +88,8 @@ def image() -> str:
     """The built image; skips where no Docker engine answers."""
     if shutil.which("docker") is None:
         pytest.skip("docker is not installed")
-    found = run("docker", "info", "--format", "{{.ServerVersion}}")
-    if found.returncode or not found.stdout.strip():
+    result = run("docker", "info", "--format", "{{.ServerVersion}}")
+    if result.returncode or not result.stdout.strip():
         pytest.skip("no Docker engine answers here")
     built = run("docker", "build", "--tag", "genlab-test", ".", timeout=1500)
     assert built.returncode == 0, built.stderr[-4000:]
@@ -99,12 +99,12 @@ def image() -> str:
 @pytest.mark.timeout(1800)
 def test_the_image_builds_and_its_page_is_healthy(image):
     port = free_port()
-    started = run(
+    process = run(
         "docker", "run", "--detach", "--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
         "--publish", f"127.0.0.1:{port}:7860", "--env", "GENLAB_FETCH=false", image,
     )  # fmt: skip
-    assert started.returncode == 0, started.stderr
-    container = started.stdout.strip()
+    assert process.returncode == 0, process.stderr
+    container = process.stdout.strip()
     try:
         end = time.monotonic() + 120
         while True:

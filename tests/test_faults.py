@@ -39,7 +39,7 @@ def ask(text):
 
 
 @pytest.fixture
-def started(tmp_path):
+def start_app(tmp_path):
     """Starts the app in a folder of its own, as often as wanted; none of them stays."""
     processes = []
 
@@ -54,8 +54,8 @@ def started(tmp_path):
         process.wait(10)
 
 
-def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(started):
-    server, answers = started(), []
+def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(start_app):
+    server, answers = start_app(), []
 
     def draw(web):
         answers.append(web.post("api/v1/images", json=PICTURES))
@@ -102,9 +102,9 @@ def test_an_answer_that_is_nearly_whole_is_waited_for_and_new_ones_are_refused()
     assert cache.drain(10)
     thread.join(5)
     assert sum(isinstance(event, Scores) for event in results) == 40
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as error:
         list(run(cache, spec("short"), ask(1)))
-    assert told.value.code == "unavailable_closing"
+    assert error.value.code == "unavailable_closing"
     assert not cache.drain(10), "there was nothing left to wait for"
 
 
@@ -135,9 +135,9 @@ def test_an_answer_that_takes_too_long_says_that_it_ends(monkeypatch):
 # ---------------------------------------------------------------- killed
 
 
-def test_killed_and_started_again_nothing_half_is_there(started, tmp_path):
+def test_killed_and_started_again_nothing_half_is_there(start_app, tmp_path):
     """kill -9 in the middle of a picture: the same folder serves the next start."""
-    server = started()
+    server = start_app()
     body = {"prompt": "a red circle", "num_inference_steps": 4, "seed": 5}
     with httpx2.Client(base_url=server.url, timeout=120) as web:
         expected = web.post("api/v1/images", json=body).json()["images"]
@@ -156,12 +156,12 @@ def test_killed_and_started_again_nothing_half_is_there(started, tmp_path):
         server.process.wait(10)
         thread.join(10)
         assert cut
-    with httpx2.Client(base_url=started().url, timeout=120) as web:
+    with httpx2.Client(base_url=start_app().url, timeout=120) as web:
         health = web.get("health").json()
         assert (health["active"], health["waiting"]) == (0, 0)
         assert web.post("api/v1/images", json=body).json()["images"] == expected
-    left = [path for path in tmp_path.rglob("*") if path.suffix in {".part", ".tmp", ".incomplete"}]
-    assert not left
+    rest = [path for path in tmp_path.rglob("*") if path.suffix in {".part", ".tmp", ".incomplete"}]
+    assert not rest
 
 
 # ---------------------------------------------------------------- files that go
@@ -169,8 +169,8 @@ def test_killed_and_started_again_nothing_half_is_there(started, tmp_path):
 
 def test_a_models_file_removed_while_it_runs(tmp_path, monkeypatch):
     """It is in memory and goes on; loaded anew it is named with what mends it, and the others work."""
-    shipped = sources.STARTERS / "sentiment_ko"
-    folder = shutil.copytree(shipped, tmp_path / "sentiment_ko")
+    starter = sources.STARTERS / "sentiment_ko"
+    folder = shutil.copytree(starter, tmp_path / "sentiment_ko")
     monkeypatch.setattr(sources, "STARTERS", tmp_path)
     cache = ModelCache(Settings(device="cpu", idle_minutes=0))
     model = find(SENTIMENT, "genlab/sentiment-ko")
@@ -178,11 +178,11 @@ def test_a_models_file_removed_while_it_runs(tmp_path, monkeypatch):
     (folder / "model.safetensors").unlink()
     assert [e for e in run(cache, model, ask("좋아요")) if isinstance(e, Scores)] == before
     cache.unload("sentiment", model.id)
-    with pytest.raises(Damaged) as told:
+    with pytest.raises(Damaged) as error:
         list(run(cache, model, ask("좋아요")))
-    assert "python -m training.sentiment ko" in told.value.params["command"]
+    assert "python -m training.sentiment ko" in error.value.params["command"]
     assert cache.status() == []
-    shutil.copy(shipped / "model.safetensors", folder)
+    shutil.copy(starter / "model.safetensors", folder)
     assert [e for e in run(cache, model, ask("좋아요")) if isinstance(e, Scores)] == before
     cache.close()
 

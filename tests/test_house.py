@@ -82,10 +82,10 @@ def test_tabs_do_not_import_each_other():
 
 def test_importing_the_page_imports_no_model_library():
     code = f"import sys, demo; print(sorted({HEAVY!r} & set(sys.modules)))"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    assert process.stdout.strip().splitlines()[-1] == "[]"
 
 
 # ---------------------------------------------------------------- rooms and their order
@@ -126,14 +126,14 @@ MODULES = {name_of(path): path for path in CODE}
 
 def imports_of(module: str) -> set[str]:
     """The modules of ours that one imports: at its top, in functions, or to check types alone."""
-    found = set()
+    result = set()
     for node in ast.walk(tree(MODULES[module])):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            result |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in MODULES else str(node.module) for name in names}
-    return (found & MODULES.keys()) - {module}
+            result |= {name if name in MODULES else str(node.module) for name in names}
+    return (result & MODULES.keys()) - {module}
 
 
 IMPORTS = {module: imports_of(module) for module in MODULES}
@@ -155,13 +155,13 @@ def folder_of(module: str) -> str:
 
 def test_no_import_leads_in_a_circle():
     """Whichever way: at the top, in a function, under TYPE_CHECKING."""
-    left = {module: set(others) for module, others in IMPORTS.items()}
-    while leaves := {module for module, others in left.items() if not others}:
-        left = {module: others - leaves for module, others in left.items() if module not in leaves}
+    rest = {module: set(others) for module, others in IMPORTS.items()}
+    while leaves := {module for module, others in rest.items() if not others}:
+        rest = {module: others - leaves for module, others in rest.items() if module not in leaves}
     # What is left is on a circle, or imports one.
-    while free := {m for m in left if not any(m in others for others in left.values())}:
-        left = {module: others for module, others in left.items() if module not in free}
-    assert not left, f"on a circle: {sorted(left)}"
+    while free := {m for m in rest if not any(m in others for others in rest.values())}:
+        rest = {module: others for module, others in rest.items() if module not in free}
+    assert not rest, f"on a circle: {sorted(rest)}"
 
 
 def test_imports_run_downward_only():
@@ -171,8 +171,8 @@ def test_imports_run_downward_only():
         for other in others:
             other_level, other_room = room_of(other)
             own = folder_of(module) == folder_of(other) or {room, other_room} <= GROUND
-            used = folder_of(other) in MAY_USE.get(folder_of(module), set())
-            if not own and (other_level > level or (other_level == level and not used)):
+            names_in_use = folder_of(other) in MAY_USE.get(folder_of(module), set())
+            if not own and (other_level > level or (other_level == level and not names_in_use)):
                 upward.append(f"{module} -> {other}")
     assert not upward, sorted(upward)
 
@@ -183,8 +183,8 @@ def test_a_task_imports_no_other_task():
     for module, others in IMPORTS.items():
         own = folder_of(module)
         if own in names:
-            allowed = {own} | MAY_USE.get(own, set())
-            wrong += [f"{module} -> {o}" for o in others if folder_of(o) in names - allowed]
+            values = {own} | MAY_USE.get(own, set())
+            wrong += [f"{module} -> {o}" for o in others if folder_of(o) in names - values]
     assert not wrong, sorted(wrong)
 
 

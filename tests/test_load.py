@@ -45,20 +45,20 @@ def until(condition, seconds):
 
 
 @contextmanager
-def watched(server, gaps):
+def watch_health(server, gaps):
     """Ask for /health all the while and note how long each answer took."""
-    done = threading.Event()
+    end = threading.Event()
 
     def watch():
-        while not done.wait(0.05):
-            started = time.perf_counter()
+        while not end.wait(0.05):
+            start = time.perf_counter()
             health(server)
-            gaps.append(time.perf_counter() - started)
+            gaps.append(time.perf_counter() - start)
 
     thread = threading.Thread(target=watch)
     thread.start()
     yield
-    done.set()
+    end.set()
     thread.join()
 
 
@@ -81,7 +81,7 @@ def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
             results.extend(e["success"] for e in events(stream) if e["msg"] == "process_completed")
 
     people = [threading.Thread(target=person, args=(n,)) for n in range(20)]
-    with watched(server, gaps):
+    with watch_health(server, gaps):
         for p in people[:10]:
             p.start()
         picture.close()  # leaves in the middle of 8 x 100 steps

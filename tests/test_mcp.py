@@ -34,10 +34,10 @@ def talk(url: str, use):
     async def session():
         async with (
             streamablehttp_client(url) as (read, write, _),
-            ClientSession(read, write) as opened,
+            ClientSession(read, write) as start,
         ):
-            await opened.initialize()
-            return await use(opened)
+            await start.initialize()
+            return await use(start)
 
     return asyncio.run(asyncio.wait_for(session(), 280))
 
@@ -54,9 +54,9 @@ def test_every_endpoint_is_a_tool_that_a_model_can_understand(url):
         assert "Args:" not in tool.description
         for name, field in tool.inputSchema["properties"].items():
             assert field.get("description"), f"{tool.name}: {name}"
-    needed = {tool.name: set(tool.inputSchema.get("required", [])) for tool in tools}
-    assert needed["chat"] == {"message"}
-    assert needed["compare_sentences"] == {"sentence_a", "sentence_b"}
+    required_names = {tool.name: set(tool.inputSchema.get("required", [])) for tool in tools}
+    assert required_names["chat"] == {"message"}
+    assert required_names["compare_sentences"] == {"sentence_a", "sentence_b"}
 
 
 @pytest.mark.timeout(400)

@@ -51,12 +51,12 @@ def test_the_front_matter_is_what_a_space_needs():
     assert front["startup_duration_timeout"] == "1h"
     assert front["thumbnail"] == f"{HOME}/resolve/main/docs/chat.png"
     assert len(front["short_description"]) <= 60  # the hub takes no longer one
-    known = {
+    values = {
         "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file",
         "suggested_hardware", "startup_duration_timeout", "license", "short_description", "thumbnail",
         "tags", "models", "preload_from_hub",
     }  # fmt: skip
-    assert set(yaml.safe_load(README.split("---")[1])) == known  # of the hub's reference, 2026-08
+    assert set(yaml.safe_load(README.split("---")[1])) == values  # of the hub's reference, 2026-08
 
 
 def test_what_a_space_preloads_is_whole(tmp_path):
@@ -76,17 +76,17 @@ def test_what_a_space_preloads_is_whole(tmp_path):
         assert hub_files.is_whole(spec, folder), name
         names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
         read = lambda file, folder=folder: json.loads((folder / file).read_bytes())  # noqa: E731
-        assert hub_files.needed(spec, names, read) == names  # and none too many
+        assert hub_files.needed_files(spec, names, read) == names  # and none too many
         assert name in front["models"]
 
 
 def test_every_requirement_is_pinned_exactly():
     for file in ("requirements.txt", "tests/requirements.txt"):
         for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
-            wanted = line.split("#")[0].strip()
-            if wanted and not wanted.startswith("-r "):
+            target = line.split("#")[0].strip()
+            if target and not target.startswith("-r "):
                 marker = r'(; python_version (==|!=) "3\.\d+")?'
-                assert re.fullmatch(rf"[\w.-]+==[\w.]+{marker}", wanted), wanted
+                assert re.fullmatch(rf"[\w.-]+==[\w.]+{marker}", target), target
 
 
 def test_every_setting_is_in_the_readme():

@@ -65,9 +65,9 @@ HELLO = [{"role": "user", "content": "hello"}]
     ],
 )
 def test_bad_input_is_named(kind, values, code, field):
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         kind.of(**values)
-    assert (told.value.code, told.value.params["field"]) == (code, field)
+    assert (error.value.code, error.value.params["field"]) == (code, field)
 
 
 def test_unknown_fields_are_refused():
@@ -90,12 +90,12 @@ def test_every_picture_of_a_request_has_a_seed_of_its_own_and_limits_are_plain_n
         ImageRequest.of(prompt="a", seed=MAX_SEED - 1, num_images=2).singles()[1].seed == MAX_SEED
     )
     for values in ({"num_images": 3}, {"num_images": 8}):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as error:
             ImageRequest.of(prompt="a", seed=MAX_SEED - 1, **values)
-        assert told.value.params["field"] == "seed"
-    with pytest.raises(InvalidInput) as told:
+        assert error.value.params["field"] == "seed"
+    with pytest.raises(InvalidInput) as error:
         ImageGridRequest.of(prompt="a", seed=MAX_SEED - 1, num_seeds=3)
-    assert told.value.params == {"field": "seed", "limit": MAX_SEED - 2}
-    with pytest.raises(InvalidInput) as told:
+    assert error.value.params == {"field": "seed", "limit": MAX_SEED - 2}
+    with pytest.raises(InvalidInput) as error:
         ImageRequest.of(prompt="a", guidance_scale=-1.5)
-    assert str(told.value.params["limit"]) == "0"
+    assert str(error.value.params["limit"]) == "0"

@@ -50,15 +50,15 @@ def lines() -> list[str]:
 
 def pin(name: str, python: str) -> str:
     """The version that one Python gets."""
-    chosen = []
+    choice = []
     for line in lines():
         requirement, _, marker = line.partition(";")
         if requirement.startswith(f"{name}==") and (
             not marker or Marker(marker.strip()).evaluate({"python_version": python})
         ):
-            chosen.append(requirement.partition("==")[2].strip())
-    assert len(chosen) == 1, f"{name} for Python {python}: {chosen}"
-    return chosen[0]
+            choice.append(requirement.partition("==")[2].strip())
+    assert len(choice) == 1, f"{name} for Python {python}: {choice}"
+    return choice[0]
 
 
 def space_requirements() -> list[str]:
@@ -104,31 +104,31 @@ def uv(folder: Path, requirements: list[str], python: str, system: str) -> list[
     file.write_text("\n".join(requirements), encoding="utf-8")
     command = [program, "pip", "compile", "--quiet", "--no-config", "--no-header", "--no-annotate"]
     command += ["--only-binary", ":all:", "--python-version", python, "--python-platform", system]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, str(file)],
         capture_output=True,
         text=True,
         env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": "14.0"},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()
 
 
 @pytest.mark.index
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system_gets_wheels_for_all_pins(index, tmp_path, system, python):
-    found = uv(tmp_path, lines(), python, SYSTEMS[system])
-    assert f"torch=={pin('torch', python)}" in found
+    result = uv(tmp_path, lines(), python, SYSTEMS[system])
+    assert f"torch=={pin('torch', python)}" in result
     names = {line.partition("==")[0] for line in lines()}
-    assert names <= {line.partition("==")[0] for line in found}
+    assert names <= {line.partition("==")[0] for line in result}
 
 
 @pytest.mark.index
 def test_what_a_space_installs_fits_together(index, tmp_path):
-    found = uv(tmp_path, space_requirements(), SPACE_PYTHON, SYSTEMS["Linux"])
-    assert {"torch==2.10.0", "spaces==0.51.3", f"pydantic=={pin('pydantic', '3.12')}"} <= {*found}
-    assert any(line.startswith("mcp==") for line in found)
+    result = uv(tmp_path, space_requirements(), SPACE_PYTHON, SYSTEMS["Linux"])
+    assert {"torch==2.10.0", "spaces==0.51.3", f"pydantic=={pin('pydantic', '3.12')}"} <= {*result}
+    assert any(line.startswith("mcp==") for line in result)
 
 
 @pytest.mark.index
@@ -162,13 +162,13 @@ def test_pip_finds_a_wheel_for_each_pin(index, tmp_path, system, python):
     options += ["--ignore-requires-python", "--target", str(nothing), "--python-version", python]
     options += ["--implementation", "cp"]
     options += [part for tag in PIP_TAGS[system] for part in ("--platform", tag)]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "pip", "install", *options, "-r", str(file)],
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    would = next(line for line in done.stdout.splitlines() if line.startswith("Would install"))
+    assert process.returncode == 0, process.stderr[-3000:]
+    would = next(line for line in process.stdout.splitlines() if line.startswith("Would install"))
     assert f" torch-{pin('torch', python)}" in would
     assert len(would.split()) == len(pins) + 2
     assert not nothing.exists() or not list(nothing.iterdir())

@@ -57,8 +57,8 @@ def korean(name: str) -> str:
 def answer(cache, spec: ModelSpec, request: Request, kind: type):
     """What the page shows of a request: (the event, the placement)."""
     events = list(run(cache, spec, request))
-    found = [event for event in events if isinstance(event, kind)]
-    return found, next(e.placement for e in events if isinstance(e, Finished))
+    result = [event for event in events if isinstance(event, kind)]
+    return result, next(e.placement for e in events if isinstance(e, Finished))
 
 
 def chat_text(cache, spec: ModelSpec, request: ChatRequest):
@@ -72,7 +72,7 @@ def at(server) -> serving.Place:
 
 def shell(command: str, folder: Path, **environment: str) -> str:
     """What a command prints in a shell of its own; $HOME and the like are there to be stumbled over."""
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
         env={**os.environ, "x": "expanded", **environment},
@@ -81,7 +81,7 @@ def shell(command: str, folder: Path, **environment: str) -> str:
         timeout=120,
         check=True,
     )
-    return done.stdout
+    return process.stdout
 
 
 def curl(call: serving.HttpCall, server, folder: Path, **environment: str) -> str:
@@ -128,11 +128,11 @@ class OwnServer:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(self.get.split()[1], timeout=2).close()
                 break
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said()
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < end, self.log()
             time.sleep(0.2)
 
-    def said(self) -> str:
+    def log(self) -> str:
         return (self.folder / "log").read_text()[-2000:]
 
     def __enter__(self) -> "OwnServer":
@@ -156,9 +156,9 @@ class OwnServer:
         request = urllib.request.Request(
             address, body.encode(), {"Content-Type": "application/json"}
         )
-        with pytest.raises(urllib.error.HTTPError) as refused:
+        with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(request, timeout=10)
-        return refused.value.code
+        return error.value.code
 
 
 # ---------------------------------------------------------------- each task, in all of its forms
@@ -228,8 +228,8 @@ def test_the_next_token(server, tmp_path):
 def test_pictures(cache, server, tmp_path, monkeypatch):
     spec = find(TEXT_TO_IMAGE, "genlab/scenes")
     request = SCENE.with_defaults(spec)
-    (done,), placement = answer(cache, spec, request, ImagesDone)
-    page = Image.open(io.BytesIO(done.images[0]))
+    (end,), placement = answer(cache, spec, request, ImagesDone)
+    page = Image.open(io.BytesIO(end.images[0]))
     call = tasks.call(spec, request, placement, korean)
     assert serving.forms([call]) == ["curl", "openai", "fastapi"]
     curl(call, server, tmp_path)
@@ -247,19 +247,19 @@ def test_pictures(cache, server, tmp_path, monkeypatch):
 def test_several_pictures_and_one_that_starts_from_another(cache, server, tmp_path):
     spec = find(TEXT_TO_IMAGE, "genlab/scenes")
     two = SCENE.model_copy(update={"num_images": 2}).with_defaults(spec)
-    (done, *_), placement = answer(cache, spec, two, ImagesDone)
+    (end, *_), placement = answer(cache, spec, two, ImagesDone)
     curl(tasks.call(spec, two, placement, english), server, tmp_path)
-    made = json.loads((tmp_path / "pictures.json").read_text())
-    assert made["seeds"] == [5, 6]
-    (tmp_path / "start.png").write_bytes(done.images[0])
-    values = {"image": done.images[0], "strength": 0.5}
-    begun = ImageRequest.of(prompt=SCENE.prompt, seed=1, num_inference_steps=4, **values)
-    begun = begun.with_defaults(spec)
-    (done,), placement = answer(cache, spec, begun, ImagesDone)
-    call = tasks.call(spec, begun, placement, english)
+    result = json.loads((tmp_path / "pictures.json").read_text())
+    assert result["seeds"] == [5, 6]
+    (tmp_path / "start.png").write_bytes(end.images[0])
+    values = {"image": end.images[0], "strength": 0.5}
+    start = ImageRequest.of(prompt=SCENE.prompt, seed=1, num_inference_steps=4, **values)
+    start = start.with_defaults(spec)
+    (end,), placement = answer(cache, spec, start, ImagesDone)
+    call = tasks.call(spec, start, placement, english)
     assert serving.forms([call]) == ["curl", "fastapi"]
     curl(call, server, tmp_path)
-    page = Image.open(io.BytesIO(done.images[0]))
+    page = Image.open(io.BytesIO(end.images[0]))
     assert psnr(Image.open(tmp_path / "picture.png"), page) == np.inf
     compile(serving.app_text(call.app, english), "app.py", "exec")
 
@@ -274,8 +274,8 @@ def test_sentiment_and_its_words(cache, server, tmp_path, text):
     assert json.loads(curl(call, server, tmp_path))["scores"] == pytest.approx(dict(scores.scores))
     words = AttributionRequest.of(text=text, method="leave_out")
     (adds,), _ = answer(cache, spec, words, Attribution)
-    printed = json.loads(curl(tasks.call(spec, words, placement, korean), server, tmp_path))
-    assert [word["value"] for word in printed["words"]] == pytest.approx(
+    output = json.loads(curl(tasks.call(spec, words, placement, korean), server, tmp_path))
+    assert [word["value"] for word in output["words"]] == pytest.approx(
         [word.value for word in adds.words], abs=1e-5
     )
     with OwnServer(call.app, tmp_path) as own:
@@ -294,13 +294,13 @@ def test_similarity_and_search(cache, server, tmp_path):
     with OwnServer(call.app, tmp_path) as own:
         assert json.loads(own.answer())["cosines"][0][1] == pytest.approx(cosine, abs=1e-5)
     lines = ["Get your money back", NASTY, "Log in again"]
-    asked = SimilarityRequest.of(sentences=["refund", *lines])
-    found = search_call(spec, asked, placement, english, k=2)
-    hits = json.loads(curl(found, server, tmp_path))["hits"]
+    questions = SimilarityRequest.of(sentences=["refund", *lines])
+    result = search_call(spec, questions, placement, english, k=2)
+    hits = json.loads(curl(result, server, tmp_path))["hits"]
     assert hits[0]["text"] == lines[0]
-    assert lines[0] in client(found, server).split("\n")[0]
+    assert lines[0] in client(result, server).split("\n")[0]
     (tmp_path / "search").mkdir()
-    with OwnServer(found.app, tmp_path / "search") as own:
+    with OwnServer(result.app, tmp_path / "search") as own:
         again = json.loads(own.answer())["hits"]
     assert [hit["text"] for hit in again] == [hit["text"] for hit in hits]
     assert [hit["score"] for hit in again] == pytest.approx([h["score"] for h in hits], abs=1e-5)
@@ -332,8 +332,8 @@ def test_questions_to_words(cache, tmp_path):
         assert serving.forms([call]) == ["fastapi"]  # GenLab has no such resource
         (folder := tmp_path / str(number)).mkdir()
         with OwnServer(call.app, folder) as own:
-            printed = json.loads(own.answer())
-        rows, words = printed.get("near") or printed["fit"], page.nearest or page.fits
+            output = json.loads(own.answer())
+        rows, words = output.get("near") or output["fit"], page.nearest or page.fits
         assert [word for word, _ in rows] == [word for word, _ in words]
         assert [n for _, n in rows] == pytest.approx([n for _, n in words], abs=1e-5)
 
@@ -348,10 +348,10 @@ def test_a_model_of_a_server_is_reached_there(server, tmp_path):
     text = json.loads(curl(call, server, tmp_path, **there))["choices"][0]["message"]["content"]
     with OwnServer(call.app, tmp_path, **there) as own:
         assert json.loads(own.answer()) == {"text": text}
-    named = request.model_copy(update={"base_url": f"{server.url}v1"})
-    call = tasks.call(find(CHAT, "openai"), named, placement, korean)
-    printed = curl(call, server, tmp_path, OPENAI_BASE_URL="http://127.0.0.1:9", OPENAI_API_KEY="k")
-    assert json.loads(printed)["choices"][0]["message"]["content"] == text
+    by_name = request.model_copy(update={"base_url": f"{server.url}v1"})
+    call = tasks.call(find(CHAT, "openai"), by_name, placement, korean)
+    output = curl(call, server, tmp_path, OPENAI_BASE_URL="http://127.0.0.1:9", OPENAI_API_KEY="k")
+    assert json.loads(output)["choices"][0]["message"]["content"] == text
     encoder = next(spec for spec in SENTENCE_SIMILARITY.models if spec.hosted)
     words = PAIR.model_copy(update={"model_name": "genlab/words-en"})
     call = tasks.call(encoder, words, placement, korean)
@@ -372,33 +372,33 @@ def test_what_no_server_is_asked_has_python_alone():
     script = Script.of("x = 1", lambda _: None)
     assert script == "x = 1"
     assert script.calls == {"en": (), "ko": ()}
-    assert Script.joined("y", ["plain", script]).calls == script.calls
+    assert Script.of_several("y", ["plain", script]).calls == script.calls
 
 
 def test_a_key_is_never_in_the_code():
     spec = find(CHAT, "openai")
     request = CHATTING.model_copy(update={"model_name": "m"})
-    keyed = ChatRequest.of(**{**request.model_dump(), "api_key": "sk-very-secret"})
-    call = tasks.call(spec, keyed, place(spec, Settings()), english)
-    local = tasks.call(find(CHAT, "genlab/small-talk"), keyed, place(spec, Settings()), english)
-    wanted = serving.Place("https://genlab.example/class", key=True)
+    with_key = ChatRequest.of(**{**request.model_dump(), "api_key": "sk-very-secret"})
+    call = tasks.call(spec, with_key, place(spec, Settings()), english)
+    local = tasks.call(find(CHAT, "genlab/small-talk"), with_key, place(spec, Settings()), english)
+    target = serving.Place("https://genlab.example/class", key=True)
     for one in (call, local):
         for form in serving.forms([one]):
-            assert "sk-very-secret" not in serving.text(form, [one], wanted, english)
+            assert "sk-very-secret" not in serving.text(form, [one], target, english)
     assert '-H "Authorization: Bearer $GENLAB_API_KEY"' in serving.text(
-        "curl", [local], wanted, english
+        "curl", [local], target, english
     )
-    assert 'os.environ["GENLAB_API_KEY"]' in serving.text("openai", [local], wanted, english)
+    assert 'os.environ["GENLAB_API_KEY"]' in serving.text("openai", [local], target, english)
     assert "https://genlab.example/class/api/v1/chat" in serving.text(
-        "curl", [local], wanted, english
+        "curl", [local], target, english
     )
-    assert "'https://genlab.example/class/v1'" in serving.text("openai", [local], wanted, english)
+    assert "'https://genlab.example/class/v1'" in serving.text("openai", [local], target, english)
 
 
 def test_an_address_cannot_run_anything(tmp_path):
-    forged = serving.Place("http://127.0.0.1:9/$(touch forged)`touch forged`';touch forged;'")
+    fake = serving.Place("http://127.0.0.1:9/$(touch forged)`touch forged`';touch forged;'")
     call = serving.HttpCall("/api/v1/sentiment", {"text": "x"})
-    command = serving.text("curl", [call], forged, english)
+    command = serving.text("curl", [call], fake, english)
     subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=30)
     assert not list(tmp_path.iterdir())
 
@@ -414,12 +414,12 @@ def test_each_comment_has_its_sentence_in_both_languages():
     names = {key for key in STRINGS["en"] if key.startswith("serve.comment.")}
     sources = [*(ROOT / "models").glob("*/recipe.py"), ROOT / "models/serving.py"]
     code = "".join(path.read_text(encoding="utf-8") for path in sources)
-    used = {
+    names_in_use = {
         key
         for key in names
         if f'"{key.rpartition(".")[2]}"' in code or f"'{key.rpartition('.')[2]}'" in code
     }
-    assert used == names
+    assert names_in_use == names
     for language in LANGUAGES:
         for key in names:
             assert not set("{}\n") & set(STRINGS[language][key])

@@ -24,11 +24,11 @@ def test_blank_counts_as_unset_and_the_environment_wins(tmp_path):
 
 def test_example_names_every_variable_and_only_those(tmp_path):
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    named = set(re.findall(r"^([A-Z_]+)=", example, re.M))
-    known = {field.alias for field in Settings.model_fields.values()}
-    assert named - {"GENLAB_ENV_FILE"} == known
+    by_name = set(re.findall(r"^([A-Z_]+)=", example, re.M))
+    values = {field.alias for field in Settings.model_fields.values()}
+    assert by_name - {"GENLAB_ENV_FILE"} == values
     assert all(
-        re.search(rf"#[^\n]*\n(?:#[^\n]*\n)*(?:[A-Z_]+=.*\n)?{name}=", example) for name in named
+        re.search(rf"#[^\n]*\n(?:#[^\n]*\n)*(?:[A-Z_]+=.*\n)?{name}=", example) for name in by_name
     )
     assert read(tmp_path, example) == Settings()
 
@@ -50,10 +50,10 @@ def test_example_names_every_variable_and_only_those(tmp_path):
     ],
 )
 def test_a_bad_value_names_the_variable_and_not_the_value(tmp_path, name, value):
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as error:
         read(tmp_path, **{name: value})
-    assert name in str(told.value)
-    assert value not in str(told.value).replace(name, "").replace("than 0", "")
+    assert name in str(error.value)
+    assert value not in str(error.value).replace(name, "").replace("than 0", "")
 
 
 def test_a_key_is_never_shown(tmp_path):
@@ -67,22 +67,22 @@ def test_a_public_page_spends_and_downloads_nothing_unless_told(tmp_path):
     here = read(tmp_path, OPENAI_API_KEY=KEY)
     assert here.may_use_server_key
     assert here.may_download
-    for public in (here.shared(), read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab")):
+    for public in (here.for_public(), read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab")):
         assert public.public
         assert not public.may_use_server_key
         assert not public.may_download
-    told = {"GENLAB_PUBLIC_SERVER_KEY": "true", "GENLAB_PUBLIC_DOWNLOADS": "true"}
-    public = read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab", **told)
+    message = {"GENLAB_PUBLIC_SERVER_KEY": "true", "GENLAB_PUBLIC_DOWNLOADS": "true"}
+    public = read(tmp_path, OPENAI_API_KEY=KEY, SPACE_ID="me/genlab", **message)
     assert public.may_use_server_key
     assert public.may_download
 
 
 def test_visitors_of_a_public_page_name_no_inner_server_unless_told(tmp_path):
     assert read(tmp_path).may_reach_inside
-    assert not read(tmp_path).shared().may_reach_inside
+    assert not read(tmp_path).for_public().may_reach_inside
     assert not read(tmp_path, SPACE_ID="me/genlab").may_reach_inside
-    told = read(tmp_path, GENLAB_PUBLIC="true", GENLAB_PUBLIC_LOCAL_SERVERS="true")
-    assert told.may_reach_inside
+    message = read(tmp_path, GENLAB_PUBLIC="true", GENLAB_PUBLIC_LOCAL_SERVERS="true")
+    assert message.may_reach_inside
 
 
 def test_on_a_space_its_proxy_reaches_the_page_and_the_page_reaches_three_ports(tmp_path):
@@ -93,8 +93,12 @@ def test_on_a_space_its_proxy_reaches_the_page_and_the_page_reaches_three_ports(
     local = {"http://localhost:11434/v1", "https://a.example:8000/v1"}
     assert {url for url in reached | local if space.reaches(url)} == reached
     assert all(here.reaches(url) for url in reached | local)
-    told = {"GENLAB_PUBLIC": "false", "GENLAB_HOST": "127.0.0.1", "GENLAB_SERVER_PORTS": "80, 9000"}
-    own = read(tmp_path, SPACE_ID="me/genlab", **told)
+    message = {
+        "GENLAB_PUBLIC": "false",
+        "GENLAB_HOST": "127.0.0.1",
+        "GENLAB_SERVER_PORTS": "80, 9000",
+    }
+    own = read(tmp_path, SPACE_ID="me/genlab", **message)
     assert (own.public, own.host, own.server_ports) == (False, "127.0.0.1", (80, 9000))
 
 

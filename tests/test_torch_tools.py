@@ -24,20 +24,20 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_answer_is_that_of_torchs_own_product(shape, bias):
     torch.manual_seed(0)
-    layer, given = torch.nn.Linear(24, 10, bias=bias), torch.randn(shape)
+    layer, inputs = torch.nn.Linear(24, 10, bias=bias), torch.randn(shape)
     with torch.inference_mode():
-        expected = given @ layer.weight.T + (layer.bias if bias else 0)
+        expected = inputs @ layer.weight.T + (layer.bias if bias else 0)
         by_onednn(layer)
         assert isinstance(layer, OneDnnLinear)
-        assert torch.allclose(layer(given), expected, atol=1e-5)
+        assert torch.allclose(layer(inputs), expected, atol=1e-5)
 
 
 def test_where_gradients_are_wanted_they_are_there():
     layer = torch.nn.Linear(4, 2)
     by_onednn(layer)
-    given = torch.ones(1, 4, requires_grad=True)
-    layer(given).sum().backward()
-    assert torch.allclose(given.grad, layer.weight.sum(0, keepdim=True))
+    inputs = torch.ones(1, 4, requires_grad=True)
+    layer(inputs).sum().backward()
+    assert torch.allclose(inputs.grad, layer.weight.sum(0, keepdim=True))
 
 
 def test_half_precision_goes_torchs_own_way():

@@ -171,9 +171,9 @@ def _vae(vae: Any) -> dict[str, torch.Tensor]:
         new = re.sub(r"down_blocks\.(\d)\.resnets\.", r"down.\1.block.", new)
         new = re.sub(r"down_blocks\.(\d)\.downsamplers\.0\.", r"down.\1.downsample.", new)
         up = re.compile(r"up_blocks\.(\d)\.(resnets|upsamplers\.0)\.")
-        if found := up.search(new):
-            kind = "block" if found[2] == "resnets" else "upsample"
-            new = up.sub(f"up.{last - int(found[1])}.{kind}.", new)
+        if result := up.search(new):
+            kind = "block" if result[2] == "resnets" else "upsample"
+            new = up.sub(f"up.{last - int(result[1])}.{kind}.", new)
         new = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", new)
         if "mid_block.attentions.0." in new:
             new = new.replace("mid_block.attentions.0.", "mid.attn_1.").replace(

@@ -34,7 +34,7 @@ from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT, Task
 from models.weights.sources import is_here
 from training.corpora import require
-from training.sentiment.data import Labelled, nsmc, sst2_dev
+from training.sentiment.data import Rows, nsmc, sst2_dev
 from training.word_vectors.evaluation import Pairs, sts_pairs
 
 STS = {"STS-B dev": "stsb_dev", "KorSTS dev": "korsts_dev"}
@@ -46,14 +46,14 @@ _vectors: dict[str, dict[str, np.ndarray]] = {}  # model -> sentence -> vector, 
 
 def cosines_of(cache: ModelCache, spec: ModelSpec, pairs: Pairs) -> list[float]:
     """An encoder's cosine of each pair; 0 where a sentence has no vector."""
-    known = _vectors.setdefault(spec.id, {})
-    sentences = list(dict.fromkeys(s for a, b, _ in pairs for s in (a, b) if s not in known))
+    by_sentence = _vectors.setdefault(spec.id, {})
+    sentences = list(dict.fromkeys(s for a, b, _ in pairs for s in (a, b) if s not in by_sentence))
     if sentences:
         request = EncodeRequest.of(sentences=sentences)
         parts = [event for event in run(cache, spec, request) if isinstance(event, Encoded)]
         rows = np.nan_to_num(in_order(parts, len(sentences)))
-        known |= dict(zip(sentences, rows, strict=True))
-    return [float(known[a] @ known[b]) for a, b, _ in pairs]
+        by_sentence |= dict(zip(sentences, rows, strict=True))
+    return [float(by_sentence[a] @ by_sentence[b]) for a, b, _ in pairs]
 
 
 def spearman(cache: ModelCache, spec: ModelSpec, pairs: Pairs) -> float:
@@ -69,7 +69,7 @@ def spearman(cache: ModelCache, spec: ModelSpec, pairs: Pairs) -> float:
     return 100 * float(spearmanr(cosines, [score for *_, score in pairs]).statistic)
 
 
-def answers(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> tuple[list[float], list[bool]]:
+def answers(cache: ModelCache, spec: ModelSpec, rows: Rows) -> tuple[list[float], list[bool]]:
     """A classifier's highest probability for each text, and whether that class is the right one.
 
     A text without a token has no answer: 0, and not right.
@@ -87,12 +87,12 @@ def answers(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> tuple[list[fl
     return sure, right
 
 
-def accuracy(cache: ModelCache, spec: ModelSpec, rows: Labelled) -> float:
+def accuracy(cache: ModelCache, spec: ModelSpec, rows: Rows) -> float:
     """Per cent of texts whose likeliest class is the right one of negative and positive."""
     return 100 * sum(answers(cache, spec, rows)[1]) / len(rows)
 
 
-def installed(task: Task, model: str = "") -> list[ModelSpec]:
+def models_here(task: Task, model: str = "") -> list[ModelSpec]:
     """The catalogue's models of a task that can be loaded here without a key or a download.
 
     Args:
@@ -141,18 +141,21 @@ def row(spec: ModelSpec, figures: Sequence[Callable[[], float]]) -> str:
 def encoders(cache: ModelCache, data: Path, few: slice, model: str) -> Iterator[str]:
     """The lines of the encoders' table."""
     sets = {name: sts_pairs(require(data, file))[few] for name, file in STS.items()}
-    return table("encoder", installed(SENTENCE_SIMILARITY, model), spearman, cache, sets)
+    return table("encoder", models_here(SENTENCE_SIMILARITY, model), spearman, cache, sets)
 
 
 def classifiers(cache: ModelCache, data: Path, few: slice, model: str) -> Iterator[str]:
     """The lines of the classifiers' table."""
     sets = {"SST-2 dev": sst2_dev(data)[few], "NSMC dev": nsmc(data, "dev")[few]}
-    return table("classifier", installed(SENTIMENT, model), accuracy, cache, sets)
+    return table("classifier", models_here(SENTIMENT, model), accuracy, cache, sets)
 
 
 # ---------------------------------------------------------------- where a verdict is unsure
 
-_found: dict[Path, dict[str, Any]] = {OVERLAPS: {}, UNSURE: {}}  # what was measured, by model
+_measurements: dict[Path, dict[str, Any]] = {
+    OVERLAPS: {},
+    UNSURE: {},
+}  # what was measured, by model
 
 
 def overlap(cosines: Sequence[float], scores: Sequence[float]) -> dict[str, float]:
@@ -189,16 +192,16 @@ def overlaps(cache: ModelCache, data: Path, few: slice, model: str) -> Iterator[
     english, korean = (sts_pairs(require(data, file))[few] for file in STS.values())
     whole = len(english) == len(korean)  # else the rows are not each other's translations
     both = zip(english, korean, strict=True) if whole else ()
-    mixed = [(a, b, score) for (a, _, score), (_, b, _) in both]
+    crosswise = [(a, b, score) for (a, _, score), (_, b, _) in both]
     yield "| encoder | language | low | high | pairs | inside |"
     yield "|---|---|---|---|---|---|"
-    for spec in installed(SENTENCE_SIMILARITY, model):
-        for language, pairs in {"en": english, "ko": korean, MIXED: mixed}.items():
+    for spec in models_here(SENTENCE_SIMILARITY, model):
+        for language, pairs in {"en": english, "ko": korean, MIXED: crosswise}.items():
             if not pairs or not {"*", language} & {*spec.languages}:
                 continue
-            found = overlap(cosines_of(cache, spec, pairs), [score for *_, score in pairs])
-            _found[OVERLAPS].setdefault(spec.id, {})[language] = found
-            yield f"| {spec.id} | {language} | {' | '.join(map(str, found.values()))} |"
+            figures = overlap(cosines_of(cache, spec, pairs), [score for *_, score in pairs])
+            _measurements[OVERLAPS].setdefault(spec.id, {})[language] = figures
+            yield f"| {spec.id} | {language} | {' | '.join(map(str, figures.values()))} |"
 
 
 def doubtful(sure: Sequence[float], right: Sequence[bool]) -> dict[str, float]:
@@ -224,20 +227,20 @@ def doubts(cache: ModelCache, data: Path, few: slice, model: str) -> Iterator[st
     sets = {"en": sst2_dev(data)[few], "ko": nsmc(data, "dev")[few]}
     yield "| classifier | unsure below | right there | texts there |"
     yield "|---|---|---|---|"
-    for spec in installed(SENTIMENT, model):
+    for spec in models_here(SENTIMENT, model):
         rows = [row for language in spec.languages for row in sets.get(language, [])]
         if rows:
-            _found[UNSURE][spec.id] = found = doubtful(*answers(cache, spec, rows))
-            yield f"| {spec.id} | {' | '.join(map(str, found.values()))} |"
+            _measurements[UNSURE][spec.id] = figures = doubtful(*answers(cache, spec, rows))
+            yield f"| {spec.id} | {' | '.join(map(str, figures.values()))} |"
 
 
-def write_found() -> None:
+def write_measurements() -> None:
     """Put what was measured into the files that the verdicts rest on; other models' rows stay."""
-    for path, found in _found.items():
-        if not found:
+    for path, figures in _measurements.items():
+        if not figures:
             continue
         content = json.loads(path.read_text("utf-8"))
-        content["models"] |= found
+        content["models"] |= figures
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -270,7 +273,7 @@ def main(argv: list[str] | None = None) -> None:
             print(line, flush=True)
         print()
     if options.write:
-        write_found()
+        write_measurements()
 
 
 if __name__ == "__main__":

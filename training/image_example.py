@@ -61,26 +61,28 @@ def record(model_cache: ModelCache, language: str) -> dict[str, Any]:
     whole = moments.drawing(spec, request)
     assert whole is not None
     drawing = _fewer(whole, f"example-{language}")
-    seen = next(
+    attention = next(
         e for e in events(WordAttentionRequest.of(**values)) if isinstance(e, WordAttention)
     )
-    wanted, decode = decode_request(drawing, range(len(drawing.steps)))
-    frames: dict[int, list[str | None]] = {place: [None, None] for place, _ in wanted}
+    places, decode = decode_request(drawing, range(len(drawing.steps)))
+    frames: dict[int, list[str | None]] = {place: [None, None] for place, _ in places}
     for event in events(decode):
         if isinstance(event, LatentsDecoded):
-            place, side = wanted[event.first]
+            place, side = places[event.first]
             frames[place][side] = _url(event.images[0], 65, SMALL)
-    left = [e.image for e in events(LeaveOutRequest.of(**values)) if isinstance(e, CellDone)]
+    without_words = [
+        e.image for e in events(LeaveOutRequest.of(**values)) if isinstance(e, CellDone)
+    ]
     cells = [e for e in events(grid_request(language)) if isinstance(e, CellDone)]
     bare = next(e for e in events(NoPromptRequest.of(seed=SEED)) if isinstance(e, ImagesDone))
     address = _url(png, 90)
-    more = {"recorded": True, "frames": frames, **word_maps(seen, drawing.steps)}
+    more = {"recorded": True, "frames": frames, **word_maps(attention, drawing.steps)}
     return {
         "picture": address,
         "steps": drawing.total,
         "film": film_content(drawing, address, **more),
-        "ablation": [_url(one, 75, SMALL) for one in left],
-        "changed": [round(share_changed(left[0], one), 3) for one in left],
+        "ablation": [_url(one, 75, SMALL) for one in without_words],
+        "changed": [round(share_changed(without_words[0], one), 3) for one in without_words],
         "grid": [_url(c.image, 75, SMALL) for c in sorted(cells, key=lambda cell: cell.index)],
         "no_prompt": _url(bare.images[0], 75, SMALL),
     }

@@ -73,9 +73,9 @@ Offer = tuple[str, str, str]
 
 def offers(folder: Path, concepts: Mapping[str, str]) -> list[list[Offer]]:
     """What the starter in a folder offers, in groups: its things by their first names, and the lists here."""
-    known = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    vocabulary = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
     groups: list[list[Offer]] = [[]]
-    for key, names in known["things"].items():
+    for key, names in vocabulary["things"].items():
         if key in _NEW_LINE and groups[-1]:
             groups.append([])
         english, korean = names["en"][0], names["ko"][0]
@@ -101,7 +101,7 @@ def concepts_of(emoji: Path) -> tuple[dict[str, str], dict[str, dict[str, list[s
         for one in tables["en"]
         if one["hexcode"] in labels
     }
-    named: dict[str, dict[str, list[str]]] = {}
+    labels_of: dict[str, dict[str, list[str]]] = {}
     for language, table in tables.items():
         words: dict[str, dict[str, int]] = {}
         for one in table:
@@ -114,8 +114,8 @@ def concepts_of(emoji: Path) -> tuple[dict[str, str], dict[str, dict[str, list[s
                     label = labels[one["hexcode"]]
                     costs = words.setdefault(word, {})
                     costs[label] = min(cost, costs.get(label, cost))
-        named[language] = {w: sorted(c, key=lambda k, c=c: c[k])[:4] for w, c in words.items()}
-    return texts, named
+        labels_of[language] = {w: sorted(c, key=lambda k, c=c: c[k])[:4] for w, c in words.items()}
+    return texts, labels_of
 
 
 def _words(language: str, text: str) -> list[str]:
@@ -137,36 +137,40 @@ def main() -> None:
     encoder = SentenceTransformer(str(weights), device="cpu").float()
     vocabulary = Vocabulary.read(options.folder)
     assert vocabulary is not None
-    concepts, named = concepts_of(options.emoji)
+    concepts, labels_of = concepts_of(options.emoji)
     groups = offers(options.folder, concepts)
     flat = [one for group in groups for one in group]
     frequent = (ROOT / "models/starter/word_vectors_en/vocabulary.txt").read_text(encoding="utf-8")
     plain = [w for text in frequent.splitlines()[:FREQUENT] for w in _words("en", text)]
-    plain = [word for word in dict.fromkeys(plain) if word not in named["en"]]
+    plain = [word for word in dict.fromkeys(plain) if word not in labels_of["en"]]
 
     def vectors(texts: Iterable[str]) -> Any:
         return encoder.encode(
             list(texts), batch_size=128, prompt="query: ", normalize_embeddings=True
         )
 
-    meant, single, offered = vectors(concepts.values()), vectors(plain), vectors(o[2] for o in flat)
-    centre = meant.mean(0)  # what all of them share says nothing about any
-    offered = offered - centre
-    offered /= np.linalg.norm(offered, axis=1, keepdims=True)
-    rows = {label: row - centre for label, row in zip(concepts, meant, strict=True)}
+    meanings, single, suggestions = (
+        vectors(concepts.values()),
+        vectors(plain),
+        vectors(o[2] for o in flat),
+    )
+    centre = meanings.mean(0)  # what all of them share says nothing about any
+    suggestions = suggestions - centre
+    suggestions /= np.linalg.norm(suggestions, axis=1, keepdims=True)
+    rows = {label: row - centre for label, row in zip(concepts, meanings, strict=True)}
     table: dict[str, Any] = {}
     for place, language in enumerate(("en", "ko")):
-        found = {
+        by_word = {
             word: np.mean([rows[label] / (k + 1) for k, label in enumerate(labels)], axis=0)
-            for word, labels in named[language].items()
+            for word, labels in labels_of[language].items()
         }
         if language == "en":
-            found |= dict(zip(plain, single - single.mean(0), strict=True))
+            by_word |= dict(zip(plain, single - single.mean(0), strict=True))
         names = list(dict.fromkeys(one[place] for one in flat))
         near: dict[str, list[int]] = {}
-        for word, vector in found.items():
+        for word, vector in by_word.items():
             if vocabulary.unknown(word):
-                best = [names.index(flat[k][place]) for k in np.argsort(-(offered @ vector))]
+                best = [names.index(flat[k][place]) for k in np.argsort(-(suggestions @ vector))]
                 near[word] = list(dict.fromkeys(best))[:OFFERS]
         table[language] = {"groups": [[one[place] for one in g] for g in groups], "near": near}
         print(language, len(names), "offers for", len(near), "words")

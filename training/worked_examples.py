@@ -157,28 +157,28 @@ class Recorder:
     def words(self, language: str) -> Mapping[str, Any]:
         """The analogy among the examples."""
         model = compare.WORDS[language]
-        typed = next(
+        terms = next(
             text
             for spec, question, text in words.EXAMPLES
             if (spec, question) == (model, "analogy")
         )
-        plus, minus = formula(typed)
+        plus, minus = formula(terms)
         request = WordsRequest.of(question="analogy", words=plus, minus=minus)
         answer = self.event(WORD_VECTORS, model, request, WordAnswer)
-        return {"model": model, "words": typed, "answer": plain(answer)}
+        return {"model": model, "words": terms, "answer": plain(answer)}
 
     def word2vec(self, language: str) -> Mapping[str, Any]:
         """A training on the small world."""
         request = word2vec.example_request(language)
         events = [*run(self.cache, find(WORD_VECTORS, "word2vec"), request)]
-        done = next(e for e in events if isinstance(e, Word2VecDone))
-        assert done.table is not None
-        vectors = dict(zip(done.table.words, done.table.vectors, strict=True))
+        model_end = next(e for e in events if isinstance(e, Word2VecDone))
+        assert model_end.table is not None
+        vectors = dict(zip(model_end.table.words, model_end.table.vectors, strict=True))
         # Its own map is turned like those before it, and how many there were depends on the clock.
-        points = map_points({word: vectors[word] for word, _, _ in done.points})
+        points = map_points({word: vectors[word] for word, _, _ in model_end.points})
         losses = [e.losses for e in events if isinstance(e, Word2VecStep)][-1]
-        done = replace(done, table=None, points=points)
-        return {"language": language, "done": plain(done), "losses": short(losses)}
+        model_end = replace(model_end, table=None, points=points)
+        return {"language": language, "done": plain(model_end), "losses": short(losses)}
 
     def record(self) -> Mapping[str, Any]:
         """All of it: part of the page -> language -> name -> value."""

@@ -33,7 +33,7 @@ def dials_of(spec: ModelSpec) -> ChatDials:
 
 
 def default_system_prompt(spec: ModelSpec) -> str:
-    """What a model reads where a person tells it nothing; "" leaves it to the file's template."""
+    """The system prompt that a model gets where a person gives none; "" leaves it to the file's template."""
     return spec.options.system_prompt if isinstance(spec.options, LlamaOptions) else ""
 
 

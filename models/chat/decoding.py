@@ -177,7 +177,7 @@ def chat_prompt(tokenizer: PreTrainedTokenizerBase, request: ChatRequest, window
             is not one of the model's.
     """
     prefix = tokenizer(request.prefix, add_special_tokens=False)["input_ids"]
-    answer_ids = (*prefix, *_checked_ids(tokenizer, request.prefix_ids))
+    answer_ids = (*prefix, *_check_ids(tokenizer, request.prefix_ids))
     if tokenizer.chat_template is None:
         ids = tuple(tokenizer(request.messages[-1].content)["input_ids"])
         notes = [Note("plain_continuation")]
@@ -227,13 +227,13 @@ def next_token_prompt(
     else:
         ids = tuple(tokenizer(request.text)["input_ids"])
         notes = (Note("plain_continuation"),) if request.as_message else ()
-    ids += _checked_ids(tokenizer, request.ids)
+    ids += _check_ids(tokenizer, request.ids)
     if len(ids) > window:
         raise InvalidInput("invalid_over_window", limit=window)
     return Prompt(ids, request.ids, window - len(ids), notes)
 
 
-def _checked_ids(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...]) -> tuple[int, ...]:
+def _check_ids(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...]) -> tuple[int, ...]:
     if max(ids, default=0) >= len(tokenizer):
         raise InvalidInput("invalid_token", limit=len(tokenizer) - 1)
     return ids
@@ -323,8 +323,8 @@ def _decode(
     try:
         while True:
             consistent = False
-            prepared = model.prepare_inputs_for_generation(input_ids, **first, **model_kwargs)
-            outputs = model(**prepared, return_dict=True)
+            inputs = model.prepare_inputs_for_generation(input_ids, **first, **model_kwargs)
+            outputs = model(**inputs, return_dict=True)
             first = {"next_sequence_length": 1}
             model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
             logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)

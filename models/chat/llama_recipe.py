@@ -161,7 +161,7 @@ def _head(spec: ModelSpec, ids: str) -> str:
 
 def _of_the_hub(spec: ModelSpec) -> tuple[str, str]:
     """The lines that fetch a GGUF model from the hub, and the expression of its first file's path."""
-    folder = hub.cached(spec)
+    folder = hub.cached_path(spec)
     if folder is None:
         return f"# a file of https://huggingface.co/{hub.repository(spec)}", repr(gguf.tag_of(spec))
     files = [file.relative_to(folder).as_posix() for file in gguf.files_in(spec, folder)]

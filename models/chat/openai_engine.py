@@ -41,7 +41,7 @@ class OpenAIChat:
     def load(
         cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
     ) -> Self:
-        """Nothing is loaded; the first request is the first word to the server."""
+        """Load nothing; the first request is the first call to the server."""
         return cls(settings)
 
     def stream(
@@ -72,11 +72,11 @@ class OpenAIChat:
         newer = server.endswith((".openai.com", ".azure.com"))
         reader = StreamReader(request)
         attempt = Attempt.first(reader.request, newer)
-        typed = (request.api_key, request.base_url)
+        access = (request.api_key, request.base_url)
         try:
-            with reserve(settings, model, _most_tokens(request), *typed) as bill:
+            with reserve(settings, model, _most_tokens(request), *access) as bill:
                 async with (
-                    async_client(settings, *typed) as client,
+                    async_client(settings, *access) as client,
                     aclosing(send(client, model, attempt)) as answer,
                 ):
                     async for frame in answer:
@@ -88,12 +88,12 @@ class OpenAIChat:
                             break
                 for delta in reader.flush():
                     yield delta
-                done = reader.finish(attempt.notes, attempt.unsupported)
+                end = reader.finish(attempt.notes, attempt.unsupported)
                 if bill:
-                    bill.settle(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
-                yield done
+                    bill.settle(end.prompt_tokens, end.completion_tokens, end.cached_tokens)
+                yield end
         except Exception as error:
-            key = _typed(request.api_key)
+            key = _secret_value(request.api_key)
             raise as_chat_error(error, model, not reader.empty, key) from None
 
     async def _models(self, request: ServerModelsRequest) -> Events:
@@ -117,7 +117,7 @@ class OpenAIChat:
         except json.JSONDecodeError:
             raise Unavailable("unavailable_no_list") from None
         except Exception as error:
-            raise as_chat_error(error, "", False, _typed(request.api_key)) from None
+            raise as_chat_error(error, "", False, _secret_value(request.api_key)) from None
         yield ServerModels(tuple(sorted(names)[:_MAX_NAMES]))
 
     def nbytes(self) -> int:
@@ -126,10 +126,10 @@ class OpenAIChat:
 
 
 def _most_tokens(request: ChatRequest) -> tuple[int, int]:
-    """So many tokens a request may have read and written at most."""
+    """The most tokens that a request may read and write."""
     texts = (turn["content"] for turn in completion_messages(request))
     return tokens_of(*texts), request.max_new_tokens * request.num_return_sequences
 
 
-def _typed(key: SecretStr | None) -> str:
+def _secret_value(key: SecretStr | None) -> str:
     return key.get_secret_value() if key else ""

@@ -117,8 +117,10 @@ class Attempt:
         notes += [Note("limit_lowered", self.max_tokens)] if self.max_tokens else []
         notes += [] if self.stream else [Note("not_streamed")]
         # Sent under the other name, or no parameter of the person's.
-        renamed = {"max_tokens"} if "max_completion_tokens" not in self.unsupported else set[str]()
-        silent = renamed | {"stream_options", "logprobs"}
+        new_names = (
+            {"max_tokens"} if "max_completion_tokens" not in self.unsupported else set[str]()
+        )
+        silent = new_names | {"stream_options", "logprobs"}
         return notes + [
             Note("parameter_left_out", name) for name in self.unsupported if name not in silent
         ]
@@ -166,8 +168,8 @@ class Attempt:
         if error.status_code not in (400, 402, 413, 422):
             return False
         text = re.sub(r"(?<=\d),(?=\d{3})", "", _message_of(error))
-        found = next((match for match in (one.search(text) for one in _HIGHEST) if match), None)
-        highest, least = (int(found[1]) - ("exclusive" in text) if found else 0), 1
+        match = next(filter(None, (one.search(text) for one in _HIGHEST)), None)
+        highest, least = (int(match[1]) - ("exclusive" in text) if match else 0), 1
         window, prompt = _WINDOW.search(text), _PROMPT.search(text)
         if not highest and window and prompt:
             sizes = [next(number for number in one.groups() if number) for one in (window, prompt)]
@@ -184,8 +186,8 @@ class Attempt:
         if not (pair <= names and all(name in text for name in pair) and _ONE_OF_TWO.search(text)):
             return None
         usual = type(self.request).model_fields
-        changed = {n for n in pair if getattr(self.request, n) != usual[n].default}
-        return "temperature" if changed == {"top_p"} else "top_p"
+        own = {n for n in pair if getattr(self.request, n) != usual[n].default}
+        return "temperature" if own == {"top_p"} else "top_p"
 
     def _shorten(self) -> bool:
         """Leave out the older half of what is still there, whole exchanges."""
@@ -217,7 +219,7 @@ async def send(
         Unavailable: a web page answered.
     """
     while True:
-        arguments, begun = attempt.arguments(), False
+        arguments, has_begun = attempt.arguments(), False
         turns: Any = completion_messages(attempt.request, attempt.start, attempt.system_as_user)
         try:
             if attempt.stream:
@@ -234,12 +236,12 @@ async def send(
                 raise Unavailable("unavailable_html")
             try:
                 async for frame in frames(response):
-                    begun = True
+                    has_begun = True
                     yield frame
             finally:
                 await response.aclose()
         except openai.APIStatusError as error:
-            if begun or not attempt.reduce(error, arguments):
+            if has_begun or not attempt.reduce(error, arguments):
                 raise
             continue
         return
@@ -269,7 +271,7 @@ _UNKNOWN_MODEL = re.compile(
     r"invalid.model|model.{0,60}(not|n't) (found|exist)|unknown model", re.I
 )
 _MODERATION = re.compile(r"moderation|was flagged|content.policy|safety", re.I)
-_MODERATED = re.compile(  # of a 400, which has many other reasons
+_MODERATION_TEXT = re.compile(  # of a 400, which has many other reasons
     r"inappropriate content|content exists risk|data.?inspection|was flagged|content management policy|敏感",
     re.I,
 )
@@ -287,7 +289,7 @@ _QUOTE = 300  # characters of a server's own sentence that are shown
 
 
 def _message_of(error: openai.APIError) -> str:
-    """All that a server said of a fault; to be searched, never to be shown."""
+    """The whole text of a server's error. It is searched for causes and never shown."""
     return str(error.body if error.body is not None else error.message)
 
 
@@ -300,19 +302,21 @@ def server_sentence(error: Exception, key: str = "") -> str:
     """
     if not isinstance(error, openai.APIError) or isinstance(error, openai.APIConnectionError):
         return ""
-    said: Any = error.body
-    while isinstance(said, dict | str):
-        if isinstance(said, str):  # some pass on the error of another server as a text
+    message: Any = error.body
+    while isinstance(message, dict | str):
+        if isinstance(message, str):  # some pass on the error of another server as a text
             try:
-                said = json.loads(said)
+                message = json.loads(message)
             except ValueError:
                 break
             continue
-        table = cast(dict[str, Any], said)
-        said = next((table[k] for k in ("message", "error", "detail", "msg") if table.get(k)), "")
-    if not isinstance(said, str) or "<html" in said.lower() or "<!doctype" in said.lower():
+        table = cast(dict[str, Any], message)
+        message = next(
+            (table[k] for k in ("message", "error", "detail", "msg") if table.get(k)), ""
+        )
+    if not isinstance(message, str) or "<html" in message.lower() or "<!doctype" in message.lower():
         return ""
-    text = " ".join(said.replace(key, "•••").split() if key else said.split())
+    text = " ".join(message.replace(key, "•••").split() if key else message.split())
     text = _SECRET.sub("•••", text)
     return text if len(text) <= _QUOTE else text[: _QUOTE - 1].rstrip() + "…"
 
@@ -325,7 +329,7 @@ def _is_too_long(error: openai.APIStatusError) -> bool:
 
 
 def as_chat_error(error: Exception, model: str, partial: bool, key: str = "") -> ModelError:
-    """What a fault means to the person; of the original's text only the server's own sentence goes along.
+    """The ModelError for a fault. Of the original's text it keeps only the server's own sentence.
 
     Args:
         error: what the openai package, or the connection under it, raised.
@@ -368,19 +372,19 @@ def _by_status(error: openai.APIStatusError, model: str) -> ModelError:
     if _is_too_long(error):
         return InvalidInput("invalid_too_long_for_model")
     html = "html" in error.response.headers.get("content-type", "")
-    said = _message_of(error)
+    message = _message_of(error)
     match error.status_code:
         case 402:
             return QuotaExceeded()
-        case 400 | 403 | 429 if _NO_CREDIT.search(said):
+        case 400 | 403 | 429 if _NO_CREDIT.search(message):
             return QuotaExceeded()
-        case 400 if _MODERATED.search(said):
+        case 400 if _MODERATION_TEXT.search(message):
             return Refused("refused_content")
-        case 400 | 422 if not html and _UNKNOWN_MODEL.search(said):
+        case 400 | 422 if not html and _UNKNOWN_MODEL.search(message):
             return NotFound("not_found_on_server", model=model)
-        case 403 if _MODERATION.search(said):
+        case 403 if _MODERATION.search(message):
             return Refused("refused_content")
-        case 404 if not html and _NO_MODEL.search(said):
+        case 404 if not html and _NO_MODEL.search(message):
             return NotFound("not_found_on_server", model=model)
         case 404 | 405 | 410 | 301 | 302 | 307 | 308:
             return NotFound("not_found_address")

@@ -60,58 +60,58 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
         Unavailable: a web page came (unavailable_html).
     """
     event, pending, others = "", "", ""
-    skipped, begun = "", False
+    other, has_begun = "", False
     async for line in _lines(response):
         field = _FIELD.fullmatch(line)
         if line.strip().strip('"').upper() == DONE:
             yield DONE
             return
         if field is None:  # a line of JSON, the end of a frame, or a part of one long JSON
-            parsed = None if others else _parse(line)
-            if parsed is None and line.strip() and not line.startswith(":"):
+            frames = None if others else _parse(line)
+            if frames is None and line.strip() and not line.startswith(":"):
                 others += line + "\n"
             elif not line.strip():
                 if pending.lstrip()[:1] in {"{", "["}:
                     raise json.JSONDecodeError("garbled frame", pending, 0)
-                skipped, event, pending = pending or skipped, "", ""  # a word or the time: alive
+                other, event, pending = pending or other, "", ""  # a word or the time: alive
         elif field[1] == "data":
             pending += re.sub(r"^(data:\s*)+", "", field[2].strip())
             if pending.strip('"').upper() == DONE or event in _END_EVENTS:
                 yield DONE
                 return
-            parsed = _parse(pending)
-            pending = "" if parsed is not None else f"{pending}\n" if pending else ""
+            frames = _parse(pending)
+            pending = "" if frames is not None else f"{pending}\n" if pending else ""
         elif field[1] == "error":  # llama.cpp's own field
-            parsed = _parse(field[2])
-            parsed = [{"error": field[2] if parsed is None else parsed[0]}]
+            frames = _parse(field[2])
+            frames = [{"error": field[2] if frames is None else frames[0]}]
         else:
             event = field[2] if field[1] == "event" else event
-            parsed = None
-        for frame in parsed or ():
-            _raise_reported(frame, event, response)
-            begun = True
+            frames = None
+        for frame in frames or ():
+            _raise_error(frame, event, response)
+            has_begun = True
             yield frame
             if frame.get("type") in _END_EVENTS:
                 yield DONE
                 return
     if re.match(r"\s*<(!doctype|html|head|body|\?xml)", others, re.I):
         raise Unavailable("unavailable_html")
-    if skipped and not begun:
-        raise json.JSONDecodeError("garbled frame", skipped, 0)
+    if other and not has_begun:
+        raise json.JSONDecodeError("garbled frame", other, 0)
     if pending or others.strip():
         for frame in _objects(json.loads(pending or others)):
-            _raise_reported(frame, event, response)
+            _raise_error(frame, event, response)
             yield frame
 
 
 async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
     """Lines end at CR LF, CR or LF only: U+2028 and its kind are text."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-    parts, held = list[str](), ""  # of a line that is not whole; a CR that may be half a line end
+    parts, rest = list[str](), ""  # of a line that is not whole; a CR that may be half a line end
     try:
         async for data in response.aiter_bytes():
-            text = held + decoder.decode(data)
-            held = "\r" if text.endswith("\r") else ""
+            text = rest + decoder.decode(data)
+            rest = "\r" if text.endswith("\r") else ""
             first, *lines = _LINE_END.split(text.removesuffix("\r"))
             parts.append(first)
             for line in lines:
@@ -121,22 +121,22 @@ async def _lines(response: httpx2.Response) -> AsyncIterator[str]:
         raise openai.APITimeoutError(response.request) from None
     except httpx2.TransportError:
         raise openai.APIConnectionError(request=response.request) from None
-    for line in _LINE_END.split("".join(parts) + held + decoder.decode(b"", final=True)):
+    for line in _LINE_END.split("".join(parts) + rest + decoder.decode(b"", final=True)):
         yield line
 
 
 def _parse(text: str) -> list[dict[str, Any]] | None:
     """The objects in a text; None where it is not, or not yet, JSON."""
-    decoder, found, at = json.JSONDecoder(strict=False), list[dict[str, Any]](), 0
+    decoder, objects, at = json.JSONDecoder(strict=False), list[dict[str, Any]](), 0
     text = text.strip()
     try:
         while at < len(text):  # two in one line, too
             value, at = decoder.raw_decode(text, at)
-            found += _objects(value)
+            objects += _objects(value)
             at += len(text) - at - len(text[at:].lstrip())
     except ValueError:
         return None
-    return found if text else None
+    return objects if text else None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -145,28 +145,28 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [cast(dict[str, Any], one) for one in values if isinstance(one, dict)]
 
 
-def _raise_reported(frame: dict[str, Any], event: str, response: httpx2.Response) -> None:
+def _raise_error(frame: dict[str, Any], event: str, response: httpx2.Response) -> None:
     """Raise the error that a frame reports, judged like one with a status of its own."""
-    reported = frame.get("error")
-    if not reported and (event == "error" or "error" in {frame.get("object"), frame.get("type")}):
-        reported = frame
-    if not reported and "choices" not in frame:
-        reported = frame.get("detail") or frame.get("errors") or frame.get("msg")
+    problem = frame.get("error")
+    if not problem and (event == "error" or "error" in {frame.get("object"), frame.get("type")}):
+        problem = frame
+    if not problem and "choices" not in frame:
+        problem = frame.get("detail") or frame.get("errors") or frame.get("msg")
         base: Any = frame.get("base_resp")  # MiniMax
         if isinstance(base, dict) and cast(dict[str, Any], base).get("status_code"):
-            reported = {"message": cast(dict[str, Any], base).get("status_msg")}
+            problem = {"message": cast(dict[str, Any], base).get("status_msg")}
         if isinstance(frame.get("message"), str) and frame["message"]:
-            reported = reported or frame
-    if not reported:
+            problem = problem or frame
+    if not problem:
         choices: Any = frame.get("choices")
         first: Any = choices[0] if isinstance(choices, list) and choices else None
-        reported = cast(dict[str, Any], first).get("error") if isinstance(first, dict) else None
-    if isinstance(reported, list):
-        reported = cast(list[Any], reported)[0]
-    if not reported:
+        problem = cast(dict[str, Any], first).get("error") if isinstance(first, dict) else None
+    if isinstance(problem, list):
+        problem = cast(list[Any], problem)[0]
+    if not problem:
         return
     body: dict[str, Any] = (
-        cast(dict[str, Any], reported) if isinstance(reported, dict) else {"message": str(reported)}
+        cast(dict[str, Any], problem) if isinstance(problem, dict) else {"message": str(problem)}
     )
     message, status = str(body.get("message", "")), _status(body)
     if status is None:
@@ -210,13 +210,13 @@ def _status(body: Mapping[str, Any]) -> int | None:
 
 
 class StreamReader:
-    """What has come of an answer so far: which samples have text, which have ended and how."""
+    """An answer as far as it has come: which samples have text, and which have ended and how."""
 
     def __init__(self, request: ChatRequest) -> None:
         self._seed = draw_seed(request.seed)
         self._original = request
         self._lengths: dict[int, int] = {}  # of the samples' texts and thoughts, in characters
-        self._answered = False  # some text of an answer has come
+        self._has_text = False  # some text of an answer has come
         self._splitters: dict[int, ThoughtSplitter] = {}
         self._texts: dict[int, str] = {}  # as they came
         self._halves: dict[int, str] = {}  # the first half of a letter, whose second is to come
@@ -226,7 +226,7 @@ class StreamReader:
         self._has_tokens = False
         self._has_thoughts = False  # the model thought aloud before it answered
         self._tools: list[str] = []  # that the model wanted to call
-        self._done = False
+        self._is_over = False
 
     @property
     def request(self) -> ChatRequest:
@@ -250,7 +250,7 @@ class StreamReader:
             Unavailable: it does not have the fields of a chunk.
         """
         if isinstance(frame, str):
-            self._done = True
+            self._is_over = True
             return []
         try:
             self._usage = _usage(frame) or self._usage
@@ -269,10 +269,10 @@ class StreamReader:
         ]
 
     def flush(self) -> Iterator[TextDelta]:
-        """Text that was held back, since it could have been a part of a tag."""
+        """The text that was held back because it could have been a part of a tag."""
         for index, splitter in self._splitters.items():
             text, thoughts = splitter.finish()
-            self._answered = self._answered or bool(text)
+            self._has_text = self._has_text or bool(text)
             if text or thoughts:
                 yield TextDelta(text, index, thoughts=thoughts)
 
@@ -285,16 +285,16 @@ class StreamReader:
             source = {}
         source = cast(dict[str, Any], source)
         content = source.get("content") or source.get("refusal") or choice.get("text")
-        said, thoughts = _text_and_thoughts(content)
+        piece, thoughts = _text_and_thoughts(content)
         before = self._texts.get(index, "")
         ends = choice.get("message") and not choice.get("delta") and choice.get("finish_reason")
-        if ends and before and said.startswith(before):
-            said = said[len(before) :]  # the whole once more, at the end
-        said = self._whole_letters(index, said)
-        self._texts[index] = before + said
+        if ends and before and piece.startswith(before):
+            piece = piece[len(before) :]  # the whole once more, at the end
+        piece = self._whole_letters(index, piece)
+        self._texts[index] = before + piece
         splitter = self._splitters.setdefault(index, ThoughtSplitter())
-        text, tagged = splitter.split(said)
-        thoughts += tagged
+        text, more_thoughts = splitter.split(piece)
+        thoughts += more_thoughts
         for name in _THOUGHTS:
             if source.get(name):
                 thoughts += "".join(_text_and_thoughts(source[name]))
@@ -304,12 +304,12 @@ class StreamReader:
         if thoughts:
             self._thinking.add(index)
         thoughts = _HALF.sub("\ufffd", thoughts)
-        tokens = _tokens(choice) if self._original.alternatives and text == said else ()
-        self._lengths[index] = self._lengths.get(index, 0) + len(said) + len(thoughts)
-        self._answered = self._answered or bool(text)
+        tokens = _tokens(choice) if self._original.alternatives and text == piece else ()
+        self._lengths[index] = self._lengths.get(index, 0) + len(piece) + len(thoughts)
+        self._has_text = self._has_text or bool(text)
         self._has_tokens = self._has_tokens or bool(tokens)
         if splitter.before_was_thought:
-            self._answered = bool(text)
+            self._has_text = bool(text)
             self._thinking.add(index)
         self._has_thoughts = self._has_thoughts or bool(thoughts) or splitter.before_was_thought
         self._tools += _tool_names(source)
@@ -346,7 +346,7 @@ class StreamReader:
         """
         if self.empty:
             raise Unavailable("unavailable_bad_answer")
-        if not self._done and self._lengths.keys() - self._reasons and not self.too_long:
+        if not self._is_over and self._lengths.keys() - self._reasons and not self.too_long:
             raise Unavailable("unavailable_cut")
         if "error" in self._reasons.values():
             raise Unavailable("unavailable_midway")
@@ -379,14 +379,14 @@ class StreamReader:
             and request.temperature > 0
             and "seed" not in unsupported,
             Note("prefix_shown"): request.prefix,
-            Note("no_logprobs"): request.alternatives and self._answered and not self._has_tokens,
+            Note("no_logprobs"): request.alternatives and self._has_text and not self._has_tokens,
             Note("hidden_tokens", self._hidden_tokens): self._hidden_tokens
             and not self._has_thoughts,
-            Note("thought_aloud"): self._has_thoughts and self._answered,
-            Note("all_thought"): reason == "length" and thoughts and not self._answered,
+            Note("thought_aloud"): self._has_thoughts and self._has_text,
+            Note("all_thought"): reason == "length" and thoughts and not self._has_text,
             Note("content_filter"): reason == "content_filter",
             Note("tool_call", ", ".join(dict.fromkeys(self._tools))): self._tools,
-            Note("empty_answer"): not (self._answered or self._tools)
+            Note("empty_answer"): not (self._has_text or self._tools)
             and reason != "content_filter"
             and not (reason == "length" and thoughts),
         }
@@ -409,8 +409,8 @@ def _usage(frame: dict[str, Any]) -> Any:
     own: Any = frame.get("x_groq")
     choices: Any = frame.get("choices")
     places = [frame, own, *(cast(list[Any], choices) if isinstance(choices, list) else ())]
-    found = (cast(dict[str, Any], one).get("usage") for one in places if isinstance(one, dict))
-    return next((one for one in found if isinstance(one, dict) and one), None)
+    counts = (cast(dict[str, Any], one).get("usage") for one in places if isinstance(one, dict))
+    return next((one for one in counts if isinstance(one, dict) and one), None)
 
 
 def _own_choices(frame: dict[str, Any]) -> list[dict[str, Any]]:
@@ -420,8 +420,8 @@ def _own_choices(frame: dict[str, Any]) -> list[dict[str, Any]]:
     text = next((t for k in ("response", "content") if isinstance(t := frame.get(k), str)), None)
     if text is None:
         return []
-    ended = frame.get("done_reason") or ("stop" if frame.get("stop") is True else None)
-    return [{"text": text, "finish_reason": ended}]
+    reason = frame.get("done_reason") or ("stop" if frame.get("stop") is True else None)
+    return [{"text": text, "finish_reason": reason}]
 
 
 def _tool_names(source: dict[str, Any]) -> list[str]:
@@ -474,7 +474,7 @@ def _count(usage: Any, *names: str) -> int | None:
 def _tokens(choice: dict[str, Any]) -> tuple[Token, ...]:
     """A choice's tokens with their probabilities; what does not have the right fields counts as none."""
     try:
-        found = choice.get("logprobs") or {}
+        logprobs = choice.get("logprobs") or {}
         return tuple(
             Token(
                 *_text_and_probability(token),
@@ -483,7 +483,7 @@ def _tokens(choice: dict[str, Any]) -> tuple[Token, ...]:
                     for other in token.get("top_logprobs") or ()
                 ),
             )
-            for token in found.get("content") or _older_logprobs(found)
+            for token in logprobs.get("content") or _older_logprobs(logprobs)
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ()
@@ -556,10 +556,10 @@ def _list_in(body: Any) -> tuple[list[Any], str]:
     if isinstance(body, list):
         return cast(list[Any], body), ""
     table = cast(dict[str, Any], body) if isinstance(body, dict) else {}
-    known = [key for key in _KEYS if key in table]
-    if not known:
+    keys = [key for key in _KEYS if key in table]
+    if not keys:
         raise Unavailable("unavailable_no_list")
-    key = next((key for key in known if table[key]), known[0])
+    key = next((key for key in keys if table[key]), keys[0])
     value: Any = table[key] or []
     if isinstance(value, dict):
         inner = cast(dict[str, Any], value)

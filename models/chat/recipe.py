@@ -54,11 +54,11 @@ inputs = tokenizer(text, return_tensors="pt")  # no chat template: the text is c
 
 _PREFIX = """
 # It goes on from the beginning of an answer that is there already.
-begun = tokenizer({prefix!r}, add_special_tokens=False)["input_ids"] + {ids}
-inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([begun])], -1)
+prefix = tokenizer({prefix!r}, add_special_tokens=False)["input_ids"] + {ids}
+inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([prefix])], -1)
 inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])"""
 
-_HOSTED = """\
+_BY_SERVER = """\
 from openai import OpenAI
 
 client = {client}
@@ -99,7 +99,7 @@ def python(
         turns = completion_messages(request, start, "system_as_user" in values)
         if "limit_lowered" in values:
             request = request.model_copy(update={"max_new_tokens": values["limit_lowered"]})
-        return _HOSTED.format(
+        return _BY_SERVER.format(
             client=_CLIENT_AT.format(request.base_url) if request.base_url else _CLIENT,
             messages=_messages(turns),
             model=request.model_name,

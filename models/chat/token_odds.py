@@ -155,13 +155,13 @@ def pieces_of_texts(file: Path, texts: tuple[str, ...]) -> tuple[tuple[Piece, ..
     tokenizer.no_padding()
     tokenizer.no_truncation()
     bytewise = json.loads(tokenizer.to_str())["decoder"] or {}
-    found = (tokenizer.encode(text, add_special_tokens=False) for text in texts)
+    id_lists = (tokenizer.encode(text, add_special_tokens=False) for text in texts)
     return tuple(
         tuple(
             Piece(_token_text(token, bytewise.get("type") == "ByteLevel"), id_)
             for token, id_ in zip(one.tokens, one.ids, strict=True)
         )
-        for one in found
+        for one in id_lists
     )
 
 

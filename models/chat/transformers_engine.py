@@ -61,8 +61,8 @@ class _Sample:
     splitter: ThoughtSplitter | None = None
     count: int = 0
     finish_reason: str = ""
-    thought: bool = False
-    answered: bool = False
+    has_thoughts: bool = False
+    has_answer: bool = False
     _pending: list[Token] = field(default_factory=list[Token])  # of a letter that is not whole
 
     def next_delta(self) -> TextDelta:
@@ -78,15 +78,17 @@ class _Sample:
             self.finish_reason = "length"
         if self.finish_reason:
             text += self.text.rest()
-        text, thoughts, turned = self._split(text)
-        self.thought = self.thought or bool(thoughts.strip()) or turned
-        self.answered = bool(text) or (self.answered and not turned)
-        if self.thought:
+        text, thoughts, was_thought = self._split(text)
+        self.has_thoughts = self.has_thoughts or bool(thoughts.strip()) or was_thought
+        self.has_answer = bool(text) or (self.has_answer and not was_thought)
+        if self.has_thoughts:
             self._pending = []
         tokens: tuple[Token, ...] = ()
         if text or self.finish_reason:
             tokens, self._pending = tuple(self._pending), []
-        return TextDelta(text, self.index, tokens, thoughts if self.thought else "", turned)
+        return TextDelta(
+            text, self.index, tokens, thoughts if self.has_thoughts else "", was_thought
+        )
 
     def _split(self, text: str) -> tuple[str, str, bool]:
         """(answer, thoughts, whether all text before was thoughts) in the next piece of text."""
@@ -133,12 +135,12 @@ class KnownPrompts:
 
     @classmethod
     def read(cls, folder: Path) -> "KnownPrompts | None":
-        """Those of a model; None where its folder lists none, since most models read any prompt."""
+        """The prompts of a model's folder; None where it lists none: most models read any prompt."""
         file = folder / "prompts.json"
         if not file.is_file():
             return None
-        listed = json.loads(file.read_text(encoding="utf-8"))
-        return cls(frozenset(listed["words"]), frozenset(map(_plain, listed["sentences"])))
+        lists = json.loads(file.read_text(encoding="utf-8"))
+        return cls(frozenset(lists["words"]), frozenset(map(_plain, lists["sentences"])))
 
     def __contains__(self, prompt: object) -> bool:
         text = str(prompt).casefold()
@@ -196,14 +198,14 @@ class TransformersChat:
         with loading(spec, folder, "config.json", "model.safetensors", "tokenizer.json"):
             prompts = KnownPrompts.read(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            result: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch_dtype(placement),
                 use_safetensors=True,
                 output_loading_info=True,
                 **options,
             )
-        model, info = loaded
+        model, info = result
         if info["missing_keys"]:
             missing = ", ".join(sorted(info["missing_keys"])[:3])
             raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
@@ -246,17 +248,17 @@ class TransformersChat:
             reasons = [sample.finish_reason for sample in samples]
             reason = "length" if "length" in reasons else "stop"
             count = sum(sample.count for sample in samples)
-            notes = (*prompt.notes, *self._ignored(request.system_prompt))
-            thought, answered = (
-                any(getattr(s, n) for s in samples) for n in ("thought", "answered")
+            notes = (*prompt.notes, *self._prompt_notes(request.system_prompt))
+            has_thoughts, has_answer = (
+                any(getattr(s, n) for s in samples) for n in ("has_thoughts", "has_answer")
             )
-            notes += notes_on(thought, answered, reason)
+            notes += notes_on(has_thoughts, has_answer, reason)
             yield ChatDone(reason, seed, len(prompt.ids), count, notes)
 
-    def _ignored(self, system: str) -> list[Note]:
+    def _prompt_notes(self, system: str) -> list[Note]:
         """The note that a system prompt was not among those the model was trained on."""
-        known = self._prompts is None or not system.strip() or system in self._prompts
-        return [] if known else [Note("prompt_unknown")]
+        fits = self._prompts is None or not system.strip() or system in self._prompts
+        return [] if fits else [Note("prompt_unknown")]
 
     def _sample(self, request: ChatRequest, prompt: Prompt, seed: int, index: int) -> "_Sample":
         arguments = generate_arguments(request, prompt.room)

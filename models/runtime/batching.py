@@ -1,4 +1,4 @@
-"""Forward passes that people share: what is wanted while a pass runs is done together in the next one.
+"""Forward passes that people share: requests that come while a pass runs go together into the next one.
 
 Nobody waits for company: a call that finds a free lane starts at once, alone, as if there were no batcher.
 Each call stays with its own thread, so that seeds, events, errors and stops stay with their person; only

@@ -102,9 +102,9 @@ async def in_thread(
         try:
             work(events.append)
         except Exception as error:
-            known = as_model_error(error)
+            fault = as_model_error(error)
             # A foreseen error goes without its traceback, whose frames hold the picture's tensors.
-            result.set_exception(error if known.code == "failed" else known.with_traceback(None))
+            result.set_exception(error if fault.code == "failed" else fault.with_traceback(None))
         else:
             result.set_result(None)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -113,12 +113,12 @@ async def in_thread(
     thread = threading.Thread(target=target, name="blocking work", daemon=True)
     thread.start()
     try:
-        done = False
-        while not done:
+        is_over = False
+        while not is_over:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pace):
                     await over.wait()
-            done = result.done()  # before the look at the events: nothing is missed
+            is_over = result.done()  # before the look at the events: nothing is missed
             while events:
                 yield events.popleft()
         result.result()

@@ -28,7 +28,7 @@ log = logging.getLogger("genlab")
 
 
 def run(cache: ModelCache, spec: ModelSpec, request: Request) -> Generator[Event]:
-    """Do a request with a model, loading it first if need be.
+    """Do a request with a model; load the model first if it is not in memory.
 
     Args:
         cache: the app's models.

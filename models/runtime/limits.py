@@ -1,7 +1,7 @@
 """How much people may ask of the models in a minute: each, and all together.
 
-A job is counted before it begins, whichever way it came. Who asks is known to whoever took the call, who sets
-PERSON; a forged address gets no further than the limits of all together.
+A job is counted before it begins, from whichever entry it comes. The code that receives a call sets PERSON to
+who is calling. Somebody who forges addresses still meets the limits of all together.
 """
 
 import math
@@ -24,7 +24,7 @@ PERSON: ContextVar[str] = ContextVar("PERSON", default="")
 
 
 class Count(NamedTuple):
-    """What is to be counted: `cost` towards `limit` a minute, under a key."""
+    """One thing to count: `cost` towards `limit` a minute, under a key."""
 
     key: str
     limit: int

@@ -101,9 +101,9 @@ def free_memory() -> int:
     free = psutil.virtual_memory().available
     try:
         group = Path("/sys/fs/cgroup")
-        most, used = (int((group / f"memory.{n}").read_text()) for n in ("max", "current"))
-        cached = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.M)
-        return min(free, most - used + (int(cached[1]) if cached else 0))
+        most, usage = (int((group / f"memory.{n}").read_text()) for n in ("max", "current"))
+        page_cache = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.M)
+        return min(free, most - usage + (int(page_cache[1]) if page_cache else 0))
     except (OSError, ValueError):  # no such group, or it has no limit ("max")
         return free
 

@@ -28,7 +28,7 @@ class Encoder(ABC):
     """An engine whose answer rests on one vector a sentence.
 
     A new kind of encoder brings `load`, `vectors` and `nbytes` (models.contract.Engine), and
-    `truncated` or `unknown` where it does not see all of a sentence.
+    `too_long` or `unknown` where it does not see all of a sentence.
     """
 
     batch = 32  # sentences between two looks at the stop flag
@@ -45,7 +45,7 @@ class Encoder(ABC):
             float32, shape (sentences, dimensions).
         """
 
-    def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
+    def too_long(self, sentences: Sequence[str]) -> tuple[int, ...]:
         """Indexes of the sentences of which only the beginning is seen."""
         return ()
 
@@ -71,8 +71,8 @@ class Encoder(ABC):
         vectors = encoder.unit_vectors(request.sentences, stop)
         if vectors is None:
             return
-        truncated, unknown = self.truncated(request.sentences), self.unknown(request.sentences)
-        yield Similarities(cosine_matrix(vectors), truncated, unknown)
+        too_long, unknown = self.too_long(request.sentences), self.unknown(request.sentences)
+        yield Similarities(cosine_matrix(vectors), too_long, unknown)
         if request.reference:
             key = (reference_language(request.sentences), encoder.variant)
             reference = self._references.get(key) or encoder.reference_cosines(key[0], stop)
@@ -90,7 +90,7 @@ class Encoder(ABC):
             batch = [sentences[row] for row in rows]
             so_far += sum(map(len, batch))
             unit = unit_length(self.vectors(batch))
-            yield Encoded(np.array(rows), unit, so_far / total, len(self.truncated(batch)))
+            yield Encoded(np.array(rows), unit, so_far / total, len(self.too_long(batch)))
 
     def unit_vectors(self, sentences: Sequence[str], stop: Stop) -> np.ndarray | None:
         """Unit vectors in the order of the sentences, (sentences, dimensions); None if stopped."""

@@ -41,10 +41,10 @@ class ReferenceCosines(Event):
 
     def percentile(self, cosine: float) -> float:
         """The share of pairs with a lower cosine, 0 to 1; NaN where nothing can be said."""
-        known = sorted(c for cosines in self.cosines.values() for c in cosines)
-        if not known or math.isnan(cosine):
+        ranks = sorted(c for row in self.cosines.values() for c in row)
+        if not ranks or math.isnan(cosine):
             return math.nan
-        return bisect_left(known, cosine) / len(known)
+        return bisect_left(ranks, cosine) / len(ranks)
 
     def median(self, grade: str) -> float:
         """The median cosine of a grade's pairs; NaN where none has one."""
@@ -56,11 +56,11 @@ class ReferenceCosines(Event):
 
         This is the area under the ROC curve: 0.5 is chance. NaN where nothing can be said.
         """
-        same, unrelated = self.cosines["same"], sorted(self.cosines["none"])
-        if not same or not unrelated:
+        same, others = self.cosines["same"], sorted(self.cosines["none"])
+        if not same or not others:
             return math.nan
-        wins = sum(bisect_left(unrelated, c) for c in same)
-        return wins / (len(same) * len(unrelated))
+        wins = sum(bisect_left(others, c) for c in same)
+        return wins / (len(same) * len(others))
 
     def nearest_grade(self, cosine: float) -> str:
         """The grade whose median is nearest to a cosine."""

@@ -38,14 +38,14 @@ def landscape(cosines: Sequence[Sequence[float]], groups: int = 0) -> Landscape:
         groups: how many; 0 takes the number with the best silhouette, or one group if none is clear.
     """
     matrix = np.array(cosines, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(np.diagonal(matrix)))
+    rows = np.flatnonzero(~np.isnan(np.diagonal(matrix)))
     labels = np.full(len(matrix), -1)
     points = np.full((len(matrix), 2), np.nan)
     variance = 0.0
-    if len(known):
-        inner = matrix[np.ix_(known, known)]
-        labels[known] = _by_size(_grouped(inner, groups))
-        points[known], variance = principal_components(inner)
+    if len(rows):
+        inner = matrix[np.ix_(rows, rows)]
+        labels[rows] = _by_size(_group_labels(inner, groups))
+        points[rows], variance = principal_components(inner)
     return Landscape(tuple(labels.tolist()), points, variance)
 
 
@@ -58,8 +58,8 @@ def principal_components(cosines: np.ndarray) -> tuple[np.ndarray, float]:
     Returns:
         Coordinates, shape (n, 2), and the share of the variance they hold.
     """
-    centred = cosines - cosines.mean(0) - cosines.mean(1)[:, None] + cosines.mean()
-    values, directions = np.linalg.eigh(centred)
+    around_mean = cosines - cosines.mean(0) - cosines.mean(1)[:, None] + cosines.mean()
+    values, directions = np.linalg.eigh(around_mean)
     values = values.clip(min=0)[::-1]
     points = np.zeros((len(cosines), 2))
     for axis in range(min(2, len(cosines))):
@@ -67,7 +67,7 @@ def principal_components(cosines: np.ndarray) -> tuple[np.ndarray, float]:
     return points, float(values[:2].sum() / values.sum()) if values.sum() > 1e-12 else 1.0
 
 
-def _grouped(cosines: np.ndarray, groups: int) -> np.ndarray:
+def _group_labels(cosines: np.ndarray, groups: int) -> np.ndarray:
     """Agglomerative clusters by the mean cosine distance, one label a sentence."""
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.metrics import silhouette_score

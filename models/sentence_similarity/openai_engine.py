@@ -34,7 +34,7 @@ class OpenAIEmbeddings(Encoder):
     def load(
         cls, spec: ModelSpec, folder: Path | None, placement: Placement, settings: Settings
     ) -> Self:
-        """Nothing is loaded; the server is first called by the first request."""
+        """Load nothing; the first request is the first call to the server."""
         return cls(spec, settings)
 
     def for_request(self, request: SimilarityRequest | EncodeRequest, stop: Stop) -> Self:
@@ -78,8 +78,8 @@ class OpenAIEmbeddings(Encoder):
 def _vectors_of(answer: Any, count: int) -> np.ndarray:
     """The vectors of an answer that has one of the same length for each sentence."""
     try:
-        ordered = sorted(answer, key=lambda one: one.index)
-        vectors = np.array([one.embedding for one in ordered], dtype=np.float32)
+        in_order = sorted(answer, key=lambda one: one.index)
+        vectors = np.array([one.embedding for one in in_order], dtype=np.float32)
     except (TypeError, ValueError, AttributeError):
         raise Unavailable("unavailable_server") from None
     if vectors.ndim != 2 or len(vectors) != count or not np.isfinite(vectors).all():

@@ -68,8 +68,8 @@ from openai import OpenAI
 
 {sentences}
 client = OpenAI()  # the key is in OPENAI_API_KEY
-made = client.embeddings.create(model={model!r}, input=sentences, encoding_format="float")
-vectors = np.array([one.embedding for one in made.data])
+answer = client.embeddings.create(model={model!r}, input=sentences, encoding_format="float")
+vectors = np.array([one.embedding for one in answer.data])
 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 print(vectors @ vectors.T)
 """
@@ -144,7 +144,7 @@ answer = client.embeddings.create(model={model!r}, input=sentences, encoding_for
 vectors = np.array([one.embedding for one in answer.data])
 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
 """
-_NORMALISED = "vectors = torch.nn.functional.normalize(vectors, dim=-1)\n"
+_NORMALISATION = "vectors = torch.nn.functional.normalize(vectors, dim=-1)\n"
 
 _WORK = {
     "similarity": """\
@@ -239,4 +239,4 @@ def _app_vectors(spec: ModelSpec, placement: Placement, model: str) -> str:
     script = _script(spec, placement)
     begin = min(script.find(start) for start in ("inputs = ", "vectors = ") if start in script)
     threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""
-    return threads + script[begin : script.rindex("print(")] + _NORMALISED
+    return threads + script[begin : script.rindex("print(")] + _NORMALISATION

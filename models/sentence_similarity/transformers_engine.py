@@ -97,7 +97,7 @@ class _OnTorch(Encoder):
     def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
         """The encoder of a folder, on its device."""
 
-    def truncated(self, sentences: Sequence[str]) -> tuple[int, ...]:
+    def too_long(self, sentences: Sequence[str]) -> tuple[int, ...]:
         """Indexes of the sentences that are longer than the encoder reads."""
         # A token has a letter at least, so that only the long ones need counting.
         long = [i for i, sentence in enumerate(sentences) if len(sentence) > self.limit - 2]

@@ -202,7 +202,7 @@ def _by_omission(
 ) -> Generator[AttributionProgress | Attribution]:
     """The score minus the score of the text without the word; only the word's piece is scored again."""
     total = sum(len(piece.ids) for piece in pieces)
-    weighted = sum(piece.score * len(piece.ids) for piece in pieces)
+    sum_of_scores = sum(piece.score * len(piece.ids) for piece in pieces)
     spans = _spans(text)
     begins = [piece.begin for piece in pieces]
     homes = [pieces[bisect_right(begins, begin) - 1] for begin, _ in spans]
@@ -210,16 +210,16 @@ def _by_omission(
     shorter: list[list[int]] = classifier.tokenizer(
         texts, truncation=True, max_length=classifier.limit
     )["input_ids"]
-    words, done = [WordAttribution(*span, 0.0) for span in spans], 0
+    words, progress = [WordAttribution(*span, 0.0) for span in spans], 0
     for indexes, rows in classifier.score_batches(shorter, stop):
         for i, row in zip(indexes, rows, strict=True):
             home, count = homes[i], len(shorter[i])
-            without = weighted - home.score * len(home.ids) + float(row[target]) * count
-            value = weighted / total - without / (total - len(home.ids) + count)
+            without = sum_of_scores - home.score * len(home.ids) + float(row[target]) * count
+            value = sum_of_scores / total - without / (total - len(home.ids) + count)
             words[i] = WordAttribution(*spans[i], value)
-        done += len(indexes)
-        yield AttributionProgress(done, len(shorter))
-    yield Attribution("leave_out", classifier.labels[target], weighted / total, tuple(words))
+        progress += len(indexes)
+        yield AttributionProgress(progress, len(shorter))
+    yield Attribution("leave_out", classifier.labels[target], sum_of_scores / total, tuple(words))
 
 
 def _without(piece: _EncodedPiece, begin: int, end: int) -> str:

@@ -15,7 +15,7 @@ def _unsure() -> dict[str, dict[str, float]]:
 
 
 def doubt(model_id: str, probability: float) -> float | None:
-    """How often a classifier is right where its likeliest class has a probability this near the middle.
+    """How often a classifier was right when its likeliest class had so low a probability.
 
     Args:
         model_id: its id.
@@ -25,8 +25,8 @@ def doubt(model_id: str, probability: float) -> float | None:
         The share of right ones of dev texts, 0 to 1; None where the probability is high enough, and for
         a classifier that was not measured.
     """
-    found = _unsure().get(model_id)
-    return found["right"] if found and probability < found["below"] else None
+    entry = _unsure().get(model_id)
+    return entry["right"] if entry and probability < entry["below"] else None
 
 
 _model = partial(

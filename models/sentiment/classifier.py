@@ -41,8 +41,8 @@ def class_names(config: Any) -> list[str]:
 
 def is_multi_label(config: Any) -> bool:
     """Whether each class has a probability of its own, as a transformers pipeline decides it."""
-    named = config.problem_type == "multi_label_classification"
-    return named or (not config.problem_type and _applies_sigmoid(config))
+    says_so = config.problem_type == "multi_label_classification"
+    return says_so or (not config.problem_type and _applies_sigmoid(config))
 
 
 def _applies_sigmoid(config: Any) -> bool:
@@ -50,7 +50,7 @@ def _applies_sigmoid(config: Any) -> bool:
 
 
 def _agree_on_padding(model: Any, tokenizer: Any) -> bool:
-    """Give the configuration the tokenizer's padding token; whether there is one that the model has.
+    """Give the configuration the tokenizer's padding token; returns whether the model has such a token.
 
     A model that reads the last token of a text (GPT-2, Llama) finds it by the configuration's.
     """
@@ -130,8 +130,8 @@ class TextClassifier:
     def blank_token(self) -> int:
         """The id of the token that stands for no word: [MASK] where there is one."""
         own = self.tokenizer
-        known = (own.mask_token_id, own.pad_token_id, own.unk_token_id, own.eos_token_id)
-        return next((i for i in known if i is not None), 0)
+        candidates = (own.mask_token_id, own.pad_token_id, own.unk_token_id, own.eos_token_id)
+        return next((i for i in candidates if i is not None), 0)
 
     def nbytes(self) -> int:
         """Bytes of weights held."""

@@ -58,10 +58,10 @@ _SPLIT = '''
 
 def split(text, room):
     """Cut at the last end of a sentence within the room, else between words, else anywhere."""
-    encoded = tokenizer(
+    encoding = tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
-    starts = [begin for begin, _ in encoded["offset_mapping"]]
+    starts = [begin for begin, _ in encoding["offset_mapping"]]
     ends = re.finditer({sentence_end!r}, text)
     sentences = [bisect_left(starts, end.end()) for end in ends]
     gaps = [bisect_left(starts, m.start()) for m in re.finditer(r"\\s+", text)]
@@ -116,14 +116,14 @@ _ATTRIBUTION = """
 pieces, at = [], 0
 for piece in {pieces}:
     at = text.index(piece, at)
-    encoded = tokenizer(
+    encoding = tokenizer(
         piece,
         truncation=True,
         max_length=limit,
         return_offsets_mapping=True,
         return_special_tokens_mask=True,
     )
-    pieces.append((at, piece, encoded))
+    pieces.append((at, piece, encoding))
     at += len(piece)
 
 
@@ -137,8 +137,8 @@ def score(ids):
         return probabilities(torch.tensor([ids], device=model.device))[0]
 
 
-total = sum(len(encoded["input_ids"]) for _, _, encoded in pieces)
-summed = sum(score(e["input_ids"]) * len(e["input_ids"]) for _, _, e in pieces)
+total = sum(len(encoding["input_ids"]) for _, _, encoding in pieces)
+score_sum = sum(score(e["input_ids"]) * len(e["input_ids"]) for _, _, e in pieces)
 labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
 target = {target}
 spans = [m.span() for m in re.finditer(r"\\S+", text)]
@@ -151,27 +151,27 @@ layer = model.get_input_embeddings()
 nothing = [tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id]
 nothing = next((i for i in [*nothing, tokenizer.eos_token_id] if i is not None), 0)
 gradients = LayerIntegratedGradients(lambda ids, mask: probabilities(ids, mask)[:, target], layer)
-for begin, piece, encoded in pieces:
-    ids = torch.tensor([encoded["input_ids"]], device=model.device)
+for begin, piece, encoding in pieces:
+    ids = torch.tensor([encoding["input_ids"]], device=model.device)
     mask = torch.ones_like(ids)
-    special = torch.tensor([encoded["special_tokens_mask"]], device=model.device).bool()
-    masked = torch.where(special, ids, nothing)
+    special = torch.tensor([encoding["special_tokens_mask"]], device=model.device).bool()
+    baseline_ids = torch.where(special, ids, nothing)
     with torch.no_grad():
-        embedded = layer(masked)
-        with layer.register_forward_hook(lambda *_: embedded):
+        vectors = layer(baseline_ids)
+        with layer.register_forward_hook(lambda *_: vectors):
             baseline = probabilities(ids, mask)[0, target].item()
     for steps in {steps}:  # more as long as the completeness error is too large
-        found = gradients.attribute(
+        attributions = gradients.attribute(
             ids,
-            baselines=masked,
+            baselines=baseline_ids,
             additional_forward_args=(mask,),
             n_steps=steps,
             internal_batch_size=max(1, {at_once} // ids.shape[1]),
         )
-        shares = found[0].sum(-1).tolist()
-        if abs(sum(shares) - score(encoded["input_ids"])[target].item() + baseline) <= {good}:
+        shares = attributions[0].sum(-1).tolist()
+        if abs(sum(shares) - score(encoding["input_ids"])[target].item() + baseline) <= {good}:
             break
-    for share, is_special, (a, b) in zip(shares, special[0], encoded["offset_mapping"]):
+    for share, is_special, (a, b) in zip(shares, special[0], encoding["offset_mapping"]):
         word = bisect_right(ends, begin + max(a, b - 1))
         if not is_special and word < len(spans):
             values[word] += share * ids.shape[1] / total
@@ -180,16 +180,16 @@ for begin, piece, encoded in pieces:
 _OMISSION = """
 begins = [begin for begin, _, _ in pieces]
 for word, (a, b) in enumerate(spans):
-    begin, piece, encoded = pieces[bisect_right(begins, a) - 1]
-    left = f"{piece[: a - begin].rstrip()} {piece[b - begin :].lstrip()}".strip()
-    old, new = encoded["input_ids"], tokenizer(left, truncation=True, max_length=limit)["input_ids"]
-    without = summed - score(old) * len(old) + score(new) * len(new)
+    begin, piece, encoding = pieces[bisect_right(begins, a) - 1]
+    shorter = f"{piece[: a - begin].rstrip()} {piece[b - begin :].lstrip()}".strip()
+    old, new = encoding["input_ids"], tokenizer(shorter, truncation=True, max_length=limit)["input_ids"]
+    without = score_sum - score(old) * len(old) + score(new) * len(new)
     without = without / (total - len(old) + len(new))
-    values[word] = (summed / total - without)[target].item()
+    values[word] = (score_sum / total - without)[target].item()
 """
 
 _SHOW_WORDS = """
-print(f"{(summed / total)[target].item():.6f}  {labels[target]}")
+print(f"{(score_sum / total)[target].item():.6f}  {labels[target]}")
 for (a, b), value in zip(spans, values):
     print(f"{value:+.6f}  {text[a:b]}")
 """
@@ -256,8 +256,8 @@ def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> H
     assert isinstance(request, SentimentRequest), "the page shows the code of single texts"
     body: dict[str, object] = {"model": spec.id, "text": request.text}
     if isinstance(request, AttributionRequest):
-        chosen = {"label": request.label} if request.label else {}
-        return HttpCall("/api/v1/explanations", body | chosen | {"method": request.method})
+        choice = {"label": request.label} if request.label else {}
+        return HttpCall("/api/v1/explanations", body | choice | {"method": request.method})
     adapter = _is_adapter(spec)
     long = len(request.text) > (SHORT_FOR_ADAPTER if adapter else SHORT)
     pieces = (_PIECES if long else _WHOLE).format(scores=_scores(spec)).strip("\n")
@@ -286,7 +286,7 @@ def _attribution(request: AttributionRequest, scores: str, long: bool) -> str:
         long: whether the text may need cutting, by the script's own `split`.
     """
     room = "limit - tokenizer.num_special_tokens_to_add()"
-    index = f"labels.index({request.label!r})" if request.label else "int(summed.argmax())"
+    index = f"labels.index({request.label!r})" if request.label else "int(score_sum.argmax())"
     script = _ATTRIBUTION.replace("{pieces}", f"split(text, {room})" if long else "[text]")
     script = script.replace("{scores}", scores).replace("{target}", index)
     if request.method == "leave_out":

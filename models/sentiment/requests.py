@@ -23,7 +23,7 @@ class SentimentRequest(Request):
 
 
 class AttributionRequest(SentimentRequest):
-    """A text of which each word's part in the score is wanted.
+    """A text whose score is to be explained by its words.
 
     Attributes:
         label: the class to explain; "" for the one with the highest probability.

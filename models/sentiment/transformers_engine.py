@@ -91,9 +91,13 @@ def _load_plain(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[Any,
 
 def _name_classes(folder: Path, config: Any) -> None:
     """Take the classes from label2id where the file has no id2label: transformers would take two."""
-    written = json.loads((folder / "config.json").read_text("utf-8"))
-    numbers = written.get("label2id")
-    if "id2label" not in written and "num_labels" not in written and isinstance(numbers, dict):
+    raw_config = json.loads((folder / "config.json").read_text("utf-8"))
+    numbers = raw_config.get("label2id")
+    if (
+        "id2label" not in raw_config
+        and "num_labels" not in raw_config
+        and isinstance(numbers, dict)
+    ):
         config.id2label = {int(number): name for name, number in numbers.items()}
 
 

@@ -1,7 +1,7 @@
 """What the host lets hosted models cost in a day: reserved before each call, settled by what the server says.
 
-Counted are calls to the host's own server, with its key or without one. A key that a person typed, or a
-server that a person named, is that person's affair. What a call may cost is written down before the call
+Only calls to the host's own server count, with its key or without one. A call with a person's own key, or
+to a server that a person named, costs the host nothing. What a call may cost is written down before the call
 is made, so neither a kill -9 nor a lost connection makes it free; a day is the last 24 hours.
 """
 
@@ -40,7 +40,7 @@ class Bill:
     def settle(
         self, prompt_tokens: int | None, completion_tokens: int | None, cached_tokens: int = 0
     ) -> None:
-        """Put what the server counted in the place of what is reserved; None leaves that."""
+        """Replace the reserved cost by what the server counted; where it counted nothing, the reservation stays."""
         if prompt_tokens is None or completion_tokens is None:
             return
         cost = 0.0
@@ -49,7 +49,7 @@ class Bill:
         self._put(cost, prompt_tokens + completion_tokens)
 
     def cancel(self) -> None:
-        """It cost nothing."""
+        """Release the reservation: the call cost nothing."""
         self._put(0.0, 0)
 
     def _put(self, dollars: float, tokens: int) -> None:
@@ -102,7 +102,7 @@ def is_hosts_bill(api_key: SecretStr | None, base_url: str = "") -> bool:
 
 
 def tokens_of(*texts: str) -> int:
-    """So many tokens some texts have at most: no tokenizer needs more than one for a byte."""
+    """The most tokens that texts can have: no tokenizer needs more than one for a byte."""
     return sum(len(text.encode("utf-8", "surrogatepass")) + 16 for text in texts)
 
 
@@ -123,9 +123,9 @@ def _now() -> float:
 
 def _price(settings: Settings, model: str) -> Price | None:
     """None where dollars do not count: no budget in them, or no key to spend them with."""
-    known = price_of(read(settings.prices), settings.server_name(), model)
-    if known:
-        return known[0]
+    price = price_of(read(settings.prices), settings.server_name(), model)
+    if price:
+        return price[0]
     if settings.budget_dollars is not None and settings.openai_api_key is not None:
         raise Refused("refused_no_price", model=model)
     return None

@@ -76,16 +76,16 @@ def _options(settings: Settings, api_key: SecretStr | None, base_url: str) -> di
         "timeout": httpx2.Timeout(settings.openai_timeout, connect=_CONNECT),
         # A second try might be paid twice: not where a budget has room for one.
         "max_retries": 0 if settings.has_budget and is_hosts_bill(api_key, base_url) else 1,
-        "default_headers": _NOT_THE_HOSTS if base_url or _typed(api_key) else None,
+        "default_headers": _NOT_THE_HOSTS if base_url or _secret_value(api_key) else None,
     }
 
 
-def _typed(api_key: SecretStr | None) -> str:
+def _secret_value(api_key: SecretStr | None) -> str:
     return api_key.get_secret_value().strip() if api_key else ""
 
 
-def _key(settings: Settings, typed: SecretStr | None, base_url: str) -> str:
-    key = _typed(typed)
+def _key(settings: Settings, api_key: SecretStr | None, base_url: str) -> str:
+    key = _secret_value(api_key)
     hosts = settings.openai_api_key if settings.may_use_server_key and not base_url else None
     if not key and hosts:
         key = hosts.get_secret_value().strip()
@@ -163,7 +163,7 @@ def is_inside(address: str) -> bool:
 
 
 class PublicOnlyTransport(httpx2.AsyncBaseTransport):
-    """Looks at every address, redirects too, and connects to the very one that was looked at.
+    """Checks every address, those of redirects too, and connects to exactly the address that it checked.
 
     A name is resolved once: were it resolved again to connect, it could lead elsewhere by then.
     """
@@ -181,18 +181,18 @@ class PublicOnlyTransport(httpx2.AsyncBaseTransport):
         """
         host = request.url.host
         address = await _public_address(host)
-        pinned = httpx2.Request(
+        direct = httpx2.Request(
             request.method,
             request.url.copy_with(host=address),
             headers={**request.headers, "accept-encoding": "identity"},
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": host},
         )
-        response = await self._inner.handle_async_request(pinned)
+        response = await self._inner.handle_async_request(direct)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise Unavailable("unavailable_bad_answer")
-        response.stream = _Bounded(response.stream)
+        response.stream = _SizeLimit(response.stream)
         return response
 
     async def aclose(self) -> None:
@@ -202,16 +202,16 @@ class PublicOnlyTransport(httpx2.AsyncBaseTransport):
 
 async def _public_address(host: str) -> str:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # UnicodeError: a name that cannot be one
         raise httpx2.ConnectError("no such host") from None
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     if not addresses or any(is_inside(address) for address in addresses):
         raise Refused("refused_inside")
     return addresses[0]
 
 
-class _Bounded(httpx2.AsyncByteStream):
+class _SizeLimit(httpx2.AsyncByteStream):
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.settings import Settings, SettingsError
 
-_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -33,9 +33,9 @@ class Price(BaseModel):
             cached_tokens: those that the server had read before; at the full price where the
                 table has no other.
         """
-        cached = min(cached_tokens, prompt_tokens)
+        reuse = min(cached_tokens, prompt_tokens)
         again = self.input if self.cached_input is None else self.cached_input
-        whole = (prompt_tokens - cached) * self.input + cached * again
+        whole = (prompt_tokens - reuse) * self.input + reuse * again
         return (whole + completion_tokens * self.output) / 1e6
 
 
@@ -90,7 +90,7 @@ def price_of(
     lists: tuple[PriceList, ...], server: str, model: str
 ) -> tuple[Price, PriceList] | None:
     """A model's price on a server and the list it stands in; None where none has it."""
-    for name in (model, _DATED.sub("", model)):
+    for name in (model, _DATE.sub("", model)):
         for prices in lists:
             if prices.server == server and name in prices.models:
                 return prices.models[name], prices

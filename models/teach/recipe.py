@@ -53,19 +53,19 @@ _HEAD = """\
 folds = min(5, *(labels.count(label) for label in set(labels)))
 if folds > 1:
     parts = StratifiedKFold(folds, shuffle=True, random_state={seed})
-    said = cross_val_predict(head(), x, labels, cv=parts)
-    print("cross-validated accuracy", np.mean(said == np.array(labels)))
-taught = head().fit(x, labels)
-print(dict(zip(taught.classes_, taught.predict_proba(x[:1])[0])))
+    predictions = cross_val_predict(head(), x, labels, cv=parts)
+    print("cross-validated accuracy", np.mean(predictions == np.array(labels)))
+classifier = head().fit(x, labels)
+print(dict(zip(classifier.classes_, classifier.predict_proba(x[:1])[0])))
 """
 
 _LORA = """\
-held_out = max(len(set(labels)), round(len(labels) * {held_out}))
-learn, held = train_test_split(
-    list(range(len(labels))), test_size=held_out, stratify=labels, random_state={seed}
+test_size = max(len(set(labels)), round(len(labels) * {share}))
+learn, test = train_test_split(
+    list(range(len(labels))), test_size=test_size, stratify=labels, random_state={seed}
 )
 alone = head().fit(x[learn], [labels[i] for i in learn])
-print("head alone", alone.score(x[held], [labels[i] for i in held]))
+print("head alone", alone.score(x[test], [labels[i] for i in test]))
 
 # Head and low-rank matrices together, the head from where it stands.
 names = list(alone.classes_)
@@ -74,33 +74,33 @@ if len(names) == 2:
     weight, bias = np.vstack([0 * weight, weight]), np.concatenate([0 * bias, bias])
 torch.manual_seed({seed})
 lora = LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout=0.05, target_modules={targets})
-tuned = get_peft_model(encoder, lora).train()
+lora_model = get_peft_model(encoder, lora).train()
 layer = torch.nn.Linear(*weight.shape[::-1])
 layer.weight.data, layer.bias.data = torch.tensor(weight).float(), torch.tensor(bias).float()
-layer = layer.to(tuned.device)
-trained = [*(p for p in tuned.parameters() if p.requires_grad), *layer.parameters()]
-optimizer = torch.optim.AdamW(trained, lr={rate}, weight_decay=0.01)
+layer = layer.to(lora_model.device)
+parameters = [*(p for p in lora_model.parameters() if p.requires_grad), *layer.parameters()]
+optimizer = torch.optim.AdamW(parameters, lr={rate}, weight_decay=0.01)
 steps = {epochs} * -(-len(learn) // {batch})
 schedule = torch.optim.lr_scheduler.OneCycleLR(
     optimizer, {rate}, total_steps=steps + 1, pct_start=0.1
 )
 order = np.random.default_rng({seed})
 for epoch in range({epochs}):
-    shuffled = [learn[i] for i in order.permutation(len(learn))]
+    epoch_order = [learn[i] for i in order.permutation(len(learn))]
     for start in range(0, len(learn), {batch}):
-        batch = shuffled[start : start + {batch}]
-        answers = torch.tensor([names.index(labels[i]) for i in batch], device=tuned.device)
-        scores = layer(vectors([texts[i] for i in batch], tuned))
+        batch = epoch_order[start : start + {batch}]
+        answers = torch.tensor([names.index(labels[i]) for i in batch], device=lora_model.device)
+        scores = layer(vectors([texts[i] for i in batch], lora_model))
         loss = torch.nn.functional.cross_entropy(scores, answers)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
     print("epoch", epoch + 1, "loss", loss.item())
 with torch.inference_mode():
-    said = layer(vectors([texts[i] for i in held], tuned.eval())).argmax(1).tolist()
-print("fine-tuned", np.mean([names[k] == labels[i] for k, i in zip(said, held)]))
+    predictions = layer(vectors([texts[i] for i in test], lora_model.eval())).argmax(1).tolist()
+print("fine-lora_model", np.mean([names[k] == labels[i] for k, i in zip(predictions, test)]))
 """
 
 _INDEX = """\
@@ -149,7 +149,7 @@ def python(spec: ModelSpec, request: Request, placement: Placement) -> str:
         "import torch\n", "import torch\nfrom peft import LoraConfig, get_peft_model\n"
     )
     return head + _LORA.format(
-        held_out=HELD_OUT,
+        share=HELD_OUT,
         seed=request.seed,
         rank=request.rank,
         alpha=2 * request.rank,

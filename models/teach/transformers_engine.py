@@ -144,8 +144,8 @@ def load_lora(model: Any, classifier: ClassifierFile) -> Any:
     try:
         model = add_lora(model, classifier.lora_settings)
         state = {name: torch.tensor(matrix) for name, matrix in classifier.lora.items()}
-        expected = get_peft_model_state_dict(model)
-        if {n: t.shape for n, t in expected.items()} != {n: t.shape for n, t in state.items()}:
+        own = get_peft_model_state_dict(model)
+        if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in state.items()}:
             raise ValueError("shapes")
         set_peft_model_state_dict(model, state)
     except (ValueError, RuntimeError, KeyError):
@@ -308,7 +308,7 @@ class TeachableEncoder:
             model = add_lora(copy.deepcopy(self.model), settings)
             layer = linear_layer(head).to(self.model.device)
             examples = [(texts[i], head.labels.index(labels[i])) for i in train]
-            yield from train_lora(model, layer, self.pooled, examples, request, stop)
+            yield from train_lora(model, layer, self.pool, examples, request, stop)
         if stop.is_set():
             return
         weight, bias = (part.detach().cpu().numpy() for part in (layer.weight, layer.bias))
@@ -316,14 +316,14 @@ class TeachableEncoder:
         lora = lora_matrices(model)
         test_texts, truth = [texts[i] for i in test], [labels[i] for i in test]
         alone = head.predict(vectors[test])
-        tuned = tuned_head.predict(self.vectors(test_texts, stop, model.eval()))
+        with_lora = tuned_head.predict(self.vectors(test_texts, stop, model.eval()))
         yield FineTuningResult(
             classifier=ClassifierFile(
                 tuned_head, self.spec.id, self.fingerprint, settings, lora
             ).to_bytes(),
-            held_out=tuple(zip(test_texts, truth, alone, tuned, strict=True)),
+            held_out=tuple(zip(test_texts, truth, alone, with_lora, strict=True)),
             head_accuracy=float(np.mean(np.array(alone) == truth)),
-            tuned_accuracy=float(np.mean(np.array(tuned) == truth)),
+            tuned_accuracy=float(np.mean(np.array(with_lora) == truth)),
             trained_on=len(train),
             parameters=sum(
                 p.numel() for p in [*model.parameters(), *layer.parameters()] if p.requires_grad
@@ -354,11 +354,11 @@ class TeachableEncoder:
         for batch in batches_by_length([-len(text) for text in texts], ENCODING_BATCH):
             if stop.is_set():
                 break
-            vectors = self.pooled([texts[index] for index in batch], model or self.model)
+            vectors = self.pool([texts[index] for index in batch], model or self.model)
             rows[batch] = vectors.float().cpu().numpy()
         return rows
 
-    def pooled(self, texts: Sequence[str], model: Any) -> torch.Tensor:
+    def pool(self, texts: Sequence[str], model: Any) -> torch.Tensor:
         """Mean-pooled states of length 1, (texts, dimensions), on the model's device."""
         inputs = self.tokenizer(
             [self.prompt + text for text in texts],

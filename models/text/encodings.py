@@ -56,7 +56,7 @@ _CHARDET: dict[str, str] = {
 ENCODINGS = tuple(_CHARDET)
 _BY_CHARDET = {name.replace("-", "_"): codec for codec, name in _CHARDET.items()}
 # Text of these is ASCII: they are known by their escapes, and nothing else is read in them.
-_ESCAPED = {
+_ESCAPES = {
     "iso2022_jp_2": re.compile(rb"\x1b\$[@B]"),
     "iso2022_kr": re.compile(rb"\x1b\$\)C"),
     "hz": re.compile(rb"~\{(?:[!-w][!-~])+~\}"),
@@ -155,10 +155,10 @@ def decode_text(data: bytes, encoding: str = "") -> DecodedText:
     if data.startswith(_NO_TEXT):
         raise InvalidInput("invalid_not_text_file")
     if encoding in ENCODINGS:
-        text = _decoded(data, encoding)
+        text = _decode(data, encoding)
     else:
         encoding, near = _find(data)
-        text = _decoded(data, encoding)
+        text = _decode(data, encoding)
         if BAD in text and encoding not in _WIDE:
             text = _line_by_line(data, encoding) or text
     text = text.rstrip("\0\x1a")  # what fills a block, and DOS's end of a file
@@ -175,7 +175,7 @@ def possible_encodings(data: bytes) -> list[str]:
     possible = [
         name
         for name in ENCODINGS
-        if (_is_escaped(data, name) if name in _ESCAPED else name not in _WIDE)
+        if (_is_escaped(data, name) if name in _ESCAPES else name not in _WIDE)
         and _damage(sample, name) < 0.02
     ]
     if b"\0" in head:
@@ -192,12 +192,12 @@ def readings(data: bytes, encodings: Sequence[str]) -> list[str]:
     return [_sample(data).decode(name, errors="replace") for name in encodings]
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     for mark, name in _MARKS:  # UTF-8's is also put in front of what is in another encoding
         if data.startswith(mark) and (name in {encoding, "utf_8"}):
             data = data[len(mark) :]
             break
-    return (_repaired(data) if encoding == "utf_8" else data).decode(encoding, errors="replace")
+    return (_repair(data) if encoding == "utf_8" else data).decode(encoding, errors="replace")
 
 
 def _line_by_line(data: bytes, encoding: str) -> str:
@@ -213,7 +213,7 @@ def _line_by_line(data: bytes, encoding: str) -> str:
             text = line.decode(other)
             texts.append(re.sub(r"(?=[^\0-\x7f])", OTHER, text, count=1))
         else:
-            texts.append(_decoded(line, encoding))
+            texts.append(_decode(line, encoding))
     return "\n".join(texts)
 
 
@@ -226,7 +226,7 @@ def _is_strange(line: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         if encoding != "utf_8":
             return _is_utf8(line)
-        text = _decoded(line, encoding)
+        text = _decode(line, encoding)
         return len(re.findall(f"[^\0-\x7f{BAD}]", text)) < len(re.findall(f"{BAD}+", text))
     return False
 
@@ -242,14 +242,14 @@ def _east_asian(sample: bytes) -> str:
     return best if weights.get(best) else ""
 
 
-def _repaired(data: bytes) -> bytes:
+def _repair(data: bytes) -> bytes:
     """UTF-8 as Java and Oracle write it, as the standard has it; half a letter becomes U+FFFD."""
     if b"\xed" in data:
-        data = _HALF.sub(BAD.encode(), _CESU.sub(_joined_surrogates, data))
+        data = _HALF.sub(BAD.encode(), _CESU.sub(_join_surrogates, data))
     return data.replace(b"\xc0\x80", b"\0")
 
 
-def _joined_surrogates(match: re.Match[bytes]) -> bytes:
+def _join_surrogates(match: re.Match[bytes]) -> bytes:
     halves = match[0].decode("utf-8", "surrogatepass")
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode("utf-8")
 
@@ -261,8 +261,8 @@ def _find(data: bytes) -> tuple[str, tuple[str, ...]]:
             return name, ()
     if wide := _wide(data):
         return wide, ()
-    if escaped := next((name for name in _ESCAPED if _is_escaped(data, name)), ""):
-        return escaped, ()
+    if codec := next((name for name in _ESCAPES if _is_escaped(data, name)), ""):
+        return codec, ()
     if _reads_as_utf8(data):
         return "utf_8", ()
     weights = _weigh(_sample(data))
@@ -294,8 +294,8 @@ def _wide(data: bytes) -> str:
         return ""
     head = data[:_HEAD][: len(data[:_HEAD]) // 4 * 4]
     names = {_CHARDET[name] for name in _WIDE} | {"utf-8"}
-    found = detect(head, include_encodings=names, no_match_encoding="utf-8")["encoding"]
-    codec = _BY_CHARDET.get((found or "").lower().replace("-", "_"), "")
+    guess = detect(head, include_encodings=names, no_match_encoding="utf-8")["encoding"]
+    codec = _BY_CHARDET.get((guess or "").lower().replace("-", "_"), "")
     if codec in _WIDE:
         return codec
     zeros = [head[place::2].count(0) for place in (0, 1)]  # some half of a pair is damaged
@@ -306,7 +306,7 @@ def _wide(data: bytes) -> str:
 
 def _is_escaped(data: bytes, encoding: str) -> bool:
     """Whether ASCII is full of an encoding's escapes, and all of them stand for letters."""
-    if not data.isascii() or not _ESCAPED[encoding].search(data[:_SAMPLE]):
+    if not data.isascii() or not _ESCAPES[encoding].search(data[:_SAMPLE]):
         return False
     try:
         text = data.decode(encoding)
@@ -326,10 +326,10 @@ def _is_utf8(data: bytes) -> bool:
 
 def _reads_as_utf8(data: bytes) -> bool:
     """Whether it is UTF-8, if with a few damaged letters."""
-    data = _repaired(data)
+    data = _repair(data)
     if _is_utf8(data):
         return True
-    text = _decoded(_sample(data), "utf_8")
+    text = _decode(_sample(data), "utf_8")
     bad = len(re.findall(f"{BAD}+", text))
     letters = len(re.findall(f"[^\0-\x7f{BAD}]", text))
     # Of Chinese, Japanese and Thai text in other encodings at most 1.2 seem to be letters.
@@ -357,7 +357,7 @@ def _damage(sample: bytes, encoding: str) -> float:
 
 def _weigh(sample: bytes) -> dict[str, float]:
     """How well the sample's text reads in each encoding, from 0 to some 1."""
-    eight_bit = (name for name in ENCODINGS if name not in _WIDE and name not in _ESCAPED)
+    eight_bit = (name for name in ENCODINGS if name not in _WIDE and name not in _ESCAPES)
     damages = {name: _damage(sample, name) for name in eight_bit}
     weights: dict[str, float] = {}
     whole = [name for name, damage in damages.items() if not damage]
@@ -365,8 +365,8 @@ def _weigh(sample: bytes) -> dict[str, float]:
     for name, damage in damages.items():
         if 0 < damage <= 0.2:
             readable = sample.decode(name, errors="ignore").encode(name, errors="ignore")
-            found = _confidences(readable, [name]).get(name, 0.0)
-            weights[name] = found * (1 - 4 * damage)
+            confidence = _confidences(readable, [name]).get(name, 0.0)
+            weights[name] = confidence * (1 - 4 * damage)
     for name in weights.keys() | {one for one in _COMMON if damages[one] <= 0.2}:
         text = sample.decode(name, errors="replace")
         weight = weights.get(name, 0.0) * _LIKELY.get(name, 1.0) * _plausible(text)
@@ -389,23 +389,23 @@ def _confidences(sample: bytes, names: list[str]) -> dict[str, float]:
     """Chardet's confidence in each encoding; a little less the lower chardet's own rank."""
     from chardet import detect_all
 
-    found: dict[str, float] = {}
+    confidences: dict[str, float] = {}
     if not names:
-        return found
-    wanted = [_CHARDET[name] for name in names]
+        return confidences
+    codecs = [_CHARDET[name] for name in names]
     results = detect_all(
         sample,
         ignore_threshold=True,
-        include_encodings=wanted,
-        no_match_encoding=wanted[0],
-        empty_input_encoding=wanted[0],
+        include_encodings=codecs,
+        no_match_encoding=codecs[0],
+        empty_input_encoding=codecs[0],
         compat_names=False,
     )
     for rank, one in enumerate(results):
         name = _BY_CHARDET.get((one["encoding"] or "").lower().replace("-", "_"), "")
         if name in names:
-            found.setdefault(name, one["confidence"] * (1 - 0.002 * rank))
-    return found
+            confidences.setdefault(name, one["confidence"] * (1 - 0.002 * rank))
+    return confidences
 
 
 def _plausible(text: str) -> float:
@@ -421,7 +421,7 @@ def _plausible(text: str) -> float:
 
 
 def _is_odd(letter: str, after: str) -> bool:
-    """Whether one character hardly ever follows another; one of them is not ASCII."""
+    """Whether `after` hardly ever follows `letter` in real text; one of them is not ASCII."""
     if not letter.isalpha():
         return after.isalpha() and letter in _SIGNS and letter not in "¡¿"
     if not after.isalpha():

@@ -48,10 +48,10 @@ def words(text: str) -> list[str]:
     return re.findall(WORD, unicodedata.normalize("NFC", text).lower())
 
 
-def as_word(typed: str) -> str:
+def as_word(text: str) -> str:
     """A typed word as `words` spells it; "" for none. Several words stay as they are."""
-    found = words(typed)
-    return found[0] if len(found) == 1 else typed.strip().lower()
+    parts = words(text)
+    return parts[0] if len(parts) == 1 else text.strip().lower()
 
 
 def text_lines(text: str) -> list[str]:

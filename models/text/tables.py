@@ -1,7 +1,7 @@
 """Reading a table out of any file a person has, and writing one that is safe to open.
 
 CSV, TSV, a workbook or plain lines, in any usual encoding. Every cell is text. What was left out,
-skipped or mended is in the table, by its row: nothing is lost unsaid.
+skipped or mended is noted in the table, by its row: nothing is lost without a word.
 """
 
 import csv
@@ -22,8 +22,8 @@ from models.text.workbooks import is_workbook, read_sheet, refuse_markup
 MAX_ROWS = 100_000
 MAX_COLUMNS = 200
 MAX_CELL = 20_000  # characters; a longer cell makes its row a faulty one
-MAX_QUOTED = 2 * MAX_CELL  # characters until a quote counts as one that nothing closes
-MAX_UNCLOSED = (
+MAX_QUOTE = 2 * MAX_CELL  # characters until a quote counts as one that nothing closes
+MAX_OPEN_QUOTES = (
     100  # such rows until every line is read as a row: looking ahead for each takes too long
 )
 DELIMITERS = "\t;,|"  # of two that fit as well the first
@@ -31,12 +31,12 @@ SAMPLE = 200  # rows by which delimiter and header are found
 MOST_TITLES = 30  # rows above the header
 LEAST_SHARE = 0.6  # of the rows that a delimiter must cut alike
 _SEPARATOR = re.compile(r'"?sep=(.)"?[ \t;,]*(?:\r\n|\r|\n)', re.IGNORECASE)
-_ESCAPED = "\ufdd0"  # no letter: stands for a delimiter with a backslash before it
+_ESCAPE_MARK = "\ufdd0"  # no letter: stands for a delimiter with a backslash before it
 _THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})*")
 _MISSING = {"n/a", "na", "nan", "null", "none", "-", "?", ".", "missing", "없음"}  # no names
 _RULE = re.compile(r"\s*:?-{2,}:?\s*")  # below the header of a table in Markdown
 _BACKSLASH = re.compile(r'\\"(?![,;\t|\r\n]|$)')  # it closes nothing
-_LOOKED_AT = 400_000  # characters by which the delimiter is found
+_LOOK_AHEAD = 400_000  # characters by which the delimiter is found
 _NO_DELIMITER = "\x1f"  # no table has it
 _PLAIN_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 
@@ -68,8 +68,8 @@ class Table:
         lines: the number in the file of each row, from 1.
         faults: the rows left out.
         cut: the file has more than MAX_ROWS rows; the rest was not read.
-        mended: rows in the table that are not quite as in the file.
-        narrowed: the file has more than MAX_COLUMNS columns; the rest was not read.
+        mends: rows in the table that are not quite as in the file.
+        too_wide: the file has more than MAX_COLUMNS columns; the rest was not read.
         row_names: the header was one name short: the first column is the names of the rows.
         delimiter: between cells; "" for none.
         encoding: of a text file, one of `encodings.ENCODINGS`; "" for a workbook.
@@ -82,8 +82,8 @@ class Table:
     lines: tuple[int, ...]
     faults: tuple[Fault, ...] = ()
     cut: bool = False
-    mended: tuple[Fault, ...] = ()
-    narrowed: bool = False
+    mends: tuple[Fault, ...] = ()
+    too_wide: bool = False
     row_names: bool = False
     delimiter: str = ""
     encoding: str = ""
@@ -121,10 +121,10 @@ def read_table(path: str | Path, header: bool = True, encoding: str = "", sheet:
     data = path.read_bytes()
     if is_workbook(data):
         return _workbook(data, header, sheet)
-    found = decode_text(data, encoding)
-    refuse_markup(found.text)
-    origin: dict[str, Any] = {"encoding": found.encoding, "near": found.near}
-    text = found.text
+    content = decode_text(data, encoding)
+    refuse_markup(content.text)
+    origin: dict[str, Any] = {"encoding": content.encoding, "near": content.near}
+    text = content.text
     lines = path.suffix.lower() == ".txt"  # a comma is part of a sentence there
     if separator := _SEPARATOR.match(text):  # Excel's own line, which it does not show
         text = text[separator.end() :]
@@ -133,12 +133,12 @@ def read_table(path: str | Path, header: bool = True, encoding: str = "", sheet:
         form = replace(form, layout=replace(layout, delimiter=separator[1]))
     else:
         form = _form(text, header, "\t" if lines else DELIMITERS)
-        if not form.delimiter and not lines and (whole := _unwrapped(text)):
+        if not form.delimiter and not lines and (whole := _unwrap(text)):
             form = _form(whole, header, DELIMITERS)
             text = whole if form.delimiter else text
     if lines and not form.delimiter:
         return read_lines(text, **origin)
-    return _table(_separated(text, form), header, form.layout, delimiter=form.delimiter, **origin)
+    return _table(_split_rows(text, form), header, form.layout, delimiter=form.delimiter, **origin)
 
 
 def read_lines(text: str, name: str = "text", **origin: Any) -> Table:
@@ -157,12 +157,12 @@ def read_lines(text: str, name: str = "text", **origin: Any) -> Table:
 
 
 def _workbook(data: bytes, header: bool, sheet: str) -> Table:
-    found = read_sheet(data, sheet)
-    layout = _layout(found.rows[:SAMPLE], header)
-    mended = [Fault(row, "no_value") for row in found.no_value]
-    mended += [Fault(row, "error_value") for row in found.errors]
+    part = read_sheet(data, sheet)
+    layout = _layout(part.rows[:SAMPLE], header)
+    mends = [Fault(row, "no_value") for row in part.no_value]
+    mends += [Fault(row, "error_value") for row in part.errors]
     return _table(
-        found.rows, header, layout, mended, cut=found.cut, sheet=found.name, sheets=found.names
+        part.rows, header, layout, mends, cut=part.cut, sheet=part.name, sheets=part.names
     )
 
 
@@ -191,33 +191,33 @@ class _Layout:
 
 def _layout(rows: Sequence[Sequence[str] | None], header: bool, delimiter: str = "") -> _Layout:
     """Find the first row that is as wide as most after it, of the first rows of a file."""
-    filled = [(at, row) for at, row in enumerate(rows) if row and _filled(row)]
-    if not filled:
+    full_rows = [(at, row) for at, row in enumerate(rows) if row and _width(row)]
+    if not full_rows:
         return _Layout()
-    best = _at(filled, 0, header, delimiter)
-    if header and (number := _names_numbers(filled)):
-        return _at(filled, number, header, delimiter)
-    for number in range(1, min(len(filled) - 1, MOST_TITLES)):
-        if best.share >= 0.8 and not _is_title(filled, number - 1, best):
+    best = _at(full_rows, 0, header, delimiter)
+    if header and (number := _names_numbers(full_rows)):
+        return _at(full_rows, number, header, delimiter)
+    for number in range(1, min(len(full_rows) - 1, MOST_TITLES)):
+        if best.share >= 0.8 and not _is_title(full_rows, number - 1, best):
             break
-        titles = filled[:number]
-        here = _at(filled, number, header, delimiter)
-        blank = filled[number][0] > filled[number - 1][0] + 1
-        narrow = all(_count(row) == 1 or (_filled(row) < here.width and blank) for _, row in titles)
+        titles = full_rows[:number]
+        here = _at(full_rows, number, header, delimiter)
+        blank = full_rows[number][0] > full_rows[number - 1][0] + 1
+        narrow = all(_count(row) == 1 or (_width(row) < here.width and blank) for _, row in titles)
         if narrow and here.width > 1 and here.share >= 0.8:
             best = here
-            if not _is_title(filled, number, best):
+            if not _is_title(full_rows, number, best):
                 break
     return best
 
 
-def _names_numbers(filled: Sequence[tuple[int, Sequence[str]]]) -> int:
+def _names_numbers(full_rows: Sequence[tuple[int, Sequence[str]]]) -> int:
     """Which row is the first of words alone above a column of numbers; 0 where none above is a title.
 
     A title is narrower than that, has blank cells or a blank row below it, or is a comment.
     """
-    for number in range(1, min(len(filled) - 2, MOST_TITLES)):
-        row, below = filled[number][1], [one for _, one in filled[number + 1 : number + 50]]
+    for number in range(1, min(len(full_rows) - 2, MOST_TITLES)):
+        row, below = full_rows[number][1], [one for _, one in full_rows[number + 1 : number + 50]]
         width = len(row)
         if not _count(row) == width > 1 or any(_PLAIN_NUMBER.fullmatch(c.strip()) for c in row):
             continue
@@ -231,34 +231,34 @@ def _names_numbers(filled: Sequence[tuple[int, Sequence[str]]]) -> int:
                 len(one) < width
                 or _count(one) < width
                 or one[0].startswith("#")
-                or filled[at + 1][0] > line + 1
-                for at, (line, one) in enumerate(filled[:number])
+                or full_rows[at + 1][0] > line + 1
+                for at, (line, one) in enumerate(full_rows[:number])
             )
             return number if titles else 0
     return 0
 
 
 def _at(
-    filled: Sequence[tuple[int, Sequence[str]]], number: int, header: bool, delimiter: str
+    full_rows: Sequence[tuple[int, Sequence[str]]], number: int, header: bool, delimiter: str
 ) -> _Layout:
     """The layout if the table began at that one of the rows that are not blank."""
-    body = [row for _, row in filled[number + header :]] or [filled[number][1]]
+    body = [row for _, row in full_rows[number + header :]] or [full_rows[number][1]]
     if header and delimiter == ",":
-        names = len(filled[number][1])
-        joined = [row if len(row) <= names else _thousands(row, names) or row for row in body]
+        names = len(full_rows[number][1])
+        body_rows = [row if len(row) <= names else _thousands(row, names) or row for row in body]
         # Groups of three that begin with 0 are of no other numbers, such as those of R's columns.
         if any(len(row) > names and any(c[:1] == "0" for c in row[1:]) for row in body):
-            body = joined
+            body = body_rows
     widths = Counter(map(len, body))
     width = max(widths, key=lambda width: (widths[width], width))
     share = widths[width] / len(body)
-    first = filled[number][1]
+    first = full_rows[number][1]
     short = header and len(first) == width - 1 and share >= 0.8 and _names_rows(first, body)
     surplus = [cell for row in body for cell in row[len(first) :]]
     nameless = share >= 0.8 and len(first) < width and not short and not _are_prose(surplus)
     if header and len(first) != width and not short:
         share *= 0.5  # its names do not fit
-    return _Layout(filled[number][0], width, share, short, nameless)
+    return _Layout(full_rows[number][0], width, share, short, nameless)
 
 
 def _names_rows(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
@@ -269,21 +269,21 @@ def _names_rows(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     return len(first) > 1 or all(name.isdigit() for name in names)
 
 
-def _is_title(filled: Sequence[tuple[int, Sequence[str]]], number: int, layout: _Layout) -> bool:
+def _is_title(full_rows: Sequence[tuple[int, Sequence[str]]], number: int, layout: _Layout) -> bool:
     """Whether a row is a title that only blank cells make as wide as the table below it."""
-    row = filled[number][1]
-    most = max(_filled(one) for _, one in filled)
+    row = full_rows[number][1]
+    most = max(_width(one) for _, one in full_rows)
     if _count(row) > most / 2 or layout.width < 2:
         return False
-    below = [one for _, one in filled[number + 1 : number + 10]]
+    below = [one for _, one in full_rows[number + 1 : number + 10]]
     return any(
-        _filled(one) == most
+        _width(one) == most
         and all(c.strip() and not _PLAIN_NUMBER.fullmatch(c) for c in one[:most])
         for one in below
     )
 
 
-def _filled(row: Sequence[str]) -> int:
+def _width(row: Sequence[str]) -> int:
     """How many cells there are up to the last that is not blank."""
     return max((number for number, cell in enumerate(row, 1) if cell.strip()), default=0)
 
@@ -304,7 +304,7 @@ class _Form:
         delimiter: "" for one column.
         layout: of the rows that come of it.
         backslash: a quote or a delimiter within a text has a backslash before it.
-        spaced: a blank after a delimiter belongs to it.
+        blank_after: a blank after a delimiter belongs to it.
         single: texts stand in single quotes.
         literal: no cell has several lines; a quote that its line does not close is text.
         share: how well it fits, from 0 to 1.
@@ -313,7 +313,7 @@ class _Form:
     delimiter: str
     layout: _Layout = _Layout()
     backslash: bool = False
-    spaced: bool = False
+    blank_after: bool = False
     single: bool = False
     literal: bool = False
     share: float = 0.0
@@ -343,30 +343,30 @@ def _form(text: str, header: bool, delimiters: str) -> _Form:
 def _variants(text: str, delimiter: str) -> Iterator[_Form]:
     """A delimiter's forms: as in RFC 4180, and what the text gives reason to try."""
     yield _Form(delimiter)
-    head, cell = text[:_LOOKED_AT], re.escape(delimiter)
+    head, cell = text[:_LOOK_AHEAD], re.escape(delimiter)
     if _BACKSLASH.search(head) or f"\\{delimiter}" in head:
         yield _Form(delimiter, backslash=True)
     if re.search(f'(?:^|[\\r\\n]|{cell}) "', head):
-        yield _Form(delimiter, spaced=True)
+        yield _Form(delimiter, blank_after=True)
     if delimiter == "\t" and re.search('(?:^|[\\r\\n\\t])"', head):
         yield _Form(delimiter, literal=True)
-    quoted = re.findall(f"(?m)^(?:.*{cell})?'[^'\\n]*'(?:{cell}.*)?\\r?$", head)
-    if len(quoted) >= LEAST_SHARE * min(head.count("\n"), len(head)):
+    cells = re.findall(f"(?m)^(?:.*{cell})?'[^'\\n]*'(?:{cell}.*)?\\r?$", head)
+    if len(cells) >= LEAST_SHARE * min(head.count("\n"), len(head)):
         yield _Form(delimiter, single=True)
 
 
 def _replaces(form: _Form, best: _Form) -> bool:
     """Whether a form that cuts as well as another is a variant of it."""
-    variant = form.backslash or form.spaced or form.single or form.literal
+    variant = form.backslash or form.blank_after or form.single or form.literal
     return form.delimiter == best.delimiter and variant
 
 
-def _unwrapped(text: str) -> str:
+def _unwrap(text: str) -> str:
     """The rows of a file each of whose lines was put into quotes whole; "" for another file."""
-    lines = [line for line in text_lines(text[:_LOOKED_AT]) if line.strip()][:SAMPLE]
+    lines = [line for line in text_lines(text[:_LOOK_AHEAD]) if line.strip()][:SAMPLE]
     if not lines or not all(re.fullmatch(r'"(?:[^"]|"")*"', line.strip()) for line in lines):
         return ""
-    rows = [row[0] if row else "" for row in _separated(text, _Form("")) if row is not None]
+    rows = [row[0] if row else "" for row in _split_rows(text, _Form("")) if row is not None]
     prose = 2 * sum(", " in row for row in rows) > len(rows)  # one text a line
     return "" if prose or any("\n" in row for row in rows) else "\n".join(rows)
 
@@ -387,36 +387,39 @@ def _are_prose(cells: Sequence[str]) -> bool:
 
 
 def _sample(text: str, form: _Form) -> list[list[str] | None]:
-    return list(islice(_separated(text[:_LOOKED_AT], form), SAMPLE))
+    return list(islice(_split_rows(text[:_LOOK_AHEAD], form), SAMPLE))
 
 
-def _separated(text: str, form: _Form) -> Iterator[list[str] | None]:
+def _split_rows(text: str, form: _Form) -> Iterator[list[str] | None]:
     """The rows of a CSV or TSV.
 
     None stands for a row with a quote that nothing closes: it costs its own line, not the file.
     """
     csv.field_size_limit(2**31 - 1)  # a long cell is a faulty row, not the end of the file
     if form.backslash:
-        plain = {'"': '""', "\\": "\\", form.delimiter: _ESCAPED}
+        plain = {'"': '""', "\\": "\\", form.delimiter: _ESCAPE_MARK}
         pattern = f'\\\\(["\\\\{re.escape(form.delimiter)}])'
         text = re.sub(pattern, lambda match: plain[match[1]], text)
     lines = io.StringIO(text, newline="").readlines()
-    at = unclosed = 0
+    at = open_quotes = 0
     while at < len(lines):
-        reach = MAX_QUOTED if unclosed < MAX_UNCLOSED else 0
-        row, taken, closed = _record(lines, at, form, 0 if form.literal else reach)
+        reach = MAX_QUOTE if open_quotes < MAX_OPEN_QUOTES else 0
+        row, count, is_whole = _record(lines, at, form, 0 if form.literal else reach)
         if row and form.backslash:
-            row = [cell.replace(_ESCAPED, form.delimiter) for cell in row]
+            row = [cell.replace(_ESCAPE_MARK, form.delimiter) for cell in row]
         yield row
-        at += taken
-        unclosed += not closed
+        at += count
+        open_quotes += not is_whole
 
 
 def _record(
     lines: Sequence[str], at: int, form: _Form, reach: int
 ) -> tuple[list[str] | None, int, bool]:
     """The row that begins at a line, how many lines it takes, and whether its quotes are closed."""
-    options: Any = {"delimiter": form.delimiter or _NO_DELIMITER, "skipinitialspace": form.spaced}
+    options: Any = {
+        "delimiter": form.delimiter or _NO_DELIMITER,
+        "skipinitialspace": form.blank_after,
+    }
     options["quotechar"] = "'" if form.single else '"'
     reader = csv.reader(_quotable(lines, at, reach), strict=True, **options)
     try:
@@ -465,7 +468,7 @@ def _table(
     cells: Iterable[Sequence[str] | None],
     header: bool,
     layout: _Layout = _Layout(),
-    mended: Sequence[Fault] = (),
+    before: Sequence[Fault] = (),
     shift: int = 0,
     cut: bool = False,
     **origin: Any,
@@ -479,7 +482,7 @@ def _table(
         if raw is None:
             faults.append(Fault(line, "unclosed_quote"))
             continue
-        row, codes = _mended(raw)
+        row, codes = _mend(raw)
         if not any(cell.strip() for cell in row):
             continue
         if layout.delimiter == "|" and all(_RULE.fullmatch(cell) or not cell for cell in row):
@@ -494,7 +497,7 @@ def _table(
         if len(rows) == MAX_ROWS:
             cut = True
             break
-        if _filled(row) > len(names) and (whole := _rejoined(row, names, layout.delimiter)):
+        if _width(row) > len(names) and (whole := _rejoin(row, names, layout.delimiter)):
             row, codes = whole, [*codes, "joined"]
         fault = _fault(row, names, "mark" in codes)
         if fault:
@@ -508,16 +511,16 @@ def _table(
     if not rows:
         raise InvalidInput("invalid_table_empty")
     read = set(lines)
-    mends += [fault for fault in mended if fault.line in read]
-    columns, fitted = _fitted(names, rows)
+    mends += [fault for fault in before if fault.line in read]
+    columns, body = _fit(names, rows)
     return Table(
         columns=columns,
-        rows=fitted,
+        rows=body,
         lines=tuple(lines),
         faults=tuple(faults),
         cut=cut,
-        mended=tuple(mends),
-        narrowed=len(names) > MAX_COLUMNS,
+        mends=tuple(mends),
+        too_wide=len(names) > MAX_COLUMNS,
         row_names=layout.row_names,
         **origin,
     )
@@ -531,15 +534,15 @@ def _first(row: Sequence[str], header: bool, layout: _Layout) -> Sequence[str]:
     return ["", *row] if layout.row_names else [*row, *missing] if layout.nameless else row
 
 
-def _rejoined(row: Sequence[str], names: Sequence[str], delimiter: str) -> list[str]:
+def _rejoin(row: Sequence[str], names: Sequence[str], delimiter: str) -> list[str]:
     """A row cut at a comma of its text, put together again; empty where it is not plain where.
 
     A blank after the comma tells it from one between cells; so do the digits of a number in thousands.
     """
-    if delimiter == "," and (cells := _thousands(row[: _filled(row)], len(names))):
+    if delimiter == "," and (cells := _thousands(row[: _width(row)], len(names))):
         return cells
     cells: list[str] = []
-    for cell in row[: _filled(row)]:
+    for cell in row[: _width(row)]:
         if cells and cell.startswith(" ") and delimiter:
             cells[-1] += delimiter + cell
         else:
@@ -558,7 +561,7 @@ def _thousands(row: Sequence[str], width: int) -> list[str]:
     return cells if len(cells) == width else []
 
 
-def _mended(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+def _mend(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
     """A row without NUL and without a mark of UTF-8, and the codes of what was mended."""
     codes: list[str] = []
     if row and row[0].startswith("\ufeff"):  # files were joined
@@ -579,15 +582,15 @@ def _mended(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
     return row, codes
 
 
-def _fault(row: Sequence[str], names: Sequence[str], joined: bool) -> str:
+def _fault(row: Sequence[str], names: Sequence[str], body_rows: bool) -> str:
     if any(cell.strip() for cell in row[len(names) :]):
         return "too_many_cells"
-    if (joined or len(names) > 1) and list(row) == list(names):
+    if (body_rows or len(names) > 1) and list(row) == list(names):
         return "repeated_header"
     return "too_long" if any(len(cell) > MAX_CELL for cell in row[:MAX_COLUMNS]) else ""
 
 
-def _fitted(
+def _fit(
     names: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Named columns and rows of as many cells, without columns that have neither name nor cell."""
@@ -597,14 +600,14 @@ def _fitted(
         if name.strip() or any(len(row) > place and row[place].strip() for row in rows)
     ]
     whole = places == list(range(len(names)))
-    fitted = [
+    body = [
         tuple(row)
         if whole and len(row) == len(names)
         else tuple(row[place] if place < len(row) else "" for place in places)
         for row in rows
     ]
     columns = _names(names)
-    return tuple(columns[place] for place in places), tuple(fitted)
+    return tuple(columns[place] for place in places), tuple(body)
 
 
 def _names(row: Sequence[str]) -> tuple[str, ...]:

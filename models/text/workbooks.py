@@ -16,8 +16,8 @@ from typing import Any
 
 from models.errors import InvalidInput
 
-MAX_UNPACKED = 200_000_000  # bytes that a workbook may unpack to
-MAX_SHARED = 50_000_000  # bytes of its table of strings, which is held in memory whole
+MAX_CONTENT = 200_000_000  # bytes that a workbook may unpack to
+MAX_STRINGS = 50_000_000  # bytes of its table of strings, which is held in memory whole
 MAX_CELLS = 8_000_000  # of the rectangle around a sheet's values, which calamine lays out whole
 MAX_SHEET_ROWS = 200_000
 ZIP = b"PK\x03\x04"
@@ -98,12 +98,12 @@ def read_sheet(data: bytes, sheet: str = "") -> Sheet:
     for name in [sheet] if sheet in names else names:
         target = targets.get(name, "")
         part = parts.get(target, b"")
-        extent, failed = _walked(part) if target.endswith(".bin") else (0, ())
+        extent, bad_rows = _walk(part) if target.endswith(".bin") else (0, ())
         _refuse_vast(part, extent)
-        content = _guarded(book.get_sheet_by_name, name)
-        rows = _guarded(content.to_python, skip_empty_area=False, nrows=MAX_SHEET_ROWS)
+        content = _call(book.get_sheet_by_name, name)
+        rows = _call(content.to_python, skip_empty_area=False, nrows=MAX_SHEET_ROWS)
         if rows or sheet in names:
-            no_value, errors = ((), failed) if failed else _without_value(part)
+            no_value, errors = ((), bad_rows) if bad_rows else _without_value(part)
             cut = content.end is not None and content.end[0] >= MAX_SHEET_ROWS
             text = [[_text(cell) for cell in row] for row in rows]
             return Sheet(text, name, tuple(names), no_value, errors, cut)
@@ -126,14 +126,14 @@ def _parts(data: bytes) -> dict[str, bytes]:
     entries = {_plain(info.filename): info for info in archive.infolist()}
     _refuse_zip(archive, entries)
     sizes = {name: info.file_size for name, info in entries.items()}
-    if sum(sizes.values()) > MAX_UNPACKED or sizes.get("xl/sharedstrings.xml", 0) > MAX_SHARED:
-        raise InvalidInput("invalid_table_bomb", limit=MAX_UNPACKED // 1_000_000)
+    if sum(sizes.values()) > MAX_CONTENT or sizes.get("xl/sharedstrings.xml", 0) > MAX_STRINGS:
+        raise InvalidInput("invalid_table_bomb", limit=MAX_CONTENT // 1_000_000)
     try:
-        wanted = re.compile(
+        pattern = re.compile(
             r"(xl/)?(workbook\.(xml|bin)|_rels/workbook\.(xml|bin)\.rels|(worksheets/)?sheet[^/]*\.(xml|bin))"
         )
         return {
-            name: archive.read(info) for name, info in entries.items() if wanted.fullmatch(name)
+            name: archive.read(info) for name, info in entries.items() if pattern.fullmatch(name)
         }
     except Exception as error:  # a damaged archive
         raise InvalidInput("invalid_table") from error
@@ -183,10 +183,10 @@ def _open(data: bytes, parts: Mapping[str, bytes]) -> Any:
     except CalamineError as error:
         if not parts:
             raise InvalidInput("invalid_table") from error
-    return _guarded(CalamineWorkbook.from_filelike, io.BytesIO(_without_styles(data)))
+    return _call(CalamineWorkbook.from_filelike, io.BytesIO(_without_styles(data)))
 
 
-def _guarded(function: Any, *args: Any, **options: Any) -> Any:
+def _call(function: Any, *args: Any, **options: Any) -> Any:
     """What a function of calamine gives.
 
     Raises:
@@ -273,7 +273,7 @@ def _binary_sheets(part: bytes) -> Iterator[tuple[str, str]]:
             yield relation, name
 
 
-def _walked(part: bytes) -> tuple[int, tuple[int, ...]]:
+def _walk(part: bytes) -> tuple[int, tuple[int, ...]]:
     """Of an XLSB's sheet: cells of the rectangle to its last value, and the rows with an error."""
     row = last_row = last_column = 0
     errors: dict[int, None] = {}
@@ -297,8 +297,8 @@ def _refuse_vast(part: bytes, extent: int) -> None:
     """
     if max(extent, _extent(part) if not extent else 0) <= MAX_CELLS:
         return
-    filled = b"".join(cell[0] for cell in _CELL.finditer(part) if _VALUE.search(cell[2] or b""))
-    if max(extent, _extent(filled)) > MAX_CELLS:
+    full_cells = b"".join(cell[0] for cell in _CELL.finditer(part) if _VALUE.search(cell[2] or b""))
+    if max(extent, _extent(full_cells)) > MAX_CELLS:
         raise InvalidInput("invalid_table_vast", limit=MAX_CELLS // 1_000_000)
 
 
@@ -343,8 +343,8 @@ def _text(cell: object) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float):
-        shown = float(f"{cell:.15g}")  # Excel has no more digits
-        return str(int(shown)) if shown.is_integer() and abs(shown) < 1e15 else repr(shown)
+        number = float(f"{cell:.15g}")  # Excel has no more digits
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
     if isinstance(cell, datetime.datetime):
         return cell.isoformat(" ", timespec="seconds")
     return str(cell).replace("\r\n", "\n").replace("\r", "\n")

@@ -131,7 +131,7 @@ def _script(
 ) -> str:
     """The script that loads the pipeline, with the lines that use it."""
     options = {"dtype": f"torch.{placement.dtype}"}
-    folder = hub.cached(spec) if spec.source.startswith("hub:") else None
+    folder = hub.cached_path(spec) if spec.source.startswith("hub:") else None
     if folder is not None and variant(folder, placement.dtype):
         options["variant"] = "'fp16'"
     file = _single_file(spec) if spec.scheme == "file" else None
@@ -246,7 +246,7 @@ def _parts(
         where, name = repr(lora.name.partition(":")[0]), lora.name.partition(":")[2]
         if lora.scheme == "file":
             where, name = 'os.environ["GENLAB_MODELS_DIR"]', lora.name
-        elif not name and (snapshot := hub.cached(lora)):
+        elif not name and (snapshot := hub.cached_path(lora)):
             name = weight_name(lora, snapshot)
         values |= {"where": where, "file": name or "pytorch_lora_weights.safetensors"}
         lines += _LORA.format(strength=request.lora_strength, **values)

@@ -14,7 +14,7 @@ from models.text_to_image.catalog import dials_of
 from models.text_to_image.image_files import read_picture
 from models.text_to_image.schedulers import canonical_name
 from models.text_to_image.vocabulary import drawable_words, leave_out
-from models.weights.single_files import PICKLED
+from models.weights.single_files import PICKLES
 
 MAX_CELLS = 36  # of a grid: as many as fit on a page
 MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps
@@ -33,7 +33,7 @@ _LORA = re.compile(
 
 
 def _lora_name(name: str) -> str:
-    if name.lower().endswith(PICKLED):
+    if name.lower().endswith(PICKLES):
         raise Refused("refused_pickle", model=name[:100])
     if name and (not _LORA.fullmatch(name) or ".." in name):
         raise InvalidInput("invalid_lora")

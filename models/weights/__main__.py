@@ -27,8 +27,10 @@ from models.weights.sources import folder, is_here, prepare
 
 def models() -> list[ModelSpec]:
     """The catalogue's models from the package index, each file once."""
-    found = {spec.source: spec for spec in reversed(CATALOG) if spec.source.startswith("index:")}
-    return list(reversed(found.values()))
+    by_source = {
+        spec.source: spec for spec in reversed(CATALOG) if spec.source.startswith("index:")
+    }
+    return list(reversed(by_source.values()))
 
 
 def of_the_hub() -> list[ModelSpec]:
@@ -42,9 +44,9 @@ def default_set() -> list[ModelSpec]:
 
 
 def fetch_default(settings: Settings) -> None:
-    """Fetch the default set; what cannot be had is said in a sentence, and the others still come."""
+    """Fetch the default set. A model that cannot be fetched costs one printed sentence; the others still come."""
     for spec in default_set():
-        if not settings.downloads and not index.cached(spec):
+        if not settings.downloads and not index.cached_path(spec):
             print(words("off", model=spec.label))
             continue
         try:
@@ -64,11 +66,11 @@ def get(spec: ModelSpec) -> None:
             print(words("here", model=spec.label))
             return
         print(words("origin", model=spec.label, licence=spec.licence, source=spec.name))
-        started = time.monotonic()
+        start = time.monotonic()
         folder(spec, Settings.read(), Stop(), _progress(spec.label))
-        print(words("fetched", model=spec.label, seconds=time.monotonic() - started))
+        print(words("fetched", model=spec.label, seconds=time.monotonic() - start))
         return
-    here = index.cached(spec)
+    here = index.cached_path(spec)
     if here is not None:
         try:
             index.check(spec, here)
@@ -78,9 +80,9 @@ def get(spec: ModelSpec) -> None:
         except ModelError:
             here.unlink()
     print(words("origin", model=spec.label, licence=spec.licence, source=spec.name))
-    started = time.monotonic()
+    start = time.monotonic()
     prepare(spec, index.fetch(spec, Stop(), _progress(spec.label)))
-    print(words("fetched", model=spec.label, seconds=time.monotonic() - started))
+    print(words("fetched", model=spec.label, seconds=time.monotonic() - start))
 
 
 def _progress(label: str) -> Callable[[Event], None]:
@@ -118,7 +120,7 @@ def save(target: Path) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     for spec in models():
-        here = index.cached(spec)
+        here = index.cached_path(spec)
         if here is not None:
             index.check(spec, here)
             part = target / f"{here.name}.partial"
@@ -135,13 +137,13 @@ def load(source: Path, accept_terms: bool = False) -> None:
     Raises:
         ModelError: a file is damaged, or nothing is known there.
     """
-    known = [spec for spec in models() if (source / index.file_name(spec)).is_file()]
-    if not known:
+    specs = [spec for spec in models() if (source / index.file_name(spec)).is_file()]
+    if not specs:
         raise NotFound("not_found_weights", folder=source)
-    for spec in known:
+    for spec in specs:
         if accept_terms and spec.gated:
             index.accept(spec)
-        if not index.accepted(spec):
+        if not index.is_accepted(spec):
             refusal = Refused("refused_terms_load", model=spec.label, url=spec.terms)
             print(error_words(refusal))
             continue
@@ -174,7 +176,7 @@ def _text(key: str, section: str, **params: object) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code is 0 for the default set, whatever came of it."""
+    """Run the command. For the default set the exit code is always 0."""
     parser = argparse.ArgumentParser(
         prog="python -m models.weights",
         description=__doc__,
@@ -190,18 +192,18 @@ def main(arguments: list[str] | None = None) -> int:
     loader.add_argument("folder", type=Path)
     loader.add_argument("--accept-terms", action="store_true")
     options = parser.parse_args(arguments)
-    failed = 0 if options.command is None else 1
+    error_code = 0 if options.command is None else 1
     try:
         _run(options)
     except ModelError as problem:
         print(error_words(problem), file=sys.stderr)
-        return failed
+        return error_code
     except (SettingsError, OSError) as problem:
         print(problem, file=sys.stderr)
-        return failed
+        return error_code
     except KeyboardInterrupt:
         print()
-        return failed
+        return error_code
     return 0
 
 

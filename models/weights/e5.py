@@ -20,7 +20,7 @@ from typing import Any
 
 from models.contract import ModelSpec, Stop
 from models.errors import Damaged, Refused
-from models.weights.index import cache_folder, locked
+from models.weights.index import cache_folder, file_lock
 
 FOLDER = "sentence-transformers"
 PROMPT = (
@@ -49,7 +49,7 @@ _OF_A_LAYER = {
 _KINDS = {"w": "weight", "b": "bias"}
 
 
-def unpacked(spec: ModelSpec, file: Path) -> Path:
+def unpack(spec: ModelSpec, file: Path) -> Path:
     """The folder for sentence-transformers, made at the first call: some seconds.
 
     Args:
@@ -61,7 +61,7 @@ def unpacked(spec: ModelSpec, file: Path) -> Path:
         Refused: no room beside the file (refused_disk), or it cannot be written.
     """
     folder = file.parent / FOLDER
-    with _lock, _sentences(spec, file), locked(file.parent / "unpacking.lock", Stop()):
+    with _lock, _sentences(spec, file), file_lock(file.parent / "unpacking.lock", Stop()):
         if folder not in _whole and not _is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)  # of an older version, or damaged since
             partial = folder.with_suffix(".partial")
@@ -108,11 +108,11 @@ def _is_whole(folder: Path) -> bool:
 
 def _sum(folder: Path) -> str:
     """The SHA-256 of the folder's files, and the number of this module's form of them."""
-    found = hashlib.sha256(_FORM)
+    digest = hashlib.sha256(_FORM)
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != _SUM):
         with path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 class _ModelFileReader:
@@ -235,9 +235,9 @@ def _beyond_nfkc(reader: _ModelFileReader) -> list[tuple[str, str]]:
     for _ in range(count):
         point, outputs = reader.take("I"), reader.take("B")
         values = [reader.take("I") for _ in range(outputs)]
-        made = "".join(map(chr, values))
-        if unicodedata.normalize("NFKC", chr(point)) != unicodedata.normalize("NFKC", made):
-            pairs.append((chr(point), made))
+        text = "".join(map(chr, values))
+        if unicodedata.normalize("NFKC", chr(point)) != unicodedata.normalize("NFKC", text):
+            pairs.append((chr(point), text))
     return pairs
 
 
@@ -248,16 +248,16 @@ def _write_weights(reader: _ModelFileReader, folder: Path, sizes: dict[str, int]
     import numpy as np
     from safetensors.numpy import save_file
 
-    hidden, inner = sizes["hidden"], sizes["inner"]
+    width, inner = sizes["hidden"], sizes["inner"]
     tensors: dict[str, Any] = {}
     for _ in range(reader.take("i")):
         name = reader.block(reader.take("H")).decode()
         kind, _, offset, size = reader.take("BIQQ")
         data = reader.data[offset : offset + size]
         values = np.frombuffer(data, np.float32) if kind == 0 else _of_four_bits(data)
-        rows = inner if name.endswith("fi.w") else hidden
+        rows = inner if name.endswith("fi.w") else width
         if name in {"emb.word", "emb.pos", "emb.type"}:
-            values = values.reshape(-1, hidden)
+            values = values.reshape(-1, width)
         elif name.endswith(".w") and "ln." not in name:
             values = values.reshape(rows, -1)
         tensors[_name(name)] = np.ascontiguousarray(values.astype(np.float16))

@@ -30,8 +30,8 @@ _FIRST = ("Q4_K_M", "Q4_0", "Q4_K_S", "Q5_K_M", "Q8_0")  # where none is named; 
 def quantisation(name: str) -> str:
     """The quantisation that a file's name says ("Q4_K_M"), or "GGUF" where it says none."""
     stem = _SHARD.sub("", re.sub(r"\.gguf$", "", name, flags=re.I))
-    known = _QUANTISATION.findall(stem)
-    return known[-1].upper() if known else "GGUF"
+    matches = _QUANTISATION.findall(stem)
+    return matches[-1].upper() if matches else "GGUF"
 
 
 def choose(names: Iterable[str], tag: str) -> list[str]:
@@ -91,8 +91,8 @@ def files_in(spec: ModelSpec, folder: Path) -> list[Path]:
     Raises:
         NotFound: it is not there.
     """
-    found = folder.rglob("*") if spec.scheme == "hub" else folder.glob("*")
-    names = [path.relative_to(folder).as_posix() for path in found if path.is_file()]
+    paths = folder.rglob("*") if spec.scheme == "hub" else folder.glob("*")
+    names = [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
     return [folder / name for name in choose(names, tag_of(spec))]
 
 
@@ -159,7 +159,7 @@ class Header:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether the numbers that memory is taken by fit the tensors that are there."""
+        """Whether the numbers that decide how much memory is taken fit the file's tensors."""
         count = self.values.get("split.tensors.count", len(self.tensors))
         words = self.tensors.get("token_embd.weight")
         width = self.number("embedding_length")
@@ -209,14 +209,14 @@ class Header:
     @cached_property
     def ends(self) -> frozenset[int]:
         """Ids that end an answer."""
-        named = (self.values.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot"))
-        known = {id_ for id_ in named if isinstance(id_, int) and id_ < len(self.tokens)}
-        known |= {
+        ids = (self.values.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot"))
+        numbers = {id_ for id_ in ids if isinstance(id_, int) and id_ < len(self.tokens)}
+        numbers |= {
             id_
             for id_, kind in enumerate(self.types[: len(self.tokens)])
             if kind == _END and self.tokens[id_].decode("utf-8", "replace") in _END_NAMES
         }
-        return frozenset(known)
+        return frozenset(numbers)
 
 
 def read(path: Path, label: str) -> Header:

@@ -19,7 +19,7 @@ from models.runtime.blocking import Emit, in_thread, iterate
 from models.settings import Settings
 from models.tasks import CATALOG, check_hub_config
 from models.weights import index
-from models.weights.hub_files import is_whole, needed
+from models.weights.hub_files import is_whole, needed_files
 
 _PACE = 0.25  # seconds between two reports of a transfer
 _PATIENCE = 10.0  # seconds without an answer from the hub
@@ -33,7 +33,7 @@ def repository(spec: ModelSpec) -> str:
     return spec.name.partition(":")[0]
 
 
-def cached(spec: ModelSpec) -> Path | None:
+def cached_path(spec: ModelSpec) -> Path | None:
     """The snapshot folder of a whole model in this machine's hub cache, or None.
 
     Whole: the configuration, a vocabulary and all safetensors shards; half a download is not. Looks
@@ -75,7 +75,7 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
         Unavailable: unavailable_hub (no network, offline mode, hub down), unavailable_transfer.
         RateLimited, WrongKey: rate_limited_hub; wrong_key_hub (HF_TOKEN was not accepted).
     """
-    if spec.terms and not index.accepted(spec):
+    if spec.terms and not index.is_accepted(spec):
         raise Refused("refused_terms", model=spec.label, url=spec.terms, id=spec.id)
     transfer = _Transfer(spec, settings, stop)
     progress = in_thread(transfer.run, stop, pace=_PACE, newest_only=True, join=False)
@@ -85,7 +85,7 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
 
 
 class _Transfer:
-    """One model's download. `done` and `total` are bytes; total is 0 until the list is known."""
+    """One model's download. `bytes_here` and `total` are bytes; total is 0 until the list is known."""
 
     def __init__(self, spec: ModelSpec, settings: Settings, stop: Stop) -> None:
         self.spec, self.stop, self.name = spec, stop, repository(spec)
@@ -97,7 +97,7 @@ class _Transfer:
         self.endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
     @property
-    def done(self) -> int:
+    def bytes_here(self) -> int:
         return sum(self.bytes.values())
 
     def run(self, emit: Emit) -> None:
@@ -116,7 +116,7 @@ class _Transfer:
     def report(self) -> None:
         """Emit how much has come."""
         if self.total:
-            self._emit(Downloading(self.done, self.total))
+            self._emit(Downloading(self.bytes_here, self.total))
 
     def _list(self) -> None:
         from huggingface_hub import HfApi
@@ -130,7 +130,7 @@ class _Transfer:
         self.files = {file.rfilename: file for file in info.siblings or []}
 
     def _choose(self) -> None:
-        names = needed(self.spec, self.files.keys(), self._read)
+        names = needed_files(self.spec, self.files.keys(), self._read)
         if "config.json" in names:
             check_hub_config(self.spec, self._read("config.json"))
         if self.public and self.spec.quantisation:
@@ -139,15 +139,15 @@ class _Transfer:
                 raise Refused("refused_public_gguf")
         self.bytes = {name: self._here(name) for name in names}
         total = sum(self.files[name].size or 0 for name in names)
-        if total - self.done + _SPARE > _free_space(self.store):
+        if total - self.bytes_here + _SPARE > _free_space(self.store):
             raise self.no_room(total)
         self.total = total
         self.report()
 
     def no_room(self, total: int) -> Refused:
         """The error that says how much is still to come and how much room there is, in GB."""
-        needed, free = (total - self.done + _SPARE) / 1e9, _free_space(self.store) / 1e9
-        return Refused("refused_disk", model=self.spec.label, needed=needed, free=free)
+        size, free = (total - self.bytes_here + _SPARE) / 1e9, _free_space(self.store) / 1e9
+        return Refused("refused_disk", model=self.spec.label, needed=size, free=free)
 
     def _read(self, name: str) -> Any:
         if name not in self.files or (self.files[name].size or 0) > _READABLE:
@@ -257,8 +257,12 @@ def _as_model_error(error: Exception, transfer: _Transfer) -> Exception:
     if isinstance(error, errors.GatedRepoError):
         url = f"https://huggingface.co/{transfer.name}"
         return Refused("refused_gated", model=model, url=url)
-    gone = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.DisabledRepoError)
-    if isinstance(error, (*gone, errors.HFValidationError)):
+    missing = (
+        errors.RepositoryNotFoundError,
+        errors.RevisionNotFoundError,
+        errors.DisabledRepoError,
+    )
+    if isinstance(error, (*missing, errors.HFValidationError)):
         return NotFound(model=model)
     status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
     if status in {401, 403} and transfer.token:

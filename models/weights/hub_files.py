@@ -18,7 +18,7 @@ from models.weights import gguf
 Read = Callable[[str], Any]  # the name of a small JSON file -> what is in it
 
 _TEXT = (".json", ".txt", ".model", ".jinja", ".spm", ".codes", ".tiktoken")
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _STEMS = ("model", "diffusion_pytorch_model")  # what transformers and diffusers call their weights
 _VOCABULARY = re.compile(r"(tokenizer|tokenizer_config|vocab)\.json|.+\.(txt|model|spm|codes)")
 _WRITES_TEXT = re.compile(r"CausalLM|LMHead|ForConditionalGeneration")
@@ -26,7 +26,7 @@ _LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers and peft's train
 _NO_WEIGHTS = ("Pooling", "Normalize", "Dropout")  # modules of sentence-transformers
 
 
-def needed(spec: ModelSpec, names: Set[str], read: Read) -> set[str]:
+def needed_files(spec: ModelSpec, names: Set[str], read: Read) -> set[str]:
     """Choose the files that a model's task needs.
 
     Args:
@@ -51,10 +51,10 @@ def needed(spec: ModelSpec, names: Set[str], read: Read) -> set[str]:
 
 
 def is_whole(spec: ModelSpec, folder: Path) -> bool:
-    """Whether a folder holds all that `needed` names; a link to a missing file does not count."""
+    """Whether a folder holds all that `needed_files` names; a link to a missing file does not count."""
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     try:
-        needed(spec, names, lambda name: json.loads((folder / name).read_bytes()))
+        needed_files(spec, names, lambda name: json.loads((folder / name).read_bytes()))
     except (ModelError, OSError):
         return False
     return True
@@ -77,24 +77,24 @@ def encoder_files(names: Set[str], read: Read) -> set[str]:
     """A sentence-transformers model (modules.json names a folder for each step), or a plain one."""
     if "modules.json" not in names:
         return transformer_files(names, read)
-    chosen = _texts(names, "")
+    files = _texts(names, "")
     for module in read("modules.json"):
         prefix = f"{module['path']}/" if module["path"] else ""
         kind = module["type"].rpartition(".")[2]
         if kind == "Transformer":
-            chosen |= transformer_files(names, read, prefix)
+            files |= transformer_files(names, read, prefix)
         else:
             _require(kind == "Normalize" or f"{prefix}config.json" in names)  # older: no file
-            chosen |= _texts(names, prefix)
-            chosen |= set() if kind in _NO_WEIGHTS else _weights(names, prefix, read)
-    return chosen
+            files |= _texts(names, prefix)
+            files |= set() if kind in _NO_WEIGHTS else _weights(names, prefix, read)
+    return files
 
 
 def pipeline_files(names: Set[str], read: Read) -> set[str]:
     """A diffusers pipeline: model_index.json names a folder for each component."""
     _require("model_index.json" in names)
     index = read("model_index.json")
-    chosen, models = {"model_index.json"}, list[str]()
+    files, models = {"model_index.json"}, list[str]()
     for name, kind in index.items():
         if not (isinstance(kind, list) and len(kind) == 2 and all(kind)):
             continue  # a plain setting, or a component that was left out
@@ -109,12 +109,12 @@ def pipeline_files(names: Set[str], read: Read) -> set[str]:
         else:
             _require(f"{prefix}config.json" in texts)
             models.append(prefix)
-        chosen |= texts
+        files |= texts
     _require(bool(models))
     try:  # half the bytes, but diffusers takes a variant for all components or none
-        return chosen.union(*(_weights(names, prefix, read, ".fp16") for prefix in models))
+        return files.union(*(_weights(names, prefix, read, ".fp16") for prefix in models))
     except ModelError:
-        return chosen.union(*(_weights(names, prefix, read) for prefix in models))
+        return files.union(*(_weights(names, prefix, read) for prefix in models))
 
 
 def autoencoder_files(names: Set[str], read: Read) -> set[str]:
@@ -137,7 +137,7 @@ def lora_files(names: Set[str], read: Read) -> set[str]:
         return {_LORA_FILE}
     if len(files) == 1:
         return {files[0]}
-    if not files and any(n.endswith(_PICKLED) for n in names):
+    if not files and any(n.endswith(_PICKLES) for n in names):
         raise Refused("refused_pickle")
     if not files:
         raise NotFound("not_found_file")
@@ -146,8 +146,8 @@ def lora_files(names: Set[str], read: Read) -> set[str]:
 
 def _continues_text(config: dict[str, Any]) -> bool:
     names = config.get("architectures") or []
-    known = not names or any(_WRITES_TEXT.search(name) for name in names)
-    return known and not config.get("is_encoder_decoder")
+    may_write = not names or any(_WRITES_TEXT.search(name) for name in names)
+    return may_write and not config.get("is_encoder_decoder")
 
 
 def _texts(names: Set[str], prefix: str) -> set[str]:
@@ -167,7 +167,7 @@ def _weights(names: Set[str], prefix: str, read: Read, kind: str = "") -> set[st
             shards = {prefix + name for name in read(index)["weight_map"].values()}
             if shards <= names:
                 return shards | {index}
-    if any(n.startswith(prefix) and n.endswith(_PICKLED) for n in names):
+    if any(n.startswith(prefix) and n.endswith(_PICKLES) for n in names):
         raise Refused("refused_pickle")
     raise NotFound("not_found_task")
 

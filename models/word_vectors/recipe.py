@@ -69,9 +69,9 @@ near = [pair for pair in near if not pair[0].startswith(tuple([*plus, *minus]))]
 
 _ODD = """
 words = {words!r}
-asked = KeyedVectors(vectors.vector_size)
-asked.add_vectors(words, np.stack([{vector} for word in words]))
-print(asked.rank_by_centrality(words))  # the last fits least
+group = KeyedVectors(vectors.vector_size)
+group.add_vectors(words, np.stack([{vector} for word in words]))
+print(group.rank_by_centrality(words))  # the last fits least
 """
 
 _MAP = """
@@ -90,19 +90,19 @@ sentences = {sentences!r}
 
 def sentence(text):
     words = re.findall({word!r}, unicodedata.normalize("NFC", text).lower())
-    known = [piece for word in words for piece in {pieces}]
+    parts = [piece for word in words for piece in {pieces}]
 {mean}
 
 
-made = np.stack([sentence(text) for text in sentences])
-made /= np.linalg.norm(made, axis=1, keepdims=True)
-print(made @ made.T)
+rows = np.stack([sentence(text) for text in sentences])
+rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+print(rows @ rows.T)
 """
 
 _SIF = """\
-    mean = np.mean([weights[piece] * vectors[piece] for piece in known], axis=0)
+    mean = np.mean([weights[piece] * vectors[piece] for piece in parts], axis=0)
     return mean - (mean @ tensors["common"]) * tensors["common"].astype(np.float32)"""
-_PLAIN = "    return np.mean([vectors[piece] for piece in known], axis=0)"
+_PLAIN = "    return np.mean([vectors[piece] for piece in parts], axis=0)"
 
 
 _WORD2VEC = """\
@@ -143,9 +143,9 @@ _MEANS = """
 {sentences}
 for i, a in enumerate(sentences):
     for b in sentences[i + 1 :]:
-        known = [[word for word in words(s) if word in model.wv] for s in (a, b)]
-        if all(known):
-            print("sentences", model.wv.n_similarity(*known))
+        both = [[word for word in words(s) if word in model.wv] for s in (a, b)]
+        if all(both):
+            print("sentences", model.wv.n_similarity(*both))
 """
 
 _CUT = "training = [s[i : i + {n}] for s in training for i in range(0, len(s), {n})]\n"
@@ -242,23 +242,23 @@ plus, minus = request.plus, request.minus
 
 _APP_ODD = """\
 words = request.words
-{check}asked = KeyedVectors(vectors.vector_size)
-asked.add_vectors(words, np.stack([{vector} for word in words]))
-fit = [(word, float(score)) for score, word in asked.rank_by_centrality(words)]
+{check}group = KeyedVectors(vectors.vector_size)
+group.add_vectors(words, np.stack([{vector} for word in words]))
+fit = [(word, float(score)) for score, word in group.rank_by_centrality(words)]
 return {{"fit": fit, "odd": fit[-1][0]}}"""
 
-_APP_KNOWN = """\
-unknown = [word for word in {words} if not ({known})]
+_APP_CHECK = """\
+unknown = [word for word in {words} if not ({test})]
 if unknown:
     raise HTTPException(404, f"no vector of: {{', '.join(unknown)}}")
 """
 
 _APP_COSINES = """\
-made = np.stack([sentence(text) for text in request.sentences])
-if np.isnan(made).any():
+rows = np.stack([sentence(text) for text in request.sentences])
+if np.isnan(rows).any():
     raise HTTPException(422, "a sentence without a word that has a vector")
-made /= np.linalg.norm(made, axis=1, keepdims=True)
-return {"cosines": (made @ made.T).tolist()}"""
+rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+return {"cosines": (rows @ rows.T).tolist()}"""
 
 
 def call(spec: ModelSpec, request: Request, placement: Placement, say: Say) -> HttpCall | None:
@@ -283,9 +283,9 @@ def _words_app(spec: ModelSpec, request: WordsRequest, placement: Placement) -> 
     plus, minus = unique_words(request.words), unique_words(request.minus)
     load = python(spec, request, placement)
     load = load[: load.rindex("\nwords = " if odd else "\nplus, minus = ")]
-    check = _APP_KNOWN.format(
+    check = _APP_CHECK.format(
         words="words" if odd else "[*plus, *minus]",
-        known="word in vectors or cut(word)" if pieces else "word in vectors",
+        test="word in vectors or cut(word)" if pieces else "word in vectors",
     )
     key = "[word if word in vectors else vector(word) for word in {}]" if pieces else "{}"
     template = _APP_ODD if odd else _APP_NEAREST
@@ -313,7 +313,7 @@ def _similarity_app(spec: ModelSpec, request: SimilarityRequest, placement: Plac
     load = load.replace(f"\nsentences = {list(request.sentences)!r}\n", "")
     return App(
         name="similarity",
-        load=f"from fastapi import HTTPException\n{load[: load.rindex('made = np.stack')]}",
+        load=f"from fastapi import HTTPException\n{load[: load.rindex('rows = np.stack')]}",
         fields=FIELDS["similarity"],
         work=_APP_COSINES,
         body={"sentences": list(request.sentences)},

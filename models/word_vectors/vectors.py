@@ -30,7 +30,7 @@ MOST_BYTES = 400_000_000  # of a file, as text
 TENSOR, METADATA_WORDS = "vectors", "vocabulary"  # in a saved file; the words are a JSON list
 SUFFIXES = (".txt", ".vec", ".bin", ".safetensors")
 MOST_WORD = 2000  # bytes of a word in a binary file
-SAMPLED = 200  # lines by which the dimensions of a text are found
+SAMPLE_LINES = 200  # lines by which the dimensions of a text are found
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
 MOST_SAMPLE = 200_000  # bytes by which a text's encoding is found
 _CONTROL = re.compile("[\x80-\x9f]")  # no letters of Latin-1
@@ -46,14 +46,14 @@ class WordVectors:
     """A vocabulary's vectors with what SIF needs.
 
     Attributes:
-        keyed: gensim KeyedVectors, float32, most frequent word first.
+        table: gensim's KeyedVectors, float32, most frequent word first.
         weights: SIF weight of each word, shape (words,).
         common: the direction that all sentences share, of length 1, shape (dimensions,).
         pieces: whether an unknown word is read as the longest known pieces of it (Korean).
         unfit: words that lists of nearest words pass over.
     """
 
-    keyed: Any
+    table: Any
     weights: np.ndarray
     common: np.ndarray
     pieces: bool
@@ -73,23 +73,23 @@ class WordVectors:
         vectors = tensors["vectors"].astype(np.float32)
         if len(vocabulary) != len(vectors) or len(tensors["weights"]) != len(vectors):
             raise ValueError(f"{VOCABULARY} and {TENSORS} differ in length")
-        keyed = keyed_vectors(vocabulary, vectors)
+        lookup = keyed_vectors(vocabulary, vectors)
         weights, common = (tensors[name].astype(np.float32) for name in ("weights", "common"))
-        return cls(keyed, weights, common, bool(tensors["pieces"][0]), unfit_words())
+        return cls(lookup, weights, common, bool(tensors["pieces"][0]), unfit_words())
 
     @classmethod
     def from_table(cls, table: WordTable) -> Self:
         """A person's own vectors: every word has the same weight."""
-        keyed = keyed_vectors(table.words, table.vectors)
+        lookup = keyed_vectors(table.words, table.vectors)
         ones = np.ones(len(table.words), dtype=np.float32)
-        return cls(keyed, ones, np.zeros(keyed.vector_size, np.float32), pieces=False)
+        return cls(lookup, ones, np.zeros(lookup.vector_size, np.float32), pieces=False)
 
     def tokens(self, text: str) -> list[str]:
         """The known words of a text, or known pieces where this language has them."""
-        known = self.keyed.key_to_index
+        places = self.table.key_to_index
         if not self.pieces:
-            return [word for word in words(text) if word in known]
-        return [piece for word in words(text) for piece in cut(word, known)]
+            return [word for word in words(text) if word in places]
+        return [piece for word in words(text) for piece in cut(word, places)]
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that have no vector, not even in pieces, each once."""
@@ -97,8 +97,8 @@ class WordVectors:
 
     def word(self, word: str) -> np.ndarray | None:
         """A word's vector, shape (dimensions,); its pieces' mean where it has none; else None."""
-        if word in self.keyed:
-            return self.keyed[word]
+        if word in self.table:
+            return self.table[word]
         return self.weighted_mean(word) if self.pieces_of(word) else None
 
     def pieces_of(self, word: str) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class WordVectors:
 
         Empty where all are single letters: they help to tell sentences apart, but mean nothing.
         """
-        pieces = tuple(cut(word, self.keyed.key_to_index)) if self.pieces else ()
+        pieces = tuple(cut(word, self.table.key_to_index)) if self.pieces else ()
         return pieces if HANGUL.match(word) and any(len(piece) > 1 for piece in pieces) else ()
 
     def plain_mean(self, text: str) -> np.ndarray:
@@ -123,10 +123,10 @@ class WordVectors:
         return mean - (mean @ self.common) * self.common
 
     def _mean(self, text: str, weights: np.ndarray) -> np.ndarray:
-        rows = [self.keyed.key_to_index[token] for token in self.tokens(text)]
+        rows = [self.table.key_to_index[token] for token in self.tokens(text)]
         if not rows:
-            return np.full(self.keyed.vector_size, np.nan, dtype=np.float32)
-        return (weights[rows, None] * self.keyed.vectors[rows]).mean(axis=0)
+            return np.full(self.table.vector_size, np.nan, dtype=np.float32)
+        return (weights[rows, None] * self.table.vectors[rows]).mean(axis=0)
 
 
 @lru_cache
@@ -140,17 +140,17 @@ def keyed_vectors(vocabulary: Iterable[str], vectors: np.ndarray) -> Any:
     """Gensim KeyedVectors of words and their vectors, shape (words, dimensions)."""
     from gensim.models import KeyedVectors
 
-    keyed = KeyedVectors(vectors.shape[1])
-    keyed.add_vectors(list(vocabulary), vectors)
-    return keyed
+    lookup = KeyedVectors(vectors.shape[1])
+    lookup.add_vectors(list(vocabulary), vectors)
+    return lookup
 
 
-def cut(word: str, known: Any) -> list[str]:
-    """Cut a word into the longest pieces that are in `known`, from the left; other letters are dropped."""
+def cut(word: str, vocabulary: Any) -> list[str]:
+    """Cut a word into the longest pieces that are in `vocabulary`, from the left; other letters are dropped."""
     pieces, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):
-            if word[start:end] in known:
+            if word[start:end] in vocabulary:
                 pieces.append(word[start:end])
                 break
         else:
@@ -171,33 +171,33 @@ def answer(vectors: WordVectors, request: WordsRequest) -> WordAnswer:
     plus, minus = unique_words(request.words), unique_words(request.minus)
     by_word = {w: vector for w in [*plus, *minus] if (vector := vectors.word(w)) is not None}
     unknown = tuple(word for word in [*plus, *minus] if word not in by_word)
-    known = [word for word in plus if word in by_word]
-    broken = request.question == "analogy" and unknown  # an analogy needs all of its words
-    if broken or len(known) < FEWEST[request.question]:
+    in_table = [word for word in plus if word in by_word]
+    lacks_word = request.question == "analogy" and unknown  # an analogy needs all of its words
+    if lacks_word or len(in_table) < FEWEST[request.question]:
         raise InvalidInput("invalid_no_vector", words=", ".join(unknown) or ", ".join(plus))
-    pieces = {word: vectors.pieces_of(word) for word in by_word if word not in vectors.keyed}
+    pieces = {word: vectors.pieces_of(word) for word in by_word if word not in vectors.table}
     if request.question == "odd":
         fits = centrality(by_word)
         return WordAnswer(odd=fits[-1][0], fits=fits, unknown=unknown, pieces=pieces)
     if request.question == "map":
         return WordAnswer(points=map_points(by_word), unknown=unknown, pieces=pieces)
     # A known word goes to gensim by its name, so that it is not its own nearest word.
-    keys = {word: word if word in vectors.keyed else vector for word, vector in by_word.items()}
-    signed = {
-        "positive": [(keys[word], 1.0) for word in known],
+    keys = {word: word if word in vectors.table else vector for word, vector in by_word.items()}
+    terms = {
+        "positive": [(keys[word], 1.0) for word in in_table],
         "negative": [(keys[word], -1.0) for word in minus],
     }
-    near = nearest_words(vectors, signed, tuple(by_word), request.count)
+    near = nearest_words(vectors, terms, tuple(by_word), request.count)
     return WordAnswer(nearest=near, unknown=unknown, pieces=pieces)
 
 
-def unique_words(typed: Iterable[str]) -> list[str]:
+def unique_words(texts: Iterable[str]) -> list[str]:
     """Typed words as the vocabularies spell them, each once."""
-    return list(dict.fromkeys(map(as_word, typed)))
+    return list(dict.fromkeys(map(as_word, texts)))
 
 
 def nearest_words(
-    vectors: WordVectors, signed: Mapping[str, Any], stems: tuple[str, ...], count: int
+    vectors: WordVectors, terms: Mapping[str, Any], stems: tuple[str, ...], count: int
 ) -> tuple[tuple[str, float], ...]:
     """The words at the smallest angle to a sum of vectors (gensim's most_similar).
 
@@ -206,12 +206,12 @@ def nearest_words(
 
     Args:
         vectors: to search.
-        signed: "positive" and "negative" -> (word or vector, weight) of the sum.
+        terms: "positive" and "negative" -> (word or vector, weight) of the sum.
         stems: the words of the question.
         count: at most so many.
     """
     more = 5 if vectors.pieces else 2 if vectors.unfit else 1
-    candidates = vectors.keyed.most_similar(**signed, topn=count * more)
+    candidates = vectors.table.most_similar(**terms, topn=count * more)
     candidates = [(w, c) for w, c in candidates if w not in vectors.unfit]
     if vectors.pieces:
         candidates = [(w, c) for w, c in candidates if not w.startswith(stems)]
@@ -220,8 +220,8 @@ def nearest_words(
 
 def centrality(by_word: Mapping[str, np.ndarray]) -> tuple[tuple[str, float], ...]:
     """Each word with its cosine to the mean of all, best first (gensim's rank_by_centrality)."""
-    keyed = keyed_vectors(by_word, np.stack(list(by_word.values())))
-    return tuple((word, float(c)) for c, word in keyed.rank_by_centrality(list(by_word)))
+    lookup = keyed_vectors(by_word, np.stack(list(by_word.values())))
+    return tuple((word, float(c)) for c, word in lookup.rank_by_centrality(list(by_word)))
 
 
 def map_points(by_word: Mapping[str, np.ndarray], like: MapPoints = ()) -> MapPoints:
@@ -247,9 +247,9 @@ def map_points(by_word: Mapping[str, np.ndarray], like: MapPoints = ()) -> MapPo
 def formula(text: str) -> tuple[list[str], list[str]]:
     """The words that are added and those that are subtracted in "king - man + woman"."""
     text = re.sub("[\N{MINUS SIGN}\N{EN DASH}]", "-", text)
-    signed = re.findall(r"([+-]?)\s*([^\s+-]+)", text)
-    plus = [word for sign, word in signed if sign != "-"]
-    return plus, [word for sign, word in signed if sign == "-"]
+    terms = re.findall(r"([+-]?)\s*([^\s+-]+)", text)
+    plus = [word for sign, word in terms if sign != "-"]
+    return plus, [word for sign, word in terms if sign == "-"]
 
 
 # ---------------------------------------------------------------- a person's own, as files that hold no code
@@ -374,9 +374,9 @@ def _as_utf8(data: bytes) -> bytes:
     letters = [line for line in data[:MOST_SAMPLE].split(b"\n")[:-1] if not line.isascii()]
     if not letters or any(_is_utf8(line) for line in letters):
         return data
-    found = decode_text(b"\n".join(letters))
-    if found.encoding in EAST_ASIAN and BAD not in found.text:
-        return data.decode(found.encoding, errors="replace").encode()
+    content = decode_text(b"\n".join(letters))
+    if content.encoding in EAST_ASIAN and BAD not in content.text:
+        return data.decode(content.encoding, errors="replace").encode()
     return data
 
 
@@ -390,7 +390,7 @@ def _is_utf8(line: bytes) -> bool:
 
 def _dimensions(lines: list[bytes], header: tuple[int, int] | None) -> int:
     """How many numbers end most lines; a header's size if that fits some of them."""
-    counts = Counter(filter(None, map(_numbers_at_end, lines[:SAMPLED])))
+    counts = Counter(filter(None, map(_numbers_at_end, lines[:SAMPLE_LINES])))
     if header is not None and counts[header[1]]:
         return header[1]
     if not counts:
@@ -420,7 +420,7 @@ class _Words:
         self.lines = 0
 
     def add(self, word: bytes, vector: np.ndarray | None) -> None:
-        """Take a word over; of two alike the first stays."""
+        """Add a word; of two equal words the first stays."""
         self.lines += 1
         if vector is None or not word:
             self.faults["no_vector"] += 1

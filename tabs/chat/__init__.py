@@ -94,7 +94,7 @@ def build(context: Context) -> None:
     stopping = shelf.bind_stop(stop, events, line(both("page.stopped")), boxes)
     for event in events:
         shelf.bind_failure(event, boxes)
-    empty = {status: "", go_on: talk.HIDDEN, samples: talk.sample_cards([]), code: ""}
+    empty = {status: "", go_on: talk.HIDE, samples: talk.sample_cards([]), code: ""}
     conversations.bind(chatbot, dials, [*events, *odds_events], empty | token_odds.empty(odds))
     token_odds.show_newest(odds, [*events, stopping])
     endpoint.build(context)

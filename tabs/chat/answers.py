@@ -66,34 +66,34 @@ class Answers:
         spec: the model.
         request: without a key; its seed is the answer's own once that is there.
         samples: in the order they were made.
-        done, finished: the end of the last job, None before.
+        end, finish: the end of the last job, None before.
     """
 
     spec: ModelSpec
     request: ChatRequest
     samples: list[AnswerSample]
-    done: ChatDone | None = None
-    finished: Finished | None = None
+    end: ChatDone | None = None
+    finish: Finished | None = None
 
     @classmethod
     def to(cls, spec: ModelSpec, request: ChatRequest) -> "Answers":
-        """To a request of which nothing has come yet."""
+        """Answers to a request, before the first text."""
         prefix = [TextDelta(request.prefix)] if request.prefix else []
         samples = [AnswerSample([*prefix]) for _ in range(request.num_return_sequences)]
         return cls(spec, request.model_copy(update={"api_key": None}), samples)
 
     @property
     def message(self) -> str:
-        """The person's."""
+        """The person's message."""
         return self.request.messages[-1].content
 
     @property
     def texts(self) -> list[str]:
-        """Of each sample."""
+        """The text of each sample."""
         return [sample.text for sample in self.samples]
 
     def add(self, event: Event, branch: AnswerSample | None = None) -> None:
-        """Add what has come.
+        """Add an event of the job.
 
         Args:
             event: of the job that answers.
@@ -106,29 +106,29 @@ class Answers:
             else:
                 sample.deltas.append(event)
         elif isinstance(event, ChatDone):
-            self.done = event
+            self.end = event
             if branch is None and event.seed is not None:
                 self.request = self.request.model_copy(update={"seed": event.seed})
         elif isinstance(event, Finished):
-            self.finished = event
+            self.finish = event
 
     def facts(self, settings: Settings) -> str:
         """Facts and notes on the last job as HTML; "" before its end."""
-        if self.done is None or self.finished is None:
+        if self.end is None or self.finish is None:
             return ""
-        notes = [note_html(note, self.request) for note in self.done.notes]
+        notes = [note_html(note, self.request) for note in self.end.notes]
         if self.request.temperature == 0:  # these dials were not used
             notes.append(f'<p class="note">{both("chat.greedy")}</p>')
         thoughts = "".join(thoughts_html(sample.thoughts) for sample in self.samples)
-        return facts(settings, self.request, self.finished, self.done) + "".join(notes) + thoughts
+        return facts(settings, self.request, self.finish, self.end) + "".join(notes) + thoughts
 
     def python(self) -> str:
         """The code behind the samples as a Script; "" before their end."""
-        if self.done is None or self.finished is None:
+        if self.end is None or self.finish is None:
             return ""
-        values = (self.spec, self.request, self.finished.placement)
-        call = partial(recipe.call, *values, notes=self.done.notes)
-        return Script.of(recipe.python(*values, self.done.notes), call)
+        values = (self.spec, self.request, self.finish.placement)
+        call = partial(recipe.call, *values, notes=self.end.notes)
+        return Script.of(recipe.python(*values, self.end.notes), call)
 
     def branch_choices(self, number: int, place: int) -> list[bool]:
         """For each alternative of a token, whether its sample can continue from it.
@@ -214,7 +214,7 @@ class RecordedExample:
         return join_texts(one.token.text for one in self.tokens[:-1])
 
     def answers(self) -> Answers:
-        """The same as if it had come just now: so that it can go on from another token."""
+        """The example in the form of an answer of this session, so that it can continue from another token."""
         *tokens, end = (one.token for one in self.tokens)
         deltas: list[TextDelta] = []
         letter: list[Token] = []  # the tokens of one that is not whole yet
@@ -256,7 +256,7 @@ def _until(deltas: list[TextDelta], place: int, alternative: Alternative) -> lis
     return [*deltas[:which], TextDelta(text, deltas[which].index, (*before, token))]
 
 
-def shared_prefixes(samples: Sequence[AnswerSample]) -> list[list[int]]:
+def common_prefixes(samples: Sequence[AnswerSample]) -> list[list[int]]:
     """For each token of each sample, with how many other samples it shares all up to it."""
     keys = [
         [token.id if token.id is not None else token.text for token in s.tokens] for s in samples
@@ -277,51 +277,51 @@ def with_newest(history: list[Answers], newest: Any) -> list[Answers]:
 # ---------------------------------------------------------------- facts and notes
 
 
-def facts(settings: Settings, request: ChatRequest, finished: Finished, done: ChatDone) -> str:
+def facts(settings: Settings, request: ChatRequest, finish: Finished, end: ChatDone) -> str:
     """Model, place and time, then seed, tokens in and out, speed, cost, as HTML.
 
     What is not known is not shown: a server may not count its tokens, a model may have no price.
     """
-    more = [both("result.seed", seed=done.seed)]
-    if finished.placement.device == "server" and request.model_name:
+    more = [both("result.seed", seed=end.seed)]
+    if finish.placement.device == "server" and request.model_name:
         more.insert(0, html.escape(request.model_name))
-    if done.completion_tokens is not None:
-        counts = {"read": done.prompt_tokens, "written": done.completion_tokens}
-        key = "chat.tokens" if done.prompt_tokens is not None else "chat.tokens_out"
+    if end.completion_tokens is not None:
+        counts = {"read": end.prompt_tokens, "written": end.completion_tokens}
+        key = "chat.tokens" if end.prompt_tokens is not None else "chat.tokens_out"
         more.append(both(key, **counts))
-    if speed := tokens_per_second(finished, done):
+    if speed := tokens_per_second(finish, end):
         more.append(both("chat.speed", speed=f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}"))
-    if finished.first_seconds is not None:
-        more.append(both("chat.first", seconds=f"{finished.first_seconds:.2f}"))
-    if finished.placement.device == "server" and (cost := _cost(settings, request, done)):
+    if finish.first_seconds is not None:
+        more.append(both("chat.first", seconds=f"{finish.first_seconds:.2f}"))
+    if finish.placement.device == "server" and (cost := _cost(settings, request, end)):
         more.append(cost)
-    if done.finish_reason == "length":
+    if end.finish_reason == "length":
         more.append(both("chat.length"))
-    return result_line(finished, *more)
+    return result_line(finish, *more)
 
 
-def tokens_per_second(finished: Finished, done: ChatDone) -> float | None:
+def tokens_per_second(finish: Finished, end: ChatDone) -> float | None:
     """Tokens in a second, without the wait for the first one; None for fewer than two tokens.
 
     Thoughts that a server hides come before the first token that it shows: with them it is all
     tokens in all the time.
     """
-    count = done.completion_tokens or 0
-    if finished.first_seconds is None or count < 2:
+    count = end.completion_tokens or 0
+    if finish.first_seconds is None or count < 2:
         return None
-    if done.hidden_tokens:
-        return count / finished.seconds
-    seconds = finished.seconds - finished.first_seconds
+    if end.hidden_tokens:
+        return count / finish.seconds
+    seconds = finish.seconds - finish.first_seconds
     return (count - 1) / seconds if seconds > 0 else None
 
 
-def _cost(settings: Settings, request: ChatRequest, done: ChatDone) -> str | None:
+def _cost(settings: Settings, request: ChatRequest, end: ChatDone) -> str | None:
     server = settings.server_name(request.base_url)
-    known = price_of(read(settings.prices), server, request.model_name or settings.openai_model)
-    if known is None or done.prompt_tokens is None or done.completion_tokens is None:
+    entry = price_of(read(settings.prices), server, request.model_name or settings.openai_model)
+    if entry is None or end.prompt_tokens is None or end.completion_tokens is None:
         return None
-    price, table = known
-    dollars = price.cost(done.prompt_tokens, done.completion_tokens, done.cached_tokens)
+    price, table = entry
+    dollars = price.cost(end.prompt_tokens, end.completion_tokens, end.cached_tokens)
     text = both("chat.cost", dollars=f"{dollars:.6f}", date=table.date)
     return f'<span title="{html.escape(table.source)}">{text}</span>'
 

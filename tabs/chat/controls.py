@@ -58,7 +58,7 @@ def build(context: Context, top: gr.Column, more: gr.Column) -> tuple[DialCompon
     Returns:
         The controls, and the line on what the model is.
     """
-    spec = context.preferred(CHAT)
+    spec = context.default_model(CHAT)
     first = dials_of(spec)
     with top:
         with gr.Row(elem_id="chat-who"):
@@ -114,7 +114,7 @@ def build(context: Context, top: gr.Column, more: gr.Column) -> tuple[DialCompon
     larger.click(
         lambda: (LARGER, *_own_dials(context, LARGER)), None, [model, *sampling], **private
     )
-    by_language = {name: dials_of(context.preferred(CHAT, name)) for name in LANGUAGES}
+    by_language = {name: dials_of(context.default_model(CHAT, name)) for name in LANGUAGES}
     values = {name: (d.temperature, d.top_p, d.max_new_tokens) for name, d in by_language.items()}
     context.by_language.append(ByLanguage(model, sampling, values))
     dials = DialComponents(
@@ -155,14 +155,14 @@ def _about(context: Context, model: str) -> tuple[Any, ...]:
     if spec is None:
         return (gr.skip(),) * 4
     small = model == "auto" or spec.id in SMALL
-    shown = gr.update(visible=spec.hosted), gr.update(visible=small and not spec.hosted)
-    return _about_line(context, model), _own_prompt(context, model), *shown
+    boxes = gr.update(visible=spec.hosted), gr.update(visible=small and not spec.hosted)
+    return _about_line(context, model), _own_prompt(context, model), *boxes
 
 
 def _specs(context: Context, model: str) -> dict[str, ModelSpec]:
-    """For each language of the page the model that answers; none where there is none of this name."""
+    """For each language of the page the model that answers; empty where no model has this name."""
     if model == "auto":
-        return {language: context.preferred(CHAT, language) for language in LANGUAGES}
+        return {language: context.default_model(CHAT, language) for language in LANGUAGES}
     spec = spec_of(context, model)
     return dict.fromkeys(LANGUAGES, spec) if spec else {}
 
@@ -201,8 +201,8 @@ def _own_prompt(context: Context, model: str) -> str:
 
 
 def models_here(context: Context) -> tuple[Any, Any]:
-    """The picker once another model is here, back at "auto", and what that takes now."""
-    choices = [(t("page.auto"), "auto"), *context.offered(CHAT)]
+    """The picker after a model was fetched: back at "auto", with a line on which model that takes now."""
+    choices = [(t("page.auto"), "auto"), *context.model_choices(CHAT)]
     return gr.update(choices=choices, value="auto"), _about_line(context, "auto")
 
 
@@ -324,5 +324,5 @@ def list_models(context: Context) -> Callable[..., Generator[tuple[Any, Any]]]:
 
 def _label(context: Context, server: str, name: str) -> str:
     """A model's name, with its price for a million tokens in and out where the table has it."""
-    known = price_of(read(context.settings.prices), server, name)
-    return f"{name} · ${known[0].input:g} / ${known[0].output:g}" if known else name
+    price = price_of(read(context.settings.prices), server, name)
+    return f"{name} · ${price[0].input:g} / ${price[0].output:g}" if price else name

@@ -1,4 +1,4 @@
-"""Tokens in plain sight: what a model reads of a message, and one sentence in two languages by tokenizer."""
+"""A message as the tokens that a model reads, and one sentence in two languages by several tokenizers."""
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -94,7 +94,7 @@ def _follow(
 def _compare(context: Context, english: Any, korean: Any) -> Generator[Any]:
     """The table, a row more for each tokenizer that is here."""
     rows: list[str] = []
-    seen: set[tuple[int | None, ...]] = set()
+    before: set[tuple[int | None, ...]] = set()
     for spec in CHAT.models:
         if not _light(context, spec):
             continue
@@ -115,25 +115,25 @@ def _compare(context: Context, english: Any, korean: Any) -> Generator[Any]:
         if len(results) < 3:
             continue
         ids = tuple(piece.id for pieces, _ in results for piece in pieces)
-        if ids in seen:  # the same tokenizer in another file
+        if ids in before:  # the same tokenizer in another file
             continue
-        seen.add(ids)
+        before.add(ids)
         rows.append(_row(spec, results[1], results[2], context))
         yield line(""), gr.skip(), _table(context, english, korean, rows)
     for spec, file in _other_tokenizers(context):
         with ThreadPoolExecutor(1) as worker:  # a large vocabulary takes seconds to read
-            future, started = worker.submit(pieces_of_texts, file, (english, korean)), monotonic()
+            future, start = worker.submit(pieces_of_texts, file, (english, korean)), monotonic()
             while wait([future], _HEARTBEAT).not_done:
-                passed = f"{monotonic() - started:.0f}"
-                yield line(both("wait.work", seconds=passed)), gr.skip(), gr.skip()
+                seconds = f"{monotonic() - start:.0f}"
+                yield line(both("wait.work", seconds=seconds)), gr.skip(), gr.skip()
         try:
             cut = future.result()
         except Exception:  # damaged: the model says so where it is used
             continue
         ids = tuple(piece.id for pieces in cut for piece in pieces)
-        if ids in seen:
+        if ids in before:
             continue
-        seen.add(ids)
+        before.add(ids)
         rows.append(_row(spec, (cut[0], None), (cut[1], None), context))
         yield line(""), gr.skip(), _table(context, english, korean, rows)
 
@@ -157,11 +157,11 @@ def _other_tokenizers(context: Context) -> Generator[tuple[ModelSpec, Path]]:
 
 
 def _light(context: Context, spec: ModelSpec) -> bool:
-    """Whether a model's tokenizer can be had in a moment: it ships, is one small file, or is loaded."""
+    """Whether a model's tokenizer is quick to get: it ships, is one small file, or is loaded."""
     if spec.hosted or not is_here(spec):
         return False
-    loaded = any((one.task, one.id) == (spec.task, spec.id) for one in context.cache.status())
-    return loaded or spec.starter or spec.scheme == "index"
+    in_memory = any((one.task, one.id) == (spec.task, spec.id) for one in context.cache.status())
+    return in_memory or spec.starter or spec.scheme == "index"
 
 
 def _table(context: Context, english: str, korean: str, rows: list[str]) -> str:
@@ -198,8 +198,8 @@ def _cell(context: Context, pieces: tuple[Piece, ...], seconds: float | None) ->
     facts = [both("pieces.count", count=len(pieces))]
     if seconds is not None:
         facts.append(both("pieces.ms", ms=f"{1000 * seconds:.0f}"))
-    if known := _price(context):
-        dollars = known[0].cost(len(pieces) * _SENTENCES, 0)
+    if entry := _price(context):
+        dollars = entry[0].cost(len(pieces) * _SENTENCES, 0)
         facts.append(f"${dollars:.3f}")
     return (
         f'<td><div class="chips">{chips}</div><span class="quiet">{" · ".join(facts)}</span></td>'
@@ -212,10 +212,9 @@ def _price(context: Context) -> Any:
 
 
 def _price_note(context: Context) -> str:
-    known = _price(context)
-    if known is None:
+    if (entry := _price(context)) is None:
         return ""
-    price, table = known
+    price, table = entry
     values = {
         "sentences": f"{_SENTENCES:,}",
         "model": context.settings.openai_model,

@@ -74,13 +74,13 @@ class Shelf:
             events: answers on their way, which end when another conversation is opened.
             empty: components that belong to the conversation, and their values after a change of it.
         """
-        stored = [getattr(dials, name) for name in NAMES]
-        view = [self.chooser, self.name, self.note, chatbot, *stored]
+        values = [getattr(dials, name) for name in NAMES]
+        view = [self.chooser, self.name, self.note, chatbot, *values]
         full = both("chats.full")
         gr.on(
-            [chatbot.change, *(dial.change for dial in stored)],
+            [chatbot.change, *(dial.change for dial in values)],
             None,
-            [chatbot, *stored],
+            [chatbot, *values],
             [self.chooser, self.name, self.note],
             js=_js("store", NAMES, full),
             **_PRIVATE,
@@ -100,20 +100,20 @@ class Shelf:
         # A paste by mouse brings no input event: the name is read again when the box is left.
         for change in (self.name.input, self.name.blur):
             change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
-        self._bind_files(chatbot, stored, view, full)
+        self._bind_files(chatbot, values, view, full)
 
     def _bind_files(
-        self, chatbot: gr.Chatbot, stored: list[Any], view: list[Any], full: str
+        self, chatbot: gr.Chatbot, values: list[Any], view: list[Any], full: str
     ) -> None:
         self.save_one.click(None, None, None, js=_js("saveOne"), **_PRIVATE)
         self.save_all.click(None, None, None, js=_js("saveAll"), **_PRIVATE)
         write = self.save_markdown.click(
-            _markdown, [self.name, chatbot, *stored], [self.file, self.note], **_PRIVATE
+            _markdown, [self.name, chatbot, *values], [self.file, self.note], **_PRIVATE
         )
         write.success(None, self.file, None, js=_js("saveMarkdown"), **_PRIVATE)
         pick = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
-        found = [self.conversations, self.note]
-        check = pick.then(_read_file, self.file, found, **_PRIVATE)
+        outputs = [self.conversations, self.note]
+        check = pick.then(_read_file, self.file, outputs, **_PRIVATE)
         check.success(None, self.conversations, view, js=_js("add", NAMES, full), **_PRIVATE)
 
 
@@ -131,7 +131,7 @@ def bind_failure(event: Any, parts: Sequence[gr.components.Component]) -> None:
 def bind_stop(
     stop: gr.Button, events: Sequence[Any], status: str, parts: Sequence[gr.components.Component]
 ) -> Any:
-    """Let the stop button end an answer; where none is on its way, all stays as it is.
+    """Let the stop button end an answer; without an answer under way it changes nothing.
 
     Args:
         stop: the button.
@@ -152,9 +152,9 @@ def _button(name: str) -> gr.Button:
     return gr.Button(t(f"chats.{name}"), size="sm", min_width=120, elem_id=f"chat-{name}")
 
 
-def _js(call: str, *fixed: Any) -> str:
+def _js(call: str, *values: Any) -> str:
     """JavaScript that calls window.genlab.chats with fixed arguments before the event's inputs."""
-    arguments = "".join(f"{json.dumps(value, ensure_ascii=False)}, " for value in fixed)
+    arguments = "".join(f"{json.dumps(value, ensure_ascii=False)}, " for value in values)
     return f"(...inputs) => window.genlab.chats.{call}({arguments}...inputs)"
 
 

@@ -26,7 +26,7 @@ from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both
 from tabs.shared.widgets import updates
 
-HIDDEN = gr.update(visible=False)
+HIDE = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
 
@@ -130,7 +130,7 @@ def undo(event: gr.UndoData, history: Any) -> Frame:
         status="",
         samples=sample_cards([]),
         code="",
-        go_on=HIDDEN,
+        go_on=HIDE,
     )
 
 
@@ -232,7 +232,7 @@ class _Page:
             # What is half typed stays.
             message="" if question.fallback is None else gr.skip(),
             status=pending(line(both("chat.thinking")), bool(question.prefix)),
-            go_on=HIDDEN,
+            go_on=HIDE,
             samples=sample_cards([]),
             code="",
             newest=self.answers,
@@ -253,10 +253,10 @@ class _Page:
         if isinstance(event, Working) and self.behind:  # a pause: all that has come is shown
             self.behind = False
             return frame(**self._words())
-        if isinstance(event, Finished) and self.answers.done:
+        if isinstance(event, Finished) and self.answers.end:
             return frame(
                 **self._words(),
-                go_on=gr.update(visible=self.answers.done.finish_reason != "stop"),
+                go_on=gr.update(visible=self.answers.end.finish_reason != "stop"),
                 status=self.answers.facts(self.settings),
                 code=self.answers.python(),
             )
@@ -269,12 +269,12 @@ class _Page:
         question = self.question
         if self.visible:
             half, more = self._turns(self.answers.texts[0]), gr.update(visible=True)
-            return frame(chatbot=half, go_on=more, status=_failed(problem, "chat.cut"))
+            return frame(chatbot=half, go_on=more, status=_failure_html(problem, "chat.cut"))
         if question.in_place:
-            return frame(status=_failed(problem, "chat.as_it_was"))
+            return frame(status=_failure_html(problem, "chat.as_it_was"))
         # The message goes back into the box: see giveBack in shelf.js.
-        unanswered = [*(question.fallback or self.earlier), *self._turns("")[-2:]]
-        return frame(chatbot=unanswered, status=_failed(problem, "chat.unanswered"))
+        turns = [*(question.fallback or self.earlier), *self._turns("")[-2:]]
+        return frame(chatbot=turns, status=_failure_html(problem, "chat.unanswered"))
 
     def _words(self) -> dict[str, Any]:
         """The changes that show all words so far."""
@@ -287,7 +287,7 @@ class _Page:
         return [*self.earlier, message, {"role": "assistant", "content": reply}]
 
 
-def _failed(problem: ModelError, what: str) -> str:
+def _failure_html(problem: ModelError, what: str) -> str:
     """Why no answer, or only half of one, came, and what became of the message, as HTML.
 
     By its class shelf.js knows that the message is to be given back.

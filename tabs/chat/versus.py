@@ -61,33 +61,33 @@ class _Side:
         request: with the key.
         answers: the answer as far as it has come.
         status: the line under it, as HTML.
-        changed: there is something that the page does not show yet.
+        is_new: there is something that the page does not show yet.
     """
 
     spec: ModelSpec
     request: ChatRequest
     answers: Answers
     status: str = ""
-    changed: bool = True
+    is_new: bool = True
 
     def add(self, context: Context, event: Event | ModelError) -> None:
-        """Add what has come."""
-        self.changed = True
+        """Add an event of the job."""
+        self.is_new = True
         if isinstance(event, ModelError):
             self.status = alert(event)
             return
         self.answers.add(event)
         if isinstance(event, TextDelta):
             self.status = pending(line(both("chat.writing")))
-        elif isinstance(event, Finished) and self.answers.done:
+        elif isinstance(event, Finished) and self.answers.end:
             self.status = self.answers.facts(context.settings)
         elif not self.answers.texts[0] and (wait := waiting_line(event)):
             self.status = pending(wait)
 
     def update(self) -> tuple[Any, Any]:
         """Text and line, where they are not on the page yet."""
-        changed, self.changed = self.changed, False
-        return (self.answers.texts[0], self.status) if changed else (gr.skip(), gr.skip())
+        is_new, self.is_new = self.is_new, False
+        return (self.answers.texts[0], self.status) if is_new else (gr.skip(), gr.skip())
 
 
 def build(context: Context, dials: DialComponents, chatbot: gr.Chatbot) -> None:
@@ -133,7 +133,7 @@ def _own_dials(context: Context) -> OwnDials:
     with gr.Row():
         with gr.Column(min_width=280):
             model = model_picker(context, CHAT, "versus-model", label=t("versus.model"))
-            server, box = server_controls(context, context.preferred(CHAT), "versus")
+            server, box = server_controls(context, context.default_model(CHAT), "versus")
         with gr.Column(min_width=280):
             system_prompt = gr.Textbox(
                 label=t("versus.system_prompt"),
@@ -212,9 +212,9 @@ def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
                 if pace.due() or not isinstance(event, TextDelta):
                     yield gr.skip(), *(part for side in sides for part in side.update()), gr.skip()
         scripts = zip("AB", (side.answers.python() for side in sides), strict=True)
-        named = [(name, script) for name, script in scripts if script]
-        python = "\n".join(f"# {name}\n{script}" for name, script in named)
-        code = Script.joined(python, [script for _, script in named])
+        parts = [(name, script) for name, script in scripts if script]
+        python = "\n".join(f"# {name}\n{script}" for name, script in parts)
+        code = Script.of_several(python, [script for _, script in parts])
         yield *(gr.skip() for _ in range(5)), code
 
     return handler

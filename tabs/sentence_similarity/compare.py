@@ -25,11 +25,11 @@ from tabs.sentence_similarity.encoders import (
     TAB,
     WORD2VEC,
     find_encoder,
-    hosted_fields,
     large_number,
     note,
     number,
     picker,
+    server_fields,
     shorten,
     warnings,
 )
@@ -150,7 +150,7 @@ def build(context: Context) -> None:
     def compare(
         a: str, b: str, also: list[str], model: str, name: str, key: str, request: gr.Request
     ) -> Generator[tuple[Any, ...]]:
-        hosted = hosted_fields(name, key)
+        hosted = server_fields(name, key)
         yield from _compare(context, (a, b), model, also, hosted, request)
 
     job = gr.on(
@@ -170,7 +170,7 @@ def _more_encoders(context: Context) -> gr.Dropdown:
     return gr.Dropdown(
         label=t(f"{TAB}.also"),
         info=t(f"{TAB}.also_info"),
-        choices=[c for c in context.offered(SENTENCE_SIMILARITY) if c[1] != WORD2VEC],
+        choices=[c for c in context.model_choices(SENTENCE_SIMILARITY) if c[1] != WORD2VEC],
         value=[],
         multiselect=True,
         render=False,
@@ -332,10 +332,10 @@ def _reading(verdict: Verdict, sentences: Sequence[str]) -> str:
 
 def _notes(verdict: Verdict, sentences: Sequence[str]) -> str:
     """What makes the number doubtful; and why all of this encoder's cosines are high, if they are."""
-    known = verdict.similarities
-    if known is None:
+    similarities = verdict.similarities
+    if similarities is None:
         return ""
-    notes = warnings(verdict.spec, sentences, known.truncated, known.unknown)
+    notes = warnings(verdict.spec, sentences, similarities.truncated, similarities.unknown)
     if verdict.reference and verdict.reference.median("none") > HIGH:
         usual = number(verdict.reference.median("none"))
         notes.append(both(f"{TAB}.high", model=phrases(verdict.spec.label), usual=usual))
@@ -372,17 +372,17 @@ def _strip(cosines: Sequence[float], cosine: float, strength: int) -> str:
     """
     if not cosines:
         return ""
-    low, high = (_left(cosines[round(q * (len(cosines) - 1))]) for q in (0.1, 0.9))
+    low, high = (_percent(cosines[round(q * (len(cosines) - 1))]) for q in (0.1, 0.9))
     return (
         '<div aria-hidden="true" style="position:relative;height:.7rem;margin:.2rem 0;'
         'background:var(--shade);border-radius:.2rem">'
         f'<div style="position:absolute;left:{low:.1f}%;width:{max(high - low, 1):.1f}%;top:0;bottom:0;'
         f'background:color-mix(in srgb,var(--alike) {strength}%,transparent);border-radius:.2rem"></div>'
-        f'<div style="position:absolute;left:{_left(cosine):.1f}%;width:2px;top:-.15rem;bottom:-.15rem;'
+        f'<div style="position:absolute;left:{_percent(cosine):.1f}%;width:2px;top:-.15rem;bottom:-.15rem;'
         'background:var(--body-text-color)"></div></div>'
     )
 
 
-def _left(cosine: float) -> float:
+def _percent(cosine: float) -> float:
     """Per cent of the strip's width."""
     return 100 * (max(cosine, LOWEST) - LOWEST) / (1 - LOWEST)

@@ -69,7 +69,7 @@ def picker(context: Context, prefix: str, also: gr.Dropdown | None = None) -> En
     return EncoderPicker(model, model_name, api_key)
 
 
-def hosted_fields(model_name: str | None, api_key: str | None) -> dict[str, str | None]:
+def server_fields(model_name: str | None, api_key: str | None) -> dict[str, str | None]:
     """A request's fields for a hosted encoder; a box that is hidden holds None."""
     return {"model_name": model_name or "", "api_key": api_key or None}
 
@@ -87,7 +87,7 @@ def find_encoder(context: Context, model: str, sentences: Sequence[str]) -> Mode
 
 
 def about(context: Context, model: str) -> str:
-    """What an encoder is, and its licence, as HTML; how "auto" picks one."""
+    """What an encoder is, with its licence, as HTML; for "auto" how it picks one."""
     if model == "auto":
         return f'<p class="result-line">{both(f"{TAB}.auto")}</p>'
     try:

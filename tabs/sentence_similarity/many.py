@@ -18,10 +18,10 @@ from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import (
     cell,
     find_encoder,
-    hosted_fields,
     note,
     number,
     picker,
+    server_fields,
     warnings,
 )
 from tabs.sentence_similarity.maps import Mark, map_svg
@@ -47,7 +47,7 @@ TAB = "many"
 Outputs = tuple[Any, Any, Any, Any]  # result, status line, recipe, download
 PAIRS = 5  # most similar pairs that are named
 IN_TABLE = 12  # sentences whose cosines are a table of numbers; more are a picture
-NUMBERED = 60  # points that bear their number
+MOST_NUMBERS = 60  # points that bear their number
 # Hues that differ in lightness too; the text on them is the page's own.
 HUES = (
     *("#4f46e5", "#d97706", "#059669", "#db2777", "#0284c7"),
@@ -106,7 +106,7 @@ def build(context: Context) -> None:
         *boxes, groups, model, name, key = values
         with show_errors(request):
             sentences, notes = read_sentences(*boxes)
-        hosted = hosted_fields(name, key)
+        hosted = server_fields(name, key)
         for result, *rest in _compare(context, sentences, groups, model, hosted, request):
             yield notes + result if isinstance(result, str) else result, *rest
 
@@ -204,9 +204,9 @@ def _most_similar(sentences: Sequence[str], cosines: Sequence[Sequence[float]]) 
     above = np.triu(np.array(cosines), 1)
     rows, columns = np.triu_indices(len(sentences), 1)
     values = above[rows, columns]
-    known = np.flatnonzero(~np.isnan(values))
+    numbers = np.flatnonzero(~np.isnan(values))
     texts = [html.escape(sentence) for sentence in sentences]
-    best = known[np.argsort(-values[known], kind="stable")][:PAIRS]
+    best = numbers[np.argsort(-values[numbers], kind="stable")][:PAIRS]
     lines = "".join(
         f'<tr><td class="tight"><strong>{number(float(values[k]))}</strong></td>'
         f"<td>{i + 1}. {texts[i]}<br>{j + 1}. {texts[j]}</td></tr>"
@@ -250,17 +250,17 @@ def _hue(group: int) -> str:
 
 def _map(sentences: Sequence[str], land: Landscape) -> str:
     """The sentences as points: near ones are alike, as far as two dimensions can show it."""
-    known = [i for i, group in enumerate(land.groups) if group >= 0]
-    if len(known) < 3:
+    rows = [i for i, group in enumerate(land.groups) if group >= 0]
+    if len(rows) < 3:
         return ""
     marks = [
         Mark(
             *(float(v) for v in land.points[i]),
-            label=str(i + 1) if len(known) <= NUMBERED else "",
+            label=str(i + 1) if len(rows) <= MOST_NUMBERS else "",
             title=f"{i + 1}. {sentences[i]} ({letter(land.groups[i])})",
             colour=_hue(land.groups[i]),
         )
-        for i in known
+        for i in rows
     ]
     return (
         map_svg(marks, "map / 지도", to_scale=True)

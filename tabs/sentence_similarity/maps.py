@@ -98,10 +98,10 @@ def label_boxes(
         for distance in range(0, _FURTHEST, 6):
             for angle in _ANGLES:
                 box = _beside(point, size, angle, RADIUS + 1 + distance, height)
-                covered = sum(_overlap(box, other) for other in (*boxes, *dots))
-                if covered < least - 1e-9:
-                    best, least = box, covered
-                if not covered:
+                overlap = sum(_overlap(box, other) for other in (*boxes, *dots))
+                if overlap < least - 1e-9:
+                    best, least = box, overlap
+                if not overlap:
                     break
             if not least:
                 break

@@ -25,10 +25,10 @@ from models.sentence_similarity.requests import EncodeRequest, SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import (
     find_encoder,
-    hosted_fields,
     note,
     number,
     picker,
+    server_fields,
     warnings,
 )
 from tabs.shared import table_input
@@ -146,7 +146,7 @@ def _find(
             raise InvalidInput("invalid_blank", field="query")
     index = old
     for index, *updates in _prepare(
-        context, boxes, query, model, hosted_fields(name, key), old, page
+        context, boxes, query, model, server_fields(name, key), old, page
     ):
         yield (index, *updates, gr.skip(), gr.skip())
     for updates in _search(context, query, count, key, index, page):
@@ -243,12 +243,12 @@ def _lines_html(encoder: str, lines: SearchLines) -> str:
 
 
 def _progress(index: Index, share: float, seconds: float) -> str:
-    left = seconds * (1 - share) / share if share else 0.0
+    rest = seconds * (1 - share) / share if share else 0.0
     words = both(
         f"{TAB}.progress",
         done=f"{index.size:,}",
         total=f"{len(index.lines):,}",
-        left=f"{left:.0f}",
+        left=f"{rest:.0f}",
     )
     return f'{line(words)}<div class="progress"><div style="width:{share:.1%}"></div></div>'
 
@@ -260,7 +260,7 @@ def _search(
     with show_errors(page):
         if not isinstance(index, Index) or not index.size:
             raise InvalidInput("invalid_no_lines")
-        request = EncodeRequest.of(sentences=[query], **hosted_fields(index.model_name, key))
+        request = EncodeRequest.of(sentences=[query], **server_fields(index.model_name, key))
         spec = find(SENTENCE_SIMILARITY, index.model_id)
     result, seconds, hits = "", 0.0, list[tuple[int, float]]()
     for event in follow(context, spec, request, page):
@@ -301,7 +301,7 @@ def hits_download(index: Index, hits: list[tuple[int, float]]) -> Any:
 def _recipe(
     spec: ModelSpec,
     request: EncodeRequest,
-    finished: Finished,
+    finish: Finished,
     index: Index,
     hits: list[tuple[int, float]],
 ) -> Any:
@@ -309,7 +309,7 @@ def _recipe(
     if not hits:
         return gr.skip()
     lines = [index.lines[row] for row, _ in hits]
-    place = finished.placement
+    place = finish.placement
     names = {"model_name": request.model_name}
     comparison = SimilarityRequest.of(sentences=[*request.sentences, *lines], **names)
     among = lines if sum(map(len, index.lines)) > IN_CALL or len(index.lines) > 299 else index.lines

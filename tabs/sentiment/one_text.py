@@ -326,7 +326,7 @@ def _script(readings: Sequence[Reading]) -> Script:
 
 def _together(scripts: Sequence[str]) -> Script:
     """A script after the other, each of which runs alone too."""
-    return Script.joined("\n\n".join(filter(None, scripts)), scripts)
+    return Script.of_several("\n\n".join(filter(None, scripts)), scripts)
 
 
 def _class_choice(names: list[str]) -> Any:

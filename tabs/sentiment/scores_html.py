@@ -43,7 +43,7 @@ def class_kind(name: str) -> Kind:
 
 
 def doubt_note(spec: ModelSpec, scores: Scores) -> str:
-    """That the model is often wrong with a probability like this; "" where it is not."""
+    """A note that the model is often wrong at such a probability; "" where it is not."""
     right = doubt(spec.id, scores.scores[0][1]) if scores.scores else None
     return f'<p class="note">{both("sentiment.unsure", right=f"{right:.0%}")}</p>' if right else ""
 
@@ -103,7 +103,7 @@ def notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:
 
 
 def language_note(spec: ModelSpec, text: str) -> list[str]:
-    """That a model does not read the text's language or a part of it, as HTML; none where it does."""
+    """A note, as HTML, that a model does not read the text's language or a part of it; "" where it does."""
     language = unread(spec, text)
     if language and language == language_of(text):
         return [both("sentiment.language", languages=", ".join(spec.languages))]

@@ -129,22 +129,22 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
         models = select_by_language(SENTIMENT, model, context.settings, results.texts)
         job = TableJob(results, table.column(truth) if truth else None)
     yield job, _rows(results), line(both("sentiment.file.begin")), gr.update(visible=False), ""
-    done, total, pace, start = 0, len(results.texts), Pace(), time.monotonic()
+    count, total, pace, start = 0, len(results.texts), Pace(), time.monotonic()
     lines: list[str] = []
     for spec, rows in models:
         many = ManyTextsRequest.of(texts=[results.texts[row] for row in rows])
         for event in follow(context, spec, many, request):
             if isinstance(event, RowScores):
                 results.add(spec.id, rows, event)
-                done += len(event.scores)
+                count += len(event.scores)
                 if pace.due():
-                    progress = _progress(done, total, time.monotonic() - start)
+                    progress = _progress(count, total, time.monotonic() - start)
                     yield gr.skip(), _rows(results), progress, gr.skip(), gr.skip()
             elif isinstance(event, Finished):
                 lines.append(result_line(event))
                 yield (gr.skip(),) * 5
             else:
-                wait = (None if done else waiting_line(event)) or gr.skip()
+                wait = (None if count else waiting_line(event)) or gr.skip()
                 yield gr.skip(), gr.skip(), wait, gr.skip(), gr.skip()
     end = "".join(lines) + _notes(results, models)
     yield gr.skip(), _rows(results), end, gr.skip(), gr.skip()
@@ -152,13 +152,13 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
 
 def _finish(job: TableJob | None) -> tuple[Any, str, Any]:
     """The proposed meaning of the file's labels, the figures under it, and the CSV to download."""
-    hidden = gr.update(visible=False)
+    hide = gr.update(visible=False)
     if job is None or not job.results.labels:
-        return hidden, "", hidden
+        return hide, "", hide
     csv = table_input.csv_file("sentiment.csv", job.results.columns(), job.results.rows())
     download = gr.update(value=csv, visible=True)
     if job.truth is None:
-        return hidden, "", download
+        return hide, "", download
     mapping = propose_mapping(job.truth, job.results.labels)
     text = ", ".join(f"{name} = {label or '?'}" for name, label in [*mapping.items()][:MAX_LABELS])
     same = all(name == label for name, label in mapping.items())
@@ -232,11 +232,11 @@ def _example_figures(recording: Recording) -> str:
 # ---------------------------------------------------------------- HTML
 
 
-def _progress(done: int, total: int, seconds: float) -> str:
+def _progress(count: int, total: int, seconds: float) -> str:
     """How many rows are done, and how long the others will take at this speed."""
-    left = seconds * (total - done) / max(done, 1)
-    bar = f'<div class="progress"><div style="width:{100 * done / total:.0f}%"></div></div>'
-    counts = {"done": f"{done:,}", "total": f"{total:,}", "left": f"{left:,.0f}"}
+    rest = seconds * (total - count) / max(count, 1)
+    bar = f'<div class="progress"><div style="width:{100 * count / total:.0f}%"></div></div>'
+    counts = {"done": f"{count:,}", "total": f"{total:,}", "left": f"{rest:,.0f}"}
     return bar + line(both("sentiment.file.progress", **counts))
 
 

@@ -175,7 +175,7 @@ def _compare_classes(
 
 
 def _notes(sides: list[Side], texts: list[str]) -> list[str]:
-    """That both sides are one model, how "auto" split the texts, and languages a model does not read."""
+    """Notes: both sides are one model, how "auto" split the texts, languages that a model does not read."""
     one, two = ([(spec.id, rows) for spec, rows in side] for side in sides)
     notes = [both("sentiment.two.same")] if one == two else []
     for number, side in enumerate(sides, 1):

@@ -8,7 +8,7 @@ import gradio as gr
 from models.contract import ModelSpec
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import warm
-from models.select import preferred
+from models.select import default_model
 from models.settings import Settings
 from models.tasks import CHAT, Task
 from models.weights.sources import is_here, models_in, single_files_in
@@ -49,9 +49,9 @@ class Context:
     def warm_once(self) -> None:
         """Once the first visitor has the page, load the first tab's starter in the background."""
         if not self.cache.status():
-            warm(self.cache, self.preferred(CHAT))
+            warm(self.cache, self.default_model(CHAT))
 
-    def offered(self, task: Task) -> list[tuple[Any, str]]:
+    def model_choices(self, task: Task) -> list[tuple[Any, str]]:
         """(label, id) of a task's models for a Dropdown; "↓" marks those that are to be downloaded."""
         own: list[str] = []  # files in the host's folder
         if task.gguf_engine:
@@ -60,9 +60,9 @@ class Context:
             own = single_files_in(self.settings, "sd1", "sd2", "sdxl")
         return [(self._label(s), s.id) for s in task.models] + [(name, name) for name in own]
 
-    def preferred(self, task: Task, language: str = "en") -> ModelSpec:
+    def default_model(self, task: Task, language: str = "en") -> ModelSpec:
         """The model selected when the page opens."""
-        return preferred(task, self.settings, language)
+        return default_model(task, self.settings, language)
 
     def _label(self, spec: ModelSpec) -> Any:
         mark = ""

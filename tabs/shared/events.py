@@ -127,13 +127,13 @@ def problem_line(problem: ModelError) -> str:
 
 
 def alert(problem: ModelError) -> str:
-    """The same as a message that stands where the problem arose until the next try, as HTML."""
+    """The sentence for a problem as a message, in HTML. It stays where the problem arose until the next try."""
     return f'<div class="problem-line" role="alert">{problem_line(problem)}</div>'
 
 
 @contextmanager
 def show_errors(request: gr.Request | None) -> Generator[None]:
-    """Within it a ModelError becomes a gr.Error in the visitor's language."""
+    """In the with block a ModelError becomes a gr.Error in the visitor's language."""
     try:
         yield
     except ModelError as problem:
@@ -197,12 +197,12 @@ def waiting_line(event: Event, seconds: float = 0) -> str | None:
             return None
 
 
-def result_line(done: Finished, *more: str) -> str:
+def result_line(finish: Finished, *more: str) -> str:
     """Model, device, time (and load time if it was loaded for this); `more` is HTML already."""
-    parts = [phrases_html(done.spec.label), device(done.placement)]
-    parts.append(both("result.seconds", seconds=f"{done.seconds:.2f}"))
-    if done.load_seconds:
-        parts.append(both("result.loaded", seconds=f"{done.load_seconds:.1f}"))
+    parts = [phrases_html(finish.spec.label), device(finish.placement)]
+    parts.append(both("result.seconds", seconds=f"{finish.seconds:.2f}"))
+    if finish.load_seconds:
+        parts.append(both("result.loaded", seconds=f"{finish.load_seconds:.1f}"))
     return line(" · ".join([*parts, *more]))
 
 

@@ -102,13 +102,13 @@ class Experiments:
             **_QUIET,
         )
         controls = [*self.controls.values()]
-        fixed = json.dumps([self.tab, [*self.controls], self._defaults()], ensure_ascii=False)
+        about = json.dumps([self.tab, [*self.controls], self._defaults()], ensure_ascii=False)
         words = json.dumps({k: both(f"try.{k}") for k in ("copied", "left_out")})
         copy.click(
             None,
             controls,
             self.note,
-            js=f"(...values) => window.genlab.experiments.copy({fixed}, {words}, {MAX_LINK}, values)",
+            js=f"(...values) => window.genlab.experiments.copy({about}, {words}, {MAX_LINK}, values)",
             **_QUIET,
         )
         gr.on(
@@ -116,7 +116,7 @@ class Experiments:
             None,
             controls,
             None,
-            js=f"(...values) => window.genlab.experiments.store({fixed}, values)",
+            js=f"(...values) => window.genlab.experiments.store({about}, values)",
             **_QUIET,
         )
 
@@ -167,7 +167,7 @@ class Experiments:
         return changes
 
     def _open(self, payload: str) -> dict[Any, Any]:
-        """The updates for a link, or for what the browser tab stored; what is wrong is said and left out.
+        """The updates for a link, or for what the browser tab stored. Wrong values are left out, with a message.
 
         Args:
             payload: JSON {"values": {name: text}, "link": whether it came by a link}.
@@ -277,7 +277,7 @@ def parse(name: str, control: gr.components.Component, text: object) -> Value:
 def check(
     name: str, control: gr.components.Component, value: Value, now: Mapping[str, Any]
 ) -> None:
-    """Hold a value against a control's limits and choices.
+    """Check a value against a control's limits and choices.
 
     Args:
         name: of the control, for the message.

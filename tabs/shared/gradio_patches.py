@@ -93,8 +93,8 @@ class PageBlocks(gr.Blocks):
             raise error(problem, language_of_page(_first(options.get("request")))) from None
         except Exception as problem:
             log.exception("a handler failed")
-            failed = ModelError("failed", kind=type(problem).__name__)
-            raise error(failed, language_of_page(_first(options.get("request")))) from None
+            failure = ModelError("failed", kind=type(problem).__name__)
+            raise error(failure, language_of_page(_first(options.get("request")))) from None
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
@@ -262,10 +262,10 @@ _OWN_WORDS = {
     text: STRINGS["ko"][key] for key, text in STRINGS["en"].items() if key.startswith("gradio.")
 }
 # What Gradio says, in English only, while its server is gone; it then looks for it and loads the page anew.
-_LOST = {language: STRINGS[language]["page.connection_lost"] for language in LANGUAGES}
+_NO_CONNECTION = {language: STRINGS[language]["page.connection_lost"] for language in LANGUAGES}
 WORDS = f"""<script>
 window.genlab.gradioWords = {json.dumps(_OWN_WORDS)};
-window.genlab.connectionLost = {json.dumps(_LOST)};
+window.genlab.connectionLost = {json.dumps(_NO_CONNECTION)};
 </script>
 """
 

@@ -44,11 +44,11 @@ def bind_language(
 ) -> None:
     """Let the switch change the page's language in place, and with it the controls in `rows`."""
     labels = {lang: [STRINGS[lang][f"{name}.tab"] for name in tabs] for lang in LANGUAGES}
-    switched = switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
+    change = switch.click(None, None, [*tabs.values()], js=relabel(labels, "switchLanguage"))
     page.load(None, None, [*tabs.values()], js=relabel(labels, "language"))
     for row in rows:
         script = _SET_BY_LANGUAGE.format(values=json.dumps(row.values))
-        for event in (switched.then, page.load):
+        for event in (change.then, page.load):
             event(None, [row.picker, *row.controls], [*row.controls], js=script)
 
 
@@ -71,15 +71,15 @@ def build(context: Context, opener: gr.Button) -> None:
     """Lay the panel out, opened by a button elsewhere, and keep it fresh while it is open."""
     with gr.Sidebar(open=False, position="right", width=420, elem_id="models") as panel:
         gr.Markdown(t("models.title"))
-        loaded = gr.HTML(elem_id="models-loaded")
+        in_memory = gr.HTML(elem_id="models-loaded")
         with gr.Row(visible=not context.settings.public):
             which = gr.Dropdown(label=t("models.unload_which"), choices=[], elem_id="unload-which")
             unload = gr.Button(t("models.unload"), size="sm", elem_id="unload")
         problem = problem_box("models")
-        listed = gr.HTML(elem_id="models-catalogue", render=False)
-        weights_offer.build(context, "models", "", [listed], lambda: (_catalogue(),))
+        catalogue_box = gr.HTML(elem_id="models-catalogue", render=False)
+        weights_offer.build(context, "models", "", [catalogue_box], lambda: (_catalogue(),))
         gr.Markdown(t("models.catalogue"))
-        catalogue = listed.render()
+        catalogue = catalogue_box.render()
     timer = gr.Timer(_EVERY, active=False)
 
     def look() -> tuple[str, gr.Dropdown]:
@@ -97,7 +97,7 @@ def build(context: Context, opener: gr.Button) -> None:
                     context.cache.unload(model.task, model.id)
         return look()
 
-    outputs = [loaded, which]
+    outputs = [in_memory, which]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     opener.click(
         lambda: (gr.Sidebar(open=True), *open_panel()),

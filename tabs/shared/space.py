@@ -29,20 +29,20 @@ def remarks(settings: Settings, machine: Hardware, memory: float) -> list[Remark
         machine: its hardware.
         memory: its bytes of memory.
     """
-    found: list[Remark] = []
+    what: list[Remark] = []
     if settings.openai_api_key is None:
-        found.append(("no_key", {}))
+        what.append(("no_key", {}))
     elif not settings.may_use_server_key:
-        found.append(("key_unused", {}))
+        what.append(("key_unused", {}))
     if not (machine.zero_gpu or machine.cuda):
-        found.append(("no_gpu", {}))
+        what.append(("no_gpu", {}))
     if memory < _LITTLE:
-        found.append(("little_memory", {"gb": f"{memory / 1e9:.1f}"}))
-    return found
+        what.append(("little_memory", {"gb": f"{memory / 1e9:.1f}"}))
+    return what
 
 
 def remarks_of_hub(settings: Settings, name: str) -> list[Remark]:
-    """What the hub knows: which secrets are no secrets. It tells those only who may change the Space.
+    """Remarks on Variables that should be Secrets. The hub lists them only for people who may change the Space.
 
     Args:
         settings: with the token of HF_TOKEN.

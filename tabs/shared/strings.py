@@ -111,11 +111,11 @@ def percent(share: float) -> str:
 
 
 def language_of_page(request: gr.Request | None) -> str:
-    """The language a visitor reads: the page puts it into its address, other clients ask by header."""
+    """The visitor's language: from the page's address, or from the header of another client."""
     if request is None:
         return "en"
-    wanted = request.query_params.get("lang") or request.headers.get("accept-language") or ""
-    return "ko" if wanted.strip().lower().startswith("ko") else "en"
+    languages = request.query_params.get("lang") or request.headers.get("accept-language") or ""
+    return "ko" if languages.strip().lower().startswith("ko") else "en"
 
 
 # ---------------------------------------------------------------- Korean particles
@@ -154,22 +154,22 @@ def fill(template: str, language: str, params: Mapping[str, Any]) -> str:
         params: text or numbers by the places' names. Nothing in them is taken for a particle.
     """
     choices = _PARTICLE if language == "ko" else _PLURAL
-    filled = value = ""
+    text = value = ""
     for literal, name, spec, conversion in Formatter().parse(template):
         at = 0
         for match in choices.finditer(literal):
-            filled += literal[at : match.start()]
+            text += literal[at : match.start()]
             if language == "ko":
-                filled += particle(filled, match[0])
+                text += particle(text, match[0])
             else:
-                filled += "" if value == "1" else match[1]
+                text += "" if value == "1" else match[1]
             at = match.end()
-        filled += literal[at:]
+        text += literal[at:]
         if name is not None:
             place = f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
             value = f"{{{place}}}".format(**params)
-            filled += value
-    return filled
+            text += value
+    return text
 
 
 def particle(before: str, forms: str) -> str:

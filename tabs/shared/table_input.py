@@ -19,12 +19,12 @@ from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
 
 KINDS = [".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls"]
-GUESSED_FROM = 200  # rows
-NAMED = 20  # faulty rows that are named
+GUESS_ROWS = 200  # rows
+MOST_NAMES = 20  # faulty rows that are named
 PREVIEW_ROWS, PREVIEW_COLUMNS, PREVIEW_CELL = 5, 8, 80  # the last in characters
 SHORT_CELL = 12  # characters that stay on one line, however narrow the page
 WITHOUT = ("too_many_cells", "too_long", "unclosed_quote", "title", "repeated_header")
-MENDED = ("damaged", "mixed", "nul", "joined", "loose_quote", "no_value", "error_value")
+MENDS = ("damaged", "mixed", "nul", "joined", "loose_quote", "no_value", "error_value")
 # Letters between blanks, but for punctuation around them and marks within: "don't", "(좋아요!)"
 _NUMBER = re.compile(r"\s*[-+]?[\d.,:/%\s]+")
 _WORD = re.compile(r"(?<=\s)[^\w\s]*[^\W\d_]+(?:['’-][^\W\d_]+)*[^\w\s]*(?=\s)")
@@ -111,13 +111,13 @@ def bind(
     components = [source.preview, source.header, source.encoding, source.sheet, source.column]
     outputs = [*components, *([truth] if truth else [])]
 
-    def hidden(preview: str = "") -> tuple[Any, ...]:
-        gone = gr.update(visible=False)
+    def hide(preview: str = "") -> tuple[Any, ...]:
+        invisible = gr.update(visible=False)
         none = gr.update(choices=[("", "")], value="", visible=False)
-        shown = gr.update(value=preview, visible=bool(preview))
+        preview_box = gr.update(value=preview, visible=bool(preview))
         return (
-            shown,
-            gone,
+            preview_box,
+            invisible,
             none,
             none,
             *[gr.update(choices=[], value=None, visible=False)] * (len(outputs) - 4),
@@ -125,13 +125,13 @@ def bind(
 
     def offer(path: str | None, header: bool, encoding: str = "", sheet: str = "") -> Any:
         if not path:
-            return hidden()
+            return hide()
         try:
             table = read_table(path, header, _choice(path, encoding), _choice(path, sheet))
         except InvalidInput as problem:  # at the file, where it stays
             why = f'<p class="problem-line" role="alert">{problem_line(problem)}</p>'
             if not encoding and not sheet:
-                return hidden(why)
+                return hide(why)
             return gr.update(value=why), *[gr.skip()] * (len(outputs) - 1)
         text, labels = column_choices(table, label_column(table) if truth else "")
         plain = len(table.columns) == 1 and path.lower().endswith(".txt")  # lines have no names
@@ -244,7 +244,7 @@ def likely_column(table: Table) -> str:
     """
 
     def text_of(column: str) -> tuple[float, int]:
-        cells = [cell for cell in table.column(column)[:GUESSED_FROM] if cell.strip()]
+        cells = [cell for cell in table.column(column)[:GUESS_ROWS] if cell.strip()]
         words = sum(len(_WORD.findall(f" {cell} ")) for cell in cells)
         different = len({cell.strip().lower() for cell in cells}) / max(len(cells), 1)
         signs = sum(len(cell) for cell in cells if not _NUMBER.fullmatch(cell))
@@ -278,13 +278,13 @@ def table(
 def faults(table: Table) -> list[str]:
     """Which rows a table is without or has mended, by their numbers, and why, as HTML."""
     lines: list[str] = []
-    for code in (*WITHOUT, *MENDED):
-        numbers = [fault.line for fault in (*table.faults, *table.mended) if fault.code == code]
+    for code in (*WITHOUT, *MENDS):
+        numbers = [fault.line for fault in (*table.faults, *table.mends) if fault.code == code]
         if numbers:
             lines.append(both(f"source.{code}", rows=row_numbers(numbers)))
     for code, holds in (
         ("row_names", table.row_names),
-        ("narrowed", table.narrowed),
+        ("narrowed", table.too_wide),
         ("cut", table.cut),
     ):
         if holds:
@@ -294,8 +294,8 @@ def faults(table: Table) -> list[str]:
 
 def row_numbers(numbers: Sequence[int]) -> str:
     """The first few of them, and how many there are."""
-    first = ", ".join(str(number) for number in numbers[:NAMED])
-    return f"{first} … ({len(numbers):,})" if len(numbers) > NAMED else first
+    first = ", ".join(str(number) for number in numbers[:MOST_NAMES])
+    return f"{first} … ({len(numbers):,})" if len(numbers) > MOST_NAMES else first
 
 
 def download_button(tab: str) -> gr.DownloadButton:

@@ -1,4 +1,4 @@
-"""Models that are not on this machine, each one click away: where from, under which licence, how big."""
+"""The offer to fetch models that are not on this machine, each with origin, licence and size."""
 
 import html
 from collections.abc import Callable, Generator
@@ -46,7 +46,7 @@ def missing(settings: Settings, task: str = "") -> list[ModelSpec]:
 def build(
     context: Context, place: str, task: str = "", outputs: Any = (), after: Any = None
 ) -> gr.Column:
-    """Lay the offer out; it is not there where nothing may be fetched, or all is here.
+    """Lay the offer out. It is hidden where nothing may be fetched, or nothing is missing.
 
     Args:
         context: whether this page may fetch.
@@ -55,9 +55,9 @@ def build(
         outputs: components that know which models are here.
         after: gives their new values once a model has come.
     """
-    allowed = context.settings.may_download
+    may_download = context.settings.may_download
     with gr.Column(
-        visible=allowed and bool(missing(context.settings, task)), elem_id=f"{place}-fetch"
+        visible=may_download and bool(missing(context.settings, task)), elem_id=f"{place}-fetch"
     ) as box:
         which = gr.Dropdown(
             label=t("fetch.which"),
@@ -79,31 +79,31 @@ def build(
         first = _FIRST.get(language_of_page(request), "")
         spec = next((one for one in specs if one.id == first), specs[0] if specs else None)
         picker = gr.update(choices=_choices(context, task), value=_key(spec) if spec else None)
-        return gr.update(visible=allowed and bool(specs)), picker, *_about(spec)
+        return gr.update(visible=may_download and bool(specs)), picker, *_about(spec)
 
-    shown = [which, about, start, accept]
-    gr.on(None, look, None, [box, *shown], **_PRIVATE)  # when the page loads
-    which.input(lambda key: _about(_find(context, key)), which, shown[1:], **_PRIVATE)
-    parts = [status, *shown, *outputs]
-    done = (lambda: tuple(after())) if after else tuple
+    boxes = [which, about, start, accept]
+    gr.on(None, look, None, [box, *boxes], **_PRIVATE)  # when the page loads
+    which.input(lambda key: _about(_find(context, key)), which, boxes[1:], **_PRIVATE)
+    parts = [status, *boxes, *outputs]
+    values_after = (lambda: tuple(after())) if after else tuple
     job: dict[str, Any] = _PRIVATE | {"inputs": which, "outputs": parts, "trigger_mode": "once"}
     events = [
-        start.click(fetch_handler(context, task, done), **job),
-        accept.click(fetch_handler(context, task, done, accepts=True), **job),
+        start.click(fetch_handler(context, task, values_after), **job),
+        accept.click(fetch_handler(context, task, values_after, accepts=True), **job),
     ]
     bind_stop(stop, events, status, line(both("fetch.stopped")))
     return box
 
 
 def fetch_handler(
-    context: Context, task: str, done: Callable[[], tuple[Any, ...]], accepts: bool = False
+    context: Context, task: str, values_after: Callable[[], tuple[Any, ...]], accepts: bool = False
 ) -> Callable[[Any], Generator[Any]]:
     """The handler that fetches a model, and says how far it is.
 
     Args:
         context: settings.
         task: whose models are offered; "" for all.
-        done: values of the other outputs once the model is here.
+        values_after: values of the other outputs once the model is here.
         accepts: the click accepts the model's terms.
 
     Returns:
@@ -111,7 +111,7 @@ def fetch_handler(
     """
 
     def handler(key: Any) -> Generator[Any]:
-        others = len(done())
+        others = len(values_after())
         spec = _find(context, key)
         if spec is None or not context.settings.may_download:
             yield line(both("fetch.none")), *[gr.skip()] * (4 + others)
@@ -132,7 +132,12 @@ def fetch_handler(
         picker = gr.update(
             choices=_choices(context, task), value=_key(spec_after) if spec_after else None
         )
-        yield line(both("fetch.done", model=spec.label)), picker, *_about(spec_after), *done()
+        yield (
+            line(both("fetch.done", model=spec.label)),
+            picker,
+            *_about(spec_after),
+            *values_after(),
+        )
 
     return handler
 

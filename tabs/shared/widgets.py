@@ -52,7 +52,7 @@ def model_picker(
         info=t("page.model_info") if info else None,
         choices=[
             (t("page.auto"), "auto"),
-            *(c for c in context.offered(task) if c[1] not in without),
+            *(c for c in context.model_choices(task) if c[1] not in without),
         ],
         value="auto",
         allow_custom_value=True,
@@ -127,17 +127,17 @@ def examples_box(
         start: elem_id of the start button.
         titles: what is shown of each example; by default its first value.
     """
-    shown = titles or [str(sample[0]) for sample in samples]
+    labels = titles or [str(sample[0]) for sample in samples]
     with gr.Column(elem_id=f"{tab}-examples", elem_classes="examples"):
         gr.Markdown(t("page.examples"), elem_classes="examples-title")
         for language in LANGUAGES:
-            own = [at for at, title in enumerate(shown) if language_of(title) == language]
+            own = [at for at, title in enumerate(labels) if language_of(title) == language]
             if own:
                 box = gr.Dataset(
                     label=t("page.examples"),
                     show_label=False,
                     components=[gr.Textbox(visible=False)],
-                    samples=[[shown[at]] for at in own],
+                    samples=[[labels[at]] for at in own],
                     type="index",
                     elem_classes=f"examples-{language}",
                 )
@@ -192,11 +192,11 @@ class Script(str):
     @classmethod
     def of(cls, python: str, call: Callable[[Say], HttpCall | None]) -> Self:
         """The Python, and the request that `call` makes with the comments of a language."""
-        made = {language: call(partial(_comment, language)) for language in LANGUAGES}
-        return cls(python, {language: (one,) if one else () for language, one in made.items()})
+        calls = {language: call(partial(_comment, language)) for language in LANGUAGES}
+        return cls(python, {language: (one,) if one else () for language, one in calls.items()})
 
     @classmethod
-    def joined(cls, python: str, scripts: Iterable[str]) -> Self:
+    def of_several(cls, python: str, scripts: Iterable[str]) -> Self:
         """Python made of several scripts, with the requests of all of them in their order."""
         parts = [script for script in scripts if isinstance(script, Script)]
         return cls(

@@ -92,7 +92,7 @@ def build(context: Context) -> None:
                 stop = stop_button(TAB)
             examples_box(TAB, [[one] for one in EXAMPLES], [prompt], f"{TAB}-start")
             try_this = gr.Column()
-            words = prompt_words.build(context.preferred(TEXT_TO_IMAGE))
+            words = prompt_words.build(context.default_model(TEXT_TO_IMAGE))
             model = model_picker(context, TEXT_TO_IMAGE, f"{TAB}-model")
             about, dials, upload, fold = controls.build(
                 context, model, words, start_picture.image, strength

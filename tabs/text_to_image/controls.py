@@ -115,7 +115,7 @@ def build(
         The line on what the model is, the controls, the button that takes a start picture, and the
         fold that more settings may go into.
     """
-    spec = context.preferred(TEXT_TO_IMAGE)
+    spec = context.default_model(TEXT_TO_IMAGE)
     about = gr.HTML(_about(context, spec), padding=False, elem_id=f"{TAB}-about")
     offer = _offer(context)
     larger = gr.Button(

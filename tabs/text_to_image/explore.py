@@ -77,7 +77,7 @@ def build(
     """
     with gr.Column(elem_id=f"{TAB}-explore"):
         gr.HTML(f'<p class="quiet">{both(f"{TAB}.explore.info")}</p>', padding=False)
-        axes = _build_axes(context.preferred(TEXT_TO_IMAGE))
+        axes = _build_axes(context.default_model(TEXT_TO_IMAGE))
         with gr.Row():
             start = gr.Button(
                 t(f"{TAB}.explore.start"), variant="primary", elem_id=f"{TAB}-explore-start"

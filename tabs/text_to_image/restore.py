@@ -187,7 +187,7 @@ class _Restoration:
 
     def _select_model(self, context: Context, model: str, model_id: Any) -> ModelSpec:
         """The model that the settings are for, with what it changes; else the one selected now."""
-        current = _select(context, model) or context.preferred(TEXT_TO_IMAGE)
+        current = _select(context, model) or context.default_model(TEXT_TO_IMAGE)
         spec = _select(context, model_id) if model_id else current
         if spec is None:
             self._unusable.append(("model", str(model_id)[:80]))

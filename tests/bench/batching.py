@@ -100,7 +100,7 @@ def kinds() -> list[Kind]:
             return max(abs(one[label] - other[label]) for label in one)
         return float(np.abs(one - other).max())
 
-    found = [
+    results = [
         ("sentiment, English", SENTIMENT, "genlab/sentiment-en", classify(ENGLISH), _scores),
         ("sentiment, Korean", SENTIMENT, "genlab/sentiment-ko", classify(KOREAN), _scores),
     ]
@@ -108,10 +108,10 @@ def kinds() -> list[Kind]:
     for spec in SENTENCE_SIMILARITY.models:
         texts = encoders.get(spec.id.rpartition("/")[2])
         if texts:
-            found.append(
+            results.append(
                 (f"embedding, {spec.label}", SENTENCE_SIMILARITY, spec.id, embed(texts), _vectors)
             )
-            found.append(
+            results.append(
                 (
                     f"two sentences, {spec.label}",
                     SENTENCE_SIMILARITY,
@@ -120,12 +120,12 @@ def kinds() -> list[Kind]:
                     _cosines,
                 )
             )
-    listed = [
+    listing = [
         Kind(name, find(task, model), request, result, far, 160, 3.0)
-        for name, task, model, request, result in found
+        for name, task, model, request, result in results
     ]
     scenes = find(TEXT_TO_IMAGE, "genlab/scenes")
-    return [*listed, Kind("pictures", scenes, draw, _picture, psnr, 32, 1.5)]
+    return [*listing, Kind("pictures", scenes, draw, _picture, psnr, 32, 1.5)]
 
 
 def one_by_one(
@@ -146,13 +146,13 @@ def together(
     """The results of several callers, each of whom calls again when it has its answer; seconds of each, and of all."""
     results: dict[int, Any] = {}
     seconds: dict[int, float] = {}
-    left = iter(numbers)
+    rest = iter(numbers)
     turn = threading.Lock()
 
     def work() -> None:
         while True:
             with turn:
-                number = next(left, None)
+                number = next(rest, None)
             if number is None:
                 return
             start = time.perf_counter()
@@ -183,8 +183,8 @@ def measure(cache: ModelCache, kind: Kind, callers: int, rounds: int) -> None:
         alone += seconds
         waits += wait
         gains.append(sum(seconds) / whole)
-        found = [kind.apart(a, b) for a, b in zip(expected, results, strict=True)]
-        worst = min([worst, *found]) if kind.name == "pictures" else max([worst, *found])
+        result = [kind.apart(a, b) for a, b in zip(expected, results, strict=True)]
+        worst = min([worst, *result]) if kind.name == "pictures" else max([worst, *result])
     rate = 1 / statistics.mean(alone)
     equal = f"PSNR at least {worst:.0f} dB" if kind.name == "pictures" else f"apart {worst:.1e}"
     print(
@@ -200,18 +200,18 @@ def beside_a_file(cache: ModelCache, rows: int = 20_000, sentences: int = 40) ->
     kind = next(k for k in kinds() if k.name == "sentiment, Korean")
     texts = tuple(itertools.islice((f"{KOREAN[n % 5]} {n}" for n in itertools.count()), rows))
     _, alone = one_by_one(cache, kind, range(sentences))
-    begun, over = threading.Event(), threading.Event()
+    start, over = threading.Event(), threading.Event()
 
     def file() -> None:
         with closing(run(cache, kind.spec, ManyTextsRequest.of(texts=texts))) as events:
             for _ in events:
-                begun.set()
+                start.set()
                 if over.is_set():
                     return
 
     thread = threading.Thread(target=file)
     thread.start()
-    begun.wait()
+    start.wait()
     _, beside = one_by_one(cache, kind, range(sentences))
     still = thread.is_alive()
     over.set()

@@ -29,7 +29,7 @@ PACE = 0.02  # seconds between two tokens of the sixteen streams
 RUNS = 5
 
 
-def timed(work: Callable[[], None]) -> tuple[float, float]:
+def time_of(work: Callable[[], None]) -> tuple[float, float]:
     """Seconds on the clock and on the processor."""
     clock, processor = time.perf_counter(), time.process_time()
     work()
@@ -68,14 +68,14 @@ def overhead() -> list[tuple[float, float]]:
         bare(server.url)
         page(context)
         for _ in range(RUNS):
-            plain = timed(lambda: bare(server.url))
-            whole = timed(lambda: page(context))
+            plain = time_of(lambda: bare(server.url))
+            whole = time_of(lambda: page(context))
             clock, processor = (1000 * (w - p) / TOKENS for w, p in zip(whole, plain, strict=True))
             beyond.append((clock, processor))
     return beyond
 
 
-def paced(body: dict[str, Any]) -> tuple[int, Any]:
+def time_pieces(body: dict[str, Any]) -> tuple[int, Any]:
     """A stream of the asker's own words at a steady pace."""
     name = body["messages"][-1]["content"]
 
@@ -91,7 +91,7 @@ def paced(body: dict[str, Any]) -> tuple[int, Any]:
 
 def crowd(people: int) -> tuple[float, float, bool]:
     """Median seconds to the first word and to the end, and whether all heard only their own."""
-    heard: dict[str, str] = {}
+    replies: dict[str, str] = {}
     times: list[tuple[float, float]] = []
 
     def person(name: str, cache: ModelCache) -> None:
@@ -99,18 +99,18 @@ def crowd(people: int) -> tuple[float, float, bool]:
         request = ChatRequest.of(messages=turns, model_name="m")
         for event in run(cache, find(CHAT, "openai"), request):
             if isinstance(event, TextDelta):
-                heard[name] = heard.get(name, "") + event.text
+                replies[name] = replies.get(name, "") + event.text
             if isinstance(event, Finished):
                 times.append((event.first_seconds or 0.0, event.seconds))
 
-    with StubServer(paced) as server:
+    with StubServer(time_pieces) as server:
         cache = ModelCache(Settings.model_validate({"openai_base_url": server.url}))
         threads = [threading.Thread(target=person, args=(f"p{k}", cache)) for k in range(people)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    own = heard == {f"p{k}": f"p{k} " * 100 for k in range(people)}
+    own = replies == {f"p{k}": f"p{k} " * 100 for k in range(people)}
     first, last = zip(*times, strict=True)
     return statistics.median(first), statistics.median(last), own
 

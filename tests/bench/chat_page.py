@@ -46,7 +46,7 @@ def bare(pace: float) -> list[float]:
     return [1000 * float(seconds) / TOKENS for seconds in output.split()[1:]]
 
 
-def spent(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     """Seconds on the processor so far."""
     times = process.cpu_times()
     return times.user + times.system
@@ -54,26 +54,30 @@ def spent(process: psutil.Process) -> float:
 
 def cost(pace: float) -> list[float]:
     """Milliseconds of processor time a token, beyond what the page's process takes when idle."""
-    found: list[float] = []
+    result: list[float] = []
     with tempfile.TemporaryDirectory() as folder, StubServer((200, stream(20, 0))) as stub:
         running = start_server(Path(folder), HF_HUB_OFFLINE="1")
         process = psutil.Process(running.process.pid)
         try:
-            typed = {"chat_model": "openai", "chat_base_url": stub.url}
-            with closing(ChatPage(running.url, **typed)) as page:
+            inputs = {"chat_model": "openai", "chat_base_url": stub.url}
+            with closing(ChatPage(running.url, **inputs)) as page:
                 page.send("x")
                 stub.answers[:] = [(200, stream(TOKENS, pace))]
                 for _ in range(RUNS):
-                    before = spent(process)
+                    before = cpu_seconds(process)
                     time.sleep(IDLE)
-                    idle, before, began = spent(process) - before, spent(process), time.time()
+                    idle, before, began = (
+                        cpu_seconds(process) - before,
+                        cpu_seconds(process),
+                        time.time(),
+                    )
                     assert page.send("x")["success"]
                     idle *= (time.time() - began) / IDLE
-                    found.append(1000 * (spent(process) - before - idle) / TOKENS)
+                    result.append(1000 * (cpu_seconds(process) - before - idle) / TOKENS)
         finally:
             running.process.kill()
             running.process.wait()
-    return found
+    return result
 
 
 def main() -> None:

@@ -160,14 +160,14 @@ def main(runs: int, in_turns: Any) -> None:
         "picture, GenLab, same decoder": partial(whole, ours, ""),
         "picture, GenLab, tiny decoder": partial(whole, ours, "tiny"),
     }
-    taken = in_turns(ways, "cpu", runs)
-    seconds = {name: statistics.median(t[0] for t in times) for name, times in taken.items()}
+    seconds_of = in_turns(ways, "cpu", runs)
+    seconds = {name: statistics.median(t[0] for t in times) for name, times in seconds_of.items()}
     for name, own in seconds.items():
         base = name.split(",")[0] + ", plain diffusers"
-        pairs = list(zip(taken[base], taken[name], strict=True))
+        pairs = list(zip(seconds_of[base], seconds_of[name], strict=True))
         ratio = statistics.median(p[0] / t[0] for p, t in pairs)
         less = statistics.median(p[1] / t[1] for p, t in pairs)
-        cores = statistics.median(t[1] for t in taken[name])
+        cores = statistics.median(t[1] for t in seconds_of[name])
         print(
             f"{name}: {own:.2f} s, {cores:.2f} s of cores; {ratio:.2f} times as fast, {less:.2f} times "
             f"less work (n={runs})",

@@ -34,12 +34,12 @@ States = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
 def torch_ways(model: torch.nn.Module) -> Iterator[tuple[str, States]]:
     """What ships, the model as it is loaded, and its linear layers in int8 and in bfloat16."""
-    shipped = copy.deepcopy(model)
-    by_onednn(shipped)
+    starter = copy.deepcopy(model)
+    by_onednn(starter)
     eight = copy.deepcopy(model)
     in_int8(eight)
-    named = {"GenLab": shipped, "GenLab, int8": eight, "as transformers loads it": model}
-    for name, one in named.items():
+    by_name = {"GenLab": starter, "GenLab, int8": eight, "as transformers loads it": model}
+    for name, one in by_name.items():
         yield name, lambda inputs, one=one: one(**inputs).last_hidden_state
 
     def half(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -80,7 +80,7 @@ def onnx_ways(model: torch.nn.Module, inputs: dict[str, Any], folder: Path) -> d
     return {"ONNX Runtime": states("float.onnx"), "ONNX Runtime, int8": states("int8.onnx")}
 
 
-def encoded(states: States, tokenizer: Any, sentences: list[str]) -> np.ndarray:
+def encode(states: States, tokenizer: Any, sentences: list[str]) -> np.ndarray:
     """Mean-pooled unit vectors, (sentences, 384), batched as GenLab does."""
     vectors = np.empty((len(sentences), 384), np.float32)
     for rows in batches_by_length([len(s) for s in sentences], BATCH, window=WINDOW):
@@ -89,8 +89,8 @@ def encoded(states: States, tokenizer: Any, sentences: list[str]) -> np.ndarray:
             tokenizer(batch, padding=True, truncation=True, max_length=LIMIT, return_tensors="pt")
         )
         with torch.inference_mode():
-            pooled = mean_pooled(states(inputs), inputs["attention_mask"])
-        vectors[rows] = torch.nn.functional.normalize(pooled).numpy()
+            means = mean_pooled(states(inputs), inputs["attention_mask"])
+        vectors[rows] = torch.nn.functional.normalize(means).numpy()
     return vectors
 
 
@@ -107,16 +107,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ways = dict(torch_ways(model))
         if importlib.util.find_spec("onnxruntime"):
-            traced = dict(tokenizer(sentences[:2], padding=True, return_tensors="pt"))
-            ways |= onnx_ways(model, traced, Path(folder))
+            example_inputs = dict(tokenizer(sentences[:2], padding=True, return_tensors="pt"))
+            ways |= onnx_ways(model, example_inputs, Path(folder))
         speeds: dict[str, list[float]] = {name: [] for name in ways}
         # All of them once for the quality, which warms up; then some of them in turn for the speed.
-        vectors = {name: encoded(states, tokenizer, sentences) for name, states in ways.items()}
+        vectors = {name: encode(states, tokenizer, sentences) for name, states in ways.items()}
         some = sentences[::EVERY]
         for _ in range(RUNS):
             for name, states in ways.items():
                 start = time.process_time()
-                encoded(states, tokenizer, some)
+                encode(states, tokenizer, some)
                 speeds[name].append(len(some) / (time.process_time() - start))
     for name, unit in vectors.items():
         cosines = [float(unit[row[a]] @ unit[row[b]]) for a, b, _ in pairs]

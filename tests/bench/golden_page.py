@@ -63,8 +63,8 @@ class Page:
     def _event(self, button: str) -> Values | None:
         for event in self._events:
             for part, trigger in event["targets"]:
-                named = part in self._parts and self._parts[part].get("elem_id") == button
-                if named and trigger == "click" and event["outputs"] and event["backend_fn"]:
+                is_own = part in self._parts and self._parts[part].get("elem_id") == button
+                if is_own and trigger == "click" and event["outputs"] and event["backend_fn"]:
                     return event
         return None
 

@@ -101,13 +101,13 @@ class GenLab:
         passes = [one.num_inference_steps or 1 for one in singles]
         colours = self.colours if previews else None
         progress = Progress(ask, passes, colours, reader.read, Stop())
-        left = list(range(len(singles)))
+        rest = list(range(len(singles)))
         with torch.inference_mode():
-            while left:
-                batch = self.denoiser.next_batch(singles, left)
+            while rest:
+                batch = self.denoiser.next_batch(singles, rest)
                 progress.start(batch)
                 self.denoiser.draw([singles[k] for k in batch], progress)
-                left = [k for k in left if k not in batch]
+                rest = [k for k in rest if k not in batch]
         reader.end()
 
 

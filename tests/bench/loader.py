@@ -26,8 +26,8 @@ def overhead(cache: ModelCache, runs: int = 200) -> list[float]:
     beyond: list[float] = []
     for _ in range(runs):
         began = time.perf_counter()
-        *_, done = run(cache, spec, ask)
-        beyond.append(1000 * (time.perf_counter() - began - done.seconds))
+        *_, end = run(cache, spec, ask)
+        beyond.append(1000 * (time.perf_counter() - began - end.seconds))
     return beyond
 
 
@@ -71,11 +71,13 @@ def main() -> None:
         num_inference_steps=100,
         seed=1,
     )
-    for name, spec, ask, kind, seen in [
+    for name, spec, ask, kind, record in [
         ("token", find(CHAT, "genlab/small-talk"), chat, TextDelta, 6),
         ("step", find(TEXT_TO_IMAGE, "genlab/scenes"), image, StepDone, 41),
     ]:
-        step, wait = stop(cache, spec, ask, lambda event, kind=kind: isinstance(event, kind), seen)
+        step, wait = stop(
+            cache, spec, ask, lambda event, kind=kind: isinstance(event, kind), record
+        )
         print(
             f"stop to free: {1000 * wait:.1f} ms, one {name} {1000 * step:.1f} ms, ratio {wait / step:.2f}"
         )

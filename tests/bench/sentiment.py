@@ -57,9 +57,9 @@ def others(spec: ModelSpec, folder: str) -> dict[str, Way]:
         spec: the classifier.
         folder: an empty one, for the files that sentence-transformers reads.
     """
-    shipped = sources.folder(spec, Settings(), Stop(), lambda _: None)
-    assert shipped is not None, "a classifier has weights"
-    model, tokenizer, limit = load_classifier(spec, shipped, torch.float32)
+    starter = sources.folder(spec, Settings(), Stop(), lambda _: None)
+    assert starter is not None, "a classifier has weights"
+    model, tokenizer, limit = load_classifier(spec, starter, torch.float32)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pipe: Any = pipeline("text-classification", model=model, tokenizer=tokenizer)

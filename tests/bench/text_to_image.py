@@ -32,7 +32,7 @@ from tests.gpu import architecture
 PLAIN = "plain diffusers"
 
 
-def timed(work: Way, device: str) -> tuple[float, float]:
+def time_of(work: Way, device: str) -> tuple[float, float]:
     """Seconds, and seconds of all cores together."""
     began, cores = time.perf_counter(), time.process_time()
     work()
@@ -46,16 +46,16 @@ def in_turns(ways: dict[str, Way], device: str, runs: int) -> dict[str, list[tup
 
     In an order that changes: what ran before leaves caches and spinning threads behind.
     """
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     order, chance = list(ways), random.Random(1)
     for turn in range(runs + 1):
         chance.shuffle(order)
         for name in order:
             torch.set_num_threads(1)  # each way asks for its own
-            one = timed(ways[name], device)
+            one = time_of(ways[name], device)
             if turn:
-                taken[name].append(one)
-    return taken
+                times[name].append(one)
+    return times
 
 
 def measure(
@@ -63,7 +63,7 @@ def measure(
 ) -> GenLab:
     """Print plain diffusers, GenLab, and GenLab without what is around it, for each request."""
     ours = GenLab(subject, asks[0])
-    compiled = {mode: GenLab(subject, asks[0], mode) for mode in modes}
+    program = {mode: GenLab(subject, asks[0], mode) for mode in modes}
     pipe = plain_pipeline(subject)
     for ask in asks:
         print(f"pictures in a request: {ask.num_images}")
@@ -73,11 +73,11 @@ def measure(
             "GenLab without loader and events": partial(ours.bare, ask),
             "... and without previews": partial(ours.bare, ask, previews=False),
         }
-        ways |= {f"GenLab, {mode}": partial(one.draw, ask) for mode, one in compiled.items()}
+        ways |= {f"GenLab, {mode}": partial(one.draw, ask) for mode, one in program.items()}
         report(in_turns(ways, subject.device, runs), subject, ask, rate)
         if subject.device == "cuda":
             print(memory(subject))
-    for one in compiled.values():
+    for one in program.values():
         one.cache.close()
     return ours
 
@@ -117,7 +117,7 @@ def matrix_rate(device: str, size: int) -> float:
     """Operations a second of a matrix product, float16 on a GPU."""
     dtype = torch.float16 if device == "cuda" else torch.float32
     one = torch.randn(size, size, device=device, dtype=dtype)
-    times = [timed(lambda: one @ one, device)[0] for _ in range(20)]
+    times = [time_of(lambda: one @ one, device)[0] for _ in range(20)]
     return 2 * size**3 / statistics.median(times)
 
 
@@ -138,9 +138,9 @@ def around(ours: GenLab, ask: ImageRequest, runs: int) -> None:
         "with previews": partial(ours.bare, ask),
         "with loader and events too": partial(ours.draw, ask),
     }
-    taken = in_turns(ways, ours.subject.device, runs)
-    alone = taken.pop("without previews")
-    for name, times in taken.items():
+    seconds_of = in_turns(ways, ours.subject.device, runs)
+    alone = seconds_of.pop("without previews")
+    for name, times in seconds_of.items():
         more = statistics.median(t[0] / a[0] for t, a in zip(times, alone, strict=True)) - 1
         print(f"{name}: {more:.1%} more time than without previews (n={runs})", flush=True)
 
@@ -166,7 +166,7 @@ def classic(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = architecture.save(Path(place), options.device, options.size)
         subject = Subject(folder, spec, options.device, work)
-        with patch.object(hub, "cached", lambda _: folder):
+        with patch.object(hub, "cached_path", lambda _: folder):
             request = {"prompt": PROMPT, "seed": 1, "num_inference_steps": options.steps}
             asks = [
                 ImageRequest.of(**request, num_images=n).with_defaults(spec) for n in options.batch

@@ -21,7 +21,7 @@ def says(page: Page, text: str, *, key: str = "Enter") -> None:
     page.press("#chat-message textarea", key)
 
 
-def answered(page: Page, times: int = 1) -> None:
+def wait_for_answer(page: Page, times: int = 1) -> None:
     """Wait until so many answers are there and the last one is whole."""
     expect(page.locator("#chat-bot .bot.message")).to_have_count(times, timeout=90_000)
     expect(page.locator("#chat-status")).to_contain_text("tokens", timeout=90_000)
@@ -33,7 +33,7 @@ def turns(page: Page, role: str) -> list[str]:
 
 def test_an_example_answers_at_one_click_and_shows_its_python(page):
     page.locator("#chat-examples .examples-en button").first.click()
-    answered(page)
+    wait_for_answer(page)
     assert page.locator("#chat-system textarea").input_value() == ""
     assert len(turns(page, "user")) == 1
     assert len(turns(page, "bot")) == 1
@@ -45,21 +45,21 @@ def test_an_example_answers_at_one_click_and_shows_its_python(page):
 
 def test_several_turns_then_undo_edit_retry_and_clear(page):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     says(page, "What is your name?")
-    answered(page, 2)
+    wait_for_answer(page, 2)
     page.locator("#chat-bot button[title=Undo]").last.click()
     expect(page.locator("#chat-bot .user.message")).to_have_count(1)
     assert page.input_value("#chat-message textarea") == "What is your name?"
     page.locator("#chat-bot button[title=Retry]").last.click()
-    answered(page)
+    wait_for_answer(page)
     assert turns(page, "user") == ["Hello there!"]
     assert len(turns(page, "bot")) == 1
     page.locator("#chat-bot button[title=Edit]").first.click()
     page.locator("#chat-bot textarea").fill("Good morning!")
     page.locator("#chat-bot button[title=Submit]").click()
     expect(page.locator("#chat-bot .user.message")).to_have_text(re.compile("Good morning!"))
-    answered(page)
+    wait_for_answer(page)
     assert len(turns(page, "bot")) == 1
     page.locator("#chat-bot button[title=Clear]").click()
     expect(page.locator("#chat-bot .message")).to_have_count(0)
@@ -72,7 +72,7 @@ def test_one_enter_sends_one_whole_message(page):
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("second line")
     page.keyboard.press("Enter")
-    answered(page)
+    wait_for_answer(page)
     assert turns(page, "user") == ["first line\nsecond line"]
 
 
@@ -137,18 +137,18 @@ def test_stop_ends_the_work_and_the_half_answer_stays(page):
         page.locator("#chat-python button").first.click()
         expect(page.locator("#chat-recipe")).not_to_contain_text("import")  # with a whole one
         says(page, "Hello again")
-        answered(page, 2)
+        wait_for_answer(page, 2)
     assert turns(page, "bot") == [half[0], "Hello"]
 
 
 def test_stop_where_nothing_runs_changes_nothing(page):
     page.click("#chat-stop")
     says(page, "Hello there!")
-    answered(page)
-    told = page.locator("#chat-status").inner_text()
+    wait_for_answer(page)
+    message = page.locator("#chat-status").inner_text()
     page.click("#chat-stop")
     page.wait_for_timeout(1000)
-    assert page.locator("#chat-status").inner_text() == told
+    assert page.locator("#chat-status").inner_text() == message
     expect(page.locator("#chat-continue")).to_be_hidden()
 
 
@@ -158,7 +158,7 @@ def test_a_second_enter_while_an_answer_comes_sends_nothing_and_loses_nothing(pa
         says(page, "one")
         expect(page.locator("#chat-status")).to_contain_text("Writing", timeout=90_000)
         says(page, "two")
-        answered(page)
+        wait_for_answer(page)
     assert turns(page, "user") == ["one"]
     assert page.input_value("#chat-message textarea") == "two"
 
@@ -168,7 +168,7 @@ def test_samples_stand_side_by_side(page):
     page.locator("#chat-num_return_sequences input[type=number]").fill("3")
     page.keyboard.press("Tab")
     says(page, "Hello")
-    answered(page)
+    wait_for_answer(page)
     expect(page.locator("#chat-samples .sample")).to_have_count(3)
 
 
@@ -200,7 +200,7 @@ def test_a_persona_writes_the_system_prompt_in_the_pages_language(open_page):
 def test_nothing_in_a_message_runs_and_money_is_no_formula(page):
     page.evaluate("window.ran = false")
     says(page, "<img src=x onerror='window.ran=true'><script>window.ran=true</script> $5 and $6")
-    answered(page)
+    wait_for_answer(page)
     assert page.evaluate("window.ran") is False
     expect(page.locator("#chat-bot .user.message")).to_contain_text("$5 and $6")
     expect(page.locator("#chat-bot .user .katex")).to_have_count(0)

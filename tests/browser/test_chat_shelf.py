@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_chat import answered, says, turns
+from tests.browser.test_chat import says, turns, wait_for_answer
 from tests.conftest import free_port, start_server
 
 
@@ -14,7 +14,7 @@ def page(open_page):
     return open_page()
 
 
-def kept(page: Page) -> list[dict]:
+def chats_in_browser(page: Page) -> list[dict]:
     """What the browser keeps, newest first."""
     entries = page.evaluate(
         "Object.entries(localStorage).filter(([k]) => k.startsWith('genlab.chat.')).map(([, v]) => v)"
@@ -27,7 +27,7 @@ def keeps(page: Page, *names: str) -> None:
         "(n) => Object.keys(localStorage).filter((k) => k.startsWith('genlab.chat.')).length === n",
         arg=len(names),
     )
-    assert [entry["name"] for entry in kept(page)] == list(names)
+    assert [entry["name"] for entry in chats_in_browser(page)] == list(names)
 
 
 def unfold(page: Page) -> None:
@@ -40,7 +40,7 @@ def select(page: Page, name: str) -> None:
     page.get_by_role("option", name=name).click()
 
 
-def imported(page: Page, name: str, content: str | bytes) -> None:
+def import_file(page: Page, name: str, content: str | bytes) -> None:
     with page.expect_file_chooser() as chooser:
         page.click("#chat-pick")
     body = content.encode() if isinstance(content, str) else content
@@ -49,14 +49,14 @@ def imported(page: Page, name: str, content: str | bytes) -> None:
 
 def test_conversations_are_named_switched_renamed_and_deleted(page):
     says(page, "Hello there!\nand more")
-    answered(page)
+    wait_for_answer(page)
     keeps(page, "Hello there!")
     unfold(page)
     page.fill("#chat-system textarea", "You are a witty assistant who jokes.")
     page.click("#chat-new")
     expect(page.locator("#chat-bot .message")).to_have_count(0)
     says(page, "What is your name?")
-    answered(page)
+    wait_for_answer(page)
     keeps(page, "What is your name?", "Hello there!")
     page.fill("#chat-system textarea", "Changed.")
     select(page, "Hello there!")
@@ -71,9 +71,9 @@ def test_conversations_are_named_switched_renamed_and_deleted(page):
     page.click("#chat-chooser input")
     expect(page.get_by_role("option", name="My first <b>one</b>")).to_be_visible()
     page.keyboard.press("Escape")
-    assert "My first <b>one</b>" in [entry["name"] for entry in kept(page)]
+    assert "My first <b>one</b>" in [entry["name"] for entry in chats_in_browser(page)]
     says(page, "How are you?")
-    answered(page, 2)
+    wait_for_answer(page, 2)
     keeps(page, "My first <b>one</b>", "What is your name?")
     page.on("dialog", lambda dialog: dialog.accept())
     page.click("#chat-remove")
@@ -83,17 +83,17 @@ def test_conversations_are_named_switched_renamed_and_deleted(page):
 
 def test_clear_begins_a_new_one_and_keeps_the_old(page):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     page.locator("#chat-bot button[title=Clear]").click()
     expect(page.locator("#chat-bot .message")).to_have_count(0)
     says(page, "Good morning!")
-    answered(page)
+    wait_for_answer(page)
     keeps(page, "Good morning!", "Hello there!")
 
 
 def test_opening_another_one_ends_the_answer_on_its_way(page):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     unfold(page)
     page.click("#chat-new")
     page.locator("#chat-advanced > button").first.click()
@@ -108,14 +108,14 @@ def test_opening_another_one_ends_the_answer_on_its_way(page):
     expect(page.locator("#chat-bot .user.message")).to_have_text("Hello there!")
     page.wait_for_timeout(1500)
     assert turns(page, "user") == ["Hello there!"]
-    by_name = {entry["name"]: entry["messages"] for entry in kept(page)}
+    by_name = {entry["name"]: entry["messages"] for entry in chats_in_browser(page)}
     assert by_name["A long one"][0]["content"] == "A long one"
     assert len(by_name["Hello there!"]) == 2
 
 
 def test_two_pages_at_once_lose_nothing(page):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     other = page.context.new_page()
     other.goto(page.url)
     expect(other.locator("#chat-bot .message")).to_have_count(0)
@@ -123,33 +123,34 @@ def test_two_pages_at_once_lose_nothing(page):
     select(other, "Hello there!")
     expect(other.locator("#chat-bot .user.message")).to_have_text("Hello there!")
     says(other, "From the other page")
-    answered(other, 2)
+    wait_for_answer(other, 2)
     says(page, "From the first page")
-    answered(page, 2)
+    wait_for_answer(page, 2)
     page.wait_for_timeout(300)
-    said = [
-        [turn["content"] for turn in e["messages"] if turn["role"] == "user"] for e in kept(page)
+    words = [
+        [turn["content"] for turn in e["messages"] if turn["role"] == "user"]
+        for e in chats_in_browser(page)
     ]
-    assert ["Hello there!", "From the other page"] in said
-    assert ["Hello there!", "From the first page"] in said
+    assert ["Hello there!", "From the other page"] in words
+    assert ["Hello there!", "From the first page"] in words
 
 
 @pytest.mark.parametrize("button", ["chat-save_one", "chat-save_markdown", "chat-save_all"])
 def test_what_is_exported_can_be_imported_elsewhere(page, open_page, button):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     unfold(page)
     with page.expect_download() as download:
         page.click(f"#{button}")
     content = download.value.path().read_text(encoding="utf-8")
     assert "Hello there!" in content
     assert "sk-" not in content
-    before = kept(page)[0]
+    before = chats_in_browser(page)[0]
     elsewhere = open_page("ko-KR")
     unfold(elsewhere)
-    imported(elsewhere, "file.txt", content)
+    import_file(elsewhere, "file.txt", content)
     expect(elsewhere.locator("#chat-bot .user.message")).to_have_text("Hello there!")
-    after = kept(elsewhere)[0]
+    after = chats_in_browser(elsewhere)[0]
     for part in ("name", "messages", "dials"):
         assert after[part] == before[part]
 
@@ -167,9 +168,9 @@ def test_what_is_exported_can_be_imported_elsewhere(page, open_page, button):
 )
 def test_a_bad_file_is_told_and_costs_nothing(page, content, said):
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     unfold(page)
-    imported(page, "file.json", content)
+    import_file(page, "file.json", content)
     expect(page.locator("#chat-shelf-note [role=alert]")).to_contain_text(said)
     keeps(page, "Hello there!")
     assert turns(page, "user") == ["Hello there!"]
@@ -187,14 +188,14 @@ def test_a_full_or_forged_store_is_told_and_breaks_nothing(page):
     }""")
     unfold(page)
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     expect(page.locator("#chat-shelf-note")).to_contain_text("no more room")
     assert turns(page, "user") == ["Hello there!"]
     page.evaluate(
         "Object.keys(localStorage).forEach((k) => k.startsWith('filler') && localStorage.removeItem(k))"
     )
     says(page, "How are you?")
-    answered(page, 2)
+    wait_for_answer(page, 2)
     expect(page.locator("#chat-shelf-note")).not_to_contain_text("no more room")
 
 
@@ -207,7 +208,7 @@ def test_a_conversation_survives_a_reload_and_a_restart(browser, tmp_path):
         page.goto(server.url)
         page.fill("#chat-system textarea", "You get excited about everything!")
         says(page, "Hello there!")
-        answered(page)
+        wait_for_answer(page)
         before = turns(page, "bot")
         page.reload()
         expect(page.locator("#chat-bot .user.message")).to_have_text("Hello there!")
@@ -223,7 +224,7 @@ def test_a_conversation_survives_a_reload_and_a_restart(browser, tmp_path):
             "You get excited about everything!"
         )
         says(page, "How are you?")
-        answered(page, 2)
+        wait_for_answer(page, 2)
     finally:
         context.close()
         server.process.terminate()

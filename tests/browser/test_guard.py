@@ -40,8 +40,8 @@ def test_the_page_works_within_its_content_security_policy(browser, server, loca
     assert page.evaluate("window.violations") == []
     assert not [text for text in problems if "Security Policy" in text or "Refused to" in text]
     # And the policy holds: nothing is loaded from or sent to elsewhere.
-    sent = "() => fetch('https://example.com/?words').then(() => 'sent', () => 'held back')"
-    assert page.evaluate(sent) == "held back"
+    body = "() => fetch('https://example.com/?words').then(() => 'sent', () => 'held back')"
+    assert page.evaluate(body) == "held back"
     assert page.evaluate("window.violations")[0].startswith("connect-src https://example.com")
     context.close()
 

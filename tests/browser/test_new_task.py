@@ -21,8 +21,8 @@ BLOCK = re.compile(r"^`(?P<file>[\w/.]+)`\n\n```\w+\n(?P<code>.*?)^```$", re.M |
 def copy_of_genlab(folder: Path) -> Path:
     """The code in a folder of its own; the starters' weights are linked."""
     for name in ("api", "models", "tabs", "tests"):
-        ignored = shutil.ignore_patterns("starter", "__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        patterns = shutil.ignore_patterns("starter", "__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=patterns)
     for path in ROOT.glob("*.py"):
         shutil.copy(path, folder)
     (folder / "models" / "starter").symlink_to(ROOT / "models" / "starter")

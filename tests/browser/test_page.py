@@ -90,10 +90,10 @@ def test_an_example_gives_a_result_at_one_click(open_page, server):
     page.locator("#sentiment-form label").nth(1).click()
     code = page.locator("#sentiment-recipe .cm-content")
     expect(code).to_contain_text(f"curl {server.url}api/v1/sentiment")
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", code.inner_text()], capture_output=True, text=True, check=True, timeout=120
     )
-    answer, _ = json.JSONDecoder().raw_decode(done.stdout)
+    answer, _ = json.JSONDecoder().raw_decode(process.stdout)
     assert answer["label"] == "negative"  # of the first example
     page.locator("#sentiment-form label").nth(2).click()
     expect(code).to_contain_text("from fastapi import FastAPI")

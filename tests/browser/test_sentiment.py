@@ -26,8 +26,8 @@ def test_the_words_that_did_it_are_marked_with_their_sign(open_page, locale, tex
     page.fill("#sentiment-text textarea", text)
     page.click("#sentiment-start")
     expect(example).to_have_count(0, timeout=LONG)
-    marked = page.locator("#sentiment-why-result .word-for", has_text=word)
-    expect(marked).to_contain_text(re.compile(r"\+\d+"), timeout=LONG)
+    marks = page.locator("#sentiment-why-result .word-for", has_text=word)
+    expect(marks).to_contain_text(re.compile(r"\+\d+"), timeout=LONG)
     expect(page.locator("#sentiment-why-result")).to_contain_text(
         "completeness error" if locale == "en-US" else "오차"
     )
@@ -60,16 +60,16 @@ def test_before_the_first_use_there_is_a_worked_example_and_examples_are_at_hand
         )
     )
     assert max(box["y"] + box["height"] for box in boxes) < 800
-    closed = page.locator("#tab-sentiment-one .label-wrap:visible:not(.open)")
-    assert closed.count() <= 3
+    sections = page.locator("#tab-sentiment-one .label-wrap:visible:not(.open)")
+    assert sections.count() <= 3
 
 
 def test_two_texts_are_read_side_by_side(open_page):
     page = open_page()
     open_tab(page, "sentiment")
     page.click("#sentiment-one-try-negation")
-    quoted = page.locator("#sentiment-result .quoted")
-    expect(quoted).to_have_text(["This film is not boring.", "This film is boring."], timeout=LONG)
+    quotes = page.locator("#sentiment-result .quoted")
+    expect(quotes).to_have_text(["This film is not boring.", "This film is boring."], timeout=LONG)
     expect(page.locator("#sentiment-why-result .marked-words")).to_have_count(2, timeout=LONG)
 
 

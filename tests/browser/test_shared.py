@@ -262,15 +262,15 @@ def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser
         page.click("#chat-start")
         expect(page.locator("#chat-bot")).to_contain_text("안녕!")
         server.process.kill()  # the model is still being loaded
-        said = page.locator(".toast-body")
-        expect(said).to_contain_text("마지막 메시지를 다시 보내 주세요", timeout=LONG)
+        words = page.locator(".toast-body")
+        expect(words).to_contain_text("마지막 메시지를 다시 보내 주세요", timeout=LONG)
         server.process.wait(20)
         page.evaluate("window.old = true")
         port = int(server.url.rstrip("/").rpartition(":")[2])
         server = start_server(tmp_path, port=port, patience=240, HF_HUB_OFFLINE="1")
         page.wait_for_function("window.old === undefined", timeout=LONG)
         expect(page.locator("#chat-message textarea")).to_be_visible()
-        expect(said).to_have_count(0)
+        expect(words).to_have_count(0)
     finally:
         context.close()
         server.process.kill()

@@ -73,12 +73,12 @@ def test_enter_while_a_syllable_is_composed_sends_nothing_and_the_next_sends_it_
 def test_an_answer_holds_no_script(open_page):
     page = open_page()
     open_tab(page, "chat")
-    said = []
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    words = []
+    page.on("dialog", lambda dialog: (words.append(dialog.message), dialog.dismiss()))
     ask(page, "<img src=x onerror=alert(1)><script>alert(2)</script> hello")
     expect(page.locator("#chat-status")).to_contain_text("float32", timeout=LONG)
     page.wait_for_timeout(500)
-    assert said == []
+    assert words == []
 
 
 def test_a_picture_forms_and_can_be_taken_away(open_page):

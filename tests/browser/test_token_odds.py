@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from models.chat.token_odds import probabilities
 from models.settings import ROOT
 from tests.browser.conftest import open_tab
-from tests.browser.test_chat import answered, hosted, says
+from tests.browser.test_chat import hosted, says, wait_for_answer
 from tests.stub_server import DONE, StubServer, chunk
 
 
@@ -58,8 +58,8 @@ def test_the_chat_opens_with_a_worked_result_and_examples_in_sight(open_page, lo
 
 
 def test_at_most_three_sections_are_closed(page):
-    closed = page.locator("#tab-chat button.label-wrap:visible")
-    expect(closed).to_have_count(3)
+    sections = page.locator("#tab-chat button.label-wrap:visible")
+    expect(sections).to_have_count(3)
 
 
 def test_the_dial_moves_the_bars_at_once_to_the_models_own_probabilities(page):
@@ -68,25 +68,25 @@ def test_the_dial_moves_the_bars_at_once_to_the_models_own_probabilities(page):
     example = json.loads((ROOT / "tabs" / "chat" / "example_en.json").read_text("utf-8"))
     row = example["tokens"][0]
     logs = np.log([one[2] for one in row["alternatives"]])
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    questions: list[str] = []
+    page.on("request", lambda request: questions.append(request.url))
     for temperature in (0.3, 0.8, 1.0, 1.5, 2.0):
         set_temperature(page, str(temperature))
         rest = np.exp(row["others"][round(temperature * 20) - 1])
         weights = np.exp(logs / temperature)
         expected = weights / (weights.sum() + rest)
-        found = page.evaluate(
+        result = page.evaluate(
             """t => {
               const button = document.querySelector("#dice-view .tok[data-odds]");
               return window.genlab.lens.shares(JSON.parse(button.dataset.odds), t).rows;
             }""",
             temperature,
         )
-        assert np.allclose(found, expected, atol=1e-3)
+        assert np.allclose(result, expected, atol=1e-3)
         expect(page.locator("#dice-bars .percent").first).to_contain_text(
             f"{100 * expected[0]:.1f}%"
         )
-    assert not [url for url in asked if "queue/join" in url], "the dial asked the server"
+    assert not [url for url in questions if "queue/join" in url], "the dial asked the server"
 
 
 def test_shares_without_a_record_of_the_others_are_near_the_truth(page):
@@ -97,11 +97,11 @@ def test_shares_without_a_record_of_the_others_are_near_the_truth(page):
     rows = [[str(n), n, float(raw[n]), True] for n in range(8)]
     for temperature in (0.5, 0.8, 1.0, 1.2):
         truth = probabilities(logits, temperature)[:8]
-        found = page.evaluate(
+        result = page.evaluate(
             "([rows, t]) => window.genlab.lens.shares({ rows, drawn: 0, bits: null }, t).rows",
             [rows, temperature],
         )
-        assert np.abs(np.array(found) - truth).max() < 0.1
+        assert np.abs(np.array(result) - truth).max() < 0.1
     at_zero = page.evaluate(
         "rows => window.genlab.lens.shares({ rows, drawn: 0, bits: null }, 0).rows", rows
     )
@@ -155,7 +155,7 @@ def test_a_token_is_pointed_at_clicked_and_walked_by_keys(page):
     assert page.locator("#dice-view .tok:visible[tabindex='0']").count() == 1
 
 
-def tinted(page: Page) -> dict[str, str]:
+def tints(page: Page) -> dict[str, str]:
     """What is marked in the conversation itself: name of the highlight -> its texts."""
     return page.evaluate(
         "() => Object.fromEntries([...CSS.highlights].map(([k, v]) => [k, [...v].map(String).join('|')]))"
@@ -165,13 +165,13 @@ def tinted(page: Page) -> dict[str, str]:
 def test_the_answer_in_the_conversation_is_tinted_and_leads_to_its_tokens(page):
     """Of the example first, then of the visitor's own answer."""
     page.wait_for_function("() => CSS.highlights.has('genlab-chance-1')")
-    assert "thanks" in tinted(page)["genlab-chance-1"]
+    assert "thanks" in tints(page)["genlab-chance-1"]
     says(page, "Hello there!")
-    answered(page)
+    wait_for_answer(page)
     expect(page.locator("#dice-view .example-note")).to_have_count(0)
     page.wait_for_timeout(600)
-    marked = tinted(page)
-    shades = "|".join(v for k, v in marked.items() if k != "genlab-token")
+    marks = tints(page)
+    shades = "|".join(v for k, v in marks.items() if k != "genlab-token")
     answer = page.locator("#chat-bot .bot.message").inner_text()
     assert sorted("".join(shades.split("|")).replace(" ", "")) == sorted("".join(answer.split()))
     box = page.evaluate(
@@ -189,7 +189,7 @@ def test_the_answer_in_the_conversation_is_tinted_and_leads_to_its_tokens(page):
 @pytest.mark.parametrize("name", ["again", "cold", "persona"])
 def test_each_experiment_runs_at_one_click_and_says_where_to_look(page, name):
     page.click(f"#chat-try-{name}")
-    answered(page)
+    wait_for_answer(page)
     expect(page.locator("#chat-try-note p")).to_have_count(1)
     expect(page.locator("#dice-view .example-note")).to_have_count(0)
     if name == "persona":
@@ -238,7 +238,7 @@ def test_on_a_phone_a_tap_shows_what_else_could_have_come(open_page):
 def test_a_token_is_looked_into_by_keyboard_and_another_goes_on(page):
     page.fill("#chat-message textarea", "Hi there! How are you today?")
     page.press("#chat-message textarea", "Enter")
-    answered(page)
+    wait_for_answer(page)
     tokens = page.locator("#dice-view .tok")
     expect(page.locator("#dice-view .example-note")).to_have_count(0)
     tokens.first.focus()
@@ -293,7 +293,7 @@ def test_another_conversation_empties_the_panel(page):
     for away in ("#chat-bot button[title=Clear]", "#chat-new"):
         page.fill("#chat-message textarea", "Hello there!")
         page.press("#chat-message textarea", "Enter")
-        answered(page)
+        wait_for_answer(page)
         expect(page.locator("#dice-view .example-note")).to_have_count(0)
         page.locator("#dice-view .tok").first.click()
         expect(page.locator("#dice-bars li.drawn")).to_have_count(1)
@@ -305,11 +305,11 @@ def test_another_conversation_empties_the_panel(page):
 
 
 def test_a_hosted_answers_probabilities_are_shown_and_another_token_goes_on(page):
-    told = {"token": "Hi", "logprob": -0.7, "bytes": None}
-    told["top_logprobs"] = [dict(told), {"token": "Hey", "logprob": -1.6, "bytes": None}]
+    message = {"token": "Hi", "logprob": -0.7, "bytes": None}
+    message["top_logprobs"] = [dict(message), {"token": "Hey", "logprob": -1.6, "bytes": None}]
     end = [chunk(None, end="stop"), DONE]
     with StubServer(
-        (200, [chunk("Hi", logprobs=[told]), *end]), (200, [chunk(" you"), *end])
+        (200, [chunk("Hi", logprobs=[message]), *end]), (200, [chunk(" you"), *end])
     ) as stub:
         hosted(page, stub)
         says(page, "Hello")

@@ -67,11 +67,11 @@ def test_a_trained_model_is_saved_loaded_and_answers(open_page, tmp_path):
     for suffix, button in ((".txt", "#word2vec-text"), (".safetensors", "#word2vec-safetensors")):
         with page.expect_download() as download:
             page.click(button)
-        saved = tmp_path / f"vectors{suffix}"
-        download.value.save_as(saved)
+        file = tmp_path / f"vectors{suffix}"
+        download.value.save_as(file)
         with page.expect_file_chooser() as chooser:
             page.click("#word2vec-load")
-        chooser.value.set_files(saved)
+        chooser.value.set_files(file)
         expect(page.locator("#word2vec-status")).to_contain_text("불러왔어요", timeout=LONG)
     page.click("#tab-sentence_similarity-words-button")
     page.locator("#words-source label").last.click()

@@ -81,25 +81,25 @@ def is_sentence(said: str, code: str, language: str) -> bool:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_fault_and_each_bad_input_has_its_sentence(app, language):
     with StubServer((200, WHOLE)) as stub:
-        typed = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
+        inputs = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
         cases = [(name, reply, {}, code) for name, (reply, code) in FAULTS.items()]
         cases += [(name, (200, WHOLE), bad, code) for name, (bad, code) in BAD.items()]
-        with closing(ChatPage(app.url, language, **typed)) as page:
+        with closing(ChatPage(app.url, language, **inputs)) as page:
             for name, reply, bad, code in cases:
                 stub.answers = [reply]
-                told = page.send(**{"message": "Hello"} | bad)
-                said = told["output"].get("error", "")
-                print(f"{language}  {name}: {said}")
-                assert not told["success"], name
-                assert is_sentence(said, code, language), (name, code, said)
+                message = page.send(**{"message": "Hello"} | bad)
+                words = message["output"].get("error", "")
+                print(f"{language}  {name}: {words}")
+                assert not message["success"], name
+                assert is_sentence(words, code, language), (name, code, words)
     assert KEY not in app.logged()
     assert "Traceback" not in app.logged()
 
 
 def test_what_is_odd_but_text_is_answered(app):
     with StubServer((200, [*HALF, chunk(None, end="stop"), DONE])) as stub:
-        typed = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
-        with closing(ChatPage(app.url, **typed)) as page:
+        inputs = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
+        with closing(ChatPage(app.url, **inputs)) as page:
             for message in (
                 "a\x00b\x1b[31m\u202e\u2028c",
                 "😀" * 5000,
@@ -114,11 +114,11 @@ def test_a_public_page_leads_nobody_inside(tmp_path):
     try:
         with StubServer((200, WHOLE)) as stub:
             for language in LANGUAGES:
-                typed = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
-                with closing(ChatPage(app.url, language, **typed)) as page:
-                    said = page.send("Hello")["output"].get("error", "")
-                print(f"{language}  inside: {said}")
-                assert is_sentence(said, "refused_inside", language)
+                inputs = {"chat_model": "openai", "chat_base_url": stub.url, "chat_key": KEY}
+                with closing(ChatPage(app.url, language, **inputs)) as page:
+                    words = page.send("Hello")["output"].get("error", "")
+                print(f"{language}  inside: {words}")
+                assert is_sentence(words, "refused_inside", language)
             assert stub.keys == []
         assert KEY not in app.logged()
     finally:

@@ -52,14 +52,14 @@ def ask(*messages: str, **options) -> ChatRequest:
 
 def answer(cache, name: str, request: ChatRequest) -> tuple[list[str], ChatDone]:
     texts = [""] * request.num_return_sequences
-    done = None
+    end = None
     for event in run(cache, spec(name), request):
         if isinstance(event, TextDelta):
             texts[event.index] += event.text
         elif isinstance(event, ChatDone):
-            done = event
-    assert done is not None
-    return texts, done
+            end = event
+    assert end is not None
+    return texts, end
 
 
 def bare(folder, seed: int, request: ChatRequest, **options) -> str:
@@ -79,12 +79,12 @@ def bare(folder, seed: int, request: ChatRequest, **options) -> str:
 
 def test_the_answer_is_that_of_a_bare_generate_with_the_same_seed(cache, starters):
     request = ask("Hello", "Hi", "안녕?", system_prompt="Be kind.", temperature=0.9, top_p=0.8)
-    (text,), done = answer(cache, "llama", request)
+    (text,), end = answer(cache, "llama", request)
     options = {"do_sample": True, "temperature": 0.9, "top_p": 0.8, "top_k": 0}
     assert text == bare(starters / "llama", 7, request, **options).rstrip("\ufffd")
-    assert done.seed == 7
-    assert done.completion_tokens == 40
-    assert done.finish_reason == "length"
+    assert end.seed == 7
+    assert end.completion_tokens == 40
+    assert end.finish_reason == "length"
 
 
 def test_temperature_0_takes_the_likeliest_token_whatever_the_seed(cache, starters):
@@ -101,9 +101,9 @@ def test_a_seed_repeats_an_answer_and_another_changes_it(cache):
 
 
 def test_a_seed_of_minus_1_becomes_a_random_one_that_is_reported(cache):
-    text, done = answer(cache, "llama", ask("Hello", seed=-1))
-    assert done.seed >= 0
-    assert answer(cache, "llama", ask("Hello", seed=done.seed))[0] == text
+    text, end = answer(cache, "llama", ask("Hello", seed=-1))
+    assert end.seed >= 0
+    assert answer(cache, "llama", ask("Hello", seed=end.seed))[0] == text
 
 
 def test_the_system_prompt_and_earlier_turns_are_read(cache):
@@ -122,10 +122,10 @@ def test_another_thread_that_draws_does_not_change_the_answer(cache):
 
     thread = threading.Thread(target=disturb)
     thread.start()
-    disturbed = answer(cache, "llama", ask("Hello"))[0]
+    beside_others = answer(cache, "llama", ask("Hello"))[0]
     over.set()
     thread.join()
-    assert disturbed == calm
+    assert beside_others == calm
 
 
 def test_samples_follow_the_distribution(starters):
@@ -143,36 +143,36 @@ def test_samples_follow_the_distribution(starters):
     counts = torch.bincount(ids, minlength=len(expected)).numpy()
     expected *= 1000 / expected.sum()
     often = expected >= 5
-    observed = [*counts[often], counts[~often].sum()]
+    counts_seen = [*counts[often], counts[~often].sum()]
     expected = [*expected[often], expected[~often].sum()]
-    assert len(observed) > 20
-    assert chisquare(observed, expected).pvalue > 0.001
+    assert len(counts_seen) > 20
+    assert chisquare(counts_seen, expected).pvalue > 0.001
 
 
 def test_samples_side_by_side_have_seeds_in_a_row(cache):
-    three, done = answer(cache, "llama", ask("Hello", num_return_sequences=3, max_new_tokens=20))
+    three, end = answer(cache, "llama", ask("Hello", num_return_sequences=3, max_new_tokens=20))
     alone = [
         answer(cache, "llama", ask("Hello", seed=seed, max_new_tokens=20)) for seed in (7, 8, 9)
     ]
     assert three == [text for (text,), _ in alone]
     assert len(set(three)) == 3
-    assert done.completion_tokens == sum(single.completion_tokens for _, single in alone)
+    assert end.completion_tokens == sum(single.completion_tokens for _, single in alone)
 
 
 def test_a_model_that_ends_its_answer_says_stop(cache, starters):
     request = ask("Hello", max_new_tokens=200)
-    (text,), done = answer(cache, "brief", request)
-    assert done.finish_reason == "stop"
-    assert done.completion_tokens < 200
+    (text,), end = answer(cache, "brief", request)
+    assert end.finish_reason == "stop"
+    assert end.completion_tokens < 200
     options = {"do_sample": True, "temperature": 0.8, "top_p": 0.95, "top_k": 0}
     assert text == bare(starters / "brief", 7, request, **options).rstrip("\ufffd")
 
 
 def test_gpt2_continues_the_text_and_nothing_else(cache, starters):
     request = ask("earlier", "turns", "Once upon a time", system_prompt="ignored")
-    (text,), done = answer(cache, "gpt2", request)
-    assert done.notes == (Note("plain_continuation"),)
-    assert done.prompt_tokens == len("Once upon a time")
+    (text,), end = answer(cache, "gpt2", request)
+    assert end.notes == (Note("plain_continuation"),)
+    assert end.prompt_tokens == len("Once upon a time")
     assert text == answer(cache, "gpt2", ask("Once upon a time"))[0][0]
 
 
@@ -208,30 +208,30 @@ def test_every_piece_the_page_gets_ends_with_a_whole_letter(cache):
 
 def test_the_oldest_turns_are_left_out_when_they_do_not_fit(cache):
     request = ask("a" * 30, "b" * 10, "c" * 5, "d" * 5, "hello", max_new_tokens=20)
-    (text,), done = answer(cache, "small", request)
-    assert done.notes == (Note("turns_left_out", 2),)
+    (text,), end = answer(cache, "small", request)
+    assert end.notes == (Note("turns_left_out", 2),)
     newest = ask("c" * 5, "d" * 5, "hello", max_new_tokens=20)
     assert answer(cache, "small", newest)[0] == [text]
 
 
 def test_an_answer_gets_the_room_there_is(cache):
-    _, done = answer(cache, "small", ask("hello", max_new_tokens=4096))
-    room = 64 - done.prompt_tokens
-    assert done.notes == (Note("room", room),)
-    assert done.completion_tokens <= room
+    _, end = answer(cache, "small", ask("hello", max_new_tokens=4096))
+    room = 64 - end.prompt_tokens
+    assert end.notes == (Note("room", room),)
+    assert end.completion_tokens <= room
 
 
 def test_a_message_over_the_window_is_refused_with_the_limit(cache):
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         answer(cache, "small", ask("x" * 100))
-    assert (refused.value.code, refused.value.params) == ("invalid_over_window", {"limit": 64})
+    assert (error.value.code, error.value.params) == ("invalid_over_window", {"limit": 64})
 
 
 def test_many_turns_are_fitted_in_few_tries(cache):
-    started = time.perf_counter()
-    _, done = answer(cache, "small", ask(*["word " * 80] * 398, "hello", max_new_tokens=1))
-    assert done.notes == (Note("turns_left_out", 398),)
-    assert time.perf_counter() - started < 5
+    start = time.perf_counter()
+    _, end = answer(cache, "small", ask(*["word " * 80] * 398, "hello", max_new_tokens=1))
+    assert end.notes == (Note("turns_left_out", 398),)
+    assert time.perf_counter() - start < 5
 
 
 # ---------------------------------------------------------------- stop, memory
@@ -243,16 +243,16 @@ def test_stop_ends_within_a_token_and_frees_the_model(cache):
         if isinstance(event, TextDelta):
             break
     events.close()
-    started = time.perf_counter()
+    start = time.perf_counter()
     answer(cache, "llama", ask("Hello", max_new_tokens=1))  # the gate lets one in at a time
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - start < 1
 
 
 def test_nothing_of_a_conversation_stays_in_the_engine(cache):
     answer(cache, "llama", ask("a very private word"))
     with cache.lease(spec("llama"), threading.Event(), lambda event: None) as lease:
-        known = {"_model", "_tokenizer", "_kv_cache"}  # the last: test_kv_cache.py
-        state = {k: v for k, v in vars(lease.engine).items() if k not in known}
+        values = {"_model", "_tokenizer", "_kv_cache"}  # the last: test_kv_cache.py
+        state = {k: v for k, v in vars(lease.engine).items() if k not in values}
     assert state == {"_window": 256, "_prompts": None}
 
 
@@ -279,9 +279,9 @@ def test_the_recipes_repeat_the_answers_exactly(cache, starters):
     ]
     expected, scripts = "", []
     for name, request in requests:
-        texts, done = answer(cache, name, request)
+        texts, end = answer(cache, name, request)
         expected += "".join(text + "\n" for text in texts)
-        scripts.append(chat_recipe.python(spec(name), request, CPU, done.notes))
+        scripts.append(chat_recipe.python(spec(name), request, CPU, end.notes))
     program = f"for script in {scripts!r}: exec(script, {{}})"
     root = starters.parent.parent
     output = subprocess.run(

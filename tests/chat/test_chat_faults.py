@@ -24,10 +24,10 @@ def test_a_damaged_starter_names_its_file_and_the_command(tmp_path, monkeypatch,
     else:
         (folder / file).write_bytes(b'{"cut": ')
     monkeypatch.setattr(sources, "STARTERS", tmp_path)
-    with pytest.raises(Damaged) as damaged:
+    with pytest.raises(Damaged) as error:
         answer(ModelCache(Settings(GENLAB_DEVICE="cpu")), "small_talk", ask("Hello"))
-    assert damaged.value.params["file"].endswith(file)
-    assert damaged.value.params["command"].startswith("python -m training.small_talk")
+    assert error.value.params["file"].endswith(file)
+    assert error.value.params["command"].startswith("python -m training.small_talk")
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path, monkeypatch):
@@ -50,8 +50,8 @@ def test_pickled_weights_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_long_forged_history_is_refused_quickly():
-    started = time.perf_counter()
-    with pytest.raises(InvalidInput) as refused:
+    start = time.perf_counter()
+    with pytest.raises(InvalidInput) as error:
         ask(*["x" * 20_000] * 399)
-    assert refused.value.code == "invalid_too_long"
-    assert time.perf_counter() - started < 1
+    assert error.value.code == "invalid_too_long"
+    assert time.perf_counter() - start < 1

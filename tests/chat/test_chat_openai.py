@@ -51,11 +51,11 @@ def answer(limits: Settings, request: ChatRequest, told: list | None = None):
 
 
 def texts(events) -> list[str]:
-    found: dict[int, str] = {}
+    result: dict[int, str] = {}
     for event in events:
         if isinstance(event, TextDelta):
-            found[event.index] = found.get(event.index, "") + event.text
-    return [found[index] for index in sorted(found)]
+            result[event.index] = result.get(event.index, "") + event.text
+    return [result[index] for index in sorted(result)]
 
 
 # ---------------------------------------------------------------- faults, each with its own code
@@ -94,11 +94,11 @@ def texts(events) -> list[str]:
     ],
 )
 def test_each_fault_has_its_own_code_and_never_shows_the_key(caplog, reply, kind, code):
-    with StubServer(reply) as server, pytest.raises(ModelError) as told, caplog.at_level(0):
+    with StubServer(reply) as server, pytest.raises(ModelError) as error, caplog.at_level(0):
         answer(settings(server.url), ask())
-    assert isinstance(told.value, kind)
-    assert told.value.code == code
-    assert KEY not in repr(told.value) + str(told.value.params) + caplog.text
+    assert isinstance(error.value, kind)
+    assert error.value.code == code
+    assert KEY not in repr(error.value) + str(error.value.params) + caplog.text
 
 
 @pytest.mark.parametrize(
@@ -115,32 +115,32 @@ def test_each_fault_has_its_own_code_and_never_shows_the_key(caplog, reply, kind
     ],
 )
 def test_the_half_answer_stays_when_the_stream_fails(pieces, cut, code):
-    told: list = []
+    message: list = []
     with (
         StubServer((200, [chunk("Hel"), chunk("lo"), *pieces]), cut=cut) as server,
-        pytest.raises(ModelError) as failed,
+        pytest.raises(ModelError) as error,
     ):
-        answer(settings(server.url, openai_timeout=0.5), ask(), told)
-    assert texts(told) == ["Hello"]
-    assert failed.value.code == code
+        answer(settings(server.url, openai_timeout=0.5), ask(), message)
+    assert texts(message) == ["Hello"]
+    assert error.value.code == code
 
 
 def test_no_server_at_all():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as error:
         answer(settings(f"http://127.0.0.1:{port}/v1"), ask())
-    assert told.value.code == "unavailable_unreachable"
+    assert error.value.code == "unavailable_unreachable"
 
 
 def test_a_silent_server_times_out():
     with (
         StubServer((200, [30.0])) as server,
-        pytest.raises(Unavailable) as told,
+        pytest.raises(Unavailable) as error,
     ):
         answer(settings(server.url, openai_timeout=0.3), ask())
-    assert told.value.code == "unavailable_timeout"
+    assert error.value.code == "unavailable_timeout"
 
 
 # ---------------------------------------------------------------- stop

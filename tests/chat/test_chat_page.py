@@ -49,10 +49,10 @@ def test_turns_of_the_page_and_of_programs_are_the_same():
 
 
 def test_a_question_that_was_stopped_before_its_answer_is_left_out():
-    unanswered = [turn("user", "one"), turn("assistant", "")]
+    open_question = [turn("user", "one"), turn("assistant", "")]
     whole = [turn("user", "two"), turn("assistant", "2")]
-    assert messages([*unanswered, *whole]) == whole
-    assert messages([*whole, *unanswered]) == whole
+    assert messages([*open_question, *whole]) == whole
+    assert messages([*whole, *open_question]) == whole
     assert messages([*whole, turn("user", "three")]) == whole
 
 
@@ -71,16 +71,16 @@ def test_a_question_that_was_stopped_before_its_answer_is_left_out():
     ],
 )
 def test_what_is_no_conversation_is_refused(history):
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         messages(history)
-    assert refused.value.code == "invalid_history"
+    assert error.value.code == "invalid_history"
 
 
 def test_too_many_turns_are_refused_with_the_limit():
     pairs = [turn("user", "a"), turn("assistant", "b")] * MAX_MESSAGES
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         messages(pairs)
-    assert refused.value.params == {"limit": MAX_MESSAGES + 1}
+    assert error.value.params == {"limit": MAX_MESSAGES + 1}
 
 
 def test_a_deeply_nested_content_is_refused():
@@ -96,8 +96,8 @@ def test_notes_name_the_parameter_in_both_languages():
     html = note_html(Note("parameter_left_out", "temperature"), ask)
     for language in STRINGS:
         assert STRINGS[language]["fields.temperature"] in html
-    ignored = note_html(Note("parameter_ignored", "n"), ask)
-    assert STRINGS["en"]["fields.num_return_sequences"] in ignored
+    note = note_html(Note("parameter_ignored", "n"), ask)
+    assert STRINGS["en"]["fields.num_return_sequences"] in note
     assert "one" in note_html(Note("turns_left_out", 1), ask)
     assert note_html(Note("plain_continuation"), ask)
     assert note_html(Note("parameter_left_out", "max_completion_tokens"), ask) == ""
@@ -137,13 +137,13 @@ def test_auto_says_which_model_answers_in_each_language(monkeypatch):
 
 def test_a_larger_model_is_offered_beside_the_small_ones_only():
     page = Context(Settings(), ModelCache(Settings()))
-    for model, offered in (
+    for model, offers in (
         ("auto", True),
         ("genlab/small-talk", True),
         (LARGER, False),
         ("openai", False),
     ):
-        assert _about(page, model)[3]["visible"] is offered
+        assert _about(page, model)[3]["visible"] is offers
 
 
 def answer(page: Context, question_of, history, message="", index=None, value=None):
@@ -156,8 +156,8 @@ def last_view(updates, view: dict | None = None) -> dict:
     """The view after all updates."""
     view = {} if view is None else view
     for update in updates:
-        named = dict(zip(View._fields, update, strict=True))
-        view |= {k: v for k, v in named.items() if v != gr.skip()}
+        by_name = dict(zip(View._fields, update, strict=True))
+        view |= {k: v for k, v in by_name.items() if v != gr.skip()}
     return view
 
 
@@ -193,16 +193,16 @@ def test_a_question_without_an_answer_stays_and_can_be_asked_again():
         assert problem_in(view["status"], "wrong_key")
         assert view["chatbot"] == [turn("user", "Hi"), turn("assistant", "")]
         assert STRINGS["en"]["chat.unanswered"] in view["status"]
-        repeated = last_view(answer(page, talk.retry, view["chatbot"], index=0))
-    assert repeated["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
-    assert "message" not in repeated
+        again = last_view(answer(page, talk.retry, view["chatbot"], index=0))
+    assert again["chatbot"] == [turn("user", "Hi"), turn("assistant", "Hello")]
+    assert "message" not in again
 
 
 def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
     earlier = [turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d")]
     with StubServer((200, WHOLE)) as server:
-        edited = last_view(answer(context(server), talk.edit, earlier, index=2, value="e"))
-    assert edited["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
+        after_edit = last_view(answer(context(server), talk.edit, earlier, index=2, value="e"))
+    assert after_edit["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
     assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
     back = last_view([talk.undo(SimpleNamespace(index=2), earlier)])
     assert (back["chatbot"], back["message"]) == (earlier[:2], "c")
@@ -236,9 +236,9 @@ def test_an_answer_continues_from_where_it_ended():
         view = last_view(answer(context(server), talk.go_on, earlier))
     assert view["chatbot"] == [*earlier[:3], turn("assistant", "Hello")]
     assert server.asked[0]["messages"][-1] == turn("assistant", "He")
-    refused = last_view(answer(context(server), talk.go_on, []))
-    assert problem_in(refused["status"], "invalid_history")
-    assert list(refused) == ["status"]
+    refusal = last_view(answer(context(server), talk.go_on, []))
+    assert problem_in(refusal["status"], "invalid_history")
+    assert list(refusal) == ["status"]
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,12 @@ def _wait(url: str, server: subprocess.Popen) -> None:
 def test_a_real_server_streams_and_repeats_by_seed(real):
     url, model = real
     request = ask(system_prompt="Be kind.", max_new_tokens=40, model_name=model, api_key=None)
-    told: list = []
-    (text,), done = answer(settings(url), request, told)
-    assert sum(isinstance(event, TextDelta) for event in told) > 5
-    assert done.finish_reason == "length"
-    assert done.completion_tokens == 40
-    assert done.seed == 7
+    message: list = []
+    (text,), end = answer(settings(url), request, message)
+    assert sum(isinstance(event, TextDelta) for event in message) > 5
+    assert end.finish_reason == "length"
+    assert end.completion_tokens == 40
+    assert end.seed == 7
     assert answer(settings(url), request)[0] == [text]
     assert answer(settings(url), request.model_copy(update={"seed": 8}))[0] != [text]
     other = request.model_copy(update={"system_prompt": "Be a pirate."})
@@ -74,11 +74,11 @@ def test_a_real_server_streams_and_repeats_by_seed(real):
 def test_a_visitor_can_name_the_real_server(real):
     url, model = real
     request = ask(max_new_tokens=20, model_name=model, api_key=None)
-    (text,), done = answer(settings(url), request)
-    named = request.model_copy(update={"base_url": url})
-    assert answer(settings(None), named)[0] == [text]
-    assert done.prompt_tokens > 0
-    assert set(done.notes) == {
+    (text,), end = answer(settings(url), request)
+    by_name = request.model_copy(update={"base_url": url})
+    assert answer(settings(None), by_name)[0] == [text]
+    assert end.prompt_tokens > 0
+    assert set(end.notes) == {
         Note("parameter_left_out", "max_completion_tokens"),
         Note("seed_unsure"),
     }
@@ -93,16 +93,16 @@ def test_the_real_servers_list_of_models_is_empty_and_that_is_no_fault(real):
 def test_what_the_real_server_ignores_is_noted(real):
     url, model = real
     request = ask(max_new_tokens=5, model_name=model, num_return_sequences=3, alternatives=5)
-    found, done = answer(settings(url), request)
-    assert len(found) == 1
-    assert {Note("parameter_ignored", "n"), Note("no_logprobs")} <= set(done.notes)
+    result, end = answer(settings(url), request)
+    assert len(result) == 1
+    assert {Note("parameter_ignored", "n"), Note("no_logprobs")} <= set(end.notes)
 
 
 def test_a_model_that_the_real_server_does_not_have_is_an_error(real):
     url, _ = real
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as error:
         answer(settings(url), ask(max_new_tokens=5, model_name="/no/such/model"))
-    assert told.value.code != "failed"
+    assert error.value.code != "failed"
 
 
 def test_four_people_at_once_get_what_each_would_get_alone(real):
@@ -114,19 +114,19 @@ def test_four_people_at_once_get_what_each_would_get_alone(real):
     alone = [answer(settings(url), request)[0] for request in requests]
     assert len({text for (text,) in alone}) == 4
     cache = ModelCache(settings(url))
-    heard: dict[int, str] = {}
+    replies: dict[int, str] = {}
 
     def person(number: int) -> None:
         for event in run(cache, SPEC, requests[number]):
             if isinstance(event, TextDelta):
-                heard[number] = heard.get(number, "") + event.text
+                replies[number] = replies.get(number, "") + event.text
 
     people = [threading.Thread(target=person, args=(number,)) for number in range(4)]
     for thread in people:
         thread.start()
     for thread in people:
         thread.join(120)
-    assert [[heard[number]] for number in range(4)] == alone
+    assert [[replies[number]] for number in range(4)] == alone
 
 
 def test_the_default_model_is_that_of_the_settings(real):
@@ -154,7 +154,7 @@ def test_the_recipe_repeats_the_real_servers_answer(real):
     assert KEY not in script
     assert url not in script
     environment = os.environ | {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "x"}
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, check=True
     )
-    assert found.stdout.decode() == text + "\n"
+    assert result.stdout.decode() == text + "\n"

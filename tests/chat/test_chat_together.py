@@ -53,21 +53,21 @@ def page(url: str) -> Context:
     return Context(limits, ModelCache(limits))
 
 
-def answered(url: str, alternatives: int) -> tuple[str, Answers]:
+def answer_of(url: str, alternatives: int) -> tuple[str, Answers]:
     """The status line and the Answers for the panel, after a hosted answer on the page."""
     values = {"model": "openai", "api_key": "sk-a", "temperature": 1, "alternatives": alternatives}
     dials = [values.get(name) for name in DialComponents._fields]
-    shown = talk.frame()
+    visible = talk.frame()
     handler = talk.answer(page(url), talk.new_message)
     for update in handler(None, [], "Hi", *dials):
-        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
-    view = talk.View(*shown)
+        visible = [b if a == gr.skip() else a for a, b in zip(update, visible, strict=True)]
+    view = talk.View(*visible)
     return view.status, view.newest
 
 
 def test_the_dial_gets_a_servers_probabilities_and_the_panel_shows_them():
     with StubServer((200, WITH_ODDS + END)) as stub:
-        status, newest = answered(stub.url, 6)
+        status, newest = answer_of(stub.url, 6)
     assert (stub.asked[0]["logprobs"], stub.asked[0]["top_logprobs"]) == (True, 6)
     assert "how likely its tokens were" not in status
     view = answers_view(newest)
@@ -82,7 +82,7 @@ def test_the_dial_gets_a_servers_probabilities_and_the_panel_shows_them():
 def test_a_server_without_probabilities_is_noted(refuses):
     no = (400, fault("unsupported_parameter", "logprobs is not supported", "logprobs"))
     with StubServer(*([no] if refuses else []), (200, WITHOUT_ODDS + END)) as stub:
-        status, newest = answered(stub.url, 6)
+        status, newest = answer_of(stub.url, 6)
     assert "logprobs" in stub.asked[0]
     assert ("logprobs" in stub.asked[-1]) is not refuses
     assert "how likely its tokens were" in status
@@ -92,7 +92,7 @@ def test_a_server_without_probabilities_is_noted(refuses):
 def test_thoughts_are_folded_under_the_conversation_and_stay_out_of_it():
     pieces = [chunk("<think>A greeting <b>.</think>Hello"), chunk(None, end="stop"), DONE]
     with StubServer((200, pieces)) as stub:
-        status, newest = answered(stub.url, 0)
+        status, newest = answer_of(stub.url, 0)
     assert newest.texts == ["Hello"]
     assert '<details class="thoughts">' in status
     assert "A greeting &lt;b&gt;." in status
@@ -100,13 +100,13 @@ def test_thoughts_are_folded_under_the_conversation_and_stay_out_of_it():
 
 def test_a_servers_own_sentence_is_folded_behind_ours():
     with StubServer((429, fault("insufficient_quota", "Pay <now> for sk-abcdefghij"))) as stub:
-        status, _ = answered(stub.url, 0)
+        status, _ = answer_of(stub.url, 0)
     assert "Pay &lt;now&gt; for •••" in status
 
 
 def test_at_zero_no_server_is_asked_for_probabilities():
     with StubServer((200, WITHOUT_ODDS + END)) as stub:
-        status, _ = answered(stub.url, 0)
+        status, _ = answer_of(stub.url, 0)
     assert "logprobs" not in stub.asked[0]
     assert "how likely its tokens were" not in status
 
@@ -128,17 +128,17 @@ def branch(url: str, newest: Answers, at: str, *server: str):
 
 def last_branch(url: str, newest: Answers, at: str, *server: str) -> list:
     """The panel's last update after going on from another token."""
-    shown = [None] * 4
+    view = [None] * 4
     server = server or ("", "sk-a")
     for update in branch(url, newest, at, *server):
-        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
-    return shown
+        view = [b if a == gr.skip() else a for a, b in zip(update, view, strict=True)]
+    return view
 
 
 def test_a_servers_answer_goes_on_from_another_token_by_its_text():
     more = [chunk(" now", logprobs=[logprob(" now", 0.9)]), *END]
     with StubServer((200, WITH_ODDS + END), (200, more)) as stub:
-        _, newest = answered(stub.url, 6)
+        _, newest = answer_of(stub.url, 6)
         _, _, view, status = last_branch(stub.url, newest, "0:1:1")
     assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
     assert stub.keys == ["Bearer sk-a"] * 2
@@ -153,7 +153,7 @@ def test_a_servers_answer_goes_on_from_another_token_by_its_text():
 def test_two_tokens_that_came_at_once_are_parted():
     both = [chunk("Hello", logprobs=[HEL, LO]), *END]
     with StubServer((200, both), (200, WITHOUT_ODDS + END)) as stub:
-        _, newest = answered(stub.url, 6)
+        _, newest = answer_of(stub.url, 6)
         last_branch(stub.url, newest, "0:1:1")
     assert stub.asked[1]["messages"][-1]["content"] == "HelBye"
 
@@ -162,31 +162,36 @@ def test_where_text_does_not_say_enough_no_going_on_is_offered():
     half = [chunk("", logprobs=[logprob("⟨ed 95⟩", 0.5, "Bye")]), chunk("한")]
     unlike = [chunk("Hel", logprobs=[logprob("Bye", 0.5, "Hel")])]
     with StubServer((200, WITH_ODDS + END), (200, half + END), (200, unlike + END)) as stub:
-        found = [answered(stub.url, 6)[1] for _ in range(3)]
-        assert found[0].branch_choices(0, 1) == [True, True, False, False]  # half a letter; nothing
-        assert [one.branch_choices(0, 0) for one in found[1:]] == [[False] * 2] * 2
-        assert "no answer to look into" in last_branch(stub.url, found[0], "0:1:2")[3]
-        rows = odds_in(answers_view(found[0]))[1]["rows"]
+        result = [answer_of(stub.url, 6)[1] for _ in range(3)]
+        assert result[0].branch_choices(0, 1) == [
+            True,
+            True,
+            False,
+            False,
+        ]  # half a letter; nothing
+        assert [one.branch_choices(0, 0) for one in result[1:]] == [[False] * 2] * 2
+        assert "no answer to look into" in last_branch(stub.url, result[0], "0:1:2")[3]
+        rows = odds_in(answers_view(result[0]))[1]["rows"]
         assert [may for *_, may in rows] == [True, True, False, False]
     assert len(stub.asked) == 3
 
 
 def test_a_key_never_goes_to_another_server_than_its_own():
     with StubServer((200, WITH_ODDS + END)) as stub, StubServer((200, WITHOUT_ODDS + END)) as other:
-        _, newest = answered(stub.url, 6)
-        shown = last_branch(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
-        assert "another server" in shown[3]
+        _, newest = answer_of(stub.url, 6)
+        view = last_branch(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
+        assert "another server" in view[3]
         assert (len(stub.asked), len(other.asked)) == (1, 0)
     assert len(newest.samples) == 1
 
 
 def test_a_branch_that_breaks_off_stays_as_far_as_it_came():
     with StubServer((200, WITH_ODDS + END), (200, WITH_ODDS[1:])) as stub:
-        _, newest = answered(stub.url, 6)
+        _, newest = answer_of(stub.url, 6)
         updates = branch(stub.url, newest, "0:1:1", "", "sk-a")
-        *_, shown = updates
-    assert "It broke off here" in shown[3]
-    assert "broke off before the answer was whole" in shown[3]
+        *_, view = updates
+    assert "It broke off here" in view[3]
+    assert "broke off before the answer was whole" in view[3]
     assert newest.samples[1].text == "HelByelo"
 
 
@@ -195,13 +200,13 @@ def test_a_branch_that_breaks_off_stays_as_far_as_it_came():
 
 def ask(text: str, earlier: tuple[str, ...], seed: int) -> ChatRequest:
     turns = [
-        {"role": ("user", "assistant")[k % 2], "content": said}
-        for k, said in enumerate((*earlier, text))
+        {"role": ("user", "assistant")[k % 2], "content": words}
+        for k, words in enumerate((*earlier, text))
     ]
     return ChatRequest.of(messages=turns, seed=seed, temperature=1.2, max_new_tokens=16)
 
 
-def said(events) -> list[str]:
+def words_of(events) -> list[str]:
     """The text of each of two jobs."""
     texts = ["", ""]
     for number, event in events:
@@ -221,9 +226,9 @@ def test_two_at_once_say_what_each_says_alone_without_a_kv_cache():
     with closing(ModelCache(Settings(GENLAB_DEVICE="cpu"))) as cache:
         alone = []
         for one in (one for pair in pairs for one in pair):
-            alone.append(said((0, event) for event in run(cache, spec, one))[0])
+            alone.append(words_of((0, event) for event in run(cache, spec, one))[0])
             cache.unload("chat", spec.id)  # its KV cache goes with it
         for _ in range(2):  # the second time with a full KV cache
-            texts = [said(together(cache, [(spec, one) for one in pair])) for pair in pairs]
+            texts = [words_of(together(cache, [(spec, one) for one in pair])) for pair in pairs]
             assert [text for pair in texts for text in pair] == alone
     assert len(set(alone)) > 3

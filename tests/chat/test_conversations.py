@@ -26,9 +26,9 @@ def file(**changes) -> str:
 
 
 def code_of(text) -> str:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         read(text)
-    return refused.value.code
+    return error.value.code
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_markdown_comes_back_letter_for_letter(content):
 def test_json_comes_back_with_its_dials_and_without_what_is_foreign_to_it():
     dials = {"temperature": 1.5, "api_key": "sk-secret", "base_url": "http://x"}
     conversations = [{"name": "a", "dials": dials, "messages": TURNS, "more": 1}] * 2
-    found = read(file(conversations=conversations))
-    assert [turn.model_dump() for turn in found[0].messages] == TURNS
-    assert found[1].dials.temperature == 1.5
-    assert "sk-secret" not in repr(found)
+    result = read(file(conversations=conversations))
+    assert [turn.model_dump() for turn in result[0].messages] == TURNS
+    assert result[1].dials.temperature == 1.5
+    assert "sk-secret" not in repr(result)
 
 
 def test_a_key_is_never_stored():
@@ -117,6 +117,6 @@ def test_a_foreign_forged_or_huge_file_is_refused_with_its_own_sentence(text, co
 
 
 def test_an_empty_conversation_is_not_exported():
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         Conversation.of("", {}, [])
-    assert refused.value.code == "invalid_export"
+    assert error.value.code == "invalid_export"

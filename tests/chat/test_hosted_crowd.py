@@ -33,7 +33,7 @@ def echo(gate: threading.Barrier):
 
 def test_sixteen_people_stream_at_once_and_get_their_own_words():
     gate = threading.Barrier(PEOPLE)  # were one to wait for another, it would break
-    heard: dict[int, str] = {}
+    replies: dict[int, str] = {}
     ends: list[float] = []
 
     def person(number: int, cache: ModelCache) -> None:
@@ -41,7 +41,7 @@ def test_sixteen_people_stream_at_once_and_get_their_own_words():
         request = ask(question, api_key=f"{KEY}-{number}")
         for event in run(cache, SPEC, request):
             if isinstance(event, TextDelta):
-                heard[number] = heard.get(number, "") + event.text
+                replies[number] = replies.get(number, "") + event.text
             if isinstance(event, Finished):
                 ends.append(event.seconds)
 
@@ -53,7 +53,7 @@ def test_sixteen_people_stream_at_once_and_get_their_own_words():
         for thread in people:
             thread.join(90)
     assert not gate.broken
-    assert heard == {n: "".join(f"{n}-{k} " for k in range(40)) for n in range(PEOPLE)}
+    assert replies == {n: "".join(f"{n}-{k} " for k in range(40)) for n in range(PEOPLE)}
     assert len(ends) == PEOPLE
     assert sorted(server.keys) == sorted(f"Bearer {KEY}-{n}" for n in range(PEOPLE))
     for body, key in zip(server.asked, server.keys, strict=True):

@@ -44,16 +44,16 @@ FAULTS = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_fault_has_its_own_sentence(language):
-    said = [STRINGS[language][f"errors.{code}"] for code in FAULTS.values()]
-    assert len(set(said)) == len(FAULTS)
-    assert all(text.endswith(".") for text in said)
+    words = [STRINGS[language][f"errors.{code}"] for code in FAULTS.values()]
+    assert len(set(words)) == len(FAULTS)
+    assert all(text.endswith(".") for text in words)
 
 
 def test_a_message_of_a_megabyte_is_refused_at_once():
     began = time.perf_counter()
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         ask("x" * 1_000_000)
-    assert told.value.code == "invalid_too_long"
+    assert error.value.code == "invalid_too_long"
     assert time.perf_counter() - began < 0.5
 
 

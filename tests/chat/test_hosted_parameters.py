@@ -25,27 +25,27 @@ def notes(done) -> set[Note]:
 
 def test_the_request_carries_what_the_person_chose():
     with StubServer((200, WHOLE)) as server:
-        _, done = answer(
+        _, end = answer(
             settings(server.url),
             ask(system_prompt="Be kind.", temperature=0.3, top_p=0.5, max_new_tokens=9, top_k=4),
         )
-    (sent,) = server.asked
-    assert sent["messages"] == [
+    (body,) = server.asked
+    assert body["messages"] == [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hello"},
     ]
     shape = {"temperature": 0.3, "top_p": 0.5, "top_k": 4, "max_tokens": 9, "seed": 7}
-    assert shape == {name: sent[name] for name in shape}
-    assert not {"n", "logprobs", "max_completion_tokens"} & set(sent)
-    assert sent["model"] == "gpt-4o"
-    assert set(done.notes) == {UNSURE, OLDER}
+    assert shape == {name: body[name] for name in shape}
+    assert not {"n", "logprobs", "max_completion_tokens"} & set(body)
+    assert body["model"] == "gpt-4o"
+    assert set(end.notes) == {UNSURE, OLDER}
 
 
 def test_a_drawn_seed_promises_nothing_and_says_nothing():
     with StubServer((200, WHOLE)) as server:
-        _, done = answer(settings(server.url), ask(seed=-1))
-    assert server.asked[0]["seed"] == done.seed >= 0
-    assert UNSURE not in done.notes
+        _, end = answer(settings(server.url), ask(seed=-1))
+    assert server.asked[0]["seed"] == end.seed >= 0
+    assert UNSURE not in end.notes
 
 
 @pytest.mark.parametrize(
@@ -67,19 +67,19 @@ def test_each_refused_parameter_is_left_out_once_and_noted(name, options, way):
         "detail": (422, {"detail": f"Unexpected fields in the request: {{'{name}'}}"}),
     }[way]
     with StubServer(refusal, (200, WHOLE)) as server:
-        (text,), done = answer(settings(server.url), ask(**options))
+        (text,), end = answer(settings(server.url), ask(**options))
     assert text == "Hello"
     first, second = server.asked
     assert set(first) - set(second) == {name}
-    assert Note("parameter_left_out", name) in done.notes
+    assert Note("parameter_left_out", name) in end.notes
 
 
 def test_two_refused_parameters_are_both_left_out():
     no_heat = (400, fault("unsupported_value", param="temperature"))
     no_seed = (422, {"detail": "Unexpected fields in the request: {'seed'}"})
     with StubServer(no_heat, no_seed, (200, WHOLE)) as server:
-        _, done = answer(settings(server.url), ask())
-    assert notes(done) == {
+        _, end = answer(settings(server.url), ask())
+    assert notes(end) == {
         Note("parameter_left_out", "temperature"),
         Note("parameter_left_out", "seed"),
     }
@@ -98,10 +98,10 @@ def test_a_refusal_for_ever_ends_in_an_error():
 def test_a_server_that_wants_the_newer_name_of_the_limit_gets_it():
     refusal = (400, fault("unsupported_parameter", param="max_tokens"))
     with StubServer(refusal, (200, WHOLE)) as server:
-        _, done = answer(settings(server.url), ask(max_new_tokens=9))
+        _, end = answer(settings(server.url), ask(max_new_tokens=9))
     assert server.asked[1]["max_completion_tokens"] == 9
     assert "max_tokens" not in server.asked[1]
-    assert notes(done) == set()
+    assert notes(end) == set()
 
 
 def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older():
@@ -125,10 +125,10 @@ def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older
 def test_a_model_without_a_system_role_gets_the_prompt_in_front():
     refusal = (400, fault("unsupported_value", "no", param="messages[0].role"))
     with StubServer(refusal, (200, WHOLE)) as server:
-        _, done = answer(settings(server.url), ask(system_prompt="Be kind."))
+        _, end = answer(settings(server.url), ask(system_prompt="Be kind."))
     assert server.asked[1]["messages"] == [{"role": "user", "content": "Be kind.\n\nHello"}]
-    assert Note("system_as_user") in done.notes
-    script = python(SPEC, ask(system_prompt="Be kind."), Placement("server", "", ""), done.notes)
+    assert Note("system_as_user") in end.notes
+    script = python(SPEC, ask(system_prompt="Be kind."), Placement("server", "", ""), end.notes)
     assert "'system'" not in script
     assert "Be kind.\\n\\nHello" in script
 
@@ -143,20 +143,20 @@ def test_a_conversation_over_the_window_leaves_the_oldest_out_and_says_how_many(
         }
     )
     with StubServer((400, fault("context_length_exceeded")), (200, WHOLE)) as server:
-        _, done = answer(settings(server.url), request)
-    left_out = 9 - len(server.asked[1]["messages"])
-    assert left_out > 0
+        _, end = answer(settings(server.url), request)
+    ablation = 9 - len(server.asked[1]["messages"])
+    assert ablation > 0
     assert server.asked[1]["messages"][0]["role"] == "user"
-    assert Note("turns_left_out", left_out) in done.notes
+    assert Note("turns_left_out", ablation) in end.notes
 
 
 def test_samples_come_side_by_side_and_a_server_that_gives_one_is_noted():
     both = (chunk("a", 0), chunk("b", 1), chunk(None, 0, "stop"), chunk(None, 1, "length"), DONE)
     with StubServer((200, both)) as server:
-        found, done = answer(settings(server.url), ask(num_return_sequences=2))
-    assert found == ["a", "b"]
-    assert done.finish_reason == "length"
+        result, end = answer(settings(server.url), ask(num_return_sequences=2))
+    assert result == ["a", "b"]
+    assert end.finish_reason == "length"
     assert server.asked[0]["n"] == 2
     with StubServer((200, WHOLE)) as server:
-        _, done = answer(settings(server.url), ask(num_return_sequences=2))
-    assert notes(done) == {Note("parameter_ignored", "n")}
+        _, end = answer(settings(server.url), ask(num_return_sequences=2))
+    assert notes(end) == {Note("parameter_ignored", "n")}

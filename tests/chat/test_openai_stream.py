@@ -34,8 +34,8 @@ def replay(*replies, **options):
     """(texts, ChatDone, events, bodies that the server got)."""
     events: list = []
     with StubServer(*replies) as server:
-        words, done = answer(settings(server.url), ask(**options), events)
-        return words, done, events, server.asked
+        words, end = answer(settings(server.url), ask(**options), events)
+        return words, end, events, server.asked
 
 
 def thoughts(events) -> str:
@@ -89,18 +89,18 @@ def test_a_piece_that_is_as_what_was_before_is_no_repetition(pieces):
     ],
 )  # fmt: skip
 def test_text_is_taken_where_it_is(pieces):
-    words, done, _, _ = replay((200, pieces))
+    words, end, _, _ = replay((200, pieces))
     assert words == ["Blue sky"]
-    assert done.finish_reason == "stop"
-    assert codes(done) == set()
+    assert end.finish_reason == "stop"
+    assert codes(end) == set()
 
 
 def test_one_json_although_a_stream_was_requested():
     body = {"choices": [{"index": 0, "message": {"content": "Blue sky."}, "finish_reason": "stop"}]}
     body["usage"] = {"prompt_tokens": 5, "completion_tokens": 3}
-    words, done, _, _ = replay((200, body))
+    words, end, _, _ = replay((200, body))
     assert words == ["Blue sky."]
-    assert (done.prompt_tokens, done.completion_tokens) == (5, 3)
+    assert (end.prompt_tokens, end.completion_tokens) == (5, 3)
 
 
 @pytest.mark.parametrize("name", ["eos", "end_turn", "STOP", "stop_sequence", "EOS_TOKEN"])
@@ -119,12 +119,10 @@ def test_samples_that_no_request_made_are_refused():
 
 def test_a_probability_without_alternatives_is_still_one():
     logprobs = [{"token": "Blue", "logprob": -0.1, "bytes": None, "top_logprobs": None}]
-    _, done, events, _ = replay(
-        (200, [chunk("Blue", logprobs=logprobs), END, DONE]), alternatives=3
-    )
+    _, end, events, _ = replay((200, [chunk("Blue", logprobs=logprobs), END, DONE]), alternatives=3)
     tokens = [token for e in events if isinstance(e, TextDelta) for token in e.tokens]
     assert [round(token.raw, 3) for token in tokens] == [0.905]
-    assert codes(done) == set()
+    assert codes(end) == set()
 
 
 # ---------------------------------------------------------------- thoughts, tools, nothing
@@ -142,10 +140,10 @@ def test_a_probability_without_alternatives_is_still_one():
     ],
 )  # fmt: skip
 def test_thoughts_are_apart_from_the_answer(pieces):
-    words, done, events, _ = replay((200, [*pieces, END, DONE]))
+    words, end, events, _ = replay((200, [*pieces, END, DONE]))
     assert words == ["Blue sky."]
     assert thoughts(events).strip() == "A colour."
-    assert codes(done) == {"thought_aloud"}
+    assert codes(end) == {"thought_aloud"}
 
 
 def test_a_tag_within_an_answer_is_text():
@@ -157,12 +155,12 @@ def test_a_tag_within_an_answer_is_text():
 
 
 def test_thoughts_without_an_end_are_no_answer():
-    words, done, events, _ = replay(
+    words, end, events, _ = replay(
         (200, [chunk("<think>A col"), chunk("our</"), chunk(None, end="length"), DONE])
     )
     assert "".join(words) == ""
     assert thoughts(events) == "A colour</"
-    assert codes(done) == {"all_thought"}
+    assert codes(end) == {"all_thought"}
 
 
 def test_the_splitter_loses_no_letter():
@@ -184,9 +182,9 @@ def test_an_empty_answer_and_a_tool_call_say_so():
         chunk(None, end="tool_calls"),
         DONE,
     ]
-    _, done, _, _ = replay((200, pieces))
-    assert Note("tool_call", "get_weather") in done.notes
-    assert codes(done) == {"tool_call"}
+    _, end, _, _ = replay((200, pieces))
+    assert Note("tool_call", "get_weather") in end.notes
+    assert codes(end) == {"tool_call"}
 
 
 # ---------------------------------------------------------------- errors within a stream
@@ -206,31 +204,31 @@ def test_an_empty_answer_and_a_tool_call_say_so():
     ],
 )  # fmt: skip
 def test_an_error_within_a_stream_is_judged_like_a_status(piece, kind, code):
-    with pytest.raises(kind) as failed:
+    with pytest.raises(kind) as error:
         replay((200, [piece, DONE]))
-    assert failed.value.code == code
+    assert error.value.code == code
 
 
 def test_an_overflow_within_a_stream_leaves_old_turns_out():
     overflow = frame(error={"code": 400, "message": "exceeds the available context size"})
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
-    _, done, _, bodies = replay((200, [overflow, DONE]), (200, WHOLE), messages=turns)
+    _, end, _, bodies = replay((200, [overflow, DONE]), (200, WHOLE), messages=turns)
     assert [len(body["messages"]) for body in bodies] == [3, 1]
-    assert Note("turns_left_out", 2) in done.notes
+    assert Note("turns_left_out", 2) in end.notes
 
 
 def test_the_servers_own_sentence_comes_along_without_keys():
     message = (
         f"Quota of key {KEY} is over. See https://x.example/billing. Bearer abcdef123 " + "y" * 500
     )
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(ModelError) as error:
         replay((429, fault("insufficient_quota", message)))
-    said = failed.value.server_sentence
-    assert said.startswith("Quota of key ••• is over. See https://x.example/billing. •••")
-    assert len(said) <= 300
-    with pytest.raises(ModelError) as failed:
+    words = error.value.server_sentence
+    assert words.startswith("Quota of key ••• is over. See https://x.example/billing. •••")
+    assert len(words) <= 300
+    with pytest.raises(ModelError) as error:
         replay((503, "<html>down</html>"))
-    assert failed.value.server_sentence == ""
+    assert error.value.server_sentence == ""
     assert server_sentence(ValueError("x")) == ""
 
 
@@ -251,20 +249,20 @@ def test_the_servers_own_sentence_comes_along_without_keys():
 def test_a_limit_that_does_not_fit_is_lowered_before_turns_go(message):
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
     options = {"messages": turns, "max_new_tokens": 256}
-    _, done, _, bodies = replay((400, fault(None, message)), (200, WHOLE), **options)
+    _, end, _, bodies = replay((400, fault(None, message)), (200, WHOLE), **options)
     assert [body["max_tokens"] for body in bodies] == [256, 64]
     assert len(bodies[1]["messages"]) == 3
-    assert codes(done) == {"limit_lowered"}
+    assert codes(end) == {"limit_lowered"}
 
 
 def test_a_window_without_room_loses_old_turns_instead():
     message = "maximum context length is 128 tokens. However, you requested 380 (124 in the messages, 256 in the completion)"
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
-    _, done, _, bodies = replay(
+    _, end, _, bodies = replay(
         (400, fault(None, message)), (200, WHOLE), messages=turns, max_new_tokens=256
     )
     assert len(bodies[1]["messages"]) == 1
-    assert codes(done) == {"turns_left_out"}
+    assert codes(end) == {"turns_left_out"}
 
 
 def test_a_model_that_may_not_be_streamed_answers_at_once():
@@ -272,18 +270,18 @@ def test_a_model_that_may_not_be_streamed_answers_at_once():
         "unsupported_value", "Your organization must be verified to stream this model.", "stream"
     )
     body = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
-    words, done, _, bodies = replay((400, refusal), (200, body))
+    words, end, _, bodies = replay((400, refusal), (200, body))
     assert words == ["Hello"]
     assert [body.get("stream") for body in bodies] == [True, None]
     assert "stream_options" not in bodies[1]
-    assert codes(done) == {"not_streamed"}
+    assert codes(end) == {"not_streamed"}
 
 
 def test_roles_that_must_alternate_get_the_system_prompt_in_the_first_message():
     refusal = fault(None, "Conversation roles must alternate user/assistant/user/assistant/...")
-    _, done, _, bodies = replay((400, refusal), (200, WHOLE), system_prompt="Be brief.")
+    _, end, _, bodies = replay((400, refusal), (200, WHOLE), system_prompt="Be brief.")
     assert [m["role"] for m in bodies[1]["messages"]] == ["user"]
-    assert codes(done) == {"system_as_user"}
+    assert codes(end) == {"system_as_user"}
 
 
 @pytest.mark.parametrize(
@@ -297,9 +295,9 @@ def test_roles_that_must_alternate_get_the_system_prompt_in_the_first_message():
 )
 def test_of_two_that_exclude_each_other_the_persons_own_stays(options, gone):
     refusal = fault(None, "`temperature` and `top_p` cannot both be specified for this model.")
-    _, done, _, bodies = replay((400, refusal), (200, WHOLE), **options)
+    _, end, _, bodies = replay((400, refusal), (200, WHOLE), **options)
     assert {"temperature", "top_p"} - bodies[1].keys() == {gone}
-    assert Note("parameter_left_out", gone) in done.notes
+    assert Note("parameter_left_out", gone) in end.notes
 
 
 def test_a_403_for_moderation_is_no_bad_key():
@@ -310,9 +308,9 @@ def test_a_403_for_moderation_is_no_bad_key():
             "metadata": {"reasons": ["violence"]},
         }
     }
-    with pytest.raises(Refused) as failed:
+    with pytest.raises(Refused) as error:
         replay((403, body))
-    assert failed.value.code == "refused_content"
+    assert error.value.code == "refused_content"
 
 
 # ---------------------------------------------------------------- lists of models
@@ -338,9 +336,9 @@ def test_a_list_may_be_bare():
 
 @pytest.mark.parametrize("body", [{"error": "x"}, "<html>", {"data": 5}])
 def test_what_is_no_list_is_said(body):
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(ModelError) as error:
         listed(body)
-    assert failed.value.code == "unavailable_no_list"
+    assert error.value.code == "unavailable_no_list"
 
 
 def listed(body) -> tuple[str, ...]:
@@ -402,9 +400,9 @@ def body_of(message, **fields) -> str:
     ],
 )  # fmt: skip
 def test_text_is_taken_in_other_forms_too(pieces):
-    words, done, events, _ = replay((200, pieces))
+    words, end, events, _ = replay((200, pieces))
     assert words == ["Blue sky"]
-    assert (done.finish_reason, codes(done), thoughts(events)) == ("stop", set(), "")
+    assert (end.finish_reason, codes(end), thoughts(events)) == ("stop", set(), "")
 
 
 def test_letters_are_whole_and_one_bad_byte_costs_one_letter():
@@ -434,7 +432,7 @@ def test_letters_are_whole_and_one_bad_byte_costs_one_letter():
 )  # fmt: skip
 def test_thoughts_in_other_tags_and_without_the_first_one(pieces):
     more = [] if len(pieces) == 1 and pieces[0].startswith("{") else [END, DONE]
-    _, done, events, _ = replay((200, [*pieces, *more]))
+    _, end, events, _ = replay((200, [*pieces, *more]))
     deltas: list[TextDelta] = []
     for event in events:
         if isinstance(event, TextDelta):
@@ -442,7 +440,7 @@ def test_thoughts_in_other_tags_and_without_the_first_one(pieces):
     assert "".join(delta.text for delta in deltas) == "Blue sky."
     assert "colour." in thoughts(deltas)
     assert "</" not in thoughts(deltas)
-    assert codes(done) == {"thought_aloud"}
+    assert codes(end) == {"thought_aloud"}
 
 
 def test_an_answer_about_tags_keeps_them():
@@ -456,8 +454,8 @@ def test_thoughts_alone_are_an_empty_answer():
 
 def test_tool_calls_in_other_forms():
     for call in ({"function_call": {"name": "f"}}, {"tool_calls": {"function": {"name": "f"}}}):
-        done = replay((200, [chunk(None, **call), chunk(None, end="tool_use"), DONE]))[1]
-        assert (codes(done), done.finish_reason) == ({"tool_call"}, "tool_calls")
+        end = replay((200, [chunk(None, **call), chunk(None, end="tool_use"), DONE]))[1]
+        assert (codes(end), end.finish_reason) == ({"tool_call"}, "tool_calls")
 
 
 @pytest.mark.parametrize("name", ["SAFETY", "content-filter", "sensitive", "PROHIBITED_CONTENT"])
@@ -479,17 +477,17 @@ def test_counts_are_taken_where_they_are():
         frame(choices=[{"delta": {}, "finish_reason": "stop"}], x_groq={"usage": counts}),
         frame(choices=[{"delta": {}, "finish_reason": "stop", "usage": counts}]),
     ):
-        done = replay((200, [chunk("Blue"), last, DONE]))[1]
-        assert (done.prompt_tokens, done.completion_tokens) == (3, 2)
+        end = replay((200, [chunk("Blue"), last, DONE]))[1]
+        assert (end.prompt_tokens, end.completion_tokens) == (3, 2)
 
 
 def test_logprobs_of_the_older_completions():
     older = {"tokens": ["Blue"], "token_logprobs": [-0.1], "top_logprobs": [{"Red": -2.0}]}
     piece = choice(delta={"content": "Blue"}, logprobs=older)
-    _, done, events, _ = replay((200, [piece, END, DONE]), alternatives=3)
+    _, end, events, _ = replay((200, [piece, END, DONE]), alternatives=3)
     tokens = [token for e in events if isinstance(e, TextDelta) for token in e.tokens]
     assert [(t.text, [a.text for a in t.alternatives]) for t in tokens] == [("Blue", ["Red"])]
-    assert codes(done) == set()
+    assert codes(end) == set()
 
 
 @pytest.mark.parametrize(
@@ -507,16 +505,16 @@ def test_logprobs_of_the_older_completions():
     ],
 )  # fmt: skip
 def test_errors_in_other_forms(piece, code):
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(ModelError) as error:
         replay((200, [piece]))
-    assert failed.value.code == code
+    assert error.value.code == code
 
 
 def test_an_error_within_an_error_is_read():
     message = json.dumps({"error": {"message": "Out of quota for today", "code": 429}})
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(ModelError) as error:
         replay((200, [frame(error={"message": message, "code": 429}), DONE]))
-    assert failed.value.server_sentence == "Out of quota for today"
+    assert error.value.server_sentence == "Out of quota for today"
 
 
 @pytest.mark.parametrize(
@@ -532,9 +530,9 @@ def test_an_error_within_an_error_is_read():
 )  # fmt: skip
 def test_limits_in_other_servers_words(status, message, limit):
     replies = ((status, fault(None, message)), (200, WHOLE))
-    _, done, _, bodies = replay(*replies, max_new_tokens=256)
+    _, end, _, bodies = replay(*replies, max_new_tokens=256)
     assert [body["max_tokens"] for body in bodies] == [256, limit]
-    assert codes(done) == {"limit_lowered"}
+    assert codes(end) == {"limit_lowered"}
 
 
 @pytest.mark.parametrize(
@@ -549,9 +547,9 @@ def test_limits_in_other_servers_words(status, message, limit):
 )
 def test_a_prompt_that_is_too_long_in_other_words(message):
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user")]
-    _, done, _, bodies = replay((413, fault(None, message)), (200, WHOLE), messages=turns)
+    _, end, _, bodies = replay((413, fault(None, message)), (200, WHOLE), messages=turns)
     assert [len(body["messages"]) for body in bodies] == [3, 1]
-    assert codes(done) == {"turns_left_out"}
+    assert codes(end) == {"turns_left_out"}
 
 
 @pytest.mark.parametrize(
@@ -564,8 +562,8 @@ def test_a_prompt_that_is_too_long_in_other_words(message):
 )
 def test_remedies_for_other_words(message, code):
     whole = (200, {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]})
-    done = replay((400, fault(None, message)), whole, system_prompt="Be brief.")[1]
-    assert codes(done) == {code}
+    end = replay((400, fault(None, message)), whole, system_prompt="Be brief.")[1]
+    assert codes(end) == {code}
 
 
 @pytest.mark.parametrize(
@@ -581,9 +579,9 @@ def test_remedies_for_other_words(message, code):
     ],
 )
 def test_faults_in_other_servers_words(status, message, code):
-    with pytest.raises(ModelError) as failed:
+    with pytest.raises(ModelError) as error:
         replay((status, fault(None, message)))
-    assert failed.value.code == code
+    assert error.value.code == code
 
 
 @pytest.mark.parametrize(

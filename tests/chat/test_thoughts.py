@@ -31,7 +31,7 @@ def ask(**options) -> ChatRequest:
     return ChatRequest.of(messages=[{"role": "user", "content": "Why?"}], seed=7, **options)
 
 
-def told(events) -> tuple[str, str]:
+def texts_of(events) -> tuple[str, str]:
     """(answer, thoughts) in events."""
     deltas: list[TextDelta] = []
     for event in events:
@@ -42,9 +42,9 @@ def told(events) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_of_transformers(name):
-    opened, written, answer, thoughts, note = CASES[name]
+    is_open, text, answer, thoughts, note = CASES[name]
     tokenizer = tiny.byte_tokenizer(TEMPLATE)
-    ids = tokenizer(written, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     logits = torch.zeros(len(tokenizer))
     sample = _Sample(
         index=0,
@@ -54,17 +54,17 @@ def test_of_transformers(name):
         end_ids=set(),
         tokenizer=tokenizer,
         alternatives=2,
-        splitter=ThoughtSplitter(opened),
+        splitter=ThoughtSplitter(is_open),
     )
     deltas = [sample.next_delta() for _ in ids]
-    assert told(deltas) == (answer, thoughts)
-    notes = notes_on(sample.thought, sample.answered, "length")
+    assert texts_of(deltas) == (answer, thoughts)
+    notes = notes_on(sample.has_thoughts, sample.has_answer, "length")
     assert [one.code for one in notes] == ([note] if note else [])
     now: list[TextDelta] = []
     for delta in deltas:
         now = with_delta(now, delta)
     tokens = "".join(token.text for delta in now for token in delta.tokens)
-    assert tokens == ("" if thoughts else written)
+    assert tokens == ("" if thoughts else text)
 
 
 def test_a_prompt_that_opens_thoughts_is_known_by_its_end():
@@ -85,15 +85,15 @@ def test_a_prompt_that_opens_thoughts_is_known_by_its_end():
 
 @pytest.mark.parametrize("name", CASES)
 def test_of_llama_cpp(name):
-    opened, written, answer, thoughts, note = CASES[name]
+    is_open, text, answer, thoughts, note = CASES[name]
     header = SimpleNamespace(chat_template=TEMPLATE, ends=frozenset())
-    prompt = "Why?<think>\n" if opened else "Why?"
+    prompt = "Why?<think>\n" if is_open else "Why?"
     words = SimpleNamespace(header=header, piece=lambda id_: SimpleNamespace(text=chr(id_)))
     talk = _Talk(None, words, 100, "")  # type: ignore[arg-type]
-    pieces = [{"content": letter, "stop": False} for letter in written]
+    pieces = [{"content": letter, "stop": False} for letter in text]
     end = {"content": "", "stop": True, "tokens_predicted": 5, "stop_type": "limit"}
     pairs = [(0, piece, {}) for piece in [*pieces, end]]
     events = list(talk._grown(ask(), [*map(ord, prompt)], pairs, 7, ()))
-    assert told(events) == (answer, thoughts)
+    assert texts_of(events) == (answer, thoughts)
     assert isinstance(events[-1], ChatDone)
     assert [one.code for one in events[-1].notes] == ([note] if note else [])

@@ -60,13 +60,13 @@ def ask(message: str = "Hello", **options) -> ChatRequest:
 def deltas_of(cache, request, name="llama"):
     """The deltas of each sample, and the end."""
     deltas = [[] for _ in range(request.num_return_sequences)]
-    done = None
+    end = None
     for event in run(cache, spec(name), request):
         if isinstance(event, TextDelta):
             deltas[event.index].append(event)
         elif isinstance(event, ChatDone):
-            done = event
-    return deltas, done
+            end = event
+    return deltas, end
 
 
 def tokens_of(deltas):
@@ -88,7 +88,7 @@ def logits_of(folder, ids: list[int]) -> torch.Tensor:
         return model(torch.tensor([ids])).logits[0].float()
 
 
-def warped(logits: torch.Tensor, temperature: float, top_p: float, top_k: int) -> np.ndarray:
+def warp(logits: torch.Tensor, temperature: float, top_p: float, top_k: int) -> np.ndarray:
     """By transformers' own warpers."""
     warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
     if top_k:
@@ -114,7 +114,7 @@ def test_the_distribution_is_softmax_of_the_logits(cache, folder, temperature, t
     assert len(tokens) == 24
     for at, token in enumerate(tokens, len(prompt) - 1):
         raw = torch.softmax(logits[at].double(), -1).numpy()
-        distribution = warped(logits[at], **sampling)
+        distribution = warp(logits[at], **sampling)
         assert token.raw == pytest.approx(raw[token.id], abs=1e-5)
         assert token.chance == pytest.approx(distribution[token.id], abs=1e-5)
         assert token.entropy == pytest.approx(entropy(distribution), abs=1e-4)
@@ -135,7 +135,7 @@ def test_the_token_follows_from_the_distribution_and_the_seed(cache, folder):
     logits = logits_of(folder / "llama", [*prompt, *ids])
     generator = torch.Generator().manual_seed(7)
     for at, tokens in enumerate(ids, len(prompt) - 1):
-        distribution = torch.tensor(warped(logits[at], **sampling), dtype=torch.float32)
+        distribution = torch.tensor(warp(logits[at], **sampling), dtype=torch.float32)
         assert torch.multinomial(distribution, 1, generator=generator).item() == tokens
 
 
@@ -144,7 +144,7 @@ def test_the_token_follows_from_the_distribution_and_the_seed(cache, folder):
 def test_probabilities_are_those_of_transformers_warpers(temperature, top_p, top_k):
     logits = torch.randn(300, generator=torch.Generator().manual_seed(1)) * 3
     ours = probabilities(logits.numpy(), temperature, top_p, top_k)
-    assert np.abs(ours - warped(logits, temperature, top_p, top_k)).max() < 1e-9
+    assert np.abs(ours - warp(logits, temperature, top_p, top_k)).max() < 1e-9
     assert ours.sum() == pytest.approx(1)
 
 
@@ -184,8 +184,8 @@ def test_the_tokens_of_a_letter_come_with_the_letter():
 
 
 def test_a_samples_tokens_are_its_own(cache):
-    deltas, done = deltas_of(cache, ask(num_return_sequences=3))
-    assert sum(len(tokens_of(own)) for own in deltas) == done.completion_tokens
+    deltas, end = deltas_of(cache, ask(num_return_sequences=3))
+    assert sum(len(tokens_of(own)) for own in deltas) == end.completion_tokens
     alone, _ = deltas_of(cache, ask(seed=8))
     # The first sample may use the KV cache, which rounds the last digits otherwise.
     own, lone = tokens_of(deltas[1]), tokens_of(alone[0])
@@ -200,10 +200,10 @@ def test_an_answer_goes_on_from_its_own_beginning(cache):
     """At temperature 0 the rest after a beginning is the rest of the whole."""
     (whole,), _ = deltas_of(cache, ask(temperature=0))
     ids = [token.id for token in tokens_of(whole)]
-    (rest,), done = deltas_of(cache, ask(temperature=0, prefix_ids=ids[:9], max_new_tokens=15))
+    (rest,), end = deltas_of(cache, ask(temperature=0, prefix_ids=ids[:9], max_new_tokens=15))
     assert [token.id for token in tokens_of(rest)] == ids[9:]
     assert text_of(whole).endswith(text_of(rest))
-    assert done.completion_tokens == 15
+    assert end.completion_tokens == 15
 
 
 def test_another_token_instead_makes_another_answer(cache):
@@ -237,9 +237,9 @@ def test_a_letter_whose_first_bytes_were_there_comes_whole():
 
 def test_a_token_the_model_does_not_have_is_refused(cache):
     for request in (ask(prefix_ids=[9999]), NextTokenRequest.of(text="a", ids=[9999])):
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(InvalidInput) as error:
             list(run(cache, spec(), request))
-        assert refused.value.code == "invalid_token"
+        assert error.value.code == "invalid_token"
 
 
 # ---------------------------------------------------------------- the next token of any text
@@ -272,9 +272,9 @@ def test_a_model_without_a_template_says_that_it_continues_a_message(cache):
 
 
 def test_a_text_over_the_window_is_refused(cache):
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         next_token(cache, NextTokenRequest.of(text="x" * 300))
-    assert refused.value.code == "invalid_over_window"
+    assert error.value.code == "invalid_over_window"
 
 
 # ---------------------------------------------------------------- the random position
@@ -289,9 +289,9 @@ def test_a_token_comes_as_often_as_it_is_likely():
     counts = np.bincount([token_at(distribution, one) for one in positions], minlength=40)
     often = distribution * 10_000 >= 5
     assert counts[distribution == 0].sum() == 0
-    observed = [*counts[often], counts[~often].sum() + 1e-9]
+    counts_seen = [*counts[often], counts[~often].sum() + 1e-9]
     expected = [*(distribution[often] * 10_000), (distribution[~often] * 10_000).sum() + 1e-9]
-    assert chisquare(observed, expected, sum_check=False).pvalue > 0.001
+    assert chisquare(counts_seen, expected, sum_check=False).pvalue > 0.001
 
 
 def test_a_tokenizers_file_cuts_texts_without_its_model():

@@ -24,8 +24,8 @@ from tabs.chat.answers import (
     Answers,
     AnswerSample,
     RecordedExample,
+    common_prefixes,
     note_html,
-    shared_prefixes,
     with_newest,
 )
 from tabs.chat.controls import DialComponents
@@ -59,7 +59,7 @@ def ask(**options) -> ChatRequest:
     return ChatRequest.of(messages=turns, **(usual | options))
 
 
-def answered(context, request: ChatRequest) -> Answers:
+def answers_of(context, request: ChatRequest) -> Answers:
     answers = Answers.to(STARTER, request)
     for event in run(context.cache, STARTER, request):
         answers.add(event)
@@ -70,14 +70,14 @@ def answered(context, request: ChatRequest) -> Answers:
 
 
 def test_a_key_is_not_stored_and_the_seed_is(context):
-    answers = answered(context, ask(seed=-1, api_key="secret"))
+    answers = answers_of(context, ask(seed=-1, api_key="secret"))
     assert answers.request.api_key is None
     assert answers.request.seed >= 0
     assert "secret" not in repr(answers)
 
 
 def test_the_tokens_of_an_answer_make_its_text(context):
-    answers = answered(context, ask())
+    answers = answers_of(context, ask())
     (one,) = answers.samples
     texts = [token.text for token in one.tokens]
     assert "".join(texts).removesuffix("<|end|>") == one.text
@@ -95,7 +95,7 @@ def test_only_so_many_answers_are_stored():
 def test_where_answers_differ_is_found():
     a, b, c = token(1, "a"), token(2, "b"), token(3, "c")
     three = [sample(a, b, c), sample(a, b, a), sample(a, c)]
-    assert shared_prefixes(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
+    assert common_prefixes(three) == [[2, 1, 0], [2, 1, 0], [2, 0]]
     answers = Answers(STARTER, ask(), three)
     view = answers_view(answers)
     assert view.count(FORK) == 5 + 2  # five places, and one in the legend of each language
@@ -122,9 +122,9 @@ def test_another_byte_makes_another_letter():
 
 def test_nothing_of_a_token_becomes_markup():
     bad = token(1, "<img src=x onerror=alert(1)>")
-    shown = answers_view(Answers(STARTER, ask(), [sample(bad)]))
-    assert "<img" not in shown
-    assert 'data-odds="{&quot;rows&quot;' in shown
+    view = answers_view(Answers(STARTER, ask(), [sample(bad)]))
+    assert "<img" not in view
+    assert 'data-odds="{&quot;rows&quot;' in view
     assert visible(" a\n") == "<i>·</i>a<i>↵</i>"
 
 
@@ -150,14 +150,14 @@ def test_messages_that_the_template_leaves_out_are_noted_and_quoted(context):
     """The starter's own template shows it the newest seven messages."""
     turns = [{"role": ("user", "assistant")[k % 2], "content": f"say {k}"} for k in range(9)]
     request = ChatRequest.of(messages=turns, max_new_tokens=1, seed=1)
-    done = next(e for e in run(context.cache, STARTER, request) if isinstance(e, ChatDone))
-    assert done.notes == (Note("turns_left_out", 2),)
-    html = note_html(done.notes[0], request)
+    end = next(e for e in run(context.cache, STARTER, request) if isinstance(e, ChatDone))
+    assert end.notes == (Note("turns_left_out", 2),)
+    html = note_html(end.notes[0], request)
     assert "the oldest 2 messages" in html
     assert "up to “say 1”" in html
     seven = ChatRequest.of(messages=turns[2:], max_new_tokens=1, seed=1)
     alone = next(e for e in run(context.cache, STARTER, seven) if isinstance(e, ChatDone))
-    assert (alone.notes, alone.prompt_tokens) == ((), done.prompt_tokens)
+    assert (alone.notes, alone.prompt_tokens) == ((), end.prompt_tokens)
 
 
 # ---------------------------------------------------------------- what is done
@@ -170,7 +170,7 @@ def branch(context, answers: list[Answers], at):
 
 
 def test_going_on_from_another_token_shows_a_new_answer_and_keeps_the_old(context):
-    answers = [answered(context, ask())]
+    answers = [answers_of(context, ask())]
     old = list(answers[0].samples[0].tokens)
     other = next(k for k, one in enumerate(old[0].alternatives) if one.id != old[0].id)
     *_, last = branch(context, answers, f"0:0:{other}")
@@ -182,7 +182,7 @@ def test_going_on_from_another_token_shows_a_new_answer_and_keeps_the_old(contex
 
 
 def test_asking_again_makes_so_many_answers(context):
-    answers = [answered(context, ask())]
+    answers = [answers_of(context, ask())]
     values = {"model": STARTER.id, "temperature": 2.0, "max_new_tokens": 16, "seed": 3}
     values |= {"alternatives": 0, "num_return_sequences": 1}
     values = [values.get(name) for name in DialComponents._fields]
@@ -197,7 +197,7 @@ def test_asking_again_makes_so_many_answers(context):
 
 @pytest.mark.parametrize("at", ["0:99:0", "9:0:0", "0:0:99", "0:0", "x:y:z", None, "-1:0:0"])
 def test_a_place_that_is_not_there_is_an_error(context, at):
-    answers = [answered(context, ask())]
+    answers = [answers_of(context, ask())]
     (only,) = branch(context, answers, at)
     assert only[:3] == (gr.skip(),) * 3
     assert "no answer to look into" in only[3]
@@ -226,7 +226,7 @@ def test_before_the_first_message_the_example_can_be_repeated(context):
 
 
 def test_a_job_that_gets_no_answer_leaves_the_old_one_and_says_why(context):
-    old = answered(context, ask())
+    old = answers_of(context, ask())
     values = {"model": "no/such-model-at-all", "alternatives": 4}
     values = [values.get(name) for name in DialComponents._fields]
     handler = token_odds.answer(context, token_odds.repeat_job)
@@ -295,10 +295,10 @@ def test_a_model_behind_a_server_is_refused_with_the_reason(context):
 def test_the_strip_is_as_wide_as_the_tokens_are_likely():
     pieces = (Alternative("a", 0), Alternative("b", 1))
     event = NextToken((), np.log([0.75, 0.25]).astype(np.float32), pieces)
-    shown = strip(event, probabilities(event.logits), 0.8, pieces[1])
-    assert "width:75.000%" in shown
-    assert "left:80.00%" in shown
-    assert "0.8000" in shown
+    view = strip(event, probabilities(event.logits), 0.8, pieces[1])
+    assert "width:75.000%" in view
+    assert "left:80.00%" in view
+    assert "0.8000" in view
 
 
 def test_the_recipe_prints_the_same_probabilities(context):

@@ -44,10 +44,10 @@ def both(page: Context, history, message: str, *values):
 
 def last(updates) -> list:
     """Status, text and line of A, text and line of B after all updates, and their Python."""
-    shown = [None] * 6
+    view = [None] * 6
     for update in updates:
-        shown = [b if a == gr.skip() else a for a, b in zip(update, shown, strict=True)]
-    return shown
+        view = [b if a == gr.skip() else a for a, b in zip(update, view, strict=True)]
+    return view
 
 
 def ask(page: Context, a: DialComponents, b: OwnDials, message: str = "Who are you?") -> list:
@@ -84,8 +84,8 @@ def shown_in_turn(page, seed: int) -> list[str]:
     a = A._replace(max_new_tokens=200, top_p=1, seed=seed, **hot)
     order = []
     for _, a_says, _, b_says, *_ in both(page, None, "Hello", *a, *B._replace(**hot)):
-        said = (("a", a_says), ("b", b_says))
-        order += [side for side, text in said if text and text != gr.skip()]
+        words = (("a", a_says), ("b", b_says))
+        order += [side for side, text in words if text and text != gr.skip()]
     return order
 
 

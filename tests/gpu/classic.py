@@ -13,7 +13,7 @@ SPEC = find(TEXT_TO_IMAGE, "CompVis/stable-diffusion-v1-4")
 SLACK = 64 * 2**20  # bytes that CUDA's libraries keep for themselves
 
 
-def allocated() -> int:
+def allocation() -> int:
     """Bytes of tensors on the GPU, after what nobody holds is gone."""
     import torch
 

@@ -11,7 +11,7 @@ from models.runtime.jobs import run
 from models.settings import Settings
 from models.text_to_image.events import StepDone
 from models.text_to_image.requests import ImageRequest
-from tests.gpu.classic import SLACK, SPEC, allocated, draw, engine_of
+from tests.gpu.classic import SLACK, SPEC, allocation, draw, engine_of
 from tests.pictures import psnr
 
 pytestmark = [pytest.mark.usefixtures("classic"), pytest.mark.timeout(1800)]
@@ -20,20 +20,20 @@ SMALL = replace(SPEC, options=replace(SPEC.options, sizes=((256, 256),)))  # com
 
 @pytest.mark.parametrize("mode", ["default", "max-autotune-no-cudagraphs"])
 def test_compiled_pictures_are_the_plain_ones_and_memory_comes_back(cache, mode):
-    before = allocated()
+    before = allocation()
     plain = draw(cache, SMALL)[0].images[0]
     cache.unload(SMALL.task, SMALL.id)
-    with closing(ModelCache(Settings(GENLAB_COMPILE=mode))) as compiled:
-        first, events = draw(compiled, SMALL)
-        again, later = draw(compiled, SMALL)
+    with closing(ModelCache(Settings(GENLAB_COMPILE=mode))) as program:
+        first, events = draw(program, SMALL)
+        again, later = draw(program, SMALL)
         assert sum(isinstance(e, WarmingUp) for e in events) == 1
         assert not any(isinstance(e, WarmingUp) for e in later)
         assert psnr(plain, first.images[0]) >= 35
         assert psnr(first.images[0], again.images[0]) >= 50
-        weights = {w.dtype for w in engine_of(compiled, SMALL)._pipe.unet.parameters()}
+        weights = {w.dtype for w in engine_of(program, SMALL)._pipe.unet.parameters()}
         assert [str(dtype) for dtype in weights] == ["torch.float16"]
-        compiled.unload(SMALL.task, SMALL.id)
-        assert allocated() - before < SLACK
+        program.unload(SMALL.task, SMALL.id)
+        assert allocation() - before < SLACK
 
 
 def test_a_size_that_is_not_usual_is_drawn_uncompiled():

@@ -18,7 +18,7 @@ from models.sentiment.requests import SentimentRequest
 from models.settings import Settings
 from models.weights import sources
 from tests import tiny
-from tests.gpu.classic import SLACK, SPEC, allocated, draw
+from tests.gpu.classic import SLACK, SPEC, allocation, draw
 
 CUDA, CPU = "cuda", "cpu"
 SENTENCES = ("the cat was bad", "a dog", "the king rules the land")
@@ -97,12 +97,12 @@ def test_an_encoder_gives_the_same_cosines():
 @pytest.mark.parametrize("model", [CHAT, SENTIMENT, SIMILARITY], ids=lambda m: m.task)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_each_runs_in_the_dtype_it_wants_and_gives_its_memory_back(cache, model, dtype):
-    before = allocated()
+    before = allocation()
     events = events_of(cache, replace(model, cuda_dtype=dtype))
     placement = events[-1].placement
     assert (placement.device, placement.dtype, placement.reason) == (CUDA, dtype, "cuda_found")
     cache.unload(model.task, model.id)
-    assert allocated() - before < SLACK
+    assert allocation() - before < SLACK
 
 
 def test_two_tabs_at_once(cache, classic):

@@ -18,7 +18,7 @@ from models.text_to_image.requests import ImageRequest
 from models.weights import sources
 from tests import tiny
 from tests.gpu import architecture
-from tests.gpu.classic import SLACK, SPEC, allocated, draw, engine_of
+from tests.gpu.classic import SLACK, SPEC, allocation, draw, engine_of
 from tests.pictures import open_png, psnr
 
 pytestmark = pytest.mark.usefixtures("classic")
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.usefixtures("classic")
 def test_it_is_placed_on_cuda_in_half_precision_with_its_safety_checker(cache):
     import torch
 
-    done, events = draw(cache)
+    end, events = draw(cache)
     placement = events[-1].placement
     assert (placement.device, placement.dtype) == ("cuda", "float16")
     assert placement.reason == "cuda_found"
-    assert len(done.flagged) == 1
+    assert len(end.flagged) == 1
     pipe = engine_of(cache)._pipe
     for name, millions in architecture.MILLIONS.items():
         weights = list(getattr(pipe, name).parameters())
@@ -45,9 +45,9 @@ def test_what_the_safety_checker_flags_is_blanked_and_in_the_event(cache):
     checker = engine_of(cache)._pipe.safety_checker
     for weights in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
         weights.data.fill_(-2.0)  # no cosine is below it: all are flagged
-    done, _ = draw(cache)
-    assert done.flagged == (True,)
-    assert open_png(done.images[0]).convert("L").getextrema() == (0, 0)
+    end, _ = draw(cache)
+    assert end.flagged == (True,)
+    assert open_png(end.images[0]).convert("L").getextrema() == (0, 0)
 
 
 def test_one_seed_is_one_picture_and_pndm_counts_its_repeated_step(cache):
@@ -79,61 +79,61 @@ def test_stop_ends_within_a_step_and_frees_the_model(cache):
 
     events = run(cache, SPEC, ImageRequest.of(prompt="a cat", num_inference_steps=150))
     first = next(e for e in events if isinstance(e, StepDone))
-    started = time.perf_counter()
+    start = time.perf_counter()
     assert first.total > 100
     events.close()
     while any(model.active for model in cache.status()):
-        assert time.perf_counter() - started < 2
+        assert time.perf_counter() - start < 2
         time.sleep(0.002)
 
 
 def test_unloading_gives_the_memory_back(cache):
-    before = allocated()
+    before = allocation()
     draw(cache)
-    assert allocated() - before > 2.6e9
+    assert allocation() - before > 2.6e9
     cache.unload(SPEC.task, SPEC.id)
-    assert allocated() - before < SLACK
+    assert allocation() - before < SLACK
 
 
 def test_a_second_model_evicts_the_first():
-    before = allocated()
+    before = allocation()
     cache = ModelCache(Settings(memory_gb=4))
     other = replace(SPEC, id="tests/other")
     draw(cache)
     draw(cache, other)
     assert [model.id for model in cache.status()] == [other.id]
-    assert allocated() - before < 2.8e9 + SLACK
+    assert allocation() - before < 2.8e9 + SLACK
     cache.close()
-    assert allocated() - before < SLACK
+    assert allocation() - before < SLACK
 
 
 @pytest.mark.parametrize("when", ["loading", "drawing"])
 def test_out_of_memory_is_an_error_and_recovered_from(cache, when):
     import torch
 
-    before = allocated()
+    before = allocation()
     total = torch.cuda.get_device_properties(0).total_memory
     if when == "drawing":
         draw(cache)
     room = 500e6 if when == "loading" else 100e6
-    torch.cuda.set_per_process_memory_fraction((allocated() + room) / total)
+    torch.cuda.set_per_process_memory_fraction((allocation() + room) / total)
     try:
         with pytest.raises(OutOfMemory):
             draw(cache, width=1024, height=1024)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert not any(model.active for model in cache.status())
-    assert allocated() - before < SLACK
+    assert allocation() - before < SLACK
     assert draw(cache)[0].images
 
 
 def test_it_starts_from_a_picture_with_the_same_weights(cache, tmp_path):
     Image.linear_gradient("L").save(tmp_path / "start.png")
     plain, _ = draw(cache)
-    before = allocated()
-    started, events = draw(cache, image=(tmp_path / "start.png").read_bytes(), strength=0.67)
-    assert allocated() - before < SLACK
-    assert psnr(plain.images[0], started.images[0]) < 35
+    before = allocation()
+    start, events = draw(cache, image=(tmp_path / "start.png").read_bytes(), strength=0.67)
+    assert allocation() - before < SLACK
+    assert psnr(plain.images[0], start.images[0]) < 35
     assert [e.total for e in events if isinstance(e, StepDone)][-1] < 4
 
 
@@ -161,10 +161,10 @@ def test_cuda_draws_what_the_cpu_draws(tmp_path, monkeypatch):
     for device in ("cuda", "cpu"):
         cache = ModelCache(Settings(device=device))
         request = {"width": None, "height": None, "num_inference_steps": 10}
-        done, events = draw(
+        end, events = draw(
             cache, replace(spec, dials=ImageDials(), options=PipelineOptions()), **request
         )
         assert events[-1].placement.device == device
-        pictures[device] = done.images[0]
+        pictures[device] = end.images[0]
         cache.close()
     assert psnr(pictures["cuda"], pictures["cpu"]) >= 35

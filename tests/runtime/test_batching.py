@@ -63,7 +63,7 @@ def until(condition):
         time.sleep(0.002)
 
 
-def held(**settings):
+def hold_lanes(**settings):
     """Callers of which the first is in a pass that does not end before `join`."""
     passes = Passes(**settings)
     passes.go.clear()
@@ -74,15 +74,15 @@ def held(**settings):
 
 def test_one_caller_is_served_at_once_and_alone():
     passes = Passes()
-    started = time.perf_counter()
+    start = time.perf_counter()
     for number in range(100):
         assert passes.batcher(str(number), Stop()) == f"{number}!"
-    assert time.perf_counter() - started < 0.05, "it waits for company"
+    assert time.perf_counter() - start < 0.05, "it waits for company"
     assert passes.batches == [[str(number)] for number in range(100)]
 
 
 def test_what_queues_up_during_a_pass_makes_the_next_one_in_order():
-    passes, callers = held()
+    passes, callers = hold_lanes()
     for item in "abc":
         callers.call(item)
     callers.join()
@@ -91,7 +91,7 @@ def test_what_queues_up_during_a_pass_makes_the_next_one_in_order():
 
 
 def test_a_pass_holds_no_more_than_its_weight_and_one_kind():
-    passes, callers = held(most=3, weigh=len, kind=str.isupper)
+    passes, callers = hold_lanes(most=3, weigh=len, kind=str.isupper)
     for item in ("a", "bb", "B", "c", "long"):
         callers.call(item)
     callers.join()
@@ -99,7 +99,7 @@ def test_a_pass_holds_no_more_than_its_weight_and_one_kind():
 
 
 def test_what_is_wrong_with_one_costs_the_others_nothing():
-    passes, callers = held()
+    passes, callers = hold_lanes()
     for item in ("a", "bad", "b"):
         callers.call(item)
     callers.join()
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_one_costs_the_others_nothing():
 
 
 def test_a_stop_ends_one_call_and_not_its_neighbours():
-    passes, callers = held()
+    passes, callers = hold_lanes()
     stop = Stop()
     leaver = callers.call("leaver", stop)
     callers.call("stays")
@@ -124,7 +124,7 @@ def test_a_stop_ends_one_call_and_not_its_neighbours():
 
 
 def test_the_leader_of_a_pass_serves_the_others_although_it_was_stopped():
-    _, callers = held()
+    _, callers = hold_lanes()
     stop = Stop()
     callers.call("leader", stop)
     callers.call("other")
@@ -135,7 +135,7 @@ def test_the_leader_of_a_pass_serves_the_others_although_it_was_stopped():
 
 
 def test_lanes_share_those_who_wait_evenly():
-    passes, callers = held(lanes=2)
+    passes, callers = hold_lanes(lanes=2)
     callers.call("second", queued=False)
     until(lambda: passes.at_once == 2)
     for item in "abcdef":
@@ -148,7 +148,7 @@ def test_lanes_share_those_who_wait_evenly():
 
 
 def test_work_that_cannot_be_shared_takes_a_lane():
-    passes, callers = held()
+    passes, callers = hold_lanes()
     inside, leave = threading.Event(), threading.Event()
 
     def alone():

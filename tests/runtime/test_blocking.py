@@ -30,35 +30,35 @@ def test_a_coroutine_gives_its_result_or_its_error():
 
 
 def test_a_silent_server_is_left_within_a_tenth_of_a_second_and_its_connection_closed():
-    closed = []
+    sections = []
 
     async def silent() -> None:
         try:
             await asyncio.sleep(20)
         finally:
-            closed.append(time.perf_counter())
+            sections.append(time.perf_counter())
 
-    started = time.perf_counter()
+    start = time.perf_counter()
     with pytest.raises(Stopped):
         run(silent(), stop_later(0.2))
-    assert len(closed) == 1
-    assert time.perf_counter() - started < 0.2 + 0.1 + 0.1  # the last for a busy machine
+    assert len(sections) == 1
+    assert time.perf_counter() - start < 0.2 + 0.1 + 0.1  # the last for a busy machine
 
 
 def test_closing_early_closes_the_async_generator():
-    closed = []
+    sections = []
 
     async def numbers() -> AsyncGenerator[int]:
         try:
             for number in range(5):
                 yield number
         finally:
-            closed.append(True)
+            sections.append(True)
 
     assert list(iterate(numbers(), Stop())) == [0, 1, 2, 3, 4]
     with closing(iterate(numbers(), Stop())) as events:
         assert next(events) == 0
-    assert closed == [True, True]
+    assert sections == [True, True]
 
 
 def test_a_thread_s_events_come_in_order_and_its_error_last():
@@ -68,11 +68,11 @@ def test_a_thread_s_events_come_in_order_and_its_error_last():
         raise Damaged(file="x")
 
     stop, events = Stop(), []
-    with pytest.raises(Damaged) as caught:
+    with pytest.raises(Damaged) as error:
         events.extend(iterate(in_thread(work, stop), stop))
     assert not stop.is_set()
     # The frames of the thread, which hold tensors, are not among the error's.
-    assert "work" not in [entry.name for entry in caught.traceback]
+    assert "work" not in [entry.name for entry in error.traceback]
 
     events = list(
         iterate(in_thread(lambda emit: [emit(Loading(str(n))) for n in range(9)], stop), stop)
@@ -92,13 +92,13 @@ def test_only_the_newest_event_of_each_look():
 
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_thread_has_ended_when_the_generator_has(closes):
-    stop, ended = Stop(), threading.Event()
+    stop, end_time = Stop(), threading.Event()
 
     def work(emit: Emit) -> None:
         emit(Loading("m"))
         stop.wait(10)
         time.sleep(0.3)  # the end of a step
-        ended.set()
+        end_time.set()
 
     events = iterate(in_thread(work, stop), stop)
     assert next(events) == Loading("m")
@@ -109,15 +109,15 @@ def test_a_thread_has_ended_when_the_generator_has(closes):
         with pytest.raises(Stopped):
             next(events)
     assert stop.is_set()
-    assert ended.is_set()
+    assert end_time.is_set()
 
 
 def test_a_thread_that_waits_for_a_network_is_left_behind():
     stop, release = Stop(), threading.Event()
     events = iterate(in_thread(lambda emit: release.wait(10), stop, join=False), stop)
     threading.Timer(0.1, stop.set).start()
-    started = time.perf_counter()
+    start = time.perf_counter()
     with pytest.raises(Stopped):
         next(events)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - start < 1
     release.set()  # its end finds the loop closed

@@ -51,13 +51,13 @@ def test_two_people_asking_at_once_load_once(cache):
 
 def test_the_gate_tells_positions_and_keeps_the_order(cache):
     model, order, threads = spec("gate"), [], []
-    entered, leave = threading.Event(), threading.Event()
-    first = hold(cache, model, entered, leave)
-    assert entered.wait(5)
-    told = [[], [], []]
+    entry, leave = threading.Event(), threading.Event()
+    first = hold(cache, model, entry, leave)
+    assert entry.wait(5)
+    message = [[], [], []]
 
     def work(number):
-        with cache.lease(model, Stop(), told[number].append):
+        with cache.lease(model, Stop(), message[number].append):
             order.append(number)
 
     for number in range(3):
@@ -69,17 +69,17 @@ def test_the_gate_tells_positions_and_keeps_the_order(cache):
     for thread in [first, *threads]:
         thread.join()
     assert order == [0, 1, 2]
-    assert told[0] == [Waiting(1)]
-    assert told[2][0] == Waiting(3)
-    places = [event.position for event in told[2] if isinstance(event, Waiting)]
+    assert message[0] == [Waiting(1)]
+    assert message[2][0] == Waiting(3)
+    places = [event.position for event in message[2] if isinstance(event, Waiting)]
     assert places == sorted(places, reverse=True)
 
 
 def test_a_waiter_that_leaves_is_withdrawn(cache):
     model = spec("left")
-    entered, leave, stop = threading.Event(), threading.Event(), Stop()
-    first = hold(cache, model, entered, leave)
-    assert entered.wait(5)
+    entry, leave, stop = threading.Event(), threading.Event(), Stop()
+    first = hold(cache, model, entry, leave)
+    assert entry.wait(5)
     second = hold(cache, model, threading.Event(), leave, stop)
     while not cache.status()[0].waiting:
         time.sleep(0.01)
@@ -105,9 +105,9 @@ def test_concurrency_lets_so_many_in_and_no_more(cache):
 
 def test_a_failed_load_leaves_nothing_and_can_be_tried_again(cache):
     model = spec("failing")
-    for raised, told in [(MemoryError(), OutOfMemory), (Damaged(file="x"), Damaged)]:
+    for raised, message in [(MemoryError(), OutOfMemory), (Damaged(file="x"), Damaged)]:
         Steps.failure = raised
-        with pytest.raises(told), cache.lease(model, Stop(), lambda _: None):
+        with pytest.raises(message), cache.lease(model, Stop(), lambda _: None):
             pass
         Steps.failure = None
         raised.__traceback__ = None
@@ -137,18 +137,18 @@ def test_a_model_over_the_limit_is_refused_before_it_is_loaded():
     Steps.reset()
     cache = ModelCache(Settings(memory_gb=1))
     with (
-        pytest.raises(OutOfMemory) as told,
+        pytest.raises(OutOfMemory) as error,
         cache.lease(spec("big", size_gb=5), Stop(), lambda _: None),
     ):
         pass
-    assert told.value.params == {"needed": 5.0, "limit": 1.0}
+    assert error.value.params == {"needed": 5.0, "limit": 1.0}
     assert Steps.loads == 0
 
 
 def test_unload_gives_memory_back_but_not_under_somebody(cache):
-    model, entered, leave = spec("unloaded"), threading.Event(), threading.Event()
-    thread = hold(cache, model, entered, leave)
-    assert entered.wait(5)
+    model, entry, leave = spec("unloaded"), threading.Event(), threading.Event()
+    thread = hold(cache, model, entry, leave)
+    assert entry.wait(5)
     with pytest.raises(Busy):
         cache.unload("sentiment", model.id)
     leave.set()
@@ -173,10 +173,10 @@ def test_idle_models_are_unloaded_by_time():
 
 
 def test_loading_is_told_and_status_names_the_placement(cache):
-    told = []
-    with cache.lease(spec("told"), Stop(), told.append):
+    message = []
+    with cache.lease(spec("told"), Stop(), message.append):
         row = cache.status()[0]
-    assert told == [Loading(spec("told"))]
+    assert message == [Loading(spec("told"))]
     assert (row.active, row.nbytes, row.placement.device, row.placement.dtype) == (
         1,
         1000,

@@ -61,8 +61,8 @@ def test_no_next_blocks_for_long_while_a_model_loads(cache):
 def test_closing_returns_at_once_and_frees_the_model_within_a_step(cache):
     with closing(run(cache, spec("left"), ask(10_000))) as events:
         assert any(isinstance(e, Scores) for e in events)
-        started = time.perf_counter()
-    assert time.perf_counter() - started < 0.1
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 0.1
     free(cache)
     assert Steps.at_once == 0
 
@@ -84,11 +84,11 @@ def test_leaving_while_waiting_or_loading_leaves_no_lock(cache):
 )
 def test_a_failure_is_told_in_kind_and_the_model_is_free_again(cache, text, kind, caplog):
     model = spec("fails", engine="Fails")
-    seen = []
-    with pytest.raises(kind) as told:
-        seen.extend(run(cache, model, ask(text)))
-    assert "secret" not in str(told.value)
-    assert "secret" not in str(told.value.params)
+    record = []
+    with pytest.raises(kind) as error:
+        record.extend(run(cache, model, ask(text)))
+    assert "secret" not in str(error.value)
+    assert "secret" not in str(error.value.params)
     free(cache)
 
 
@@ -106,10 +106,10 @@ def test_one_at_a_time_however_many_ask(cache):
 
 def test_jobs_together_run_at_once_and_one_that_fails_does_not_stop_the_other(cache):
     jobs = [(spec("one"), ask(20)), (spec("two", "Fails"), ask("known")), (spec("three"), ask(20))]
-    told = [(n, e) for n, e in together(cache, jobs) if not isinstance(e, Working)]
-    assert [e for n, e in told if n == 1][-1].code == "unavailable"
+    message = [(n, e) for n, e in together(cache, jobs) if not isinstance(e, Working)]
+    assert [e for n, e in message if n == 1][-1].code == "unavailable"
     for number in (0, 2):
-        events = [e for n, e in told if n == number]
+        events = [e for n, e in message if n == number]
         assert sum(isinstance(e, Scores) for e in events) == 20
         assert isinstance(events[-1], Finished)
     assert Steps.most_at_once >= 2
@@ -118,9 +118,9 @@ def test_jobs_together_run_at_once_and_one_that_fails_does_not_stop_the_other(ca
 def test_leaving_jobs_together_stops_all_of_them(cache):
     jobs = [(spec("one"), ask(10_000)), (spec("two"), ask(10_000))]
     with closing(together(cache, jobs)) as events:
-        seen = set()
-        while len(seen) < 2:
+        record = set()
+        while len(record) < 2:
             number, event = next(events)
             if isinstance(event, Scores):
-                seen.add(number)
+                record.add(number)
     free(cache)

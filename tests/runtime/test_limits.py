@@ -21,7 +21,7 @@ from tests.engines import Steps, spec
 SMALL = SentimentRequest.of(text="1")
 
 
-def allowed(limiter, person, request=SMALL):
+def count_until_refusal(limiter, person, request=SMALL):
     """How many of a hundred requests of a person are let through."""
     PERSON.set(person)
     for count in range(100):
@@ -48,22 +48,22 @@ def test_a_request_says_what_it_costs():
     assert ImageRequest.of(prompt="a", num_images=3, num_inference_steps=20).image_steps == 60
     grid = ImageGridRequest.of(prompt="a", guidance_scales=(1, 2, 3), step_counts=(5, 10))
     assert grid.image_steps == 45
-    left_out = LeaveOutRequest.of(prompt="a red circle", num_inference_steps=10)
-    assert left_out.image_steps == 10 * len(left_out.prompts)
+    request = LeaveOutRequest.of(prompt="a red circle", num_inference_steps=10)
+    assert request.image_steps == 10 * len(request.prompts)
 
 
 def test_each_person_and_all_together_have_their_share():
     limiter = Limits(Settings.model_validate({"person_requests": 3, "all_requests": 5}))
-    assert allowed(limiter, "name:ann") == 3
-    assert allowed(limiter, "name:bob") == 2
-    assert [allowed(limiter, f"address:{n}") for n in range(50)] == [0] * 50
+    assert count_until_refusal(limiter, "name:ann") == 3
+    assert count_until_refusal(limiter, "name:bob") == 2
+    assert [count_until_refusal(limiter, f"address:{n}") for n in range(50)] == [0] * 50
 
 
 def test_steps_and_tokens_are_counted():
     limiter = Limits(Settings.model_validate({"person_image_steps": 100, "all_tokens": 50}))
     picture = ImageRequest.of(prompt="a", num_inference_steps=40)
-    assert allowed(limiter, "a", picture) == 2
-    assert allowed(limiter, "b", SentimentRequest.of(text="a" * 40)) == 5
+    assert count_until_refusal(limiter, "a", picture) == 2
+    assert count_until_refusal(limiter, "b", SentimentRequest.of(text="a" * 40)) == 5
     PERSON.set("c")
     for request, code in (
         (ImageRequest.of(prompt="a", num_inference_steps=101), "invalid_over_image_steps"),
@@ -75,7 +75,7 @@ def test_steps_and_tokens_are_counted():
 
 
 def test_without_limits_nothing_is_counted():
-    assert allowed(Limits(Settings()), "a") is None
+    assert count_until_refusal(Limits(Settings()), "a") is None
 
 
 def test_many_threads_get_no_more_than_one():
@@ -137,6 +137,6 @@ def test_a_flood_of_the_api_is_429_with_a_time_and_forged_addresses_do_not_help(
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
         for path in ("/api/v1/chat", "/v1/chat/completions"):
-            streamed = web.post(path, json=body)
-            assert streamed.status_code == 429  # and no stream whose first event is an error
-            assert 1 <= int(streamed.headers["retry-after"]) <= 60
+            stream = web.post(path, json=body)
+            assert stream.status_code == 429  # and no stream whose first event is an error
+            assert 1 <= int(stream.headers["retry-after"]) <= 60

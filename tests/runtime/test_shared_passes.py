@@ -55,7 +55,7 @@ def spec_request(spec):
     return EncodeRequest.of(sentences=("good",))
 
 
-def noted(monkeypatch, engine, name):
+def note_calls(monkeypatch, engine, name):
     """How many items each pass had."""
     sizes, work = [], getattr(engine, name)
     batcher = engine.passes if hasattr(engine, "passes") else engine._passes
@@ -64,7 +64,7 @@ def noted(monkeypatch, engine, name):
 
 
 def test_texts_at_once_share_passes_and_score_as_alone(cache, monkeypatch):
-    sizes = noted(monkeypatch, engine(cache, KOREAN), "_score_together")
+    sizes = note_calls(monkeypatch, engine(cache, KOREAN), "_score_together")
     requests = [SentimentRequest.of(text=f"{TEXTS[n % 6]} {n}") for n in range(24)]
     alone = [one(run(cache, KOREAN, request), Scores) for request in requests]
     assert set(sizes) == {1}
@@ -99,9 +99,9 @@ def test_a_long_file_lets_a_single_text_through(cache):
             pass
         waits = []
         for text in TEXTS[:4]:
-            started = time.perf_counter()
+            start = time.perf_counter()
             assert one(run(cache, KOREAN, SentimentRequest.of(text=text)), Scores)
-            waits.append(time.perf_counter() - started)
+            waits.append(time.perf_counter() - start)
         rest = 0
         for event in file:  # it has not come to its end meanwhile
             rest += isinstance(event, RowScores)
@@ -119,8 +119,8 @@ def test_words_are_explained_beside_others_without_touching_their_model(cache):
     alone = [one(run(cache, KOREAN, request), Scores).scores for request in texts]
     results = together(cache, KOREAN, [ask, *texts, ask])
     for result in (results[0], results[-1]):
-        found = one(result, Attribution)
-        assert [w.value for w in found.words] == pytest.approx(
+        outcome = one(result, Attribution)
+        assert [w.value for w in outcome.words] == pytest.approx(
             [w.value for w in expected.words], abs=1e-4
         )
     for events, scores in zip(results[1:-1], alone, strict=True):
@@ -130,7 +130,7 @@ def test_words_are_explained_beside_others_without_touching_their_model(cache):
 @pytest.mark.parametrize("model", [MINILM.id, f"{MINILM.id}:cls"])
 def test_sentences_at_once_share_passes_and_get_their_own_vectors(cache, monkeypatch, model):
     spec = find(SENTENCE_SIMILARITY, model)
-    sizes = noted(monkeypatch, engine(cache, spec), "_embed_together")
+    sizes = note_calls(monkeypatch, engine(cache, spec), "_embed_together")
     words = ("a cat", "the king rules the land and everything in it", "not good", "x " * 300)
     requests = [
         EncodeRequest.of(sentences=tuple(f"{words[(n + k) % 4]} {n}" for k in range(1 + n % 3)))
@@ -151,5 +151,5 @@ def test_sentences_at_once_share_passes_and_get_their_own_vectors(cache, monkeyp
 def test_numbers_that_hang_on_their_company_are_not_shared(cache):
     spec = find(SENTENCE_SIMILARITY, f"{MINILM.id}:int8")
     assert spec.options == EncoderOptions(int8=True)
-    found = engine(cache, spec)
-    assert found.capacity(spec_request(spec)) == 1
+    result = engine(cache, spec)
+    assert result.capacity(spec_request(spec)) == 1

@@ -74,7 +74,7 @@ def test_quota_is_never_spent_without_being_asked_for(monkeypatch):
     monkeypatch.setattr(select, "is_here", lambda spec: True)
     for machine, first in ((LENT, "genlab/scenes"), (OWN, "CompVis/stable-diffusion-v1-4")):
         monkeypatch.setattr(placement, "hardware", lambda machine=machine: machine)
-        assert select.preferred(TEXT_TO_IMAGE, Settings(), "en").id == first
+        assert select.default_model(TEXT_TO_IMAGE, Settings(), "en").id == first
 
 
 def test_the_time_is_worked_out_from_model_steps_pictures_and_size():

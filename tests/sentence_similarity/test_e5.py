@@ -46,7 +46,7 @@ def models() -> Iterator[ModelCache]:
     cache.close()
 
 
-def encoded(cache: ModelCache, sentences: list[str]) -> np.ndarray:
+def encode(cache: ModelCache, sentences: list[str]) -> np.ndarray:
     spec = find(SENTENCE_SIMILARITY, ID)
     events = run(cache, spec, EncodeRequest.of(sentences=sentences))
     return in_order([e for e in events if isinstance(e, Encoded)], len(sentences))
@@ -54,7 +54,7 @@ def encoded(cache: ModelCache, sentences: list[str]) -> np.ndarray:
 
 def test_vectors_are_those_of_the_packages_own_engine(file, models):
     sentences = GOLDEN["sentences"].tolist()
-    cosines = (encoded(models, sentences) * GOLDEN["vectors"]).sum(1)
+    cosines = (encode(models, sentences) * GOLDEN["vectors"]).sum(1)
     assert len(cosines) == 20
     assert cosines.min() >= 0.99
     assert cosines.mean() >= 0.999  # the engine rounds activations to 8 bits; nothing else differs
@@ -72,7 +72,7 @@ def test_tokens_are_those_of_the_packages_own_engine(file):
 def test_korean_that_comes_apart_means_the_same(file, models):
     text = "로그인이 안 돼요."
     apart = unicodedata.normalize("NFD", text)  # as file names of a Mac are
-    one, other = encoded(models, [text, apart])
+    one, other = encode(models, [text, apart])
     assert one @ other > 0.9999
 
 
@@ -83,7 +83,7 @@ def test_search_for_a_login_that_fails_finds_it(file, models):
         "배송이 늦어요.",
         "영수증을 받고 싶어요.",
     ]
-    vectors = encoded(models, ["로그인이 안 돼요.", *rows])
+    vectors = encode(models, ["로그인이 안 돼요.", *rows])
     assert int((vectors[1:] @ vectors[0]).argmax()) == 1
 
 
@@ -125,7 +125,7 @@ def test_search_finds_what_is_meant_in_either_language(file, models, query, line
     for event in run(models, spec, EncodeRequest.of(sentences=lines)):
         if isinstance(event, Encoded):
             index.add(event)
-    [(best, _), *_] = index.nearest(encoded(models, [query])[0], 3)
+    [(best, _), *_] = index.nearest(encode(models, [query])[0], 3)
     assert lines[best] == lines[expected]
 
 
@@ -184,12 +184,12 @@ def test_auto_takes_it_where_korean_is(file, sentences, expected):
 def test_a_folder_that_was_damaged_is_made_anew(file, tmp_path):
     shutil.copyfile(file, tmp_path / file.name)
     spec = find(SENTENCE_SIMILARITY, ID)
-    made = e5.unpacked(spec, tmp_path / file.name)
-    config = (made / "config.json").read_text()
-    (made / "config.json").write_text("{")
+    result = e5.unpack(spec, tmp_path / file.name)
+    config = (result / "config.json").read_text()
+    (result / "config.json").write_text("{")
     e5._whole.clear()
-    assert (e5.unpacked(spec, tmp_path / file.name) / "config.json").read_text() == config
-    assert not made.with_suffix(".partial").exists()
+    assert (e5.unpack(spec, tmp_path / file.name) / "config.json").read_text() == config
+    assert not result.with_suffix(".partial").exists()
 
 
 def test_a_file_of_another_kind_leaves_nothing(tmp_path):
@@ -197,7 +197,7 @@ def test_a_file_of_another_kind_leaves_nothing(tmp_path):
     for content in (b"", b"E5S1", b"E5S1" + bytes(400), b"E5S1" + b"\xff" * 400):
         (tmp_path / "e5.bin").write_bytes(content)
         with pytest.raises(Damaged):
-            e5.unpacked(spec, tmp_path / "e5.bin")
+            e5.unpack(spec, tmp_path / "e5.bin")
         assert {path.name for path in tmp_path.iterdir()} <= {"e5.bin", "unpacking.lock"}
 
 
@@ -208,7 +208,7 @@ def test_the_recipe_alone_gives_the_same_cosine(file, models):
     cosine = next(e for e in events if isinstance(e, Similarities)).cosines[0][1]
     script = recipe.python(spec, request, place(spec, Settings()))
     assert str(Path.home()) not in script
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert f"{cosine:.4f}" in done.stdout
+    assert f"{cosine:.4f}" in process.stdout

@@ -166,17 +166,17 @@ def test_recipes_give_the_same_numbers_in_another_process(cache, starters):
     pairs.append((WORD2VEC, Word2VecRequest.of(**_EVERYTHING)))
     scripts, results = [], []
     for spec, request in pairs:
-        *_, result, done = run(cache, spec, request)
-        assert isinstance(done, Finished)
-        scripts.append(recipe(spec, request, done.placement))
+        *_, result, end = run(cache, spec, request)
+        assert isinstance(end, Finished)
+        scripts.append(recipe(spec, request, end.placement))
         results.append(result)
-    printed = run_scripts(scripts, starters.parents[1])
-    for result, text in zip(results[:4], printed, strict=False):
+    output = run_scripts(scripts, starters.parents[1])
+    for result, text in zip(results[:4], output, strict=False):
         matrix = np.array(eval(text, {"tensor": lambda rows: rows}))
         assert matrix == pytest.approx(np.array(result.cosines), abs=2e-4)
-    assert _numbers(printed[4], "words") == pytest.approx([results[4].pair], abs=1e-4)
+    assert _numbers(output[4], "words") == pytest.approx([results[4].pair], abs=1e-4)
     expected = results[4].similarities.cosines[0][1]
-    assert _numbers(printed[4], "sentences") == pytest.approx([expected], abs=1e-4)
+    assert _numbers(output[4], "sentences") == pytest.approx([expected], abs=1e-4)
 
 
 _EVERYTHING = {

@@ -167,7 +167,7 @@ def test_identical_sentences_and_unknown_ones_break_nothing(cosine):
 
 
 def test_a_persons_words_are_escaped():
-    done = Word2VecDone(
+    end = Word2VecDone(
         vocabulary=(HOSTILE,),
         pair=0.5,
         neighbours={HOSTILE: ((HOSTILE, 0.5),)},
@@ -178,7 +178,7 @@ def test_a_persons_words_are_escaped():
         unknown=(HOSTILE,),
     )
     request = Word2VecRequest.of(corpus=HOSTILE, word_a=HOSTILE, word_b=HOSTILE)
-    result = training.result_html(request, done, [2.0, 1.0])
+    result = training.result_html(request, end, [2.0, 1.0])
     assert "<img" not in result
     assert "&lt;img" in result
     assert "no number" in result

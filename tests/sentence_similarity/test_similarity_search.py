@@ -112,9 +112,9 @@ def test_encoding_yields_vectors_of_length_1_and_the_share_that_is_done():
     assert parts[-1].share == pytest.approx(1)
     assert [p.share for p in parts] == sorted(p.share for p in parts)
     assert np.linalg.norm(parts[0].vectors, axis=1) == pytest.approx(1)
-    stopped = Stop()
-    stopped.set()
-    assert list(Letters().stream(request, stopped)) == []
+    stop_time = Stop()
+    stop_time.set()
+    assert list(Letters().stream(request, stop_time)) == []
 
 
 # ---------------------------------------------------------------- reference pairs

@@ -24,24 +24,24 @@ def steps(updates) -> list[dict[str, str]]:
     """What changes, update by update, without what stays."""
     changes = []
     for update in updates:
-        named = dict(zip(NAMES, update, strict=True))
-        changes.append({k: v for k, v in named.items() if isinstance(v, str | tuple) and v})
+        by_name = dict(zip(NAMES, update, strict=True))
+        changes.append({k: v for k, v in by_name.items() if isinstance(v, str | tuple) and v})
     return changes
 
 
 def analyze(context, text, other="", model="auto", method="gradients"):
     """Both events of a click: the scores, then the words."""
-    scored = list(one_text._analyze(context, None, text, other, model))
-    named = [dict(zip(NAMES, update, strict=True)) for update in scored]
-    code = [n["code"] for n in named if isinstance(n["code"], str)][-1]
-    return steps([*scored, *one_text._go_on(context, None, named[-1]["next"], method, code)])
+    changes = list(one_text._analyze(context, None, text, other, model))
+    by_name = [dict(zip(NAMES, update, strict=True)) for update in changes]
+    code = [n["code"] for n in by_name if isinstance(n["code"], str)][-1]
+    return steps([*changes, *one_text._go_on(context, None, by_name[-1]["next"], method, code)])
 
 
 def test_the_scores_come_first_and_the_words_follow_without_a_click(context):
     changes = analyze(context, KOREAN)
     scored = next(i for i, change in enumerate(changes) if "result" in change)
-    marked = next(i for i, c in enumerate(changes) if "marked-words" in c.get("words", ""))
-    assert scored < marked
+    marks = next(i for i, c in enumerate(changes) if "marked-words" in c.get("words", ""))
+    assert scored < marks
     assert "NSMC" in changes[scored]["result"], "what it was trained on"
     code = changes[-1]["code"]
     assert "sorted(enumerate(scores)" in code

@@ -39,7 +39,7 @@ def gpt2(folder, **fields):
         eos_token_id=None,
         **tiny.named(("negative", "positive")),
     )
-    return altered(tiny.save_bert(GPT2ForSequenceClassification(config), folder), **fields)
+    return alter(tiny.save_bert(GPT2ForSequenceClassification(config), folder), **fields)
 
 
 def xlnet(folder):
@@ -59,15 +59,15 @@ def xlnet(folder):
     return tiny.save_bert(XLNetForSequenceClassification(config), folder)
 
 
-def altered(folder, file="config.json", **fields):
+def alter(folder, file="config.json", **fields):
     """A folder with other values in a JSON file; None takes one out."""
-    written = json.loads((folder / file).read_text()) | fields
-    written = {key: value for key, value in written.items() if value is not None}
-    (folder / file).write_text(json.dumps(written))
+    text = json.loads((folder / file).read_text()) | fields
+    text = {key: value for key, value in text.items() if value is not None}
+    (folder / file).write_text(json.dumps(text))
     return folder
 
 
-def loaded(folder):
+def load_engine(folder):
     model, tokenizer, limit = load_classifier(
         find(SENTIMENT, "genlab/sentiment-en"), folder, torch.float32
     )
@@ -90,27 +90,27 @@ CASES = {
     "the configuration names a sign that texts end with": lambda folder: gpt2(
         folder, pad_token_id=61
     ),
-    "the tokenizer has none": lambda folder: altered(
+    "the tokenizer has none": lambda folder: alter(
         gpt2(folder, pad_token_id=None), "tokenizer_config.json", pad_token=None
     ),
-    "RoBERTa, another than the tokenizer's": lambda folder: altered(
+    "RoBERTa, another than the tokenizer's": lambda folder: alter(
         tiny.other_classifier(folder, "roberta"), pad_token_id=1
     ),
-    "BERT without": lambda folder: altered(tiny.classifier(folder), pad_token_id=None),
+    "BERT without": lambda folder: alter(tiny.classifier(folder), pad_token_id=None),
     "the last place is read": xlnet,
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_text_scores_alone_as_among_others(tmp_path, name):
-    classifier = loaded(CASES[name](tmp_path / "model"))
+    classifier = load_engine(CASES[name](tmp_path / "model"))
     assert differences(classifier) < 1e-4
     if "tokenizer" not in name:
         assert classifier.model.config.pad_token_id == classifier.tokenizer.pad_token_id == 0
 
 
 def test_without_padding_each_row_is_scored_by_itself(tmp_path):
-    classifier = loaded(gpt2(tmp_path / "model", pad_token_id=None))
+    classifier = load_engine(gpt2(tmp_path / "model", pad_token_id=None))
     classifier.tokenizer.pad_token = None
     own = TextClassifier(classifier.model, classifier.tokenizer, classifier.limit)
     pieces = [own.encode(text) for text in TEXTS]
@@ -119,7 +119,7 @@ def test_without_padding_each_row_is_scored_by_itself(tmp_path):
 
 
 def test_a_padding_token_that_the_model_has_no_row_for_is_none(tmp_path):
-    classifier = loaded(gpt2(tmp_path / "model", pad_token_id=None))
+    classifier = load_engine(gpt2(tmp_path / "model", pad_token_id=None))
     classifier.tokenizer.add_special_tokens({"pad_token": "<new>"})
     own = TextClassifier(classifier.model, classifier.tokenizer, classifier.limit)
     assert differences(own) < 1e-4
@@ -129,24 +129,24 @@ def test_classes_are_named_by_their_numbers(tmp_path):
     from transformers import AutoConfig
 
     def names(**fields):
-        folder = altered(tiny.classifier(tmp_path / "model"), **fields)
+        folder = alter(tiny.classifier(tmp_path / "model"), **fields)
         return class_names(AutoConfig.from_pretrained(folder))
 
     assert names(id2label={"1": "good", "0": "bad"}) == ["bad", "good"]
     assert names(id2label={"0": 0, "1": 1}) == ["0", "1"]
     assert names(id2label={"0": "x", "1": "x"}) == ["x", "x (1)"]
-    folder = altered(
+    folder = alter(
         tiny.classifier(tmp_path / "three", ("joy", "anger", "fear")),
         id2label=None,
         num_labels=None,
     )
-    assert loaded(folder).labels == ["joy", "anger", "fear"]
+    assert load_engine(folder).labels == ["joy", "anger", "fear"]
 
 
 def test_the_scores_of_several_labels_are_their_own(tmp_path):
     many = {"problem_type": "multi_label_classification"}
     folder = tiny.classifier(tmp_path / "model", ("joy", "anger", "fear"), **many)
-    classifier = loaded(altered(folder, id2label={"2": "fear", "0": "joy", "1": "anger"}))
+    classifier = load_engine(alter(folder, id2label={"2": "fear", "0": "joy", "1": "anger"}))
     assert classifier.labels == ["joy", "anger", "fear"]
     assert differences(classifier) < 1e-4
     (rows,) = classifier.score_rows(TEXTS, threading.Event())

@@ -48,13 +48,13 @@ def save_adapter(folder: Path) -> Path:
     torch.manual_seed(0)
     labels = tiny.named(("negative", "positive"))
     base = AutoModelForSequenceClassification.from_pretrained(package_folder(MINILM), **labels)
-    saved = ["pooler", "classifier"]
+    file = ["pooler", "classifier"]
     # Both factors random (init_lora_weights), so that the adapter changes what the model says.
     lora = LoraConfig(
         task_type="SEQ_CLS",
         r=4,
         target_modules=["query", "value"],
-        modules_to_save=saved,
+        modules_to_save=file,
         init_lora_weights=False,
     )
     model = get_peft_model(base, lora)
@@ -62,9 +62,9 @@ def save_adapter(folder: Path) -> Path:
         model.base_model.model.classifier.modules_to_save["default"].weight.mul_(20)
     model.save_pretrained(folder)
     model.base_model.model.config.save_pretrained(folder)
-    written = json.loads((folder / "adapter_config.json").read_text())
-    written["base_model_name_or_path"] = "sentence-transformers/all-MiniLM-L6-v2"  # not its path
-    (folder / "adapter_config.json").write_text(json.dumps(written))
+    text = json.loads((folder / "adapter_config.json").read_text())
+    text["base_model_name_or_path"] = "sentence-transformers/all-MiniLM-L6-v2"  # not its path
+    (folder / "adapter_config.json").write_text(json.dumps(text))
     return folder
 
 
@@ -106,11 +106,11 @@ def softmax_of(folder: Path, text: str) -> dict[str, float]:
 
 
 def test_scores_are_the_softmax_of_the_model_highest_first(cache, starters):
-    scores, done = analyze(cache, "plain", SENTENCES[0])
+    scores, end = analyze(cache, "plain", SENTENCES[0])
     expected = softmax_of(starters / "plain", SENTENCES[0])
     assert dict(scores.scores) == pytest.approx(expected, abs=1e-6)
     assert [p for _, p in scores.scores] == sorted((p for _, p in scores.scores), reverse=True)
-    assert (scores.parts, done.placement.dtype) == (1, "float32")
+    assert (scores.parts, end.placement.dtype) == (1, "float32")
 
 
 def test_long_text_is_the_mean_of_its_pieces_weighted_by_tokens(cache, starters):
@@ -201,22 +201,22 @@ def test_a_regression_head_has_no_classes(cache):
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("how", ["missing", "cut"])
 def test_a_damaged_starter_names_its_file(cache, starters, name, how):
-    broken = starters / f"broken-{how}-{name}"
-    shutil.copytree(starters / "plain", broken)
-    whole = (broken / name).read_bytes()
-    (broken / name).unlink()
+    bad = starters / f"broken-{how}-{name}"
+    shutil.copytree(starters / "plain", bad)
+    whole = (bad / name).read_bytes()
+    (bad / name).unlink()
     if how == "cut":
-        (broken / name).write_bytes(whole[: len(whole) // 2])
-    problem = refusal(cache, broken.name)
+        (bad / name).write_bytes(whole[: len(whole) // 2])
+    problem = refusal(cache, bad.name)
     assert isinstance(problem, Damaged)
     assert problem.params["file"] == name
 
 
 def test_pickles_and_other_kinds_of_model_are_refused(cache, starters, monkeypatch):
-    pickled = tiny.classifier(starters / "pickled")
-    torch.save({}, pickled / "pytorch_model.bin")
-    (pickled / "model.safetensors").unlink()
-    monkeypatch.setattr("models.weights.hub.cached", lambda spec: starters / spec.name)
+    with_pickle = tiny.classifier(starters / "pickled")
+    torch.save({}, with_pickle / "pytorch_model.bin")
+    (with_pickle / "model.safetensors").unlink()
+    monkeypatch.setattr("models.weights.hub.cached_path", lambda spec: starters / spec.name)
     request = SentimentRequest.of(text="good")
     with pytest.raises(Refused) as problem:
         list(run(cache, spec_of("pickled", "hub"), request))
@@ -240,9 +240,9 @@ def test_an_adapter_is_merged_and_keeps_its_scores(cache, starters):
         SENTENCES[0], return_tensors="pt"
     )
     with torch.inference_mode():
-        unmerged = model(**inputs).logits.softmax(-1)[0].tolist()
+        apart = model(**inputs).logits.softmax(-1)[0].tolist()
     scores, _ = analyze(cache, "adapter", SENTENCES[0])
-    assert dict(scores.scores)["positive"] == pytest.approx(unmerged[1], abs=1e-5)
+    assert dict(scores.scores)["positive"] == pytest.approx(apart[1], abs=1e-5)
 
 
 def test_an_adapter_without_its_head_is_refused(cache, starters):
@@ -250,8 +250,8 @@ def test_an_adapter_without_its_head_is_refused(cache, starters):
 
     shutil.copytree(starters / "adapter", starters / "headless")
     weights = starters / "headless" / "adapter_model.safetensors"
-    kept = {k: v for k, v in load_file(weights).items() if "classifier" not in k}
-    save_file(kept, weights)
+    rest = {k: v for k, v in load_file(weights).items() if "classifier" not in k}
+    save_file(rest, weights)
     assert refusal(cache, "headless").params["missing"] == "classifier.bias, classifier.weight"
 
 
@@ -260,8 +260,8 @@ def test_recipes_give_the_same_scores_in_another_process(cache, starters):
     requests = [(name, text) for name in ("plain", "adapter") for text in texts]
     results = [analyze(cache, name, text) for name, text in requests]
     scripts = [
-        recipe(spec_of(name), SentimentRequest.of(text=text), done.placement)
-        for (name, text), (_, done) in zip(requests, results, strict=True)
+        recipe(spec_of(name), SentimentRequest.of(text=text), end.placement)
+        for (name, text), (_, end) in zip(requests, results, strict=True)
     ]
     # One fresh process for all, each script in a namespace of its own.
     one = "import sys\nfor s in sys.argv[1:]:\n    exec(s, {})\n    print('=====')"
@@ -272,8 +272,8 @@ def test_recipes_give_the_same_scores_in_another_process(cache, starters):
         text=True,
         check=True,
     )
-    for (scores, _), printed in zip(results, ran.stdout.split("=====\n"), strict=False):
-        rows = [line.split("  ") for line in printed.splitlines()]
+    for (scores, _), output in zip(results, ran.stdout.split("=====\n"), strict=False):
+        rows = [line.split("  ") for line in output.splitlines()]
         assert [label for _, label in rows] == [label for label, _ in scores.scores]
         expected = [p for _, p in scores.scores]
         assert [float(score) for score, _ in rows] == pytest.approx(expected, abs=1e-4)

@@ -24,12 +24,12 @@ def scores_of(cache, model_id: str, text: str) -> Scores:
 def test_the_measured_edge_decides(model_id):
     content = json.loads(catalog.UNSURE.read_text("utf-8"))
     assert "training.evaluate hub" in content["source"]
-    found = content["models"][model_id]
-    assert 0.5 < found["below"] < 0.9
-    assert found["right"] < 2 / 3
-    assert found["texts"] > 50
-    assert catalog.doubt(model_id, found["below"] - 0.001) == found["right"]
-    assert catalog.doubt(model_id, found["below"]) is None
+    result = content["models"][model_id]
+    assert 0.5 < result["below"] < 0.9
+    assert result["right"] < 2 / 3
+    assert result["texts"] > 50
+    assert catalog.doubt(model_id, result["below"] - 0.001) == result["right"]
+    assert catalog.doubt(model_id, result["below"]) is None
     assert catalog.doubt("somebody/model", 0.5) is None
 
 

@@ -104,9 +104,9 @@ def test_results_keep_the_tables_columns_and_mark_what_was_not_read():
 def test_accuracy_confusion_and_calibration_by_hand():
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [np.nan, np.nan], [0.5, 0.5]])
     truth = ["부정", "긍정", "부정", "긍정", "?"]
-    meant = propose_mapping(truth, ("negative", "positive"))
-    assert meant == {"부정": "negative", "긍정": "positive", "?": ""}
-    result = evaluate(scores, ("negative", "positive"), truth, meant)
+    mapping = propose_mapping(truth, ("negative", "positive"))
+    assert mapping == {"부정": "negative", "긍정": "positive", "?": ""}
+    result = evaluate(scores, ("negative", "positive"), truth, mapping)
     assert (result.count, result.skipped) == (3, 2)
     assert result.accuracy == pytest.approx(2 / 3)
     assert result.confusion == ((1, 1), (0, 1))

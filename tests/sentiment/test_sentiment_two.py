@@ -24,20 +24,20 @@ def context():
     with_models.close()
 
 
-def compared(context: Context, first: str, second: str, lines: str = TEXTS) -> tuple[str, str, str]:
+def compare(context: Context, first: str, second: str, lines: str = TEXTS) -> tuple[str, str, str]:
     """The last table, the last status line and the file that a comparison ends with."""
-    shown = ["", "", ""]
+    view = ["", "", ""]
     for update in two_models._compare(context, (None, lines, True, None, first, second), None):  # type: ignore[arg-type]
         for at, value in enumerate(update):
             if isinstance(value, str):
-                shown[at] = value
+                view[at] = value
             elif value.get("value"):
-                shown[at] = value["value"]
-    return shown[0], shown[1], shown[2]
+                view[at] = value["value"]
+    return view[0], view[1], view[2]
 
 
 def test_auto_reads_each_text_with_the_model_of_its_language(context):
-    table, status, path = compared(context, "auto", "genlab/sentiment-ko")
+    table, status, path = compare(context, "auto", "genlab/sentiment-ko")
     assert "GenLab Sentiment (English): 1" in status
     assert "GenLab Sentiment (한국어): 2" in status
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -54,11 +54,11 @@ def test_auto_reads_each_text_with_the_model_of_its_language(context):
 
 
 def test_the_same_model_twice_gets_a_note(context):
-    assert "pick another one" in compared(context, "auto", "auto")[1]
+    assert "pick another one" in compare(context, "auto", "auto")[1]
     korean = "정말 재미있어요"
-    assert "pick another one" in compared(context, "auto", "genlab/sentiment-ko", korean)[1]
+    assert "pick another one" in compare(context, "auto", "genlab/sentiment-ko", korean)[1]
     assert (
-        "pick another one" not in compared(context, "genlab/sentiment-en", "genlab/sentiment-ko")[1]
+        "pick another one" not in compare(context, "genlab/sentiment-en", "genlab/sentiment-ko")[1]
     )
 
 

@@ -51,7 +51,7 @@ def cache(tiny_models, starters, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def starters_of_project():
     with_models = ModelCache(Settings(device="cpu", idle_minutes=0))
     yield with_models
     with_models.close()
@@ -76,8 +76,8 @@ def scores(cache: ModelCache, spec: ModelSpec, text: str) -> dict[str, float]:
 @pytest.mark.parametrize("text", [TEXT, LONG])
 def test_gradients_sum_to_the_score_minus_the_baseline(cache, name, text):
     result = explain(cache, spec_of(name), text)
-    summed = sum(word.value for word in result.words) + result.rest
-    assert summed - (result.score - result.baseline) == pytest.approx(result.error, abs=1e-6)
+    total = sum(word.value for word in result.words) + result.rest
+    assert total - (result.score - result.baseline) == pytest.approx(result.error, abs=1e-6)
     assert abs(result.error) < 0.02
     assert result.score == pytest.approx(scores(cache, spec_of(name), text)[result.label], abs=1e-5)
     assert [text[w.begin : w.end] for w in result.words] == text.split()
@@ -115,8 +115,8 @@ def test_left_out_is_the_change_of_the_score_without_the_word(cache):
     words = TEXT.split()
     whole = scores(cache, spec, TEXT)["positive"]
     for number in (0, 4, len(words) - 1):
-        left = " ".join(words[:number] + words[number + 1 :])
-        expected = whole - scores(cache, spec, left)["positive"]
+        rest = " ".join(words[:number] + words[number + 1 :])
+        expected = whole - scores(cache, spec, rest)["positive"]
         assert result.words[number].value == pytest.approx(expected, abs=1e-5)
 
 
@@ -136,8 +136,10 @@ def test_one_word_and_an_unknown_class(cache):
     ],
 )
 @pytest.mark.parametrize("method", ["gradients", "leave_out"])
-def test_the_starters_name_the_word_that_turned_them(shipped, model, text, word, method):
-    result = explain(shipped, find(SENTIMENT, model), text, method=method)
+def test_the_starters_name_the_word_that_turned_them(
+    starters_of_project, model, text, word, method
+):
+    result = explain(starters_of_project, find(SENTIMENT, model), text, method=method)
     assert result.label == "negative"
     strongest = max(result.words, key=lambda w: w.value)
     assert text[strongest.begin : strongest.end] == word
@@ -189,7 +191,7 @@ def test_a_headless_model_is_refused_by_its_configuration_alone():
     refuse_headless(spec_of("x"), config | {"architectures": ["RobertaForSequenceClassification"]})
 
 
-def test_the_recipes_give_the_same_numbers(shipped):
+def test_the_recipes_give_the_same_numbers(starters_of_project):
     requests = [
         (*one, method)
         for one in (
@@ -201,13 +203,13 @@ def test_the_recipes_give_the_same_numbers(shipped):
     scripts, expected = [], []
     for model, text, method in requests:
         spec, ask = find(SENTIMENT, model), AttributionRequest.of(text=text, method=method)
-        events = [*run(shipped, spec, ask)]
+        events = [*run(starters_of_project, spec, ask)]
         result = next(e for e in events if isinstance(e, Attribution))
         expected.append([result.score, *(word.value for word in result.words)])
         scripts.append(recipe(spec, ask, events[-1].placement))
     one = "import sys\nfor s in sys.argv[1:]:\n    exec(s, {})\n    print('=====')"
     command = [sys.executable, "-c", one, *scripts]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for numbers, printed in zip(expected, ran.stdout.split("=====\n"), strict=False):
-        shown = [float(line.split("  ")[0]) for line in printed.splitlines()]
-        assert shown == pytest.approx(numbers, abs=1e-4)
+    for numbers, output in zip(expected, ran.stdout.split("=====\n"), strict=False):
+        view = [float(line.split("  ")[0]) for line in output.splitlines()]
+        assert view == pytest.approx(numbers, abs=1e-4)

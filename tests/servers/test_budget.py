@@ -56,9 +56,9 @@ def host(tmp_path):
     def settings(url="http://127.0.0.1:9/v1", **values):
         prices = tmp_path / "prices.toml"
         prices.write_text(PRICES)
-        fixed = {"openai_base_url": url, "openai_api_key": "sk-host", "openai_timeout": 5}
+        fixed_values = {"openai_base_url": url, "openai_api_key": "sk-host", "openai_timeout": 5}
         state = {"state": tmp_path / "state.sqlite3", "prices": prices}
-        return Settings.model_validate(fixed | state | values)
+        return Settings.model_validate(fixed_values | state | values)
 
     return settings
 
@@ -77,16 +77,16 @@ def answer(settings, request=None, task=CHAT):
 
 
 def test_the_estimate_is_reserved_and_the_counts_take_its_place(host):
-    seen = []
+    record = []
 
     def reply(_):
-        seen.append(spending(settings))
+        record.append(spending(settings))
         return COUNTED
 
     with StubServer(reply) as server:
         settings = host(server.url, budget_dollars=2, budget_tokens=1000)
         answer(settings)
-    dollars, tokens = seen[0]
+    dollars, tokens = record[0]
     assert tokens == len("Hello") + 16 + 100
     assert dollars == pytest.approx((21 * 1000 + 100 * 10000) / 1e6)
     dollars, tokens = spending(settings)
@@ -326,22 +326,25 @@ def test_a_program_is_told_when_to_come_back(host):
             "max_tokens": 100,
         }
         assert web.post("/v1/chat/completions", json=body).status_code == 200
-        spent = web.post("/v1/chat/completions", json=body)
-        assert (spent.status_code, spent.json()["error"]["code"]) == (429, "quota_budget")
-        assert int(spent.headers["retry-after"]) > 3600
+        cost_answer = web.post("/v1/chat/completions", json=body)
+        assert (cost_answer.status_code, cost_answer.json()["error"]["code"]) == (
+            429,
+            "quota_budget",
+        )
+        assert int(cost_answer.headers["retry-after"]) > 3600
 
 
 def test_a_public_page_spends_the_key_only_within_a_budget(host, tmp_path):
-    allowed = {"public": True, "public_server_key": True}
+    values = {"public": True, "public_server_key": True}
     for fine in (
-        host(**allowed, budget_tokens=1),
-        host(**allowed, budget_dollars=1),
+        host(**values, budget_tokens=1),
+        host(**values, budget_dollars=1),
         host(public=True),
         host(public_server_key=True),
-        host(**allowed, openai_api_key=None),
+        host(**values, openai_api_key=None),
     ):
         fine.check_budget()
-    for open_to_all in (host(**allowed), host(public_server_key=True).shared()):
+    for open_to_all in (host(**values), host(public_server_key=True).for_public()):
         with pytest.raises(
             SettingsError, match="set GENLAB_BUDGET_DOLLARS or GENLAB_BUDGET_TOKENS"
         ):

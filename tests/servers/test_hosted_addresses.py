@@ -72,9 +72,9 @@ def test_a_visitor_of_a_public_page_reaches_nothing_inside(host):
     with StubServer((200, WHOLE), listed=(200, {"data": []})) as server:
         url = server.url.replace("127.0.0.1", host)
         public = settings(None, public=True)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Refused) as error:
             answer(public, ask(base_url=url))
-        assert refused.value.code == "refused_inside"
+        assert error.value.code == "refused_inside"
         with pytest.raises(Refused):
             listed(public, base_url=url)
         assert server.headers == []
@@ -93,15 +93,15 @@ def test_the_hosts_own_inner_server_serves_visitors_of_a_public_page():
 
 def test_a_port_that_the_hosts_network_closes_is_said_before_anything_is_sent():
     with StubServer((200, WHOLE), listed=(200, {"data": []})) as server:
-        closed = settings(None, server_ports=(80, 443, 8080))
+        sections = settings(None, server_ports=(80, 443, 8080))
         for problem in (
-            lambda: answer(closed, ask(base_url=server.url)),
-            lambda: listed(closed, base_url=server.url),
+            lambda: answer(sections, ask(base_url=server.url)),
+            lambda: listed(sections, base_url=server.url),
             lambda: answer(settings(server.url, server_ports=(443,)), ask()),
         ):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(Refused) as error:
                 problem()
-            assert refused.value.code == "refused_port"
+            assert error.value.code == "refused_port"
         assert server.headers == []
         port = int(server.url.split(":")[2].partition("/")[0])
         assert answer(settings(None, server_ports=(port,)), ask(base_url=server.url))[0] == [
@@ -140,17 +140,17 @@ class Sent(httpx2.AsyncBaseTransport):
 
 def test_a_redirect_inside_is_refused(monkeypatch):
     async def getaddrinfo(loop, host, port, **_):
-        found = PUBLIC if host == "models.example" else host
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (found, 0))]
+        result = PUBLIC if host == "models.example" else host
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (result, 0))]
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    sent = Sent("http://169.254.169.254/latest")
+    body = Sent("http://169.254.169.254/latest")
     monkeypatch.setattr(
-        PublicOnlyTransport, "__init__", lambda self, _: setattr(self, "_inner", sent)
+        PublicOnlyTransport, "__init__", lambda self, _: setattr(self, "_inner", body)
     )
     with pytest.raises(Refused):
         answer(settings(None, public=True), ask(base_url="http://models.example/v1"))
-    (first,) = sent.requests  # to the address that was looked at, under its own name
+    (first,) = body.requests  # to the address that was looked at, under its own name
     assert first.url.host == PUBLIC
     assert first.headers["host"] == "models.example"
     assert first.extensions["sni_hostname"] == "models.example"
@@ -163,9 +163,9 @@ def test_a_strange_server_cannot_fill_the_memory(monkeypatch, way):
     pieces = [f"data: {'x' * 10_000}" for _ in range(50)]
     headers = {"content-encoding": "gzip"} if way == "packed" else {}
     reply = (200, pieces) if way == "endless" else (200, {"choices": []})
-    with StubServer(reply, headers=headers) as server, pytest.raises(Unavailable) as told:
+    with StubServer(reply, headers=headers) as server, pytest.raises(Unavailable) as error:
         answer(settings(None, public=True), ask(base_url=server.url))
-    assert told.value.code == "unavailable_bad_answer"
+    assert error.value.code == "unavailable_bad_answer"
 
 
 @pytest.mark.parametrize(
@@ -185,16 +185,16 @@ def test_a_strange_server_cannot_fill_the_memory(monkeypatch, way):
     ],
 )
 def test_what_is_no_address_is_told_at_once(url):
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         ask(base_url=url)
-    assert told.value.params["field"] == "base_url"
+    assert error.value.params["field"] == "base_url"
 
 
 @pytest.mark.parametrize("url", ["http://a..b/v1", "http://xn--/v1", "http://-.-/v1"])
 def test_an_address_that_leads_nowhere_is_told(url):
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as error:
         answer(settings(None), ask(base_url=url))
-    assert told.value.code in {"unavailable_unreachable", "invalid_address"}
+    assert error.value.code in {"unavailable_unreachable", "invalid_address"}
 
 
 # ---------------------------------------------------------------- keys
@@ -249,9 +249,9 @@ def test_the_list_comes_from_the_server_in_order():
     ],
 )
 def test_a_server_without_a_list_is_told(reply, kind, code):
-    with StubServer(listed=reply) as server, pytest.raises(kind) as told:
+    with StubServer(listed=reply) as server, pytest.raises(kind) as error:
         listed(settings(server.url))
-    assert told.value.code == code
+    assert error.value.code == code
 
 
 def test_a_request_with_a_forged_address_is_no_request():

@@ -20,12 +20,12 @@ def ask(**values) -> ChatRequest:
     return ChatRequest.of(messages=[{"role": "user", "content": "x"}], **values)
 
 
-def finished(placement: Placement = HOSTED, first: float | None = 0.5) -> Finished:
+def finish_event(placement: Placement = HOSTED, first: float | None = 0.5) -> Finished:
     return Finished(find(CHAT, "openai"), placement, 2.5, 0.0, first)
 
 
-def told(settings: Settings, done: ChatDone, event: Finished | None = None, **values) -> str:
-    return facts(settings, ask(**values), event or finished(), done)
+def facts_line(settings: Settings, done: ChatDone, event: Finished | None = None, **values) -> str:
+    return facts(settings, ask(**values), event or finish_event(), done)
 
 
 def test_the_table_says_where_and_when_its_prices_were_read():
@@ -48,7 +48,7 @@ def test_a_cost_is_tokens_times_prices():
 
 
 def test_a_cost_is_shown_with_the_date_of_its_price():
-    line = told(Settings(), ChatDone("stop", 3, 1000, 500), model_name="gpt-4o")
+    line = facts_line(Settings(), ChatDone("stop", 3, 1000, 500), model_name="gpt-4o")
     assert "about $0.007500 (prices of 2026-03)" in line
     assert "약 0.007500달러(2026-03 가격)" in line
 
@@ -63,16 +63,16 @@ def test_a_cost_is_shown_with_the_date_of_its_price():
     ],
 )
 def test_no_cost_is_shown_where_none_is_known(done, values):
-    assert "$" not in told(Settings(), done, **values)
+    assert "$" not in facts_line(Settings(), done, **values)
 
 
 def test_a_model_here_costs_nothing_and_says_so_by_silence():
-    here = finished(Placement("cpu", "float32", "no_gpu", 1))
-    assert "$" not in told(Settings(), ChatDone("stop", 3, 10, 5), here, model_name="gpt-4o")
+    here = finish_event(Placement("cpu", "float32", "no_gpu", 1))
+    assert "$" not in facts_line(Settings(), ChatDone("stop", 3, 10, 5), here, model_name="gpt-4o")
 
 
 def test_counts_speed_and_first_token_are_shown():
-    line = told(Settings(), ChatDone("stop", 3, 12, 41))
+    line = facts_line(Settings(), ChatDone("stop", 3, 12, 41))
     assert "12 tokens in, 41 out" in line
     assert "20 tokens/s" in line  # 40 more in the two seconds after the first
     assert "first after 0.50 s" in line
@@ -80,9 +80,9 @@ def test_counts_speed_and_first_token_are_shown():
 
 
 def test_speed_counts_hidden_thoughts_over_the_whole_time():
-    assert tokens_per_second(finished(), ChatDone("stop", 3, 1, 50, hidden_tokens=40)) == 20
-    assert tokens_per_second(finished(), ChatDone("stop", 3, 1, 1)) is None
-    assert tokens_per_second(finished(first=None), ChatDone("stop", 3, 1, 9)) is None
+    assert tokens_per_second(finish_event(), ChatDone("stop", 3, 1, 50, hidden_tokens=40)) == 20
+    assert tokens_per_second(finish_event(), ChatDone("stop", 3, 1, 1)) is None
+    assert tokens_per_second(finish_event(first=None), ChatDone("stop", 3, 1, 9)) is None
 
 
 def test_a_host_may_bring_a_table_of_its_own(tmp_path):
@@ -95,9 +95,9 @@ def test_a_host_may_bring_a_table_of_its_own(tmp_path):
     limits = Settings.read(
         {"GENLAB_PRICES": str(own), "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
     )
-    line = told(limits, ChatDone("stop", 3, 1_000_000, 1_000_000))
+    line = facts_line(limits, ChatDone("stop", 3, 1_000_000, 1_000_000))
     assert re.search(r"about \$3\.000000 \(prices of 2026-11-21\)", line)
-    assert "$" not in told(limits, ChatDone("stop", 3, 1, 1), model_name="gpt-4o")
+    assert "$" not in facts_line(limits, ChatDone("stop", 3, 1, 1), model_name="gpt-4o")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_table_that_cannot_be_used_ends_the_start_and_names_its_variable(tmp_p
     own = tmp_path / "prices.toml"
     if content is not None:
         own.write_text(content, encoding="utf-8")
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error:
         check(Settings.read({"GENLAB_PRICES": str(own)}))
-    assert "GENLAB_PRICES" in str(refused.value)
-    assert str(tmp_path) not in str(refused.value)
+    assert "GENLAB_PRICES" in str(error.value)
+    assert str(tmp_path) not in str(error.value)

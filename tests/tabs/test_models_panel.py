@@ -42,11 +42,11 @@ def entries(cache: ModelCache) -> list[str]:
 
 
 def test_a_model_that_two_tasks_use_is_one_entry_with_the_memory_of_both(cache):
-    shared = [
+    common = [
         next(s for s in task.models if s.label == "GenLab Sentiment (한국어)")
         for task in (SENTIMENT, TEACH)
     ]
-    for model in shared:
+    for model in common:
         fields = {"task": model.task, "id": model.id, "label": model.label}
         use(cache, ModelSpec(engine="tests.engines:Steps", source="none:", **fields))
     (entry,) = entries(cache)

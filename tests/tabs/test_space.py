@@ -58,9 +58,9 @@ def test_it_all_stands_in_the_log(monkeypatch, capsys):
         monkeypatch.setenv("SPACE_ID", "me/genlab")
         monkeypatch.setenv("LANG", "C.UTF-8")
         tell(Settings(openai_api_key=KEY, public=True))
-    printed = capsys.readouterr().out
-    assert "GenLab: Visitors may not spend this Space's OPENAI_API_KEY" in printed
-    assert KEY not in printed
+    output = capsys.readouterr().out
+    assert "GenLab: Visitors may not spend this Space's OPENAI_API_KEY" in output
+    assert KEY not in output
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -51,8 +51,8 @@ def test_where_nobody_can_tell_both_forms_stand():
 
 
 def test_only_the_string_s_own_particles_are_chosen():
-    said = fill("‘{word}’을(를) {to:.1f}(으)로", "ko", {"word": "밥이(가)", "to": 0.64})
-    assert said == "‘밥이(가)’를 0.6으로"
+    words = fill("‘{word}’을(를) {to:.1f}(으)로", "ko", {"word": "밥이(가)", "to": 0.64})
+    assert words == "‘밥이(가)’를 0.6으로"
 
 
 def test_one_thing_is_no_plural():
@@ -76,8 +76,8 @@ def test_after_a_place_no_particle_is_guessed():
 @pytest.mark.parametrize("term", GLOSSARY, ids=lambda term: term["en"])
 def test_one_thing_has_one_name(term):
     for wrong in term["not"]:
-        found = [key for key, text in STRINGS["ko"].items() if re.search(wrong, text)]
-        assert not found, f"{term['en']} is {term['ko']}, not {wrong}: {found}"
+        result = [key for key, text in STRINGS["ko"].items() if re.search(wrong, text)]
+        assert not result, f"{term['en']} is {term['ko']}, not {wrong}: {result}"
 
 
 def test_no_space_stands_before_a_per_cent_sign():

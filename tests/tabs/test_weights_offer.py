@@ -18,7 +18,7 @@ from models.weights.sources import is_here
 from tabs.shared import weights_offer
 from tabs.shared.context import Context
 from tabs.shared.strings import STRINGS
-from tests.weights.test_index import left, model, packages  # noqa: F401 - a fixture
+from tests.weights.test_index import model, packages, rest_of_folder  # noqa: F401 - a fixture
 
 KEY = "chat org/model"
 
@@ -38,13 +38,13 @@ def page(**values) -> Context:
 
 def click(context: Context, accepts: bool = False, key: str = KEY):
     """The updates of a click: status, picker, about, two buttons, and one that knows of models."""
-    done = lambda: (is_here(model()),)  # noqa: E731
-    return weights_offer.fetch_handler(context, "", done, accepts)(key)
+    end = lambda: (is_here(model()),)  # noqa: E731
+    return weights_offer.fetch_handler(context, "", end, accepts)(key)
 
 
 def words(line: str, language: str = "en") -> str:
-    found = re.findall(rf'<span class="in-{language}"[^>]*>(.*?)</span>', line)
-    return html.unescape(" ".join(found))
+    result = re.findall(rf'<span class="in-{language}"[^>]*>(.*?)</span>', line)
+    return html.unescape(" ".join(result))
 
 
 def test_one_click_brings_the_model_and_says_how_far_it_is(packages, tmp_path):  # noqa: F811
@@ -55,7 +55,7 @@ def test_one_click_brings_the_model_and_says_how_far_it_is(packages, tmp_path): 
     assert "Model is here now" in lines[-1]
     assert updates[-1][5] is True
     assert updates[-1][1]["choices"] == []  # nothing is left to fetch
-    assert left(tmp_path) == [f"index/{model().sha256[:16]}/model.gguf"]
+    assert rest_of_folder(tmp_path) == [f"index/{model().sha256[:16]}/model.gguf"]
 
 
 def test_leaving_ends_the_transfer_and_leaves_nothing_half(packages, tmp_path):  # noqa: F811
@@ -70,7 +70,7 @@ def test_leaving_ends_the_transfer_and_leaves_nothing_half(packages, tmp_path): 
         if not any(one.name.startswith("fetch") for one in threading.enumerate()):
             break
         time.sleep(0.1)
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_terms_are_accepted_by_their_own_click_only(packages, catalogue):  # noqa: F811
@@ -84,7 +84,7 @@ def test_terms_are_accepted_by_their_own_click_only(packages, catalogue):  # noq
     assert not is_here(gated)
     *_, last = click(page(), accepts=True)
     assert "is here now" in words(last[0])
-    assert index.accepted(gated)
+    assert index.is_accepted(gated)
 
 
 def test_what_cannot_be_had_is_a_sentence_in_both_languages(packages, tmp_path):  # noqa: F811
@@ -95,7 +95,7 @@ def test_what_cannot_be_had_is_a_sentence_in_both_languages(packages, tmp_path):
         assert start in words(last[0], language)
     assert 'role="alert"' in last[0]
     assert all(other == gr.skip() for other in last[1:])
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_page_offers_what_its_host_allows(packages, catalogue, values, offered
     catalogue[:] = [plain, gated]
     context = page(**values)
     may = context.settings.may_download
-    listed = [may and one in weights_offer.missing(context.settings) for one in (plain, gated)]
-    assert listed == offered
+    listing = [may and one in weights_offer.missing(context.settings) for one in (plain, gated)]
+    assert listing == offered
     *_, last = click(context, accepts=True, key="chat org/gated")
     assert ("is here now" in words(str(last[0]))) is offered[1]

@@ -38,9 +38,9 @@ def test_the_recordings_are_what_the_models_give():
         again = dict(Recorder(cache).record())
     finally:
         cache.close()
-    shown = dict(recordings())
-    trainings = [record.pop(WORD2VEC) for record in (again, shown)]
-    assert not differences(again, shown)
+    view = dict(recordings())
+    trainings = [record.pop(WORD2VEC) for record in (again, view)]
+    assert not differences(again, view)
     for language in LANGUAGES:  # other processors round otherwise, and a training adds that up
         one, two = (training[language] for training in trainings)
         assert one["losses"] == pytest.approx(two["losses"], rel=0.1)
@@ -63,5 +63,7 @@ def test_no_model_is_loaded_for_them():
     import sys
 
     code = "import sys, demo; print('torch' in sys.modules, len(demo.context.cache.status()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-2:] == ["False", "0"]
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.split()[-2:] == ["False", "0"]

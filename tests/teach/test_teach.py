@@ -210,13 +210,13 @@ def test_the_recipe_gives_the_same_figures(cache, kind):
     request = kind.of(examples=examples(ENGLISH_EXAMPLES + QUESTIONS), **more)
     events = ask(cache, request)
     script = recipe(ENGLISH, request, only(events, Finished).placement)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=240
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
     if kind is FineTuneRequest:
-        accuracy, shown = only(events, FineTuningResult).head_accuracy, r"head alone (\S+)"
-        assert "fine-tuned" in done.stdout
+        accuracy, view = only(events, FineTuningResult).head_accuracy, r"head alone (\S+)"
+        assert "fine-tuned" in process.stdout
     else:
-        accuracy, shown = only(events, HeadResult).accuracy, r"accuracy (\S+)"
-    assert float(re.search(shown, done.stdout)[1]) == pytest.approx(accuracy)
+        accuracy, view = only(events, HeadResult).accuracy, r"accuracy (\S+)"
+    assert float(re.search(view, process.stdout)[1]) == pytest.approx(accuracy)

@@ -100,11 +100,11 @@ def test_a_dozen_korean_sentences_teach_three_classes(models):
 
 
 def test_a_saved_file_fits_the_encoder_when_it_is_loaded_again(models):
-    saved = result_of(models).classifier
-    assert encoder_of(saved) is E5
-    assert read_classifier(saved).encoder == "teach/Multilingual E5 small"
+    path_out = result_of(models).classifier
+    assert encoder_of(path_out) is E5
+    assert read_classifier(path_out).encoder == "teach/Multilingual E5 small"
     other = ModelCache(Settings())
-    request = ClassifyRequest.of(classifier=saved, texts=[NEW[0][0]])
+    request = ClassifyRequest.of(classifier=path_out, texts=[NEW[0][0]])
     classes = next(e for e in run(other, E5, request) if isinstance(e, Classification))
     other.close()
     assert classes.labels[int(np.argmax(classes.probabilities[0]))] == NEW[0][1]
@@ -116,8 +116,8 @@ def test_the_recipe_gives_the_same_accuracy(models):
     placement = next(e for e in events if isinstance(e, Finished)).placement
     script = recipe(E5, teach_request(), placement)
     assert str(Path.home()) not in script
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=240
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert float(re.search(r"accuracy (\S+)", done.stdout)[1]) == pytest.approx(accuracy)
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert float(re.search(r"accuracy (\S+)", process.stdout)[1]) == pytest.approx(accuracy)

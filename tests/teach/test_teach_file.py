@@ -20,8 +20,8 @@ def test_a_csv_fills_the_lines_from_its_two_columns(tmp_path):
     rows = [f'{n},"{text}",{label}' for n, (label, text) in enumerate(SENTENCES)]
     path.write_bytes("\n".join(["no,글,라벨", *rows, "9,,칭찬", "1,2,3,4"]).encode("cp949"))
     lines, note = lines_of(path)
-    found = examples_of("\n".join(lines))
-    assert [(one["label"], one["text"]) for one in found] == SENTENCES
+    result = examples_of("\n".join(lines))
+    assert [(one["label"], one["text"]) for one in result] == SENTENCES
     assert "뺀 행은 2개" in note
 
 
@@ -31,16 +31,16 @@ def test_an_xlsx_without_names_loses_no_row(tmp_path):
         book.active.append([text, f"{label}: 가게"])
     book.active.append(["또 하나의 긴 문장이 여기에 있어요.", "불만: 가게"])
     book.save(tmp_path / "file.xlsx")
-    found = examples_of("\n".join(lines_of(tmp_path / "file.xlsx")[0]))
-    assert len(found) == 4
-    assert {one["label"] for one in found} == {"불만 가게", "칭찬 가게"}
+    result = examples_of("\n".join(lines_of(tmp_path / "file.xlsx")[0]))
+    assert len(result) == 4
+    assert {one["label"] for one in result} == {"불만 가게", "칭찬 가게"}
 
 
 def test_lines_as_they_are_written_on_the_page_stay(tmp_path):
     path = tmp_path / "file.txt"
-    written = [f"{label}: {text}" for label, text in SENTENCES]
-    path.write_text("\n\n".join(written), encoding="utf-16")
-    assert lines_of(path)[0] == written
+    content = [f"{label}: {text}" for label, text in SENTENCES]
+    path.write_text("\n\n".join(content), encoding="utf-16")
+    assert lines_of(path)[0] == content
 
 
 @pytest.mark.parametrize("content", ["text\none\ntwo\n", "text,label\none,x\ntwo,x\n"])

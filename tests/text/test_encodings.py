@@ -41,8 +41,8 @@ TEXTS = {
 
 @pytest.mark.parametrize("encoding", TEXTS)
 def test_the_encoding_is_found_without_a_mark(encoding):
-    found = decode_text(TEXTS[encoding].encode(encoding))
-    assert (found.text, found.encoding) == (TEXTS[encoding], encoding)
+    result = decode_text(TEXTS[encoding].encode(encoding))
+    assert (result.text, result.encoding) == (TEXTS[encoding], encoding)
     assert encoding in possible_encodings(TEXTS[encoding].encode(encoding))
 
 
@@ -53,8 +53,8 @@ def test_plain_ascii_is_no_escaped_text():
 
 
 def test_korean_of_single_letters_is_read_and_asked():
-    found = decode_text("ㅋㅋㅋ\nㅠㅠ\n".encode("cp949"))
-    assert (found.text, found.near) == ("ㅋㅋㅋ\nㅠㅠ\n", ("euc_jis_2004",))
+    result = decode_text("ㅋㅋㅋ\nㅠㅠ\n".encode("cp949"))
+    assert (result.text, result.near) == ("ㅋㅋㅋ\nㅠㅠ\n", ("euc_jis_2004",))
 
 
 def test_files_that_were_joined_are_read_line_by_line(tmp_path):
@@ -68,7 +68,7 @@ def test_files_that_were_joined_are_read_line_by_line(tmp_path):
         path.write_bytes(data)
         table = read_table(path)
         assert table.column("글")[-2:] == ["나쁨이에요", "별로예요 정말"]
-        assert {f.code for f in table.mended} == {"mixed"}
+        assert {f.code for f in table.mends} == {"mixed"}
         assert decode(data).endswith(theirs)
 
 
@@ -119,14 +119,14 @@ def test_few_letters_are_enough(text, codec, reading):
     ],
 )
 def test_few_different_letters_are_enough(text, encoding):
-    found = decode_text(text.encode(encoding))
-    assert (found.text, found.near) == (text, ())
+    result = decode_text(text.encode(encoding))
+    assert (result.text, result.near) == (text, ())
 
 
 def test_two_that_read_alike_are_named_with_a_line_as_each_reads_it():
     data = "номер;отзыв\n1;Очень понравилось\n".encode("mac_cyrillic")
-    found = decode_text(data)
-    names = {found.encoding, *found.near}
+    result = decode_text(data)
+    names = {result.encoding, *result.near}
     assert {"mac_cyrillic", "cp1251"} <= names
     assert "1;Очень понравилось" in readings(data, ["cp1251", "mac_cyrillic"])
     assert decode_text(data, "mac_cyrillic").text == "номер;отзыв\n1;Очень понравилось\n"
@@ -143,12 +143,12 @@ def test_a_damaged_byte_is_marked_and_the_rest_is_read(encoding):
     text = line.get(encoding, "품질이 정말 좋아요")
     good = f"{text}\n".encode(encoding)
     data = good * 20 + text.encode(encoding)[:-1] + b"\n" + good * 20
-    found = decode_text(data)
-    assert found.encoding == encoding
-    lines = found.text.split("\n")
+    result = decode_text(data)
+    assert result.encoding == encoding
+    lines = result.text.split("\n")
     assert lines[:20] == [text] * 20
     assert lines[20].startswith(text[:-1])
-    assert "\N{REPLACEMENT CHARACTER}" in found.text
+    assert "\N{REPLACEMENT CHARACTER}" in result.text
     assert lines[-2] == text
 
 
@@ -190,7 +190,7 @@ def test_rows_that_were_damaged_are_named(tmp_path):
     table = read_table(path)
     assert table.column("review")[4] == "broke now"
     assert table.column("review")[2] == "price 5\N{REPLACEMENT CHARACTER} only — fine"
-    assert [(f.line, f.code) for f in table.mended] == [(4, "damaged"), (6, "nul")]
+    assert [(f.line, f.code) for f in table.mends] == [(4, "damaged"), (6, "nul")]
 
 
 def test_an_encoding_is_chosen_by_the_reader(tmp_path):

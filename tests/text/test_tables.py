@@ -70,9 +70,9 @@ def test_an_xlsx_that_unpacks_to_too_much_is_not_opened(tmp_path):
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * 201_000_000)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         read_table(path)
-    assert told.value.code == "invalid_table_bomb"
+    assert error.value.code == "invalid_table_bomb"
     assert path.stat().st_size < 1_000_000
 
 
@@ -80,9 +80,9 @@ def test_an_xlsx_that_unpacks_to_too_much_is_not_opened(tmp_path):
 def test_what_is_no_table_is_said(tmp_path, data):
     path = tmp_path / "file.xlsx"
     path.write_bytes(data)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as error:
         read_table(path)
-    assert told.value.code in {
+    assert error.value.code in {
         "invalid_table",
         "invalid_table_empty",
         "invalid_table_only_names",
@@ -130,7 +130,7 @@ def test_a_quote_that_nothing_closes_is_text_and_costs_no_row(tmp_path):
     )
     table = read_table(path)
     assert table.faults == ()
-    assert {f.line for f in table.mended if f.code == "loose_quote"} == {3, 9}
+    assert {f.line for f in table.mends if f.code == "loose_quote"} == {3, 9}
     assert dict(table.rows) == {
         "1": "two\nlines",
         "2": '"never closed',
@@ -390,7 +390,7 @@ def test_tables_as_the_world_writes_them(tmp_path, name):
     path.write_bytes(content.encode())
     table = read_table(path)
     assert (table.columns, table.rows) == (columns, rows)
-    assert [(f.line, f.code) for f in (*table.faults, *table.mended)] == notes
+    assert [(f.line, f.code) for f in (*table.faults, *table.mends)] == notes
     assert table.row_names == name.startswith("R's ")
 
 
@@ -424,7 +424,7 @@ def test_columns_beyond_the_limit_are_said_and_the_rows_stay(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text(",".join(f"c{n}" for n in range(250)) + "\n" + ",".join("x" * 250) + "\n")
     table = read_table(path)
-    assert (len(table.columns), len(table.rows[0]), table.narrowed) == (200, 200, True)
+    assert (len(table.columns), len(table.rows[0]), table.too_wide) == (200, 200, True)
 
 
 def test_a_large_table_is_read_in_good_time(tmp_path):

@@ -19,19 +19,19 @@ STRICT = ("http://schemas.openxmlformats.org/", "http://purl.oclc.org/ooxml/")
 
 def book(*sheets, **states):
     """A workbook of sheets of rows, as bytes."""
-    made = Workbook()
-    made.remove(made.active)
+    result = Workbook()
+    result.remove(result.active)
     for number, rows in enumerate(sheets):
-        sheet = made.create_sheet(f"Sheet{number}")
+        sheet = result.create_sheet(f"Sheet{number}")
         sheet.sheet_state = states.get(sheet.title, "visible")
         for row in rows:
             sheet.append(row)
     file = io.BytesIO()
-    made.save(file)
+    result.save(file)
     return file.getvalue()
 
 
-def altered(data, rename=lambda name: name, **parts):
+def alter(data, rename=lambda name: name, **parts):
     """The same archive with other names of parts, and parts put through functions by a word of theirs."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
@@ -49,7 +49,7 @@ RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 KINDS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
-def shared(*texts):
+def common_strings(*texts):
     """A workbook of one column whose texts, as XML, are in a part of their own."""
 
     def relations(*pairs):
@@ -98,24 +98,24 @@ def archive(**parts):
     ids=["case", "backslashes", "styles", "no styles", "odd fill", "strict", "no places"],
 )
 def test_what_excel_opens_is_read(change):
-    assert read_sheet(altered(book(ROWS), **change)).rows == ROWS
+    assert read_sheet(alter(book(ROWS), **change)).rows == ROWS
 
 
 def test_a_part_in_another_case_is_found():
-    data = shared("<t>review</t>", "<t>Fine</t>")
+    data = common_strings("<t>review</t>", "<t>Fine</t>")
     assert read_sheet(data).name == "A & B"
-    moved = altered(data, rename=lambda name: name.replace("sharedS", "SharedS"))
-    assert read_sheet(moved).rows == [["review"], ["Fine"]]
+    other_file = alter(data, rename=lambda name: name.replace("sharedS", "SharedS"))
+    assert read_sheet(other_file).rows == [["review"], ["Fine"]]
 
 
 def test_escaped_letters_are_decoded():
     text = "<t>One._x000D_\nTwo_x0009_tab _x005F_x000D_</t>"
-    assert read_sheet(shared("<t>review</t>", text)).rows[1] == ["One.\nTwo\ttab _x000D_"]
+    assert read_sheet(common_strings("<t>review</t>", text)).rows[1] == ["One.\nTwo\ttab _x000D_"]
 
 
 def test_rich_text_is_one_text_and_its_reading_aid_none():
     text = '<r><t>東</t></r><r><t>京</t></r><rPh sb="0" eb="2"><t>トウキョウ</t></rPh>'
-    assert read_sheet(shared("<t>review</t>", text)).rows[1] == ["東京"]
+    assert read_sheet(common_strings("<t>review</t>", text)).rows[1] == ["東京"]
 
 
 def test_the_first_visible_sheet_with_cells_is_read_and_others_can_be_chosen(tmp_path):
@@ -132,17 +132,17 @@ def test_a_formula_gives_its_stored_value_and_one_without_is_named(tmp_path):
     path = tmp_path / "file.xlsx"
     data = book([["a", "review"], ["x", "=A2"], ["y", "=A3"], ["z", "#N/A"], ["w", "=A5"]])
 
-    def stored(part):
+    def without_compression(part):
         part = part.replace(b"<f>A2</f><v />", b"<f>A2</f><v>Great</v>")
         part = part.replace(b"<f>A2</f><v></v>", b"<f>A2</f><v>Great</v>")
         part = part.replace(b'<c r="B2">', b'<c r="B2" t="str">')
         part = part.replace(b'<c r="B5"><f>A5</f><v />', b'<c r="B5" t="str"><f>A5</f><v></v>')
         return part.replace(b'<c r="B5"><f>A5</f><v></v>', b'<c r="B5" t="str"><f>A5</f><v></v>')
 
-    path.write_bytes(altered(data, sheet1=stored))
+    path.write_bytes(alter(data, sheet1=without_compression))
     table = read_table(path)
     assert table.column("review") == ["Great", "", "", ""]
-    assert [(f.line, f.code) for f in table.mended] == [(3, "no_value"), (4, "error_value")]
+    assert [(f.line, f.code) for f in table.mends] == [(3, "no_value"), (4, "error_value")]
 
 
 def test_numbers_dates_and_truths_are_text_as_excel_shows_it(tmp_path):
@@ -180,7 +180,7 @@ def ole(stream):
         (b'<?xml version="1.0"?><Workbook/>', "invalid_table_xml"),
         (b"PK\x03\x04 not a zip", "invalid_table"),
         (book(ROWS)[:2000], "invalid_table"),
-        (altered(book(ROWS), sheet1=lambda _: b"<worksheet"), "invalid_table"),
+        (alter(book(ROWS), sheet1=lambda _: b"<worksheet"), "invalid_table"),
     ],
 )
 def test_what_is_no_workbook_is_told_apart(tmp_path, data, code):
@@ -263,8 +263,8 @@ def test_an_xlsb_with_cells_far_apart_is_not_laid_out():
 
 
 def test_parts_outside_of_a_folder_are_found():
-    data = altered(book(ROWS), rename=lambda name: name.replace("xl/", ""), rels=_in_no_folder)
-    assert read_sheet(altered(data, Content_Types=_in_no_folder)).rows == ROWS
+    data = alter(book(ROWS), rename=lambda name: name.replace("xl/", ""), rels=_in_no_folder)
+    assert read_sheet(alter(data, Content_Types=_in_no_folder)).rows == ROWS
 
 
 def _in_no_folder(part):
@@ -288,8 +288,8 @@ def test_a_csv_named_xlsx_is_read(tmp_path):
 def test_cells_far_apart_are_not_laid_out():
     far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
     with pytest.raises(InvalidInput) as problem:
-        read_sheet(altered(book(ROWS), sheet1=lambda part: part.replace(b"</sheetData>", far)))
+        read_sheet(alter(book(ROWS), sheet1=lambda part: part.replace(b"</sheetData>", far)))
     assert problem.value.code == "invalid_table_vast"
     blank = far.replace(b"<v>1</v>", b"")
-    data = altered(book(ROWS), sheet1=lambda part: part.replace(b"</sheetData>", blank))
+    data = alter(book(ROWS), sheet1=lambda part: part.replace(b"</sheetData>", blank))
     assert read_sheet(data).rows == ROWS

@@ -12,7 +12,7 @@ from models.contract import Placement, Stop
 from models.errors import InvalidInput, OutOfMemory
 from models.runtime.cache import ModelCache
 from models.runtime.placement import Hardware, place
-from models.select import find, preferred
+from models.select import default_model, find
 from models.settings import Settings
 from models.tasks import TASKS, TEXT_TO_IMAGE
 from models.text_to_image import diffusers_engine, speed, unet
@@ -75,7 +75,7 @@ def test_a_machine_with_4_gb_refuses_before_anything_is_fetched(monkeypatch):
     def fetch(*_):
         raise AssertionError("it was fetched")
 
-    monkeypatch.setattr(hub, "cached", lambda _: None)
+    monkeypatch.setattr(hub, "cached_path", lambda _: None)
     monkeypatch.setattr(hub, "fetch", fetch)
     small = ModelCache(Settings(memory_gb=0.6 * 4), CPU_MACHINE)
     for spec in MODELS:
@@ -122,8 +122,8 @@ def test_one_short_measurement_says_how_long_a_picture_takes_and_is_kept(tmp_pat
 def test_the_page_says_size_and_time_and_never_preselects(tmp_path, monkeypatch):
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
     settings = Settings(device="cpu")
-    monkeypatch.setattr(hub, "cached", lambda _: tmp_path)  # all are here
-    assert preferred(TEXT_TO_IMAGE, settings).starter
+    monkeypatch.setattr(hub, "cached_path", lambda _: tmp_path)  # all are here
+    assert default_model(TEXT_TO_IMAGE, settings).starter
     context = Context(settings, ModelCache(settings))
     about = controls._about(context, TURBO)
     assert "2.6 GB" in about
@@ -170,7 +170,7 @@ def decoder(tmp_path, monkeypatch):
     pipe = tiny_checkpoints.pipeline("sd1", tmp_path / "layouts")
     pipe.save_pretrained(tmp_path / "pipe")
     places = {"madebyollin/taesd": folder, "tests/tiny": tmp_path / "pipe"}
-    monkeypatch.setattr(hub, "cached", lambda spec: places.get(hub.repository(spec)))
+    monkeypatch.setattr(hub, "cached_path", lambda spec: places.get(hub.repository(spec)))
     monkeypatch.setattr(unet, "_SMALL", 0)
     spec = replace(TINY, source="hub:tests/tiny", id="tests/tiny")
     return load(tmp_path / "pipe", spec), spec, places

@@ -20,10 +20,10 @@ def cache():
 @pytest.mark.parametrize("language", MESSAGES)
 def test_the_stored_example_is_made_again(cache, language):
     """If this fails after small talk was trained anew: python -m training.chat_example."""
-    stored = json.loads(path_of(language).read_text(encoding="utf-8"))
-    again = record(cache, language, [stored["seed"]])
-    ours, theirs = stored.pop("tokens"), again.pop("tokens")
-    assert again == stored
+    content = json.loads(path_of(language).read_text(encoding="utf-8"))
+    again = record(cache, language, [content["seed"]])
+    ours, theirs = content.pop("tokens"), again.pop("tokens")
+    assert again == content
     assert [row["id"] for row in ours] == [row["id"] for row in theirs]
     for one, other in zip(ours, theirs, strict=True):
         assert [row[:2] for row in one["alternatives"]] == [
@@ -38,6 +38,6 @@ def test_the_stored_example_is_made_again(cache, language):
 def test_rows_and_others_make_one_at_temperature_one(language):
     at_one = TEMPERATURES.index(1.0)
     for row in json.loads(path_of(language).read_text(encoding="utf-8"))["tokens"]:
-        known = {id_: raw for _, id_, raw in row["alternatives"]} | {row["id"]: row["raw"]}
-        assert sum(known.values()) + np.exp(row["others"][at_one]) == pytest.approx(1, abs=1e-3)
+        values = {id_: raw for _, id_, raw in row["alternatives"]} | {row["id"]: row["raw"]}
+        assert sum(values.values()) + np.exp(row["others"][at_one]) == pytest.approx(1, abs=1e-3)
         assert len(row["others"]) == len(TEMPERATURES)

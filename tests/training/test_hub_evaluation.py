@@ -1,4 +1,4 @@
-"""The figures of every installed model, on a handful of rows that it must get right."""
+"""The figures of every models_here model, on a handful of rows that it must get right."""
 
 import hashlib
 import json
@@ -54,13 +54,13 @@ def test_every_installed_model_has_its_row_in_both_tables(data, capsys):
     assert cells["genlab/sentiment-en"][0] == "100.0"
     assert cells["genlab/sentiment-ko"][1] == "66.7", "two of three labels are right"
     for task in (SENTENCE_SIMILARITY, SENTIMENT):
-        assert {spec.id for spec in hub_evaluation.installed(task)} <= set(cells)
+        assert {spec.id for spec in hub_evaluation.models_here(task)} <= set(cells)
 
 
 def test_one_model_alone_and_its_overlaps_are_stored(data, capsys, monkeypatch, tmp_path):
     file = tmp_path / "overlap.json"
     file.write_text('{"source": "here", "models": {"another": {}}}')
-    monkeypatch.setattr(hub_evaluation, "_found", {file: {}, tmp_path / "none.json": {}})
+    monkeypatch.setattr(hub_evaluation, "_measurements", {file: {}, tmp_path / "none.json": {}})
     monkeypatch.setattr(hub_evaluation, "OVERLAPS", file)
     words = ["--only", "encoders", "overlaps", "--model", MINILM, "--write"]
     stsb = data / corpora.CORPORA["stsb_dev"].path  # as many rows as KorSTS: the first and the last
@@ -72,20 +72,20 @@ def test_one_model_alone_and_its_overlaps_are_stored(data, capsys, monkeypatch, 
     evaluate.main(["hub", "--data", str(data), *words])
     lines = [line for line in capsys.readouterr().out.splitlines() if MINILM in line]
     assert len(lines) == 2, "one row a table"
-    written = json.loads(file.read_text())
-    assert set(written["models"]) == {"another", MINILM}, "other models' rows stay"
-    assert written["models"][MINILM]["en"]["pairs"] == 2
+    text = json.loads(file.read_text())
+    assert set(text["models"]) == {"another", MINILM}, "other models' rows stay"
+    assert text["models"][MINILM]["en"]["pairs"] == 2
 
 
 def test_the_overlap_is_where_two_of_three_agree_at_most():
     rng = np.random.default_rng(0)
     cosines = rng.uniform(0, 1, 40_000)
     alike = rng.uniform(0, 1, 40_000) < 1 / (1 + np.exp(-20 * (cosines - 0.6)))
-    found = hub_evaluation.overlap(cosines.tolist(), np.where(alike, 4.0, 1.0).tolist())
-    assert found["low"] == pytest.approx(0.6 - math.log(2) / 20, abs=0.01)
-    assert found["high"] == pytest.approx(0.6 + math.log(2) / 20, abs=0.01)
-    assert found["inside"] == pytest.approx(found["high"] - found["low"], abs=0.01)
-    assert found["pairs"] == 40_000
+    result = hub_evaluation.overlap(cosines.tolist(), np.where(alike, 4.0, 1.0).tolist())
+    assert result["low"] == pytest.approx(0.6 - math.log(2) / 20, abs=0.01)
+    assert result["high"] == pytest.approx(0.6 + math.log(2) / 20, abs=0.01)
+    assert result["inside"] == pytest.approx(result["high"] - result["low"], abs=0.01)
+    assert result["pairs"] == 40_000
     useless = hub_evaluation.overlap([0.1, 0.2, 0.8, 0.9], [5, 5, 0, 0])
     assert (useless["low"], useless["high"]) == (-1, 1)
 
@@ -100,10 +100,10 @@ def test_a_classifier_is_in_doubt_up_to_the_last_bin_in_which_it_is_often_wrong(
         *bin_of(0.62, 12, 20),
         *bin_of(0.9, 19, 20),
     ]
-    found = hub_evaluation.doubtful(*zip(*rows, strict=True))
-    assert found == {"below": 0.65, "right": 0.7, "texts": 60}
+    result = hub_evaluation.doubtful(*zip(*rows, strict=True))
+    assert result == {"below": 0.65, "right": 0.7, "texts": 60}
     few = hub_evaluation.doubtful([0.52] * 19, [False] * 19)
-    assert found["below"] > few["below"] == 0.5, "fewer than 20 texts say nothing"
+    assert result["below"] > few["below"] == 0.5, "fewer than 20 texts say nothing"
 
 
 def test_a_text_without_a_token_is_no_right_answer():

@@ -31,14 +31,14 @@ def emoji(tmp_path):
 
 
 def test_words_of_both_languages_name_what_emoji_mean_and_flags_nothing(emoji):
-    concepts, named = concepts_of(emoji)
+    concepts, by_name = concepts_of(emoji)
     assert concepts == {"cat face": "cat face: kitten, pet", "ship": "ship: boat, pet"}
-    assert named["en"]["cat"] == ["cat face"]
-    assert named["en"]["boat"] == ["ship"]
-    assert set(named["en"]["pet"]) == {"cat face", "ship"}
-    assert named["ko"]["고양이"] == ["cat face"]
-    assert named["ko"]["여객선"] == ["ship"]
-    assert "korea" not in named["en"]
+    assert by_name["en"]["cat"] == ["cat face"]
+    assert by_name["en"]["boat"] == ["ship"]
+    assert set(by_name["en"]["pet"]) == {"cat face", "ship"}
+    assert by_name["ko"]["고양이"] == ["cat face"]
+    assert by_name["ko"]["여객선"] == ["ship"]
+    assert "korea" not in by_name["en"]
 
 
 def test_things_come_in_lines_then_shapes_colours_places_and_times(tmp_path):
@@ -57,6 +57,6 @@ def test_things_come_in_lines_then_shapes_colours_places_and_times(tmp_path):
 @pytest.mark.parametrize("place", [0, 1])
 def test_the_starter_knows_every_word_that_the_page_offers(place):
     folder = ROOT / "models" / "starter" / "scenes"
-    known = Vocabulary.read(folder)
+    values = Vocabulary.read(folder)
     for group in offers(folder, {}):
-        assert [one[place] for one in group if known.unknown(one[place])] == []
+        assert [one[place] for one in group if values.unknown(one[place])] == []

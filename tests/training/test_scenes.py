@@ -14,7 +14,7 @@ from training.scenes import autoencoder, captions, diffusion, sampling
 from training.scenes.autoencoder import Shape, new_autoencoder, train_autoencoder
 from training.scenes.captions import Lexicon, caption
 from training.scenes.drawing import Painter, as_bytes, recolour
-from training.scenes.evaluation import draw, judged
+from training.scenes.evaluation import draw, judge
 from training.scenes.export import export, load_pipeline, new_pipeline, resume
 from training.scenes.held_out import PROMPTS
 from training.scenes.probe import Probe
@@ -92,8 +92,8 @@ def test_a_colour_changes_the_named_fills_only():
 
 def test_every_background_is_its_own(icons):
     painter = Painter(icons)
-    seen = {painter.draw(Scene(background, ())).tobytes() for background in all_backgrounds()}
-    assert len(seen) == len(all_backgrounds())
+    record = {painter.draw(Scene(background, ())).tobytes() for background in all_backgrounds()}
+    assert len(record) == len(all_backgrounds())
 
 
 @pytest.mark.parametrize("language", captions.LANGUAGES)
@@ -105,7 +105,7 @@ def test_captions_name_the_things_and_never_a_judging_prompt(language):
         assert text.strip() == text
         assert "  " not in text
         assert "None" not in text
-        assert not captions.is_kept_for_judging(text)
+        assert not captions.is_for_evaluation(text)
         if language == "ko":
             assert re.search("[가-힣]", text)
     assert len(PROMPTS) == 60
@@ -136,7 +136,7 @@ def test_the_probe_reads_what_was_drawn(icons):
     probe = Probe(painter, ("car", "apple"))
     for kind in ("one", "two", "count", "shape"):
         scene = sampling.sample(rng, ("car", "apple"), kind)
-        marks = judged(scene, probe.read(painter.draw(scene)).scene)
+        marks = judge(scene, probe.read(painter.draw(scene)).scene)
         assert marks["background"], scene
         assert marks["place"], scene
 
@@ -177,23 +177,23 @@ def test_export_loads_with_diffusers_classes(data, tmp_path):
     export(pipeline, tmp_path / "out")
     index = json.loads((tmp_path / "out" / "model_index.json").read_text())
     assert index["vae"] == ["diffusers", "AutoencoderDC"]
-    loaded = load_pipeline(tmp_path / "out")
-    pictures = draw(loaded, ["a cat", "고양이"], steps=2)
+    model = load_pipeline(tmp_path / "out")
+    pictures = draw(model, ["a cat", "고양이"], steps=2)
     assert pictures.shape == (2, 256, 256, 3)
     assert np.isfinite(pictures).all()
-    assert loaded.vae_scale_factor == 32
+    assert model.vae_scale_factor == 32
 
 
 def test_a_run_goes_on_from_the_shipped_starter(tmp_path):
     resume(STARTER, tmp_path)
     steps = json.loads((STARTER / "steps.json").read_text())
-    shipped = load_pipeline(STARTER)
-    kept = _weights(tmp_path, diffusion.CHECKPOINT, "model")
+    starter = load_pipeline(STARTER)
+    rest = _weights(tmp_path, diffusion.CHECKPOINT, "model")
     assert load_state(tmp_path / diffusion.CHECKPOINT)["step"] == steps[diffusion.CHECKPOINT] > 0
-    for key, value in shipped.unet.state_dict().items():
-        assert torch.equal(value, kept[f"unet.{key}"])
+    for key, value in starter.unet.state_dict().items():
+        assert torch.equal(value, rest[f"unet.{key}"])
     again = autoencoder.load_autoencoder(tmp_path)
-    assert torch.equal(again.decoder.conv_in.weight, shipped.vae.decoder.conv_in.weight)
+    assert torch.equal(again.decoder.conv_in.weight, starter.vae.decoder.conv_in.weight)
 
 
 def test_the_decoder_alone_learns_and_the_latents_stay(data, tmp_path):
@@ -203,6 +203,6 @@ def test_the_decoder_alone_learns_and_the_latents_stay(data, tmp_path):
     more = replace(plan, steps=2, decoder_only=True)
     train_autoencoder(data, tmp_path, more, TINY)
     after = _weights(tmp_path, autoencoder.CHECKPOINT, "model")
-    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    assert changed
-    assert all(name.startswith("decoder.") for name in changed)
+    changes = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changes
+    assert all(name.startswith("decoder.") for name in changes)

@@ -16,13 +16,13 @@ from training.sentiment.calibration import expected_calibration_error, fit_tempe
 Starters = dict[str, tuple[Any, Any]]
 
 
-def sided(name: str, count: int) -> data.Labelled:
-    rows = [row for row in data.own_labelled(name) if row[1] != 0.5]
+def with_side(name: str, count: int) -> data.Rows:
+    rows = [row for row in data.own_rows(name) if row[1] != 0.5]
     half = [row for row in rows if row[1] == 1][: count // 2]
     return half + [row for row in rows if row[1] == 0][: count // 2]
 
 
-def accuracy(starter: tuple, rows: data.Labelled) -> float:
+def accuracy(starter: tuple, rows: data.Rows) -> float:
     positive = evaluation.positive_probabilities(*starter, [text for text, _ in rows])
     return float(((positive >= 0.5) == np.array([label for _, label in rows])).mean())
 
@@ -64,12 +64,12 @@ def test_masking_hides_about_15_percent_and_leaves_the_frame() -> None:
     torch.manual_seed(0)
     ids = torch.randint(10, 300, (50, 40))
     ids[:, 0], ids[:, -1] = korean.CLS, korean.SEP
-    inputs, hidden = korean.mask_tokens(ids, torch.ones_like(ids))
-    assert hidden[:, 1:-1].float().mean() == pytest.approx(0.15, abs=0.02)
-    assert not hidden[:, 0].any()
-    assert not hidden[:, -1].any()
-    assert torch.equal(inputs[~hidden], ids[~hidden])
-    assert (inputs[hidden] == korean.MASK).float().mean() == pytest.approx(0.8, abs=0.06)
+    inputs, masks = korean.mask_tokens(ids, torch.ones_like(ids))
+    assert masks[:, 1:-1].float().mean() == pytest.approx(0.15, abs=0.02)
+    assert not masks[:, 0].any()
+    assert not masks[:, -1].any()
+    assert torch.equal(inputs[~masks], ids[~masks])
+    assert (inputs[masks] == korean.MASK).float().mean() == pytest.approx(0.8, abs=0.06)
 
 
 def test_naive_bayes_judges_a_row_by_the_others_alone() -> None:
@@ -83,15 +83,15 @@ def test_naive_bayes_judges_a_row_by_the_others_alone() -> None:
 
 
 def test_adapter_of_enough_rank_keeps_the_whole_change() -> None:
-    before, trained = english.new_model(), english.new_model()
+    before, model = english.new_model(), english.new_model()
     name = "bert.encoder.layer.3.output.dense"
     with torch.no_grad():
-        trained.get_submodule(name).weight[0] += 0.5
-    adapter = english.as_adapter(trained, ["A good film.", "A bad film."], 2.5).merge_and_unload()
+        model.get_submodule(name).weight[0] += 0.5
+    adapter = english.as_adapter(model, ["A good film.", "A bad film."], 2.5).merge_and_unload()
     torch.testing.assert_close(
-        adapter.get_submodule(name).weight, trained.get_submodule(name).weight, atol=1e-4, rtol=0
+        adapter.get_submodule(name).weight, model.get_submodule(name).weight, atol=1e-4, rtol=0
     )
-    assert torch.equal(adapter.classifier.weight, trained.classifier.weight)
+    assert torch.equal(adapter.classifier.weight, model.classifier.weight)
     assert not torch.equal(adapter.classifier.weight, before.classifier.weight)
 
 
@@ -99,7 +99,7 @@ def test_korean_training_learns_a_few_sentences_and_loads_by_stock_classes(tmp_p
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(0)
-    rows = sided("own_ko", 60)
+    rows = with_side("own_ko", 60)
     lines = [text for text, _ in rows]
     tokenizer = korean.new_tokenizer(lines, 500)
     config = korean.new_config(tokenizer.get_vocab_size())
@@ -114,13 +114,13 @@ def test_korean_training_learns_a_few_sentences_and_loads_by_stock_classes(tmp_p
     assert accuracy(starter, rows) >= 0.95
     assert starter[0].config.id2label == {0: "negative", 1: "positive"}
     after = evaluation.positive_probabilities(*starter, lines)
-    halved = 1 / (1 + np.exp((before[:, 0] - before[:, 1]) / 2))
-    np.testing.assert_allclose(after, halved, atol=0.02)
+    half = 1 / (1 + np.exp((before[:, 0] - before[:, 1]) / 2))
+    np.testing.assert_allclose(after, half, atol=0.02)
 
 
 def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    rows = sided("own_en", 32)
+    rows = with_side("own_en", 32)
     lines = [text for text, _ in rows]
     model = english.new_model()
     english.fit(model, rows, 8, rate=3e-4)
@@ -130,8 +130,8 @@ def test_english_training_moves_the_head_and_reloads_with_its_temperature(tmp_pa
     english.save(model, 2.0, tmp_path)
 
     after = evaluation.positive_probabilities(*evaluation.load_starter("en", tmp_path), lines)
-    halved = 1 / (1 + np.exp((before[:, 0] - before[:, 1]) / 2))
-    np.testing.assert_allclose(after, halved, atol=0.02)
+    half = 1 / (1 + np.exp((before[:, 0] - before[:, 1]) / 2))
+    np.testing.assert_allclose(after, half, atol=0.02)
     text = (tmp_path / "adapter_config.json").read_text() + (tmp_path / "config.json").read_text()
     assert str(package_folder(MINILM)) not in text
 
@@ -165,16 +165,16 @@ def starters() -> Starters:
 
 def test_shipped_weights_read_the_everyday_sentences(starters: Starters) -> None:
     for language, starter in starters.items():
-        rows = [row for row in data.own_labelled(f"everyday_{language}") if row[1] != 0.5]
+        rows = [row for row in data.own_rows(f"everyday_{language}") if row[1] != 0.5]
         assert len(rows) == 100
         assert accuracy(starter, rows) >= 0.85, language
 
 
 def test_our_own_sentences_for_reporting_are_not_in_the_training() -> None:
     for language in ("en", "ko"):
-        trained = {text for _, _, text in data.own(f"own_{language}")}
-        reported = data.own(f"everyday_{language}") + data.own(f"cases_{language}")
-        assert not trained & {text for _, _, text in reported}
+        model = {text for _, _, text in data.own(f"own_{language}")}
+        report_rows = data.own(f"everyday_{language}") + data.own(f"cases_{language}")
+        assert not model & {text for _, _, text in report_rows}
 
 
 def test_a_missing_or_other_corpus_is_named_with_its_source(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from training.small_talk import batches, data, evaluation, loop, model, openers,
 from training.small_talk.data import PERSONAS, Dialogues, Intent, is_held_out, plain, split
 
 Tiny = tuple[Dialogues, PreTrainedTokenizerFast]
-Shipped = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+Starter = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 # Our own wording, checked against the training data: none of these stands there.
 QUESTIONS = {
     "en": [
@@ -76,7 +76,7 @@ def tiny() -> Tiny:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Shipped]:
+def own_starter() -> Iterator[Starter]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield evaluation.load()
@@ -96,13 +96,13 @@ def test_the_template_writes_what_training_saw(tiny: Tiny) -> None:
     assert tokenizer.apply_chat_template(messages)["input_ids"] == ids
     spoken = [token for token in targets if token != batches.NOT_JUDGED]
     assert tokenizer.decode(spoken) == f"Hi!{model.END}안녕!{model.END}"
-    opened = [
+    session = [
         place for place, token in enumerate(ids) if tokenizer.decode(token) == model.ASSISTANT
     ]
     for numbers, expected in ((intents, [0, 1]), (personas, [2, 2])):
-        judged = [place for place, number in enumerate(numbers) if number != batches.NOT_JUDGED]
-        assert judged == opened
-        assert [numbers[place] for place in judged] == expected
+        places = [place for place, number in enumerate(numbers) if number != batches.NOT_JUDGED]
+        assert places == session
+        assert [numbers[place] for place in places] == expected
 
 
 def test_the_template_bounds_a_long_chat_and_lets_nobody_open_a_role(tiny: Tiny) -> None:
@@ -120,17 +120,17 @@ def test_held_out_questions_and_prompts_are_not_trained_on() -> None:
     answers = dict.fromkeys(PERSONAS, "Yes.")
     again = [question.lower().rstrip("?") for question in questions]
     intent = split("name", "en", questions + again, answers, own=False)
-    trained, held_out = set(map(plain, intent.trained)), set(map(plain, intent.held_out))
-    assert not trained & held_out
-    assert len(trained | held_out) == 300
+    vectors, held_out = set(map(plain, intent.trained)), set(map(plain, intent.held_out))
+    assert not vectors & held_out
+    assert len(vectors | held_out) == 300
     assert 15 <= len(held_out) <= 45
     assert all(map(is_held_out, intent.held_out))
     random = Random(0)
     for persona in PERSONAS:
         for language in ("en", "ko"):
-            kept = set(prompts.held_out(persona, language))
-            assert len(kept) == 3
-            assert not kept & {prompts.draw(persona, language, random) for _ in range(800)}
+            rest = set(prompts.held_out(persona, language))
+            assert len(rest) == 3
+            assert not rest & {prompts.draw(persona, language, random) for _ in range(800)}
 
 
 def test_conversations_in_one_row_do_not_see_each_other(tiny: Tiny) -> None:
@@ -178,8 +178,8 @@ def test_training_learns_resumes_and_ships(tiny: Tiny, tmp_path: Path) -> None:
         torch.testing.assert_close(one, other)
     model.export(rest.network, tokenizer, dialogues, tmp_path / "shipped")
     network, words = evaluation.load(tmp_path / "shipped")
-    said = evaluation.answers(network, words, [evaluation.chat("", "Hi there")])
-    assert said[0] == tiny_dialogues().intents[0].answers["friendly"]
+    text = evaluation.answers(network, words, [evaluation.chat("", "Hi there")])
+    assert text[0] == tiny_dialogues().intents[0].answers["friendly"]
     assert evaluation.Known.shipped("ko", tmp_path / "shipped").intents("왔어요?") == {"인사"}
 
 
@@ -201,25 +201,25 @@ def test_a_question_with_choices_stands_for_each_sentence() -> None:
 
 
 def test_nothing_that_the_starter_is_judged_by_is_trained_on() -> None:
-    judged = openers.judged()
+    places = openers.judged()
     names = ("distress", "others", "openers", "examples")
-    sentences = [text for name in names for part in judged[name].values() for text in part]
+    sentences = [text for name in names for part in places[name].values() for text in part]
     assert not [text for text in sentences if data.may_train(text)]
     intent = split("name", "en", [*sentences, "A sentence of another kind"], {}, own=True)
     assert len((*intent.trained, *intent.held_out)) == 1
     random = Random(1)
     assert batches.vary("How old are you", "en", random)
-    varied = {batches.vary("Oh hello", "en", random) for _ in range(300)}  # a word less: "hello"
-    assert all(map(data.may_train, varied))
+    variants = {batches.vary("Oh hello", "en", random) for _ in range(300)}  # a word less: "hello"
+    assert all(map(data.may_train, variants))
 
 
 # Ten questions are a small sample, in words of our own: the shipped weights have 38 and 29 of 50 right.
 @pytest.mark.parametrize(("language", "least_right"), [("en", 0.7), ("ko", 0.5)])
 def test_shipped_answers_fit_question_persona_and_language(
-    shipped: Shipped, language: str, least_right: float
+    own_starter: Starter, language: str, least_right: float
 ) -> None:
-    known = evaluation.Known.shipped(language)
-    asked = [
+    values = evaluation.Known.shipped(language)
+    questions = [
         (
             question,
             intent,
@@ -229,23 +229,23 @@ def test_shipped_answers_fit_question_persona_and_language(
         for question, intent in QUESTIONS[language]
         for persona in PERSONAS
     ]
-    said = evaluation.answers(*shipped, [messages for *_, messages in asked])
-    meanings = [known.meaning(answer) for answer in said]
+    words = evaluation.answers(*own_starter, [messages for *_, messages in questions])
+    meanings = [values.meaning(answer) for answer in words]
     right = sum(
         intent in {name for name, _ in meaning}
-        for (_, intent, *_), meaning in zip(asked, meanings, strict=True)
+        for (_, intent, *_), meaning in zip(questions, meanings, strict=True)
     )
-    styled = sum(
+    style_count = sum(
         persona in {who for _, who in meaning}
-        for (_, _, persona, _), meaning in zip(asked, meanings, strict=True)
+        for (_, _, persona, _), meaning in zip(questions, meanings, strict=True)
     )
-    assert right >= least_right * len(asked), list(zip(asked, said, strict=True))
-    assert styled >= 0.85 * len(asked), list(zip(asked, said, strict=True))
-    assert all(evaluation.in_language(answer, language) for answer in said), said
+    assert right >= least_right * len(questions), list(zip(questions, words, strict=True))
+    assert style_count >= 0.85 * len(questions), list(zip(questions, words, strict=True))
+    assert all(evaluation.in_language(answer, language) for answer in words), words
 
 
-def test_shipped_starter_greets_and_is_small(shipped: Shipped) -> None:
-    network, tokenizer = shipped
+def test_shipped_starter_greets_and_is_small(own_starter: Starter) -> None:
+    network, tokenizer = own_starter
     chats = [evaluation.chat("", "Hello, how are you?"), evaluation.chat("", "안녕하세요")]
     english, korean = evaluation.answers(network, tokenizer, chats)
     assert len(english) > 3

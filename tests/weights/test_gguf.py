@@ -52,7 +52,7 @@ def fetch(model_id: str, settings: Settings | None = None) -> list[str]:
     spec = find(CHAT, model_id)
     folder = hub.fetch(spec, settings or Settings(), Stop(), lambda _: None)
     files = gguf.files_in(spec, folder)
-    assert hub.cached(spec) == folder
+    assert hub.cached_path(spec) == folder
     return [file.relative_to(folder).as_posix() for file in files]
 
 
@@ -79,8 +79,8 @@ def test_a_quantisation_chooses_the_file(
     server: HubServer, model_id: str, files: list[str]
 ) -> None:
     assert fetch(model_id) == files
-    sent = {seen.path.rpartition("/")[2] for seen in server.seen if "/cdn" in seen.path}
-    assert sent == {name.rpartition("/")[2] for name in files}  # nothing else was downloaded
+    body = {record.path.rpartition("/")[2] for record in server.seen if "/cdn" in record.path}
+    assert body == {name.rpartition("/")[2] for name in files}  # nothing else was downloaded
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_is_not_there(server: HubServer, model_id: str, code: str, tags: st
     assert problem.value.code == code
     assert problem.value.params["model"] == model_id
     assert problem.value.params.get("tags") == tags
-    assert not [seen for seen in server.seen if "/cdn" in seen.path]
+    assert not [record for record in server.seen if "/cdn" in record.path]
 
 
 def test_half_of_a_split_model_is_not_here(server: HubServer) -> None:
@@ -107,11 +107,11 @@ def test_half_of_a_split_model_is_not_here(server: HubServer) -> None:
     server.cut["IQ2_XXS/Model-IQ2_XXS-00002-of-00002.gguf"] = 3
     with pytest.raises(ModelError, match="unavailable_transfer"):
         fetch(spec.id)
-    assert hub.cached(spec) is None
+    assert hub.cached_path(spec) is None
     server.cut.clear()
     fetch(spec.id)
     assert (
-        hub.cached(find(CHAT, "org/Model-GGUF:Q8_0")) is None
+        hub.cached_path(find(CHAT, "org/Model-GGUF:Q8_0")) is None
     )  # another one of the same repository
 
 
@@ -132,13 +132,13 @@ def test_a_public_page_loads_the_catalogues_hashes_only(
     for model_id in ("org/Model-GGUF:Q8_0", QWEN):  # one that is not of the list; one that changed
         with pytest.raises(Refused, match="refused_public_gguf"):
             fetch(model_id, public)
-        assert not [seen for seen in server.seen if "/cdn" in seen.path]
+        assert not [record for record in server.seen if "/cdn" in record.path]
         fetch(model_id)  # the host's own page, on the same machine
         server.seen.clear()
         with pytest.raises(Refused, match="refused_public_gguf"):
             sources.folder(find(CHAT, model_id), public, Stop(), lambda _: None)
-    known = hashlib.sha256(b"another file than Qwen's").hexdigest()
-    monkeypatch.setattr(hub, "PUBLIC_HASHES", {known})
+    values = hashlib.sha256(b"another file than Qwen's").hexdigest()
+    monkeypatch.setattr(hub, "PUBLIC_HASHES", {values})
     assert sources.folder(find(CHAT, QWEN), public, Stop(), lambda _: None)
 
 
@@ -147,8 +147,8 @@ def test_a_public_page_loads_the_catalogues_hashes_only(
 
 def test_ids_of_the_catalogue_and_of_what_is_typed() -> None:
     assert find(CHAT, "hf.co/Qwen/Qwen3-0.6B-GGUF:q8_0").label == "Qwen3 0.6B (GGUF)"
-    typed = find(CHAT, "org/Model-GGUF:q4_k_m")
-    assert (typed.id, typed.quantisation) == ("org/Model-GGUF:Q4_K_M", "Q4_K_M")
+    inputs = find(CHAT, "org/Model-GGUF:q4_k_m")
+    assert (inputs.id, inputs.quantisation) == ("org/Model-GGUF:Q4_K_M", "Q4_K_M")
     assert find(CHAT, "org/Model-gguf").quantisation == "GGUF"
     assert find(CHAT, "Qwen/Qwen3-0.6B").quantisation == ""
     for wrong in (
@@ -262,6 +262,6 @@ def test_a_public_page_reads_the_folder_by_the_catalogues_hashes(
 
 
 def test_every_gguf_of_the_catalogue_has_its_hash() -> None:
-    found = [spec for spec in CATALOG if spec.quantisation]
-    assert len(found) >= 5
-    assert all(len(spec.sha256) == 64 and spec.size_gb for spec in found)
+    result = [spec for spec in CATALOG if spec.quantisation]
+    assert len(result) >= 5
+    assert all(len(spec.sha256) == 64 and spec.size_gb for spec in result)

@@ -75,45 +75,45 @@ def part_of(tmp_path: Path) -> Path:
 
 def test_download_says_how_far_it_is_and_ends_with_a_whole_model(server: HubServer) -> None:
     spec, events = model("org/large"), list[Event]()
-    assert hub.cached(spec) is None
-    started = time.monotonic()
+    assert hub.cached_path(spec) is None
+    start = time.monotonic()
     folder = fetch(spec, notify=events.append)
-    assert len(events) <= 4 * (time.monotonic() - started) + 1
+    assert len(events) <= 4 * (time.monotonic() - start) + 1
     assert names(folder) == {*TEXTS, "model.safetensors"}
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     total = sum(map(len, TEXTS.values())) + len(WEIGHTS)
     assert events[-1] == Downloading(total, total)
-    done = [e.done for e in events if isinstance(e, Downloading)]
-    assert done == sorted(done)
-    assert hub.cached(spec) == folder
+    end = [e.done for e in events if isinstance(e, Downloading)]
+    assert end == sorted(end)
+    assert hub.cached_path(spec) == folder
 
 
 def test_what_is_here_needs_no_network(server: HubServer) -> None:
     spec = model("org/small")
     folder = fetch(spec)
     assert names(folder) == set(SMALL)  # no README, no code, no other framework's weights
-    asked = len(server.seen)
-    assert hub.cached(spec) == folder
-    assert len(server.seen) == asked
+    questions = len(server.seen)
+    assert hub.cached_path(spec) == folder
+    assert len(server.seen) == questions
     fetch(spec)  # even so, only the list is asked for: every file is here
-    assert [s.path for s in server.seen[asked:]] == ["/api/models/org/small"]
+    assert [s.path for s in server.seen[questions:]] == ["/api/models/org/small"]
 
 
 def test_client_finds_what_was_fetched(server: HubServer, tmp_path: Path) -> None:
     from huggingface_hub import snapshot_download
 
     folder = fetch(model("org/small"))
-    found = snapshot_download("org/small", cache_dir=tmp_path / "hub", local_files_only=True)
-    assert Path(found) == folder
+    result = snapshot_download("org/small", cache_dir=tmp_path / "hub", local_files_only=True)
+    assert Path(result) == folder
 
 
 def test_pipeline_comes_in_half_precision(server: HubServer) -> None:
     spec = model("org/picture", TEXT_TO_IMAGE)
     folder = fetch(spec)
     assert names(folder) == {"model_index.json", "unet/config.json", f"{UNET}.fp16.safetensors"}
-    assert hub.cached(spec) == folder
+    assert hub.cached_path(spec) == folder
     (folder / f"{UNET}.fp16.safetensors").resolve().unlink()  # the link in the snapshot stays
-    assert hub.cached(spec) is None
+    assert hub.cached_path(spec) is None
 
 
 def test_two_at_once_fetch_the_bytes_once(server: HubServer) -> None:
@@ -122,7 +122,7 @@ def test_two_at_once_fetch_the_bytes_once(server: HubServer) -> None:
         first, second = pool.map(fetch, specs)
     assert first == second
     assert len([s for s in server.bytes_of("model.safetensors") if "/cdn" in s.path]) == 1
-    assert all(hub.cached(spec) for spec in specs)
+    assert all(hub.cached_path(spec) for spec in specs)
 
 
 # ---------------------------------------------------------------- it is told no
@@ -143,19 +143,19 @@ def test_two_at_once_fetch_the_bytes_once(server: HubServer) -> None:
 def test_refusals(
     server: HubServer, tmp_path: Path, name: str, task: Task, kind: type[ModelError], code: str
 ) -> None:
-    with pytest.raises(kind) as caught:
+    with pytest.raises(kind) as error:
         fetch(model(name, task))
-    assert caught.value.code == code
-    assert caught.value.params["model"] == name
-    assert str(tmp_path) not in str(caught.value.params)
+    assert error.value.code == code
+    assert error.value.params["model"] == name
+    assert str(tmp_path) not in str(error.value.params)
     assert not [s for s in server.seen if s.path.startswith("/cdn")]  # not a byte of weights
-    assert hub.cached(model(name, task)) is None
+    assert hub.cached_path(model(name, task)) is None
 
 
 def test_gated_names_the_page_to_go_to(server: HubServer) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused) as error:
         fetch(model("org/gated"))
-    assert caught.value.params["url"] == "https://huggingface.co/org/gated"
+    assert error.value.params["url"] == "https://huggingface.co/org/gated"
 
 
 def test_token_opens_gated_models_and_stays_on_the_hub(server: HubServer) -> None:
@@ -169,11 +169,11 @@ def test_token_of_a_public_page_is_for_the_catalogue(server: HubServer) -> None:
     settings = Settings.read({"HF_TOKEN": TOKEN, "GENLAB_PUBLIC": "true"})
     with pytest.raises(Refused, match="refused_gated"):
         fetch(model("org/gated"), settings)
-    listed = next(
+    listing = next(
         s for s in CATALOG if s.task == "chat" and s.scheme == "hub" and not s.quantisation
     )
-    server.repositories[listed.name] = Repository(SMALL, gated=True)
-    assert names(fetch(listed, settings)) == set(SMALL)
+    server.repositories[listing.name] = Repository(SMALL, gated=True)
+    assert names(fetch(listing, settings)) == set(SMALL)
 
 
 def test_no_login_of_this_machine_is_used(
@@ -185,9 +185,9 @@ def test_no_login_of_this_machine_is_used(
 
 
 def test_wrong_token(server: HubServer) -> None:
-    with pytest.raises(WrongKey, match="wrong_key_hub") as caught:
+    with pytest.raises(WrongKey, match="wrong_key_hub") as error:
         fetch(model("org/small"), Settings.read({"HF_TOKEN": "hf_old"}))
-    assert "hf_old" not in str(caught.value.params)
+    assert "hf_old" not in str(error.value.params)
 
 
 # ---------------------------------------------------------------- it breaks
@@ -198,7 +198,7 @@ def test_server_closed_mid_file_then_goes_on(server: HubServer, tmp_path: Path) 
     server.cut["model.safetensors"] = 15 * MB
     with pytest.raises(Unavailable, match="unavailable_transfer"):
         fetch(spec)
-    assert hub.cached(spec) is None
+    assert hub.cached_path(spec) is None
     arrived = part_of(tmp_path).stat().st_size
     assert 0 < arrived <= 15 * MB
     server.cut.clear()
@@ -214,21 +214,21 @@ def test_server_closed_mid_file_then_goes_on(server: HubServer, tmp_path: Path) 
 def test_stop_counts_at_once_while_the_server_is_silent(server: HubServer, tmp_path: Path) -> None:
     spec, stop, events = model("org/large"), Stop(), list[Event]()
     server.hold["model.safetensors"] = 15 * MB
-    ended = list[float]()
+    end_time = list[float]()
 
     def work() -> None:
         with pytest.raises(Stopped):
             hub.fetch(spec, Settings.read({}), stop, events.append)
-        ended.append(time.monotonic())
+        end_time.append(time.monotonic())
 
     worker = threading.Thread(target=work)
     worker.start()
     assert server.holding.wait(10)
     time.sleep(0.5)  # the client has taken its first chunk by then
-    pressed = time.monotonic()
+    start = time.monotonic()
     stop.set()
     worker.join(5)
-    assert ended[0] - pressed < 1
+    assert end_time[0] - start < 1
     assert any(isinstance(e, Downloading) and 0 < e.done < e.total for e in events)
     server.hold.clear()
     server.release.set()
@@ -242,7 +242,7 @@ def test_wrong_bytes_are_noticed_and_not_kept(server: HubServer, tmp_path: Path)
     server.wrong["model.safetensors"] = bytes(len(WEIGHTS))
     with pytest.raises(Unavailable, match="unavailable_transfer"):
         fetch(model("org/large"))
-    assert hub.cached(model("org/large")) is None
+    assert hub.cached_path(model("org/large")) is None
     assert not part_of(tmp_path).exists()
 
 
@@ -256,9 +256,9 @@ def test_offline(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("status", "code"), [(503, "unavailable_hub"), (429, "rate_limited_hub")])
 def test_hub_is_down_or_busy(server: HubServer, status: int, code: str) -> None:
     server.status = status
-    with pytest.raises((Unavailable, RateLimited)) as caught:
+    with pytest.raises((Unavailable, RateLimited)) as error:
         fetch(model("org/small"))
-    assert caught.value.code == code
+    assert error.value.code == code
 
 
 def test_nobody_answers(server: HubServer) -> None:
@@ -269,6 +269,6 @@ def test_nobody_answers(server: HubServer) -> None:
 
 def test_cache_cannot_be_written(server: HubServer, tmp_path: Path) -> None:
     (tmp_path / "hub").write_text("a file where the folder should be")
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError) as error:
         fetch(model("org/small"))
-    assert caught.value.code == "refused_cache_folder"
+    assert error.value.code == "refused_cache_folder"

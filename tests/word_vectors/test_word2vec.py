@@ -53,27 +53,27 @@ def reference(**values):
 
 @pytest.mark.parametrize("values", [{}, {"sg": 1, "vector_size": 20, "window": 2, "seed": 7}])
 def test_word2vec_is_gensims(cache, values):
-    done, expected = train(cache, word_a="King", word_b=" queen ", **values), reference(**values)
-    assert list(done.vocabulary) == expected.index_to_key
-    assert done.pair == pytest.approx(float(expected.similarity("king", "queen")), abs=1e-6)
+    end, expected = train(cache, word_a="King", word_b=" queen ", **values), reference(**values)
+    assert list(end.vocabulary) == expected.index_to_key
+    assert end.pair == pytest.approx(float(expected.similarity("king", "queen")), abs=1e-6)
     neighbours = expected.most_similar("king", topn=10)
-    assert [word for word, _ in done.neighbours["king"]] == [word for word, _ in neighbours]
-    assert set(done.neighbours) == {"king", "queen"}
+    assert [word for word, _ in end.neighbours["king"]] == [word for word, _ in neighbours]
+    assert set(end.neighbours) == {"king", "queen"}
 
 
 def test_sentences_are_compared_by_the_mean_of_their_words(cache):
     sentences = ("The king, the land!", "A cat sleeps.", "Völlig unbekannt")
-    done, expected = train(cache, sentences=sentences), reference()
+    end, expected = train(cache, sentences=sentences), reference()
     by_gensim = expected.n_similarity(["the", "king", "the", "land"], ["a", "cat", "sleeps"])
-    assert done.similarities is not None
-    assert done.similarities.cosines[0][1] == pytest.approx(float(by_gensim), abs=1e-6)
-    assert all(math.isnan(c) for c in done.similarities.cosines[2])
-    assert done.unknown == ("völlig", "unbekannt")
+    assert end.similarities is not None
+    assert end.similarities.cosines[0][1] == pytest.approx(float(by_gensim), abs=1e-6)
+    assert all(math.isnan(c) for c in end.similarities.cosines[2])
+    assert end.unknown == ("völlig", "unbekannt")
 
 
 def test_unknown_words_are_named_and_give_no_number(cache):
-    done = train(cache, word_a="king", word_b="Unicorn")
-    assert (done.pair, done.unknown, list(done.neighbours)) == (None, ("unicorn",), ["king"])
+    end = train(cache, word_a="king", word_b="Unicorn")
+    assert (end.pair, end.unknown, list(end.neighbours)) == (None, ("unicorn",), ["king"])
 
 
 def test_the_seed_changes_the_result_and_nothing_else_does(cache):
@@ -90,8 +90,8 @@ def test_min_count_that_leaves_no_word_is_an_error(cache):
 
 
 def test_one_word_is_trained_too(cache):
-    done = train(cache, corpus="word", word_a="word", word_b="word")
-    assert (done.vocabulary, done.neighbours["word"]) == (("word",), ())
+    end = train(cache, corpus="word", word_a="word", word_b="word")
+    assert (end.vocabulary, end.neighbours["word"]) == (("word",), ())
 
 
 def test_korean_words_are_split_at_spaces_however_hangul_was_typed():
@@ -100,9 +100,9 @@ def test_korean_words_are_split_at_spaces_however_hangul_was_typed():
 
 
 def test_words_past_gensims_limit_of_a_line_are_trained_too(cache):
-    done = train(cache, corpus="a b " * 6000 + "last", epochs=1, word_a="last")
-    assert "last" in done.vocabulary
-    assert not done.unknown
+    end = train(cache, corpus="a b " * 6000 + "last", epochs=1, word_a="last")
+    assert "last" in end.vocabulary
+    assert not end.unknown
 
 
 def test_stop_ends_a_training_between_epochs(cache):
@@ -110,7 +110,7 @@ def test_stop_ends_a_training_between_epochs(cache):
     job = run(cache, WORD2VEC, request)
     next(job)
     job.close()
-    ended = time.monotonic() + 5
+    end_time = time.monotonic() + 5
     while any(t.name == "job word2vec" for t in threading.enumerate()):
-        assert time.monotonic() < ended, "the training went on"
+        assert time.monotonic() < end_time, "the training went on"
         time.sleep(0.02)

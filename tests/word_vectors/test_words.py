@@ -257,20 +257,20 @@ def test_a_training_is_seen_epoch_by_epoch_and_a_small_one_is_checked_by_another
     request = Word2VecRequest.of(
         corpus=corpus, word_a="king", word_b="queen", words=["king", "land", "zebra"], epochs=200
     )
-    *events, done, _ = [e for e in run(cache, OWN, request) if type(e).__name__ != "Working"]
+    *events, end, _ = [e for e in run(cache, OWN, request) if type(e).__name__ != "Working"]
     steps = [e for e in events if isinstance(e, Word2VecStep)]
     assert (steps[-1].epoch, steps[-1].epochs) == (200, 200)
     assert steps[-1].loss > 0
     assert [word for word, _, _ in steps[-1].points] == ["king", "land"]
-    assert done.unknown == ("zebra",)
-    assert done.other_seed.seed == 2
+    assert end.unknown == ("zebra",)
+    assert end.other_seed.seed == 2
     again = request.model_copy(update={"seed": 2})
-    other = next(e for e in run(cache, OWN, again) if type(e) is type(done))
-    assert done.other_seed.neighbours == other.neighbours
-    assert done.other_seed.pair == other.pair
-    assert set(done.before) == {"king", "queen"}
-    assert done.before != done.neighbours
-    assert done.table.vectors.shape == (5, 5)
+    other = next(e for e in run(cache, OWN, again) if type(e) is type(end))
+    assert end.other_seed.neighbours == other.neighbours
+    assert end.other_seed.pair == other.pair
+    assert set(end.before) == {"king", "queen"}
+    assert end.before != end.neighbours
+    assert end.table.vectors.shape == (5, 5)
 
 
 def test_text_files_of_every_usual_encoding():
@@ -330,10 +330,10 @@ def test_a_damaged_file_is_named_with_the_command(tmp_path, monkeypatch):
     (folder / TENSORS).write_bytes(b"broken")
     for break_it in (lambda: None, (folder / VOCABULARY).unlink):
         break_it()
-        broken = ModelCache(SETTINGS)
+        bad = ModelCache(SETTINGS)
         with pytest.raises(Damaged) as error:
-            list(run(broken, ENGLISH, WordsRequest.of(question="nearest", words=["a"])))
-        broken.close()
+            list(run(bad, ENGLISH, WordsRequest.of(question="nearest", words=["a"])))
+        bad.close()
         assert error.value.params["command"].startswith("python -m training.word_vectors en")
     assert error.value.params["file"] == VOCABULARY
 
@@ -354,9 +354,9 @@ def test_korean_pairs_take_the_korean_vectors_where_there_is_nothing_better():
 )
 def test_words_that_would_embarrass_a_class_are_not_listed(cache, spec, word):
     starter = WordVectors.load(STARTERS / spec.name)
-    assert unfit_words() & set(starter.keyed.index_to_key)
-    everything = starter.keyed.most_similar(
-        word if word in starter.keyed else [starter.word(word)], topn=500
+    assert unfit_words() & set(starter.table.index_to_key)
+    everything = starter.table.most_similar(
+        word if word in starter.table else [starter.word(word)], topn=500
     )
     assert any(w in unfit_words() for w, _ in everything), "else this test says nothing"
     near = answer_of(cache, spec, None, question="nearest", words=[word], count=50).nearest
@@ -365,10 +365,10 @@ def test_words_that_would_embarrass_a_class_are_not_listed(cache, spec, word):
 
 
 def test_the_list_of_unfit_words_is_short_and_of_the_starters():
-    known = {
-        w for s in (ENGLISH, KOREAN) for w in WordVectors.load(STARTERS / s.name).keyed.index_to_key
+    values = {
+        w for s in (ENGLISH, KOREAN) for w in WordVectors.load(STARTERS / s.name).table.index_to_key
     }
-    assert unfit_words() <= known
+    assert unfit_words() <= values
     assert len(unfit_words()) < 120
 
 
@@ -391,18 +391,18 @@ def test_a_persons_own_words_are_all_listed(cache):
 def test_the_recipe_says_the_same(cache, spec, request_of, monkeypatch, capsys):
     monkeypatch.chdir(STARTERS.parents[1])
     exec(compile(recipe(spec, request_of, place(spec, SETTINGS)), "recipe", "exec"), {})
-    printed = capsys.readouterr().out
+    output = capsys.readouterr().out
     event = next(
         e for e in run(cache, spec, request_of) if isinstance(e, WordAnswer | Similarities)
     )
     if isinstance(event, Similarities):
-        assert f"{event.cosines[0][1]:.9f}"[:5] in printed
+        assert f"{event.cosines[0][1]:.9f}"[:5] in output
     else:
         rows = event.nearest or event.fits or event.points
-        places = [printed.index(f"'{row[0]}'" if event.nearest else row[0]) for row in rows]
+        places = [output.index(f"'{row[0]}'" if event.nearest else row[0]) for row in rows]
         assert not event.nearest or places == sorted(places)
-        assert not event.nearest or printed.count("(") == len(rows)
-        assert f"{abs(rows[0][1]):.9f}"[:5] in printed
+        assert not event.nearest or output.count("(") == len(rows)
+        assert f"{abs(rows[0][1]):.9f}"[:5] in output
 
 
 def test_stop_ends_a_training_within_an_epoch(cache):

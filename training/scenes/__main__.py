@@ -139,9 +139,9 @@ PLAN_OPTIONS = (
 
 def _changes(options: argparse.Namespace, plan: type) -> dict[str, Any]:
     """What the command line changes in a plan."""
-    given = {name: getattr(options, name) for name in PLAN_OPTIONS}
+    values = {name: getattr(options, name) for name in PLAN_OPTIONS}
     fields = plan.__dataclass_fields__
-    return {name: value for name, value in given.items() if value is not None and name in fields}
+    return {name: value for name, value in values.items() if value is not None and name in fields}
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:

@@ -98,8 +98,8 @@ def standardise(model: AutoencoderDC, painter: Painter, keys: tuple[str, ...]) -
     """
     rng = random.Random("standardise")
     latents = [model.encode(as_input([painter.draw(sample(rng, keys))])).latent for _ in range(96)]
-    stacked = torch.cat(latents)
-    mean, spread = stacked.mean((0, 2, 3)), stacked.std((0, 2, 3))
+    whole = torch.cat(latents)
+    mean, spread = whole.mean((0, 2, 3)), whole.std((0, 2, 3))
     last, first = model.encoder.conv_out, model.decoder.conv_in
     last.weight.div_(spread[:, None, None, None])
     last.bias.sub_(mean).div_(spread)
@@ -144,13 +144,13 @@ def crop(painter: Painter, rng: random.Random, keys: tuple[str, ...]) -> np.ndar
 
 def as_input(pictures: list[np.ndarray]) -> torch.Tensor:
     """Pictures of floats from 0 to 1 as a tensor from -1 to 1, channels_last."""
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) * 2 - 1
-    return stacked.contiguous(memory_format=torch.channels_last)
+    whole = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) * 2 - 1
+    return whole.contiguous(memory_format=torch.channels_last)
 
 
-def loss_of(drawn: torch.Tensor, wanted: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+def loss_of(output: torch.Tensor, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
     """L1, half an L1 of both gradients, the square, and a little on the size of the latents."""
-    error = drawn - wanted
+    error = output - pictures
     across, down = error.diff(dim=3).abs().mean(), error.diff(dim=2).abs().mean()
     pixels = error.abs().mean() + SQUARE_WEIGHT * error.square().mean()
     return pixels + GRADIENT_WEIGHT * (across + down) + SIZE_WEIGHT * latents.square().mean()
@@ -208,8 +208,8 @@ class Crops:
         with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
             with torch.set_grad_enabled(not self._plan.decoder_only):
                 latents = model.encode(pictures).latent.float()
-            drawn = model.decode(with_noise(latents, generator)).sample.float()
-        return loss_of(drawn, pictures, latents)
+            output = model.decode(with_noise(latents, generator)).sample.float()
+        return loss_of(output, pictures, latents)
 
 
 def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = None) -> None:

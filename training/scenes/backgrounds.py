@@ -43,12 +43,12 @@ FIRS = range(-8, SIDE + 16, 32)
 DROPS = [(x, y) for y in range(8, HORIZON, 32) for x in range(8 + y % 64 // 2, SIDE, 32)]
 
 
-def _shaded(colour: str, light: float) -> str:
+def _shade(colour: str, light: float) -> str:
     values = (int(int(colour[at : at + 2], 16) * light) for at in (1, 3, 5))
     return "#" + "".join(f"{value:02x}" for value in values)
 
 
-def _mixed(first: str, second: str, share: float) -> str:
+def _mix(first: str, second: str, share: float) -> str:
     pairs = ((int(first[at : at + 2], 16), int(second[at : at + 2], 16)) for at in (1, 3, 5))
     return "#" + "".join(f"{int(a * (1 - share) + b * share):02x}" for a, b in pairs)
 
@@ -71,27 +71,27 @@ def _sky(sky: str) -> str:
 
 def _ground(sky: str, ground: str) -> str:
     light = SHADE[sky]
-    colour = _shaded(GROUND_COLOURS[ground], light)
+    colour = _shade(GROUND_COLOURS[ground], light)
     low = f'<rect y="{HORIZON}" width="{SIDE}" height="{SIDE - HORIZON}" fill="{colour}"/>'
     haze = SKY_COLOURS[sky][1]
     if ground == "city":
-        wall = _mixed(_shaded("#5d6b86", light), haze, 0.35)
+        wall = _mix(_shade("#5d6b86", light), haze, 0.35)
         towers = "".join(
             f'<rect x="{x}" y="{top}" width="{width}" height="{HORIZON - top}" fill="{tint}"/>'
             for (x, width, top), tint in zip(
-                TOWERS, (wall, _mixed(wall, haze, 0.3)) * len(TOWERS), strict=False
+                TOWERS, (wall, _mix(wall, haze, 0.3)) * len(TOWERS), strict=False
             )
         )
         lines = "".join(
-            f'<rect x="{x}" y="222" width="32" height="4" fill="{_shaded("#e8e8e8", light)}"/>'
+            f'<rect x="{x}" y="222" width="32" height="4" fill="{_shade("#e8e8e8", light)}"/>'
             for x in range(16, SIDE, 64)
         )
         return towers + low + lines
     if ground == "forest":
-        needle = _mixed(_shaded("#2f6b3a", light), haze, 0.15)
+        needle = _mix(_shade("#2f6b3a", light), haze, 0.15)
         firs = "".join(
             f'<path d="M{x} {HORIZON}l24 -{96 if x % 64 else 76}l24 {96 if x % 64 else 76}z" '
-            f'fill="{needle if x % 64 else _mixed(needle, haze, 0.2)}"/>'
+            f'fill="{needle if x % 64 else _mix(needle, haze, 0.2)}"/>'
             for x in FIRS
         )
         return firs + low
@@ -99,23 +99,23 @@ def _ground(sky: str, ground: str) -> str:
         slope = f'<path d="M-40 {HORIZON}Q128 96 296 {HORIZON}z" fill="{colour}"/>'
         return slope + low
     if ground == "moon":
-        crater = _shaded("#8d9099", light)
+        crater = _shade("#8d9099", light)
         holes = ((40, 216, 22), (136, 236, 30), (216, 210, 18))
         return low + "".join(
             f'<ellipse cx="{x}" cy="{y}" rx="{r}" ry="{r * 0.32}" fill="{crater}"/>'
             for x, y, r in holes
         )
     if ground == "beach":
-        water = _shaded(GROUND_COLOURS["sea"], light)
+        water = _shade(GROUND_COLOURS["sea"], light)
         return low + f'<rect y="{HORIZON}" width="{SIDE}" height="16" fill="{water}"/>'
     if ground == "desert":
-        dune = _mixed(colour, haze, 0.25)
+        dune = _mix(colour, haze, 0.25)
         return (
             f'<path d="M-20 {HORIZON}Q50 150 128 {HORIZON}Q200 160 276 {HORIZON}z" fill="{dune}"/>'
             + low
         )
     if ground == "sea":
-        foam = _shaded("#6fb1ea", light)
+        foam = _shade("#6fb1ea", light)
         return low + "".join(
             f'<path d="M{x} {y}q8 -6 16 0t16 0" stroke="{foam}" stroke-width="3" fill="none"/>'
             for x, y in ((16, 212), (112, 212), (208, 212), (64, 238), (160, 238))

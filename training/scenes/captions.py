@@ -41,7 +41,7 @@ def is_usual(scene: Scene) -> bool:
     return scene.background == usual_background(key, random.Random(0))
 
 
-def is_kept_for_judging(text: str) -> bool:
+def is_for_evaluation(text: str) -> bool:
     """Whether the text is one of the ordinary prompts that only judge."""
     digest = hashlib.sha256(" ".join(text.lower().split()).encode()).hexdigest()
     return digest[:10] in PROMPTS
@@ -50,7 +50,7 @@ def is_kept_for_judging(text: str) -> bool:
 def _caption(scene: Scene, rng: random.Random, language: str, lexicon: Lexicon) -> str:
     writer = WRITERS[language]
     if not scene.items:
-        return writer.opened(writer.empty(scene.background, rng), rng)
+        return writer.with_opening(writer.empty(scene.background, rng), rng)
     few = scene.items if len({item.key for item in scene.items}) > 1 else scene.items[:1]
     names = [writer.name_of(item, rng, lexicon.emoji, lexicon.labels[language]) for item in few]
     single = len(scene.items) == 1
@@ -58,12 +58,12 @@ def _caption(scene: Scene, rng: random.Random, language: str, lexicon: Lexicon) 
         return writer.as_list(scene, names, rng)
     what = writer.things(scene, names, rng)
     if is_usual(scene) and rng.random() < 0.7:
-        return writer.opened(what, rng)
-    return writer.opened(writer.before(scene.background, what, scene, rng), rng)
+        return writer.with_opening(what, rng)
+    return writer.with_opening(writer.before(scene.background, what, scene, rng), rng)
 
 
 def caption(scene: Scene, rng: random.Random, language: str, lexicon: Lexicon) -> str:
     """The scene in words; never one of the prompts that only judge."""
-    while is_kept_for_judging(text := _caption(scene, rng, language, lexicon)):
+    while is_for_evaluation(text := _caption(scene, rng, language, lexicon)):
         pass
     return text

@@ -124,8 +124,8 @@ class Latents:
         noisy = latents * (1 - at) + noise * at
         ids = tokens(self._tokenizer, texts)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._plan.bfloat16):
-            predicted = model(noisy, times * 1000, ids)
-        error = (predicted.float() - (noise - latents)).square().mean(dim=1)
+            output = model(noisy, times * 1000, ids)
+        error = (output.float() - (noise - latents)).square().mean(dim=1)
         weight = torch.stack(weights)
         return (error * weight).sum() / weight.sum()
 

@@ -35,10 +35,10 @@ SHAPE_BODIES = {
 
 def read_icons(folder: Path) -> dict[str, str]:
     """The icons' bodies in SVG by name, from the data folder."""
-    found = sorted(Path(folder).glob(ICONS))
-    if not found:
+    files = sorted(Path(folder).glob(ICONS))
+    if not files:
         raise FileNotFoundError(f"no {ICONS} in {folder}: see the docstring of {__name__}")
-    return {name: icon["body"] for name, icon in json.loads(found[-1].read_text())["icons"].items()}
+    return {name: icon["body"] for name, icon in json.loads(files[-1].read_text())["icons"].items()}
 
 
 def recolour(body: str, fills: tuple[str, ...], colour: str) -> str:
@@ -47,10 +47,10 @@ def recolour(body: str, fills: tuple[str, ...], colour: str) -> str:
     for fill in fills:
         ratio = _brightness(fill) / base
         target = np.array(PALETTE[colour], dtype=float)
-        shaded = target * ratio if ratio <= 1 else 255 - (255 - target) / ratio
+        shade = target * ratio if ratio <= 1 else 255 - (255 - target) / ratio
         if colour == "black" and ratio != 1:
-            shaded = target + (70 if ratio < 1 else 40)
-        rgb = "".join(f"{int(value):02x}" for value in np.clip(shaded, 0, 255))
+            shade = target + (70 if ratio < 1 else 40)
+        rgb = "".join(f"{int(value):02x}" for value in np.clip(shade, 0, 255))
         body = re.sub(f"#{fill}\\b", f"#{rgb}", body)
     return body
 

@@ -87,7 +87,7 @@ def name_of(item: Item, rng: random.Random, emoji: dict[str, str], labels: dict[
     return rng.choice(names_of(all_things()[item.key], "en"))
 
 
-def described(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
+def describe(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
     """A thing with its size and colour: "a small red car", "three red cars"."""
     size = rng.choice(SIZES[item.size]) if count == 1 else ""
     if count > 1 and item.size == "small" and count == 2:
@@ -131,7 +131,7 @@ def _side_by_side(first: str, second: str, rng: random.Random) -> str:
     ))  # fmt: skip
 
 
-def _stacked(above: str, below: str, rng: random.Random) -> str:
+def _above(above: str, below: str, rng: random.Random) -> str:
     return rng.choice((
         f"{above} above {below}", f"{above} over {below}", f"{below} below {above}",
         f"{below} under {above}", f"{above} at the top and {below} at the bottom",
@@ -145,15 +145,15 @@ def things(scene: Scene, names: list[str], rng: random.Random) -> str:
     keys = {(item.key, item.colour) for item in items}
     if len(keys) == 1:
         item = items[0]
-        words = described(item, names[0], rng, len(items)) + _doing(item, scene, rng)
+        words = describe(item, names[0], rng, len(items)) + _doing(item, scene, rng)
         if not scene.at_home or (rng.random() < 0.04 and len(items) == 1):
             words += " " + _corner(item, rng)
         return words
-    first, second = (described(i, n, rng) for i, n in zip(items, names, strict=True))
+    first, second = (describe(i, n, rng) for i, n in zip(items, names, strict=True))
     if scene.at_home:
         return _side_by_side(first, second, rng)
     if items[0].x == items[1].x and items[0].size == items[1].size:
-        return _stacked(first, second, rng)
+        return _above(first, second, rng)
     return f"{first} {_corner(items[0], rng)} and {second} {_corner(items[1], rng)}"
 
 
@@ -209,7 +209,7 @@ def as_list(scene: Scene, names: list[str], rng: random.Random) -> str:
     return ", ".join(w for w in (*words, ground, LIST_WORDS.get(back.sky or "", "")) if w)
 
 
-def opened(text: str, rng: random.Random) -> str:
+def with_opening(text: str, rng: random.Random) -> str:
     """The caption as a request now and then."""
     if rng.random() < 0.88:
         return text

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from training.scenes.captions import LANGUAGES, Lexicon, caption, is_usual
 from training.scenes.drawing import Painter, as_bytes
-from training.scenes.probe import Probe, ordered
+from training.scenes.probe import Probe, in_order
 from training.scenes.sampling import sample_held_out
 from training.scenes.world import Scene
 
@@ -52,15 +52,15 @@ def draw(
     return np.concatenate(parts)
 
 
-def judged(wanted: Scene, read: Scene) -> dict[str, bool]:
+def judge(scene: Scene, read: Scene) -> dict[str, bool]:
     """Which attributes of the wanted scene are in the picture that was read."""
-    wanted, read = ordered(wanted), ordered(read)
-    marks = {"count": len(wanted.items) == len(read.items)}
-    same = wanted.background == read.background
-    if is_usual(wanted) and wanted.background.colour:
-        same = is_usual(Scene(read.background, wanted.items))
+    scene, read = in_order(scene), in_order(read)
+    marks = {"count": len(scene.items) == len(read.items)}
+    same = scene.background == read.background
+    if is_usual(scene) and scene.background.colour:
+        same = is_usual(Scene(read.background, scene.items))
     marks["background"] = same
-    pairs = list(zip(wanted.items, read.items, strict=False))
+    pairs = list(zip(scene.items, read.items, strict=False))
     full = marks["count"]
     marks["object"] = full and all(a.key == b.key for a, b in pairs)
     marks["colour"] = full and all(a.colour == b.colour for a, b in pairs)
@@ -76,7 +76,7 @@ def probe_accuracy(painter: Painter, keys: tuple[str, ...], count: int = 100) ->
     totals: dict[str, list[bool]] = defaultdict(list)
     for index in range(count):
         scene = sample_held_out(rng, keys, KINDS[index % len(KINDS)])
-        for name, right in judged(scene, probe.read(painter.draw(scene)).scene).items():
+        for name, right in judge(scene, probe.read(painter.draw(scene)).scene).items():
             totals[name].append(right)
     return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -98,7 +98,7 @@ def attribute_shares(
             scenes = [sample_held_out(rng, keys, kind) for _ in range(count)]
             prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
             pictures = draw(pipeline, prompts, steps, guidance)
-            marks = [judged(s, probe.read(p).scene) for s, p in zip(scenes, pictures, strict=True)]
+            marks = [judge(s, probe.read(p).scene) for s, p in zip(scenes, pictures, strict=True)]
             shares[f"{language} {kind}"] = {
                 name: float(np.mean([mark[name] for mark in marks])) for name in marks[0]
             }
@@ -114,7 +114,7 @@ def curves(
     count: int,
 ) -> dict[str, dict[str, float]]:
     """The share of pictures of one thing with all attributes right, by guidance and by steps."""
-    found: dict[str, dict[str, float]] = {"guidance": {}, "steps": {}}
+    shares: dict[str, dict[str, float]] = {"guidance": {}, "steps": {}}
     tries = [("guidance", value, 25, float(value)) for value in (1, 2, 3, 4, 6, 8)]
     tries += [("steps", value, value, 3.0) for value in (2, 4, 8, 12, 25)]
     probe, rng = Probe(painter, keys), random.Random("curves")
@@ -123,11 +123,11 @@ def curves(
     for name, value, steps, guidance in tries:
         pictures = draw(pipeline, prompts, steps, guidance)
         marks = [
-            judged(s, probe.read(p).scene)["all"] for s, p in zip(scenes, pictures, strict=True)
+            judge(s, probe.read(p).scene)["all"] for s, p in zip(scenes, pictures, strict=True)
         ]
-        found[name][str(value)] = float(np.mean(marks))
-        print(f"{name} {value}: {found[name][str(value)]:.1%}", flush=True)
-    return found
+        shares[name][str(value)] = float(np.mean(marks))
+        print(f"{name} {value}: {shares[name][str(value)]:.1%}", flush=True)
+    return shares
 
 
 def sheet(pictures: np.ndarray, prompts: list[str], path: Path, columns: int = 5) -> None:

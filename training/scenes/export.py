@@ -95,8 +95,8 @@ def write_words(file: Path, things: int, lexicon: Lexicon) -> None:
     names = {key: all_things()[key].names for key in keys}
     words = {word for few in known_words(things, lexicon).values() for word in few}
     emoji = {lexicon.emoji[key] for key in keys if key in lexicon.emoji}
-    known = {"things": names, "words": sorted(words | emoji)}
-    file.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+    vocabulary = {"things": names, "words": sorted(words | emoji)}
+    file.write_text(json.dumps(vocabulary, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_steps(file: Path, run: Path) -> None:

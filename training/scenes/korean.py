@@ -133,7 +133,7 @@ def name_of(item: Item, rng: random.Random, emoji: dict[str, str], labels: dict[
     return rng.choice(names_of(all_things()[item.key], "ko"))
 
 
-def described(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
+def describe(item: Item, name: str, rng: random.Random, count: int = 1) -> str:
     """A thing with its size and colour, and its number: "빨간 풍선 세 개"."""
     size = (
         rng.choice(SIZES[item.size]) if count == 1 or (count == 2 and item.size == "small") else ""
@@ -158,14 +158,14 @@ def things(scene: Scene, names: list[str], rng: random.Random) -> str:
     items = scene.items
     if len({(item.key, item.colour) for item in items}) == 1:
         item = items[0]
-        words = described(item, names[0], rng, len(items))
+        words = describe(item, names[0], rng, len(items))
         if not scene.at_home or (rng.random() < 0.04 and len(items) == 1):
             corner = rng.choice(CORNERS[item.place])
             words = rng.choice(
                 (f"{corner}에 있는 {words}", f"{corner}의 {words}", f"{corner}에 {words}")
             )
         return words
-    first, second = (described(i, n, rng) for i, n in zip(items, names, strict=True))
+    first, second = (describe(i, n, rng) for i, n in zip(items, names, strict=True))
     if scene.at_home:
         both = with_particle(first, "과", "와")
         return rng.choice((
@@ -252,6 +252,6 @@ def as_list(scene: Scene, names: list[str], rng: random.Random) -> str:
     return ", ".join(w for w in (*words, ground, LIST_WORDS.get(back.sky or "", "")) if w)
 
 
-def opened(text: str, rng: random.Random) -> str:
+def with_opening(text: str, rng: random.Random) -> str:
     """The caption as a request now and then."""
     return text if rng.random() < 0.88 else text + rng.choice(ENDINGS)

@@ -20,8 +20,8 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     each round's factor commutes with that square.
     """
     a, b, c = COEFFICIENTS
-    turned = matrix.size(0) > matrix.size(1)
-    x = matrix.T if turned else matrix
+    is_tall = matrix.size(0) > matrix.size(1)
+    x = matrix.T if is_tall else matrix
     x = x / (x.norm() + 1e-7)
     gram, product = x @ x.T, None
     for round_ in range(ROUNDS):
@@ -31,7 +31,7 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
         if round_ + 1 < ROUNDS:
             gram = factor @ gram @ factor
     x = product @ x
-    return x.T if turned else x
+    return x.T if is_tall else x
 
 
 class Muon(torch.optim.Optimizer):

@@ -38,7 +38,7 @@ class Reading:
     """A scene and the share of the picture's difference from its background that it explains."""
 
     scene: Scene
-    explained: float
+    fit: float
 
 
 class Probe:
@@ -51,8 +51,8 @@ class Probe:
         self._names = [(key, colour) for key in (*keys, *SHAPES) for colour in colours_of(key)]
         self._sprites = {}
         for size, side in SIZES.items():
-            made = [shrunk(painter.sprite(key, colour, side)) for key, colour in self._names]
-            self._sprites[size] = np.stack(made).astype(np.float32)
+            pictures = [shrunk(painter.sprite(key, colour, side)) for key, colour in self._names]
+            self._sprites[size] = np.stack(pictures).astype(np.float32)
 
     def background(self, picture: np.ndarray) -> Background:
         """The background that most pixels of a shrunk picture agree with."""
@@ -85,7 +85,7 @@ class Probe:
         """The thing that explains most of what the canvas does not show yet."""
         best: tuple[float, Item | None, np.ndarray] = (0.0, None, canvas)
         error = ((picture - canvas) ** 2).sum(axis=2)
-        found: tuple[float, str, int, int, int] | None = None
+        best_fit: tuple[float, str, int, int, int] | None = None
         for size, side in SIZES.items():
             sprites, small = self._sprites[size], side // SHRINK
             for y in range(0, SIDE - side + 1, CELL):
@@ -93,17 +93,17 @@ class Probe:
                     rows = slice(y // SHRINK, y // SHRINK + small)
                     columns = slice(x // SHRINK, x // SHRINK + small)
                     here = float(error[rows, columns].sum())
-                    if here <= max(found[0] if found else 0.0, LEAST_GAIN):
+                    if here <= max(best_fit[0] if best_fit else 0.0, LEAST_GAIN):
                         continue
-                    below, wanted = canvas[rows, columns], picture[rows, columns]
-                    drawn = below * (1 - sprites[..., 3:]) + sprites[..., :3]
-                    gains = here - ((drawn - wanted) ** 2).sum(axis=(1, 2, 3))
+                    below, part = canvas[rows, columns], picture[rows, columns]
+                    attempt = below * (1 - sprites[..., 3:]) + sprites[..., :3]
+                    gains = here - ((attempt - part) ** 2).sum(axis=(1, 2, 3))
                     index = int(gains.argmax())
-                    if found is None or gains[index] > found[0]:
-                        found = (float(gains[index]), size, index, x, y)
-        if found is None:
+                    if best_fit is None or gains[index] > best_fit[0]:
+                        best_fit = (float(gains[index]), size, index, x, y)
+        if best_fit is None:
             return best
-        gain, size, index, x, y = found
+        gain, size, index, x, y = best_fit
         key, colour = self._names[index]
         after, small = canvas.copy(), SIZES[size] // SHRINK
         sprite = self._sprites[size][index]
@@ -113,6 +113,6 @@ class Probe:
         return gain, Item(key, colour, size, x, y), after
 
 
-def ordered(scene: Scene) -> Scene:
+def in_order(scene: Scene) -> Scene:
     """The scene with its things from left to right, as the probe gives them."""
     return replace(scene, items=tuple(sorted(scene.items, key=lambda item: (item.x, item.y))))

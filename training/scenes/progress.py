@@ -13,22 +13,22 @@ class Progress:
 
     def __init__(self, name: str, every_s: float = 30.0) -> None:
         self._name, self._every_s = name, every_s
-        self._shown, self._pictures, self._losses = time.monotonic(), 0, []
+        self._last, self._pictures, self._losses = time.monotonic(), 0, []
 
     def step(self, step: int, pictures: int, loss: float) -> None:
         """Counts a step; prints when it is time."""
         self._pictures += pictures
         self._losses.append(loss)
-        elapsed = time.monotonic() - self._shown
-        if elapsed < self._every_s:
+        seconds = time.monotonic() - self._last
+        if seconds < self._every_s:
             return
         mean = sum(self._losses) / len(self._losses)
         print(
             f"{time.strftime('%H:%M:%S')} {self._name} step {step}  loss {mean:.4f}"
-            f"  {self._pictures / elapsed:.1f} pictures/s",
+            f"  {self._pictures / seconds:.1f} pictures/s",
             flush=True,
         )
-        self._shown, self._pictures, self._losses = time.monotonic(), 0, []
+        self._last, self._pictures, self._losses = time.monotonic(), 0, []
 
 
 def save_whole(state: dict[str, Any], path: Path) -> None:

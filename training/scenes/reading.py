@@ -88,9 +88,9 @@ def teach_reading(
     progress = Progress("reading")
     for step in range(begin, steps):
         rng = random.Random(f"reading/{step}")
-        texts, wanted = reading_batch(batch, rng, keys, lexicon)
+        texts, labels = reading_batch(batch, rng, keys, lexicon)
         scores = model(tokens(tokenizer, texts, short=True))
-        losses = [functional.cross_entropy(s, wanted[:, i]) for i, s in enumerate(scores)]
+        losses = [functional.cross_entropy(s, labels[:, i]) for i, s in enumerate(scores)]
         loss = torch.stack(losses).mean()
         optimiser.set_share(rate_share(step, steps, steps // 2))
         optimiser.zero_grad(set_to_none=True)
@@ -98,7 +98,7 @@ def teach_reading(
         optimiser.step()
         progress.step(step + 1, batch, loss.item())
         if (step + 1) % 250 == 0 or step + 1 == steps:
-            right = torch.stack([s.argmax(1) == wanted[:, i] for i, s in enumerate(scores)])
+            right = torch.stack([s.argmax(1) == labels[:, i] for i, s in enumerate(scores)])
             print(f"reading step {step + 1}: {right.float().mean():.1%} of facts", flush=True)
             states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
             save_whole({**states, "step": step + 1}, run / CHECKPOINT)

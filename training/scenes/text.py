@@ -88,7 +88,7 @@ def known_words(things: int, lexicon: Lexicon, captions: int = 20_000) -> dict[s
         language = LANGUAGES[index % 2]
         text = caption(sample(rng, keys), rng, language, lexicon).lower()
         words[language].update(re.findall(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", text))
-    return {language: sorted(found) for language, found in words.items()}
+    return {language: sorted(names) for language, names in words.items()}
 
 
 def encoder_for(tokenizer: CLIPTokenizer) -> CLIPTextModel:

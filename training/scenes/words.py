@@ -176,9 +176,9 @@ def final_consonant(word: str) -> bool:
     return "가" <= word[-1] <= "힣" and (ord(word[-1]) - 0xAC00) % 28 != 0
 
 
-def with_particle(word: str, closed: str, opened: str) -> str:
+def with_particle(word: str, after_consonant: str, after_vowel: str) -> str:
     """The word with the particle that fits its end: 곰이, 개가."""
-    return word + (closed if final_consonant(word) else opened)
+    return word + (after_consonant if final_consonant(word) else after_vowel)
 
 
 @cache
@@ -201,9 +201,9 @@ def labels(data: Path, language: str) -> dict[str, str]:
     by_emoji = {
         row["emoji"].rstrip("\ufe0f"): row["label"] for row in json.loads(table.read_text())
     }
-    found = {key: by_emoji.get(emoji.rstrip("\ufe0f")) for key, emoji in emoji_of(data).items()}
-    taken = {name for thing in all_things().values() for name in thing.names[language]}
-    return {key: label for key, label in found.items() if label and label not in taken}
+    by_key = {key: by_emoji.get(emoji.rstrip("\ufe0f")) for key, emoji in emoji_of(data).items()}
+    own_names = {name for thing in all_things().values() for name in thing.names[language]}
+    return {key: label for key, label in by_key.items() if label and label not in own_names}
 
 
 def names_of(thing: Thing, language: str) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     def loss(log_t: float) -> float:
         return float(-(soft * log_softmax(logits / np.exp(log_t), axis=1)).sum(axis=1).mean())
 
-    found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def expected_calibration_error(positive: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:

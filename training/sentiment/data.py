@@ -10,25 +10,25 @@ from training.corpora import require
 
 HERE = Path(__file__).parent
 TARGETS = {"positive": 1.0, "negative": 0.0, "neutral": 0.5}
-Labelled = list[tuple[str, float]]
+Rows = list[tuple[str, float]]
 
 
-def rt_polarity(data: Path) -> Labelled:
+def rt_polarity(data: Path) -> Rows:
     """Return the 8,233 English film-review sentences."""
-    rows: Labelled = []
+    rows: Rows = []
     for name, target in (("rt_neg", 0.0), ("rt_pos", 1.0)):
         lines = require(data, name).read_text(encoding="utf-8").splitlines()
         rows += [(line.strip(), target) for line in lines if line.strip()]
     return rows
 
 
-def sst2_dev(data: Path) -> Labelled:
+def sst2_dev(data: Path) -> Rows:
     """Return SST-2's 872 dev sentences (for reporting only)."""
     lines = require(data, "sst2_dev").read_text(encoding="utf-8").splitlines()
     return [(text, float(label)) for text, label in (line.rsplit("\t", 1) for line in lines)]
 
 
-def nsmc(data: Path, part: str) -> Labelled:
+def nsmc(data: Path, part: str) -> Rows:
     """Return the Korean film reviews of a part, "train" or "dev" (dev for reporting only)."""
     path = require(data, f"nsmc_{part}")
     raw = path.read_bytes()
@@ -44,12 +44,12 @@ def own(name: str) -> list[tuple[str, str, str]]:
     return [(kind, label, text) for kind, label, text in (line.split("\t") for line in lines)]
 
 
-def own_labelled(name: str) -> Labelled:
+def own_rows(name: str) -> Rows:
     """Return a table of our own sentences as (text, target); neutral ones have the target 0.5."""
     return [(text, TARGETS[label]) for _, label, text in own(name)]
 
 
-def split_off(rows: Labelled, count: int, seed: int) -> tuple[Labelled, Labelled]:
+def split_off(rows: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
     """Shuffle and split off `count` rows for choosing and calibration."""
     rows = list(rows)
     random.Random(seed).shuffle(rows)

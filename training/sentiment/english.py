@@ -59,9 +59,7 @@ def new_model() -> Any:
     return model
 
 
-def fit(
-    model: Any, rows: texts.Labelled, epochs: int, rate: float = RATE, order: int = SEED
-) -> None:
+def fit(model: Any, rows: texts.Rows, epochs: int, rate: float = RATE, order: int = SEED) -> None:
     """Train the layers and the head on (sentence, target) rows, in an order set by a seed."""
     ids = tokenize([text for text, _ in rows])
     targets = torch.tensor([target for _, target in rows])
@@ -99,8 +97,8 @@ def moments(model: Any, sentences: list[str]) -> dict[str, tuple[torch.Tensor, t
             def backward(gradient: torch.Tensor) -> None:
                 g = gradient.flatten(0, -2).double()
                 x_, g_, n = sums[name]
-                used = g.abs().sum(1) > 0  # padding has no gradient
-                sums[name] = [x_ + x[used].T @ x[used], g_ + g.T @ g, n + int(used.sum())]
+                active = g.abs().sum(1) > 0  # padding has no gradient
+                sums[name] = [x_ + x[active].T @ x[active], g_ + g.T @ g, n + int(active.sum())]
 
             output.register_hook(backward)
 
@@ -163,21 +161,21 @@ def ranks(parts: dict[str, tuple[torch.Tensor, ...]], mean: float) -> dict[str, 
     return result
 
 
-def as_adapter(trained: Any, sentences: list[str], rank: float = RANK) -> Any:
+def as_adapter(change: Any, sentences: list[str], rank: float = RANK) -> Any:
     """Return a peft model whose adapter is the trained model's change, cut to a mean rank.
 
     Args:
-        trained: The model with its whole change.
+        change: The model with its whole change.
         sentences: The cut keeps the effect of the change on these.
         rank: Mean over the layers, weighted by their size.
     """
     from peft import LoraConfig, get_peft_model
 
-    start, products = new_model(), moments(trained, sentences)
+    start, products = new_model(), moments(change, sentences)
     with torch.no_grad():
         parts = {
             name: factors(
-                trained.get_submodule(name).weight - start.get_submodule(name).weight, *both
+                change.get_submodule(name).weight - start.get_submodule(name).weight, *both
             )
             for name, both in products.items()
         }
@@ -195,7 +193,7 @@ def as_adapter(trained: Any, sentences: list[str], rank: float = RANK) -> Any:
             layer.lora_B["default"].weight.copy_(wide[:, : rank_of[name]])
             layer.lora_A["default"].weight.copy_(narrow[: rank_of[name]])
         head = model.base_model.model.classifier.modules_to_save["default"]
-        head.load_state_dict(trained.classifier.state_dict())
+        head.load_state_dict(change.classifier.state_dict())
     return model.eval()
 
 
@@ -213,19 +211,17 @@ def save(model: Any, temperature: float, out: Path) -> None:
     model.float()
 
 
-def calibrate(model: Any, held: texts.Labelled, title: str) -> float:
+def calibrate(model: Any, dev: texts.Rows, title: str) -> float:
     """Return the temperature that fits held-out sentences, after printing the accuracy."""
-    logits = predict(model, tokenize([text for text, _ in held]), 0)
-    labels = np.array([target for _, target in held])
+    logits = predict(model, tokenize([text for text, _ in dev]), 0)
+    labels = np.array([target for _, target in dev])
     temperature = fit_temperature(logits, labels)
     right = ((logits[:, 1] > logits[:, 0]) == labels).mean()
-    print(
-        f"{title}: {right:.4f} of {len(held)} held out, temperature {temperature:.3f}", flush=True
-    )
+    print(f"{title}: {right:.4f} of {len(dev)} held out, temperature {temperature:.3f}", flush=True)
     return temperature
 
 
-def average_orders(rows: texts.Labelled, work: Path | None) -> Any:
+def average_orders(rows: texts.Rows, work: Path | None) -> Any:
     """Return the mean of one training for each order; those in the folder `work` are not repeated."""
     states: list[dict[str, torch.Tensor]] = []
     for order in ORDERS:
@@ -247,11 +243,11 @@ def average_orders(rows: texts.Labelled, work: Path | None) -> Any:
 def train(data: Path, out: Path, work: Path | None) -> None:
     """Train, average, cut down, calibrate on held-out sentences and write the starter (20 minutes)."""
     start = time.monotonic()
-    rows, held = texts.split_off(texts.rt_polarity(data), HELD_OUT, SEED)
+    rows, dev = texts.split_off(texts.rt_polarity(data), HELD_OUT, SEED)
     rows = [(text, SMOOTHING + (1 - 2 * SMOOTHING) * label) for text, label in rows]
-    rows += OWN_TIMES * texts.own_labelled("own_en")
+    rows += OWN_TIMES * texts.own_rows("own_en")
     model = average_orders(rows, work)
-    calibrate(model, held, "whole change")
+    calibrate(model, dev, "whole change")
     adapter = as_adapter(model, [text for text, _ in rows[:EFFECT]])
-    save(adapter, calibrate(adapter, held, f"change of mean rank {RANK}"), out)
+    save(adapter, calibrate(adapter, dev, f"change of mean rank {RANK}"), out)
     print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes; written to {out}")

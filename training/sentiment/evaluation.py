@@ -45,9 +45,7 @@ def positive_probabilities(model: Any, tokenizer: Any, sentences: list[str]) -> 
     return 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
 
 
-def dev_figures(
-    name: str, starter: tuple[Any, Any], rows: texts.Labelled
-) -> Iterator[tuple[str, str]]:
+def dev_figures(name: str, starter: tuple[Any, Any], rows: texts.Rows) -> Iterator[tuple[str, str]]:
     """Yield accuracy and calibration on a dev file."""
     labels = np.array([label for _, label in rows])
     positive = positive_probabilities(*starter, [text for text, _ in rows])

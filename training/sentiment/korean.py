@@ -100,11 +100,11 @@ def mask_tokens(ids: torch.Tensor, attention: torch.Tensor) -> tuple[torch.Tenso
     Source: Devlin et al., BERT, 2019. Both results have the shape of `ids`; the second is boolean.
     """
     candidates = (attention == 1) & (ids != CLS) & (ids != SEP)
-    hidden = candidates & (torch.rand(ids.shape) < 0.15)
+    masks = candidates & (torch.rand(ids.shape) < 0.15)
     fate = torch.rand(ids.shape)
-    out = torch.where(hidden & (fate < 0.8), MASK, ids)
+    out = torch.where(masks & (fate < 0.8), MASK, ids)
     other = torch.randint(len(SPECIAL), int(ids.max()) + 1, ids.shape)
-    return torch.where(hidden & (fate >= 0.9), other, out), hidden
+    return torch.where(masks & (fate >= 0.9), other, out), masks
 
 
 def pretrain(tokenizer: Any, config: Any, lines: list[str], epochs: int) -> dict[str, Any]:
@@ -117,9 +117,9 @@ def pretrain(tokenizer: Any, config: Any, lines: list[str], epochs: int) -> dict
 
     def loss(which: list[int]) -> torch.Tensor:
         ids, attention = pad_rows(encode(tokenizer, [lines[i] for i in which], rng), PAD)
-        inputs, hidden = mask_tokens(ids, attention)
+        inputs, masks = mask_tokens(ids, attention)
         states = model.bert(inputs, attention_mask=attention).last_hidden_state
-        return torch.nn.functional.cross_entropy(model.cls(states[hidden]).float(), ids[hidden])
+        return torch.nn.functional.cross_entropy(model.cls(states[masks]).float(), ids[masks])
 
     lengths = [len(line) for line in lines]
     steps = [b for _ in range(epochs) for b in random_batches(lengths, BATCH, rng)]
@@ -128,7 +128,7 @@ def pretrain(tokenizer: Any, config: Any, lines: list[str], epochs: int) -> dict
     return model.bert.state_dict()
 
 
-def fit(model: Any, tokenizer: Any, rows: texts.Labelled, epochs: int, rate: float = 6e-4) -> None:
+def fit(model: Any, tokenizer: Any, rows: texts.Rows, epochs: int, rate: float = 6e-4) -> None:
     """Train the classifier on (review, target) rows."""
     rng = random.Random(SEED + 1)
     targets = torch.tensor([target for _, target in rows], dtype=torch.float32)
@@ -171,7 +171,7 @@ def chat_lines(data: Path) -> list[str]:
         return [row[part] for row in csv.DictReader(file) for part in ("Q", "A")]
 
 
-def soften(rows: texts.Labelled) -> texts.Labelled:
+def soften(rows: texts.Rows) -> texts.Rows:
     """Return the rows with targets moved toward those of a teacher that was not trained on them."""
     teacher = teacher_probabilities(rows)
     right = ((teacher >= 0.5) == (np.array([y for _, y in rows]) >= 0.5)).mean()
@@ -180,19 +180,19 @@ def soften(rows: texts.Labelled) -> texts.Labelled:
     return [(x, (1 - TEACHER_SHARE) * y + TEACHER_SHARE * float(t)) for (x, y), t in pairs]
 
 
-def train_rounds(model: Any, tokenizer: Any, rows: texts.Labelled, work: Path | None) -> None:
+def train_rounds(model: Any, tokenizer: Any, rows: texts.Rows, work: Path | None) -> None:
     """Train the classifier in rounds and leave the mean of their results in it.
 
     A round with a file in `work` is not repeated.
     """
     states: list[dict[str, torch.Tensor]] = []
-    softer: texts.Labelled = []
+    softer: texts.Rows = []
     for number, (epochs, rate, dropout) in enumerate(ROUNDS, 1):
         path = work / f"round_{number}.pt" if work else None
         if path and path.is_file():
             model.load_state_dict(torch.load(path))
         else:
-            softer = softer or soften(rows) + OWN_TIMES * texts.own_labelled("own_ko")
+            softer = softer or soften(rows) + OWN_TIMES * texts.own_rows("own_ko")
             for name, module in model.bert.named_modules():
                 if isinstance(module, torch.nn.Dropout) and "attention.self" not in name:
                     module.p = dropout
@@ -213,7 +213,7 @@ def train(data: Path, out: Path, work: Path | None) -> None:
     start = time.monotonic()
     if work:
         work.mkdir(parents=True, exist_ok=True)
-    rows, held = texts.split_off(texts.nsmc(data, "train"), HELD_OUT, SEED)
+    rows, dev = texts.split_off(texts.nsmc(data, "train"), HELD_OUT, SEED)
     lines = [text for text, _ in rows] + chat_lines(data)
     early = work / "pretrained.pt" if work else None
     if work and early and early.is_file():
@@ -229,8 +229,8 @@ def train(data: Path, out: Path, work: Path | None) -> None:
     model = BertForSequenceClassification(config)
     model.bert.load_state_dict(encoder, strict=False)
     train_rounds(model, tokenizer, rows, work)
-    logits = predict(model, encode(tokenizer, [text for text, _ in held]), PAD)
-    labels = np.array([target for _, target in held])
+    logits = predict(model, encode(tokenizer, [text for text, _ in dev]), PAD)
+    labels = np.array([target for _, target in dev])
     temperature = fit_temperature(logits, labels)
     print(f"held-out accuracy {((logits[:, 1] > logits[:, 0]) == labels).mean():.4f} of {HELD_OUT}")
     print(f"temperature {temperature:.3f}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from training.sentiment.calibration import fit_temperature
-from training.sentiment.data import Labelled
+from training.sentiment.data import Rows
 
 
 def _counter(min_rows: int) -> Any:
@@ -16,7 +16,7 @@ def _counter(min_rows: int) -> Any:
     return CountVectorizer(analyzer="char", ngram_range=(2, 4), min_df=min_rows, dtype=np.float32)
 
 
-def naive_bayes_accuracy(train: Labelled, dev: Labelled) -> float:
+def naive_bayes_accuracy(train: Rows, dev: Rows) -> float:
     """Return dev accuracy of naive Bayes on counts of character 2-4-grams, the baseline."""
     from sklearn.naive_bayes import MultinomialNB
 
@@ -27,7 +27,7 @@ def naive_bayes_accuracy(train: Labelled, dev: Labelled) -> float:
     return float((predictions == np.array([label for _, label in dev])).mean())
 
 
-def leave_one_out_margins(rows: Labelled) -> np.ndarray:
+def leave_one_out_margins(rows: Rows) -> np.ndarray:
     """Return naive Bayes' log-odds of positive for each row, trained on all the other rows.
 
     The counts are used without a row's own n-grams, so that no folds are needed.
@@ -52,7 +52,7 @@ def leave_one_out_margins(rows: Labelled) -> np.ndarray:
     return total - length * (pull - push)
 
 
-def teacher_probabilities(rows: Labelled) -> np.ndarray:
+def teacher_probabilities(rows: Rows) -> np.ndarray:
     """Return calibrated P(positive) of each row from naive Bayes trained on the others, (n,)."""
     margins = leave_one_out_margins(rows)
     labels = np.array([label for _, label in rows])

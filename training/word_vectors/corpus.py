@@ -142,18 +142,18 @@ def korean_vocabulary(lines: list[str], size: int = KOREAN_PIECES) -> set[str]:
     plain = (" ".join(words(line)) for line in lines)
     trainer = trainers.UnigramTrainer(vocab_size=size, show_progress=False, max_piece_length=6)
     tokenizer.train_from_iterator(plain, trainer)
-    return without_inflected(set(tokenizer.get_vocab()))
+    return without_inflections(set(tokenizer.get_vocab()))
 
 
-def without_inflected(pieces: set[str]) -> set[str]:
+def without_inflections(pieces: set[str]) -> set[str]:
     """Return the pieces without those that are another one of two syllables or more and an ending."""
-    inflected = {
+    inflections = {
         piece
         for piece in pieces
         for ending in ENDINGS
         if piece.endswith(ending) and len(stem := piece.removesuffix(ending)) > 1 and stem in pieces
     }
-    return (pieces - inflected) | set(ENDINGS)
+    return (pieces - inflections) | set(ENDINGS)
 
 
 def english_sentences(data: Path) -> list[list[str]]:
@@ -168,12 +168,12 @@ def english_sentences(data: Path) -> list[list[str]]:
 def korean_sentences(data: Path) -> list[list[str]]:
     """Return the word pieces of every Korean sentence."""
     lines = list(korean_lines(data))
-    known = korean_vocabulary(lines)
+    vocabulary = korean_vocabulary(lines)
     by_word: dict[str, list[str]] = {}
-    return [[p for w in words(line) for p in _pieces(w, known, by_word)] for line in lines]
+    return [[p for w in words(line) for p in _pieces(w, vocabulary, by_word)] for line in lines]
 
 
-def _pieces(word: str, known: Any, by_word: dict[str, list[str]]) -> list[str]:
+def _pieces(word: str, vocabulary: Any, by_word: dict[str, list[str]]) -> list[str]:
     if word not in by_word:
-        by_word[word] = [sys.intern(piece) for piece in cut(word, known)]
+        by_word[word] = [sys.intern(piece) for piece in cut(word, vocabulary)]
     return by_word[word]

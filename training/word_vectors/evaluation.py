@@ -45,7 +45,7 @@ def language_figures(
         "SIF weights": vectors.weighted_mean,
         "SIF weights, common direction taken out": vectors.sentence,
     }
-    yield f"Vectors ({language})", f"{len(vectors.keyed):,} of {vectors.keyed.vector_size} numbers"
+    yield f"Vectors ({language})", f"{len(vectors.table):,} of {vectors.table.vector_size} numbers"
     texts = {text for left, right, _ in pairs for text in (left, right)}
     vocabulary = {word for text in texts for word in words(text)}
     readable = sum(bool(vectors.tokens(word)) for word in vocabulary)
@@ -64,8 +64,8 @@ def figures(data: Path) -> Iterator[tuple[str, str]]:
     """Yield (figure name, value with its sample size) for both languages."""
     english = WordVectors.load(STARTERS / "word_vectors_en")
     yield from language_figures("en", english, "STS-B dev", sts_pairs(require(data, "stsb_dev")))
-    score, sections = english.keyed.evaluate_word_analogies(
-        str(require(data, "analogies")), restrict_vocab=len(english.keyed), case_insensitive=True
+    score, sections = english.table.evaluate_word_analogies(
+        str(require(data, "analogies")), restrict_vocab=len(english.table), case_insensitive=True
     )
     questions = sum(len(sections[-1][k]) for k in ("correct", "incorrect"))
     yield (

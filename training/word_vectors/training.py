@@ -83,7 +83,7 @@ def common_direction(means: np.ndarray) -> np.ndarray:
     return directions[0].astype(np.float32)
 
 
-def narrowed(vectors: np.ndarray, dimensions: int) -> np.ndarray:
+def narrow_vectors(vectors: np.ndarray, dimensions: int) -> np.ndarray:
     """Return the vectors (n, d) in the axes along which they are longest, the first so many of them.
 
     Of 60 of 80 dimensions 95 % of the squared length is left, at three quarters of the size.
@@ -107,11 +107,11 @@ def cut_down(vectors: Any, sentences: list[list[str]], sizes: Sizes) -> dict[str
     order = [vectors.index_to_key[i] for i in rows]
     counts = np.array([vectors.get_vecattr(w, "count") for w in vectors.index_to_key], np.float64)
     weights = sif_weights(counts)[rows]
-    narrow = narrowed(vectors.vectors[rows], sizes.dimensions)
+    narrow = narrow_vectors(vectors.vectors[rows], sizes.dimensions)
     index = {word: i for i, word in enumerate(order)}
     lines = random.Random(SEED).sample(sentences, min(SAMPLE, len(sentences)))
-    known = [[index[word] for word in sentence if word in index] for sentence in lines]
-    means = np.stack([(weights[k, None] * narrow[k]).mean(axis=0) for k in known if k])
+    numbers = [[index[word] for word in sentence if word in index] for sentence in lines]
+    means = np.stack([(weights[k, None] * narrow[k]).mean(axis=0) for k in numbers if k])
     return {
         "vocabulary": order,
         "vectors": narrow.astype(np.float16),

@@ -35,14 +35,14 @@ class Draft:
         request: the text and its new tokens.
         prediction: what comes next, None while the model has not said it.
         draw: HTML on how the last token came.
-        finished: the end of the model's last job.
+        finish: the end of the model's last job.
     """
 
     spec: ModelSpec
     request: NextTokenRequest
     prediction: NextToken | None = None
     draw: str = ""
-    finished: Finished | None = None
+    finish: Finished | None = None
 
     @property
     def complete(self) -> bool:
@@ -222,7 +222,7 @@ def predict(
                     if isinstance(one, NextToken):
                         draft = replace(draft, prediction=one, draw=draw_view(one))
                     elif isinstance(one, Finished):
-                        draft = replace(draft, finished=one)
+                        draft = replace(draft, finish=one)
                     elif wait := waiting_line(one):
                         yield gr.skip(), wait, *[gr.skip()] * 4
         except ModelError as problem:  # what was there stays
@@ -235,10 +235,10 @@ def predict(
 
 def _frame(draft: Draft, sampling: tuple[Any, ...]) -> tuple[Any, ...]:
     """All parts of the panel."""
-    prediction, finished = draft.prediction, draft.finished
-    if prediction is None or finished is None:  # the job was stopped
+    prediction, finish = draft.prediction, draft.finish
+    if prediction is None or finish is None:  # the job was stopped
         return tuple(gr.skip() for _ in NextTokenPanel._fields)
-    status = line(both("next.over")) if draft.complete else result_line(finished)
+    status = line(both("next.over")) if draft.complete else result_line(finish)
     notes = "".join(note_html(note) for note in prediction.notes)
     prompt = prompt_chips(prediction.prompt, len(draft.request.ids))
     return draft, status + notes, prompt, draft.draw, *bars_and_code(draft, *sampling)
@@ -246,14 +246,14 @@ def _frame(draft: Draft, sampling: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def bars_and_code(draft: Draft | None, *sampling: Any) -> tuple[Any, Any]:
     """The bars and the recipe, with the dials as they stand."""
-    if draft is None or draft.prediction is None or draft.finished is None:
+    if draft is None or draft.prediction is None or draft.finish is None:
         return gr.skip(), gr.skip()
     prediction = draft.prediction
     distribution = probabilities(prediction.logits, *sampling)
     facts = f'<p class="facts">{uncertainty(entropy(distribution))}</p>'
     code = Script.of(
         next_token_python(
-            draft.spec, draft.request, draft.finished.placement, *sampling, notes=prediction.notes
+            draft.spec, draft.request, draft.finish.placement, *sampling, notes=prediction.notes
         ),
         lambda _: next_token_call(draft.spec, draft.request, *sampling),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from models.chat.events import NextToken, Piece, Token
-from tabs.chat.answers import Answers, RecordedExample, shared_prefixes
+from tabs.chat.answers import Answers, RecordedExample, common_prefixes
 from tabs.shared.charts import example_note, shade, shade_legend
 from tabs.shared.strings import both
 
@@ -55,10 +55,10 @@ def answers_view(answers: Answers, odds: bool = True) -> str:
     """
     if not any(sample.tokens for sample in answers.samples):
         return both("dice.none") if any(s.text for s in answers.samples) else ""
-    shared = shared_prefixes(answers.samples)
+    prefixes = common_prefixes(answers.samples)
     cards = "".join(
         f'<div class="card"><p class="head">{_head(answers, number)}</p>'
-        f'<div class="text" role="group">{_text(answers, number, shared[number], odds)}</div></div>'
+        f'<div class="text" role="group">{_text(answers, number, prefixes[number], odds)}</div></div>'
         for number in range(len(answers.samples))
     )
     where = f'<p class="legend">{both("dice.to", message=_short(answers.message))}</p>'
@@ -96,7 +96,7 @@ def _head(answers: Answers, number: int) -> str:
 def _text(
     answers: Answers,
     number: int,
-    shared: list[int],
+    prefixes: list[int],
     odds: bool,
     others: Sequence[Sequence[float]] = (),
     prefix: str = "",
@@ -106,7 +106,7 @@ def _text(
     Args:
         answers: of which it is one.
         number: of the sample.
-        shared: for each token, with how many other samples it shares all up to it.
+        prefixes: for each token, with how many other samples it shares all up to it.
         odds: whether each token brings its odds.
         others: of each token of a recorded example, as training/chat_example.py stores it.
         prefix: of the tokens' places.
@@ -116,9 +116,9 @@ def _text(
     for delta in answers.samples[number].deltas:
         buttons: list[str] = []
         for token in delta.tokens:
-            before = shared[place - 1] if place else of - 1
-            mark = FORK if shared[place] < before else ""
-            together = of > 1 and shared[place] == of - 1
+            before = prefixes[place - 1] if place else of - 1
+            mark = FORK if prefixes[place] < before else ""
+            together = of > 1 and prefixes[place] == of - 1
             at = f"{number}:{place}"
             data = ""
             if odds:

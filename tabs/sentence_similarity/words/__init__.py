@@ -91,7 +91,7 @@ def build(context: Context, own: gr.State) -> None:
         with gr.Column():
             source = _radio("source", (AUTO, ENGLISH, KOREAN, OWN))
             question = _radio("question", QUESTIONS)
-            typed = gr.Textbox(
+            text = gr.Textbox(
                 label=t(f"{TAB}.words"),
                 placeholder=t(f"{TAB}.placeholder"),
                 info=t(f"{TAB}.words_info"),
@@ -104,8 +104,8 @@ def build(context: Context, own: gr.State) -> None:
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
                 stop = stop_button(TAB)
             titles = [words for _, _, words in EXAMPLES]
-            examples_box(TAB, EXAMPLES, [source, question, typed], f"{TAB}-start", titles)
-            controls = {"source": source, "question": question, "words": typed}
+            examples_box(TAB, EXAMPLES, [source, question, text], f"{TAB}-start", titles)
+            controls = {"source": source, "question": question, "words": text}
             tries = Experiments("sentence_similarity.words", controls, f"{TAB}-start", EXPERIMENTS)
         with gr.Column():
             example = worked_example("sentence_similarity.words", _example)
@@ -117,9 +117,9 @@ def build(context: Context, own: gr.State) -> None:
 
     private: dict[str, Any] = {"api_visibility": "private"}
     job = gr.on(
-        [start.click, typed.submit],
+        [start.click, text.submit],
         at_field(ask, problem),
-        [source, question, typed, own],
+        [source, question, text, own],
         [result, status, code, problem],
         show_progress="hidden",
         **private,
@@ -141,9 +141,9 @@ def _radio(name: str, values: tuple[str, ...]) -> gr.Radio:
     )
 
 
-def _request(question: str, typed: str, table: WordTable | None) -> WordsRequest:
+def _request(question: str, text: str, table: WordTable | None) -> WordsRequest:
     """The question as it was typed: a sum for an analogy, else words with anything between them."""
-    plus, minus = formula(typed) if question == "analogy" else (words_of(typed), [])
+    plus, minus = formula(text) if question == "analogy" else (words_of(text), [])
     return WordsRequest.of(
         question=question,
         words=[word for part in plus for word in words_of(part)],
@@ -156,13 +156,13 @@ def _answer(
     context: Context, values: tuple[Any, ...], page: gr.Request
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield (result, status line, recipe) as the job goes on."""
-    source, question, typed, own = values
+    source, question, text, own = values
     with show_errors(page):
         if source == OWN and own is None:
             raise InvalidInput("invalid_word2vec")
         if source == AUTO:
-            source = KOREAN if language_of(typed) == "ko" else ENGLISH
-        request = _request(question, typed, own if source == OWN else None)
+            source = KOREAN if language_of(text) == "ko" else ENGLISH
+        request = _request(question, text, own if source == OWN else None)
         spec = find(WORD_VECTORS, source)
     result = ""
     for event in follow(context, spec, request, page):
@@ -170,7 +170,7 @@ def _answer(
             yield result, result_line(event), recipe(spec, request, event.placement)
         else:
             if isinstance(event, WordAnswer):
-                result = answer_html(question, typed.strip(), event) + _origin(spec, request)
+                result = answer_html(question, text.strip(), event) + _origin(spec, request)
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip()
 
 

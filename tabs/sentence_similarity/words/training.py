@@ -252,32 +252,32 @@ def _train(
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
-def result_html(request: Word2VecRequest, done: Word2VecDone, losses: list[float]) -> str:
+def result_html(request: Word2VecRequest, result: Word2VecDone, losses: list[float]) -> str:
     """What the training changed: that there was too little text comes first, if there was."""
     count = sum(map(len, training_sentences(request.corpus)))
-    other = done.other_seed
-    few = other is not None and (count < FEW or view.stability(done.neighbours, other) < 0.5)
+    other = result.other_seed
+    few = other is not None and (count < FEW or view.stability(result.neighbours, other) < 0.5)
     parts: list[str] = []
     if few:
         parts.append(note(both(f"{TAB}.noise", words=f"{count:,}")))
-    parts.append(view.before_and_after(done.before, done.neighbours))
-    if done.pair is not None:
+    parts.append(view.before_and_after(result.before, result.neighbours))
+    if result.pair is not None:
         reading = both(f"{TAB}.pair", first=request.word_a, second=request.word_b)
-        parts.append(f"<p>{reading}: <b>{number(done.pair)}</b></p>")
-    if done.similarities:
-        cosine = done.similarities.cosines[0][1]
+        parts.append(f"<p>{reading}: <b>{number(result.pair)}</b></p>")
+    if result.similarities:
+        cosine = result.similarities.cosines[0][1]
         key = f"{TAB}.no_vector" if math.isnan(cosine) else f"{TAB}.sentences"
         parts.append(f"<p>{both(key, cosine=number(cosine))}</p>")
-    if done.unknown:
-        known = ", ".join(done.vocabulary[:EXAMPLE_WORDS])
-        unknown = ", ".join(done.unknown)
-        parts.append(note(both(f"{TAB}.unknown", unknown=unknown, known=known)))
-    parts.append(view.word_map(done.points))
-    if other and done.neighbours:
-        parts.append(view.other_seed_html(done.neighbours, done.pair, other))
+    if result.unknown:
+        examples = ", ".join(result.vocabulary[:EXAMPLE_WORDS])
+        unknown = ", ".join(result.unknown)
+        parts.append(note(both(f"{TAB}.unknown", unknown=unknown, known=examples)))
+    parts.append(view.word_map(result.points))
+    if other and result.neighbours:
+        parts.append(view.other_seed_html(result.neighbours, result.pair, other))
     parts.append(view.loss_curve(losses))
     parts.append(
-        f'<p class="quiet">{both(f"{TAB}.about", words=f"{len(done.vocabulary):,}", text=f"{count:,}")}</p>'
+        f'<p class="quiet">{both(f"{TAB}.about", words=f"{len(result.vocabulary):,}", text=f"{count:,}")}</p>'
     )
     return "".join(parts)
 
@@ -296,8 +296,8 @@ def example_request(language: str) -> Word2VecRequest:
 
 
 def _example(recording: Recording) -> str:
-    done = restore(Word2VecDone, recording["done"])
-    return result_html(example_request(recording["language"]), done, list(recording["losses"]))
+    result = restore(Word2VecDone, recording["done"])
+    return result_html(example_request(recording["language"]), result, list(recording["losses"]))
 
 
 # ---------------------------------------------------------------- the vectors as files
@@ -344,8 +344,8 @@ def _load_button(own: gr.State, status: gr.HTML, files: Sequence[gr.DownloadButt
             table = read_table(Path(path))
         words, size = table.vectors.shape
         notes = [both(f"{TAB}.fault_{code}", count=f"{count:,}") for code, count in table.faults]
-        loaded = both(f"{TAB}.loaded", words=f"{words:,}", size=size)
-        return table, line(" ".join([loaded, *notes]))
+        sentence = both(f"{TAB}.loaded", words=f"{words:,}", size=size)
+        return table, line(" ".join([sentence, *notes]))
 
     private: dict[str, Any] = {"api_visibility": "private"}
     upload = button.upload(load, button, [own, status], **private)

@@ -13,7 +13,7 @@ TAB = "words"
 NEIGHBOURS = 5
 
 
-def answer_html(question: str, typed: str, answer: WordAnswer) -> str:
+def answer_html(question: str, text: str, answer: WordAnswer) -> str:
     """The answer to a question, with notes on words that are unknown or read in pieces."""
     if question == "map":
         result = word_map(answer.points)
@@ -22,10 +22,10 @@ def answer_html(question: str, typed: str, answer: WordAnswer) -> str:
         result += _table(answer.fits, both(f"{TAB}.fits"))
     elif question == "analogy":
         best = answer.nearest[0][0] if answer.nearest else "–"
-        result = _large(best, f"{html.escape(typed)} ≈")
+        result = _large(best, f"{html.escape(text)} ≈")
         result += _table(answer.nearest, both(f"{TAB}.point"))
     else:
-        result = neighbours_html({typed: answer.nearest}, len(answer.nearest))
+        result = neighbours_html({text: answer.nearest}, len(answer.nearest))
     notes: list[str] = []
     if answer.unknown:
         notes.append(both(f"{TAB}.unknown", words=", ".join(answer.unknown)))

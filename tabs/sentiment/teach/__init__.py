@@ -45,7 +45,7 @@ from tabs.shared.widgets import (
 from tabs.shared.worked_examples import Recording, restore, worked_example
 
 TAB = "teach"
-HEAD, TUNED = "head", "tuned"
+HEAD, FINE_TUNING = "head", "tuned"
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 _LINE = re.compile(r"\s*(?P<label>[^:：\t]{1,60}?)\s*[:：\t]\s*(?P<text>\S.*)")
 EXAMPLES = [
@@ -207,7 +207,7 @@ def _build_result() -> tuple[TeachView, gr.Textbox, gr.HTML, gr.Button, gr.HTML,
     )
     unfit = problem_box(f"{TAB}-try")
     which = gr.Radio(
-        [(t(f"{TAB}.head"), HEAD), (t(f"{TAB}.tuned"), TUNED)],
+        [(t(f"{TAB}.head"), HEAD), (t(f"{TAB}.tuned"), FINE_TUNING)],
         value=HEAD,
         label=t(f"{TAB}.which"),
         visible=False,
@@ -305,7 +305,7 @@ def _result_updates(
 ) -> dict[str, Any]:
     """The view's changes: the figures, and the classifier ready for use and for saving."""
     if isinstance(result, FineTuningResult):
-        name, figures, others = TUNED, training_html.fine_tuning(result), classifiers
+        name, figures, others = FINE_TUNING, training_html.fine_tuning(result), classifiers
         curve = gr.skip()
     else:  # an earlier fine-tuning may be of other sentences
         name, figures, others = HEAD, training_html.head(result), dict[str, bytes]()
@@ -340,8 +340,8 @@ def _classify(
     for event in follow(context, spec, classification, request):
         if isinstance(event, Classification):
             rows = zip(event.labels, event.probabilities[0], strict=True)
-            ordered = sorted(rows, key=lambda row: -row[1])
-            yield bars([Bar(training_html.name(label), p) for label, p in ordered])
+            by_probability = sorted(rows, key=lambda row: -row[1])
+            yield bars([Bar(training_html.name(label), p) for label, p in by_probability])
         else:
             yield waiting_line(event) or gr.skip()
 

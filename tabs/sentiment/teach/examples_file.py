@@ -37,8 +37,8 @@ def build(text: gr.Textbox, tab: str) -> None:
         with show_errors(request):
             if _is_lines(path):
                 lines, note = lines_of(path)
-                added = _append(content, lines), line(note), gr.update(visible=False)
-                return *added, gr.skip(), gr.skip(), gr.skip()
+                updates = _append(content, lines), line(note), gr.update(visible=False)
+                return *updates, gr.skip(), gr.skip(), gr.skip()
             with_names = has_header(read_table(path))
             choices = columns_choice(path, with_names)
             return gr.skip(), "", gr.update(visible=True), *choices, with_names
@@ -93,8 +93,8 @@ def lines_of(
     lines = [f"{name}: {sentence}" for name, sentence in cells if name and sentence][:MAX_EXAMPLES]
     if not lines:
         raise InvalidInput("teach_no_labels", limit=MAX_CLASSES)
-    left = len(table.rows) + len(table.faults) - len(lines)
-    return lines, both("teach.filled", count=len(lines), text=text, label=label, left=left)
+    rest = len(table.rows) + len(table.faults) - len(lines)
+    return lines, both("teach.filled", count=len(lines), text=text, label=label, left=rest)
 
 
 def has_header(table: Table) -> bool:

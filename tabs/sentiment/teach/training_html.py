@@ -54,8 +54,8 @@ def fine_tuning(result: FineTuningResult) -> str:
     verdict = "better" if difference > 0 else "worse" if difference < 0 else "equal"
     rows = "".join(
         f"<tr><td>{html.escape(text)}</td><td>{name(label)}</td>"
-        f"<td>{_mark(alone == label)} {name(alone)}</td><td>{_mark(tuned == label)} {name(tuned)}</td></tr>"
-        for text, label, alone, tuned in result.held_out[:MAX_SENTENCES]
+        f"<td>{_mark(alone == label)} {name(alone)}</td><td>{_mark(with_lora == label)} {name(with_lora)}</td></tr>"
+        for text, label, alone, with_lora in result.held_out[:MAX_SENTENCES]
     )
     columns = ("sentence", "label", "head", "tuned")
     heads = "".join(f'<th scope="col">{both(f"{TAB}.{one}")}</th>' for one in columns)
