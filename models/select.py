@@ -14,7 +14,7 @@ from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, TEACH, Task
 from models.text.language import language_of, unread
 from models.weights.gguf import quantisation
-from models.weights.single_files import PICKLES
+from models.weights.safetensors_files import PICKLES
 from models.weights.sources import is_here
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")

@@ -219,7 +219,7 @@ async def send(
         Unavailable: a web page answered.
     """
     while True:
-        arguments, has_begun = attempt.arguments(), False
+        arguments, has_output = attempt.arguments(), False
         turns: Any = completion_messages(attempt.request, attempt.start, attempt.system_as_user)
         try:
             if attempt.stream:
@@ -236,12 +236,12 @@ async def send(
                 raise Unavailable("unavailable_html")
             try:
                 async for frame in frames(response):
-                    has_begun = True
+                    has_output = True
                     yield frame
             finally:
                 await response.aclose()
         except openai.APIStatusError as error:
-            if has_begun or not attempt.reduce(error, arguments):
+            if has_output or not attempt.reduce(error, arguments):
                 raise
             continue
         return

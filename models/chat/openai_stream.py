@@ -60,7 +60,7 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
         Unavailable: a web page came (unavailable_html).
     """
     event, pending, others = "", "", ""
-    other, has_begun = "", False
+    other, has_output = "", False
     async for line in _lines(response):
         field = _FIELD.fullmatch(line)
         if line.strip().strip('"').upper() == DONE:
@@ -89,14 +89,14 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
             frames = None
         for frame in frames or ():
             _raise_error(frame, event, response)
-            has_begun = True
+            has_output = True
             yield frame
             if frame.get("type") in _END_EVENTS:
                 yield DONE
                 return
     if re.match(r"\s*<(!doctype|html|head|body|\?xml)", others, re.I):
         raise Unavailable("unavailable_html")
-    if other and not has_begun:
+    if other and not has_output:
         raise json.JSONDecodeError("garbled frame", other, 0)
     if pending or others.strip():
         for frame in _objects(json.loads(pending or others)):

@@ -40,7 +40,7 @@ from models.text_to_image.requests import (
 from models.text_to_image.schedulers import build_scheduler, count_passes
 from models.text_to_image.vocabulary import Vocabulary, words_past_limit
 from models.torch_tools import weights_bytes
-from models.weights import single_files
+from models.weights import safetensors_files
 from models.weights.sources import damaged_starter
 
 PictureRequest = ImageRequest | ImageGridRequest
@@ -331,7 +331,7 @@ def _require_memory(spec: ModelSpec, folder: Path, placement: Placement) -> None
         every = folder.glob("*/*.safetensors")
         files = [file for file in every if (".fp16." in file.name) == half]
     with suppress(Damaged):  # said where it is read
-        numbers = sum(single_files.read(file).numbers for file in files)
+        numbers = sum(safetensors_files.read(file).numbers for file in files)
         needed, free = numbers * (4 if placement.dtype == "float32" else 2), free_memory()
         if needed > free:
             raise OutOfMemory("out_of_memory_limit", needed=needed / 1e9, limit=free / 1e9)

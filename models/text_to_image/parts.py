@@ -19,7 +19,7 @@ from models.settings import Settings
 from models.tasks import LORA, TINY_DECODER
 from models.text_to_image.requests import DecodeRequest, ImageGridRequest, ImageRequest
 from models.torch_tools import weights_bytes
-from models.weights import hub_files, single_files, sources
+from models.weights import hub_files, safetensors_files, sources
 
 # The autoencoders of https://github.com/madebyollin/taesd (MIT), by what scales the latents that they
 # stand in for and how many channels those have.
@@ -125,7 +125,7 @@ class PipelineParts:
     def _weights(self, path: Path) -> dict[str, torch.Tensor]:
         from safetensors.torch import load_file
 
-        if single_files.read(path).layout != "lora":
+        if safetensors_files.read(path).layout != "lora":
             raise NotFound("not_found_lora_file", lora=path.name)
         dtype = getattr(torch, self._placement.dtype)
         weights = load_file(path)

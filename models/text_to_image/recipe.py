@@ -18,7 +18,7 @@ from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.parts import lora_spec, tiny_decoder_of, weight_name
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import SCHEDULERS
-from models.weights import hub, single_files
+from models.weights import hub, safetensors_files
 from models.weights.sources import STARTERS
 
 _LOCAL = """\
@@ -196,7 +196,7 @@ def _single_file(spec: ModelSpec) -> _SingleFile:
     layout, models = "sd1", Settings.read().models_dir
     shapes: Collection[str] = ()
     with suppress(ModelError):  # it is gone by now
-        header = single_files.read((models or Path()).expanduser() / spec.name)
+        header = safetensors_files.read((models or Path()).expanduser() / spec.name)
         layout, shapes = header.layout or layout, header.shapes
     names = ("tokenizer", "tokenizer_2")
     tokenizers = "\n".join(

@@ -14,7 +14,7 @@ from models.text_to_image.catalog import dials_of
 from models.text_to_image.image_files import read_picture
 from models.text_to_image.schedulers import canonical_name
 from models.text_to_image.vocabulary import drawable_words, leave_out
-from models.weights.single_files import PICKLES
+from models.weights.safetensors_files import PICKLES
 
 MAX_CELLS = 36  # of a grid: as many as fit on a page
 MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.contract import ModelSpec, Placement
 from models.errors import NotFound, OutOfMemory, as_model_error
-from models.weights import single_files
+from models.weights import safetensors_files
 
 LAYOUTS = Path(__file__).resolve().parent / "layouts"
 CLASSES = {
@@ -25,14 +25,14 @@ def path_in(spec: ModelSpec, folder: Path) -> Path:
     return folder / spec.name.rpartition("/")[2]
 
 
-def layout_of(spec: ModelSpec, path: Path) -> single_files.Layout:
+def layout_of(spec: ModelSpec, path: Path) -> safetensors_files.Layout:
     """The architecture: "sd1", "sd2" or "sdxl".
 
     Raises:
         Damaged: the file is cut or no safetensors file (damaged_file).
         NotFound: it is a LoRA (not_found_lora_only), or another architecture (not_found_layout).
     """
-    layout = single_files.read(path).layout
+    layout = safetensors_files.read(path).layout
     if layout == "lora":
         raise NotFound("not_found_lora_only", model=spec.label)
     if not layout:
@@ -92,7 +92,7 @@ def prediction(layout: str, path: Path, unet: Any) -> dict[str, Any]:
     """
     import torch
 
-    names = single_files.read(path).shapes
+    names = safetensors_files.read(path).shapes
     if layout == "sdxl" and "v_pred" in names:
         zero = {"rescale_betas_zero_snr": True} if "ztsnr" in names else {}
         return {"prediction_type": "v_prediction", **zero}

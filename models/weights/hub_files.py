@@ -14,11 +14,11 @@ from models.contract import ModelSpec
 from models.errors import ModelError, NotFound, Refused
 from models.tasks import hub_files
 from models.weights import gguf
+from models.weights.safetensors_files import PICKLES
 
 Read = Callable[[str], Any]  # the name of a small JSON file -> what is in it
 
 _TEXT = (".json", ".txt", ".model", ".jinja", ".spm", ".codes", ".tiktoken")
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _STEMS = ("model", "diffusion_pytorch_model")  # what transformers and diffusers call their weights
 _VOCABULARY = re.compile(r"(tokenizer|tokenizer_config|vocab)\.json|.+\.(txt|model|spm|codes)")
 _WRITES_TEXT = re.compile(r"CausalLM|LMHead|ForConditionalGeneration")
@@ -137,7 +137,7 @@ def lora_files(names: Set[str], read: Read) -> set[str]:
         return {_LORA_FILE}
     if len(files) == 1:
         return {files[0]}
-    if not files and any(n.endswith(_PICKLES) for n in names):
+    if not files and any(n.endswith(PICKLES) for n in names):
         raise Refused("refused_pickle")
     if not files:
         raise NotFound("not_found_file")
@@ -167,7 +167,7 @@ def _weights(names: Set[str], prefix: str, read: Read, kind: str = "") -> set[st
             shards = {prefix + name for name in read(index)["weight_map"].values()}
             if shards <= names:
                 return shards | {index}
-    if any(n.startswith(prefix) and n.endswith(_PICKLES) for n in names):
+    if any(n.startswith(prefix) and n.endswith(PICKLES) for n in names):
         raise Refused("refused_pickle")
     raise NotFound("not_found_task")
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from models.contract import ModelSpec, Notify, Stop
 from models.errors import Damaged, NotFound, Refused
 from models.settings import Settings
-from models.weights import e5, gguf, hub, index, single_files
+from models.weights import e5, gguf, hub, index, safetensors_files
 from models.weights.packages import package_folder
 
 STARTERS = Path(__file__).resolve().parent.parent / "starter"
@@ -86,7 +86,7 @@ def _file_folder(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify
             Of a kind that can run code when it is read (refused_pickle).
         NotFound: it is not there (not_found_gguf, not_found_file).
     """
-    if spec.name.lower().endswith(single_files.PICKLES):
+    if spec.name.lower().endswith(safetensors_files.PICKLES):
         raise Refused("refused_pickle", model=spec.label)
     if settings.models_dir is None:
         raise Refused("refused_models_folder", model=spec.label)
@@ -123,7 +123,7 @@ def models_in(settings: Settings) -> list[str]:
     return [f"file:{files[0]}" for files in gguf.models_of(names).values()]
 
 
-def single_files_in(settings: Settings, *layouts: single_files.Layout) -> list[str]:
+def single_files_in(settings: Settings, *layouts: safetensors_files.Layout) -> list[str]:
     """The safetensors files of these layouts in GENLAB_MODELS_DIR as "file:NAME.safetensors", in order."""
     if settings.models_dir is None:
         return []
@@ -132,7 +132,7 @@ def single_files_in(settings: Settings, *layouts: single_files.Layout) -> list[s
         paths = sorted(path for path in root.rglob("*.safetensors") if path.is_file())
     except OSError:
         return []
-    files = [path for path in paths if single_files.layout_of(path) in layouts]
+    files = [path for path in paths if safetensors_files.layout_of(path) in layouts]
     return [f"file:{path.relative_to(root).as_posix()}" for path in files]
 
 

@@ -143,10 +143,10 @@ def test_samples_follow_the_distribution(starters):
     counts = torch.bincount(ids, minlength=len(expected)).numpy()
     expected *= 1000 / expected.sum()
     often = expected >= 5
-    counts_seen = [*counts[often], counts[~often].sum()]
+    sample_counts = [*counts[often], counts[~often].sum()]
     expected = [*expected[often], expected[~often].sum()]
-    assert len(counts_seen) > 20
-    assert chisquare(counts_seen, expected).pvalue > 0.001
+    assert len(sample_counts) > 20
+    assert chisquare(sample_counts, expected).pvalue > 0.001
 
 
 def test_samples_side_by_side_have_seeds_in_a_row(cache):

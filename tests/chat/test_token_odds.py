@@ -289,9 +289,9 @@ def test_a_token_comes_as_often_as_it_is_likely():
     counts = np.bincount([token_at(distribution, one) for one in positions], minlength=40)
     often = distribution * 10_000 >= 5
     assert counts[distribution == 0].sum() == 0
-    counts_seen = [*counts[often], counts[~often].sum() + 1e-9]
+    sample_counts = [*counts[often], counts[~often].sum() + 1e-9]
     expected = [*(distribution[often] * 10_000), (distribution[~often] * 10_000).sum() + 1e-9]
-    assert chisquare(counts_seen, expected, sum_check=False).pvalue > 0.001
+    assert chisquare(sample_counts, expected, sum_check=False).pvalue > 0.001
 
 
 def test_a_tokenizers_file_cuts_texts_without_its_model():

@@ -18,7 +18,7 @@ from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image import parts, single_file, unet
 from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageRequest
-from models.weights import single_files, sources
+from models.weights import safetensors_files, sources
 from tests import tiny_checkpoints
 from tests.hub_server import HubServer, Repository
 from tests.pictures import CPU_MACHINE, draw, open_png, psnr
@@ -73,7 +73,7 @@ def code(call):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_single_file_draws_what_its_pipeline_draws(made, cache, layout):
     folder, _, pipes = made
-    assert single_files.layout_of(folder / NAMES[layout].removeprefix("file:")) == layout
+    assert safetensors_files.layout_of(folder / NAMES[layout].removeprefix("file:")) == layout
     plain = pipes[layout](
         "a cat",
         num_inference_steps=2,
@@ -318,7 +318,7 @@ def test_damaged_and_not_found_are_their_kinds(tmp_path):
     file = tmp_path / "x.safetensors"
     file.write_bytes(b"12345678")
     with pytest.raises(Damaged):
-        single_files.read(file)
+        safetensors_files.read(file)
     save_file({"a": torch.zeros(2)}, file)
     with pytest.raises(NotFound):
         single_file.layout_of(find(TEXT_TO_IMAGE, "file:x.safetensors"), file)
