@@ -29,6 +29,7 @@ from models.text_to_image.progress import OnStep, PictureFile, Progress
 from models.text_to_image.requests import ImageRequest
 from models.text_to_image.schedulers import predicted_original
 from models.text_to_image.unet import CompiledUNet, FastUNet
+from models.text_to_image.vocabulary import Vocabulary
 from models.text_to_image.word_attention import by_word, has_cross_attention, recording
 from models.torch_tools import in_turn
 
@@ -42,10 +43,18 @@ class Denoiser:
         pipe: a text-to-image pipeline; the image-to-image one is made of the same parts.
         spec: with all dials.
         compile_mode: torch.compile's mode for a UNet on CUDA; "off" elsewhere.
+        vocabulary: of a model that reads its own words alone; the files keep the prompt as it was typed.
     """
 
-    def __init__(self, pipe: Any, spec: ModelSpec, compile_mode: str = "off") -> None:
+    def __init__(
+        self,
+        pipe: Any,
+        spec: ModelSpec,
+        compile_mode: str = "off",
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
         self._pipe, self._spec = pipe, spec
+        self._vocabulary = vocabulary
         self._image_pipe: Any = None
         self.loop: StableDiffusionLoop | None = None
         if StableDiffusionLoop.fits(pipe):
@@ -107,14 +116,19 @@ class Denoiser:
         """
         scheduler = scheduler or self._pipe.scheduler
         if self.loop is None or requests[0].image is not None:
-            drawing = self._call_pipeline(requests[0], progress, scheduler)
+            drawing = self._call_pipeline(self._in_own_words(requests[0]), progress, scheduler)
             return [self._encode(requests[0], scheduler, *drawing)]
-        latents, company = self.loop.denoise(requests, progress.step, progress.begin, scheduler)
+        own = [self._in_own_words(request) for request in requests]
+        latents, company = self.loop.denoise(own, progress.step, progress.begin, scheduler)
         progress.meet(company)
         return [
             self._encode(request, scheduler, *self.loop.decode(latents[index : index + 1]))
             for index, request in enumerate(requests)
         ]
+
+    def _in_own_words(self, request: ImageRequest) -> ImageRequest:
+        known = self._vocabulary
+        return request.model_copy(update=known.own_words(request)) if known else request
 
     def _call_pipeline(
         self, request: ImageRequest, progress: Progress, scheduler: Any
@@ -139,6 +153,7 @@ class Denoiser:
         tokenizer = getattr(self._pipe, "tokenizer", None)
         if not has_cross_attention(self._pipe) or not getattr(tokenizer, "is_fast", False):
             raise InvalidInput("invalid_no_attention", model=self._spec.label)
+        request = self._in_own_words(request)
         with recording(self._pipe.unet) as recorder:
             self._call_pipeline(request, progress, scheduler)
         words, maps = by_word(recorder.maps, request.prompt, tokenizer)

@@ -65,7 +65,7 @@ class DiffusersTextToImage:
         self._vocabulary = vocabulary
         self._own_scheduler = pipe.scheduler
         self._colours = LatentColours.fit(pipe)
-        self._denoiser = Denoiser(pipe, self._spec, compile_mode)
+        self._denoiser = Denoiser(pipe, self._spec, compile_mode, vocabulary)
         self._parts = PipelineParts(
             pipe,
             self._spec,
@@ -176,13 +176,17 @@ class DiffusersTextToImage:
     ) -> None:
         if self._placement.threads:  # OpenMP has a number for each calling thread
             torch.set_num_threads(self._placement.threads)
-        cut = words_past_limit(request.prompt, self._tokenizers())
-        unknown = self._vocabulary.unknown(request.prompt) if self._vocabulary else ()
+        known = self._vocabulary
+        reading = known.reading(request.prompt) if known else request.prompt
+        cut = words_past_limit(reading, self._tokenizers())
+        unknown = known.unknown(f"{request.prompt} {request.negative_prompt}") if known else ()
+        if not unknown:
+            reading = ""
         passes = [
             count_passes(scheduler, one.num_inference_steps or 1, one.start_strength)
             for one in singles
         ]
-        progress = Progress(request, passes, self._colours, emit, stop, cut, unknown)
+        progress = Progress(request, passes, self._colours, emit, stop, cut, unknown, reading)
         if isinstance(request, WordAttentionRequest):
             progress.start([0])
             with torch.inference_mode():

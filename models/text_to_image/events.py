@@ -80,7 +80,9 @@ class ImagesDone(Event):
         seeds: the seed of each picture; empty if they come from a server, which has none.
         flagged: flagged[i] is True if the safety checker blanked picture i.
         cut: the words past the text encoder's limit, which the model did not read.
-        unknown: the words of the prompt that the model was not trained on.
+        unknown: the words of the prompt, and of the negative prompt, that the model was not trained on;
+            they are left out.
+        reading: what the model read of the prompt where words were left out.
         batch: the largest number of pictures drawn together. At 1 each picture has the same bytes as
             one drawn alone from its seed; above 1 it looks the same (PSNR >= 35 dB).
     """
@@ -91,6 +93,7 @@ class ImagesDone(Event):
     cut: str = ""
     unknown: tuple[str, ...] = ()
     batch: int = 1
+    reading: str = ""
 
     def is_flagged(self, index: int) -> bool:
         """Whether the safety checker blanked this picture."""
@@ -120,7 +123,7 @@ class CellDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class GridDone(Event):
-    """All cells of a grid, by index. cut, unknown and batch are as in ImagesDone."""
+    """All cells of a grid, by index. cut, unknown, batch and reading are as in ImagesDone."""
 
     cells: tuple[CellDone, ...]
     rows: int
@@ -128,6 +131,7 @@ class GridDone(Event):
     cut: str = ""
     unknown: tuple[str, ...] = ()
     batch: int = 1
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Progress:
         colours: for the previews; None if latents cannot be shown.
         emit: gets the events.
         stop: ends the drawing at the next step.
-        cut, unknown: as in ImagesDone.
+        cut, unknown, reading: as in ImagesDone.
     """
 
     def __init__(
@@ -133,11 +133,12 @@ class Progress:
         stop: Stop,
         cut: str = "",
         unknown: tuple[str, ...] = (),
+        reading: str = "",
     ) -> None:
         self._request, self._singles = request, request.singles()
         self._passes, self._colours = list(passes), colours
         self._emit, self._stop = emit, stop
-        self._prompt_remarks = {"cut": cut, "unknown": unknown}
+        self._prompt_remarks: dict[str, Any] = {"cut": cut, "unknown": unknown, "reading": reading}
         self._pictures: dict[int, PictureFile] = {}
         self._cells: dict[int, CellDone] = {}
         self._largest_batch = 1

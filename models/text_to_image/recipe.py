@@ -18,6 +18,7 @@ from models.text_to_image.openai_engine import arguments as hosted_arguments
 from models.text_to_image.parts import lora_spec, tiny_decoder_of, weight_name
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
 from models.text_to_image.schedulers import SCHEDULERS
+from models.text_to_image.vocabulary import Vocabulary
 from models.weights import hub, safetensors_files
 from models.weights.sources import STARTERS
 
@@ -123,7 +124,11 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
     if isinstance(request, ImageRequest) and spec.hosted:
         values = {"model": request.model_name, **hosted_arguments(request)}
         return _HOSTED.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
-    return _script(spec, request, placement, _loop(request))
+    return _script(spec, request, placement, _loop(request, _vocabulary(spec)))
+
+
+def _vocabulary(spec: ModelSpec) -> Vocabulary | None:
+    return Vocabulary.read(STARTERS / spec.name) if spec.starter else None
 
 
 def _script(
@@ -259,10 +264,18 @@ def _start(request: ImageRequest | ImageGridRequest) -> str:
     return start if request.width and request.height else _OWN_SIDE + start
 
 
-def _loop(request: ImageRequest | ImageGridRequest) -> str:
-    if isinstance(request, ImageGridRequest):
-        return _grid(request)
-    return _ablation(request) if isinstance(request, LeaveOutRequest) else _pictures(request)
+def _loop(request: ImageRequest | ImageGridRequest, known: Vocabulary | None) -> str:
+    """The lines that draw. Of a model with words of its own they hold what it reads of the prompt."""
+    if isinstance(request, LeaveOutRequest):
+        prompts = [known.reading(one) if known else one for one in request.prompts]
+        return _ablation(request, prompts)
+    unknown: tuple[str, ...] = ()
+    if known:
+        unknown = known.unknown(f"{request.prompt} {request.negative_prompt}")
+        request = request.model_copy(update=known.own_words(request))
+    loop = _grid(request) if isinstance(request, ImageGridRequest) else _pictures(request)
+    remark = f"# Left out, since the model has not learnt the words: {', '.join(unknown)}.\n"
+    return remark + loop if unknown else loop
 
 
 def _dials(request: ImageRequest) -> dict[str, str]:
@@ -279,11 +292,11 @@ def _pictures(request: ImageRequest) -> str:
     return f"for seed in {seeds}:\n{call}" + '    image.save(f"picture-{seed}.png")'
 
 
-def _ablation(request: LeaveOutRequest) -> str:
+def _ablation(request: LeaveOutRequest, prompts: list[str]) -> str:
     call = _call(request, _dials(request) | {"prompt": "prompt"})
     return (
         f"seed = {request.seed}\n"
-        f"for number, prompt in enumerate({list(request.prompts)!r}, 1):\n{call}"
+        f"for number, prompt in enumerate({prompts!r}, 1):\n{call}"
         '    image.save(f"cell-{number}.png")'
     )
 
@@ -398,6 +411,8 @@ def _client(spec: ModelSpec, request: ImageRequest) -> str:
 
 
 def _app(spec: ModelSpec, request: ImageRequest, placement: Placement) -> App:
+    if known := _vocabulary(spec):
+        request = request.model_copy(update=known.own_words(request))
     load = _script(spec, request, placement, "")
     load = load[: load.index("# GenLab sums in another order")]
     threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""

@@ -47,6 +47,7 @@ from tabs.shared.events import (
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import bind_stop, problem_box, recipe, stop_button
 from tabs.text_to_image.picture_html import data_url, file_address, seed_range, status_note
+from tabs.text_to_image.prompt_words import vocabulary
 
 TAB = "text_to_image"
 REST = 99  # number of the map of everything that is no word
@@ -63,7 +64,7 @@ class Drawing:
     Attributes:
         id: of the film on the page.
         model: its id.
-        request: of this one picture.
+        request: of this one picture, with what the model read of its prompt.
         total: passes through the model.
         steps: which of them are kept; 0 is before the first.
         noisy, guess: latents (moments, channels, height, width) as float16: with the noise that is left,
@@ -119,7 +120,7 @@ class Moments:
         return Drawing(
             id=secrets.token_hex(6),
             model=spec.id,
-            request=_single(request),
+            request=_single(spec, request),
             total=self._passes,
             steps=tuple(step for step, _, _ in self._kept),
             noisy=noisy.astype(np.float16),
@@ -128,12 +129,17 @@ class Moments:
         )
 
 
-def _single(request: ImageRequest) -> ImageRequest:
-    """The request for the first picture alone, without a key, and with a start picture of its own size."""
+def _single(spec: ModelSpec, request: ImageRequest) -> ImageRequest:
+    """The request for the first picture alone, in the words that the model read.
+
+    It has no key, and a start picture has its own size.
+    """
+    known = vocabulary(spec)
+    own = known.own_words(request) if known else {}
     image = request.image
     if image is not None and request.width and request.height:
         image = compact_start_picture(image, request.width, request.height)[1]
-    return request.model_copy(update={"num_images": 1, "api_key": None, "image": image})
+    return request.model_copy(update={**own, "num_images": 1, "api_key": None, "image": image})
 
 
 # ---------------------------------------------------------------- the film

@@ -126,7 +126,10 @@ def grid_notes(grid: GridDone) -> str:
 def _prompt_remarks(result: ImagesDone | GridDone) -> list[str]:
     remarks: list[str] = []
     if result.unknown:
-        remarks.append(both(f"{TAB}.unknown", words=", ".join(result.unknown)))
+        remark = both(f"{TAB}.unknown", words=", ".join(result.unknown))
+        if result.reading:
+            remark += f" {both(f'{TAB}.reading', reading=result.reading)}"
+        remarks.append(remark)
     if result.cut:
         remarks.append(both(f"{TAB}.cut", words=result.cut))
     if result.batch > 1:

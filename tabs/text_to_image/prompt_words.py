@@ -123,6 +123,9 @@ def unknown_words(spec: ModelSpec, prompt: str, finished: bool = True) -> str:
     lines = [_offers(known, word) for word in known.unknown(prompt)[:MOST_UNKNOWN]]
     if not lines:
         return ""
+    if finished and known.says_something(prompt):
+        reading = both(f"{TAB}.reading", reading=known.reading(prompt))
+        lines.append(f"<p>{reading}</p>")
     return f'<div class="note" role="status"><p>{both(f"{TAB}.words.unknown")}</p>{"".join(lines)}</div>'
 
 

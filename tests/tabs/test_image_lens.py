@@ -38,7 +38,7 @@ def context():
 @pytest.fixture(scope="module")
 def kept(context):
     """A picture and what is kept of its drawing."""
-    values = {"prompt": "a red circle <script>", "seed": 5, "num_inference_steps": 6}
+    values = {"prompt": "a red circle <star>", "seed": 5, "num_inference_steps": 6}
     done, events = draw_pictures(context.cache, spec=STARTER, **values)
     moments = lens.Moments()
     for event in events:
@@ -81,7 +81,7 @@ def test_the_film_holds_small_latents_from_noise_to_the_picture_and_no_key(kept)
     assert [one["step"] for one in content["moments"]] == [*drawing.steps]
     assert "guess" not in content["moments"][0]
     assert content["all"]
-    assert "<script>" not in film
+    assert "<star>" not in film
     assert len(film) < 40_000
     assert lens.film(None, "") == ""
 
@@ -117,7 +117,7 @@ def test_a_look_at_the_words_brings_a_map_for_each_moment(context, kept):
     assert "<" not in text
     made = json.loads(text)
     assert made["shape"] == [8, 8]
-    assert [*made["maps"]] == ["0", "1", "2", str(lens.REST)]  # red, circle, script
+    assert [*made["maps"]] == ["0", "1", "2", str(lens.REST)]  # red, circle, star
     for maps in made["maps"].values():
         assert maps[0] is None  # before the first step nothing has looked
         assert {len(base64.b64decode(one)) for one in maps[1:]} == {64}
@@ -135,7 +135,7 @@ def test_each_word_ablation_says_how_much_of_the_picture_it_changed(context, kep
     _, drawing = kept
     made = [*lens.leave_out(context, None, drawing)]
     page, status, code = made[-1]
-    assert page.count("<figure>") == 5  # all, none, red, circle, script
+    assert page.count("<figure>") == 5  # all, none, red, circle, star
     assert page.count("of the picture changed") == 4
     assert "seed 5" in status
     assert "enumerate(" in code
