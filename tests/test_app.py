@@ -26,7 +26,7 @@ def korean(server):
 def test_the_endpoints_have_their_parameters(client):
     api = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
     names = {name: [p["parameter_name"] for p in api[name]["parameters"]] for name in api}
-    required = {
+    needs = {
         name: [
             p["parameter_name"] for p in api[name]["parameters"] if not p["parameter_has_default"]
         ]
@@ -68,7 +68,7 @@ def test_the_endpoints_have_their_parameters(client):
         "/search_lines": ["query", "lines", "model", "k"],
         "/next_token": ["text", "model", "temperature", "top_p", "top_k", "k"],
     }
-    assert required == {
+    assert needs == {
         "/chat": ["message"],
         "/generate_image": ["prompt"],
         "/analyze_sentiment": ["text"],

@@ -89,10 +89,10 @@ def test_on_a_space_its_proxy_reaches_the_page_and_the_page_reaches_three_ports(
     here, space = read(tmp_path), read(tmp_path, SPACE_ID="me/genlab")
     assert (here.host, here.server_ports, here.port_list) == ("127.0.0.1", (), "")
     assert (space.host, space.server_ports) == ("0.0.0.0", (80, 443, 8080))
-    reached = {"https://a.example/v1", "http://a.example/v1", "http://a.example:8080/v1"}
+    ports = {"https://a.example/v1", "http://a.example/v1", "http://a.example:8080/v1"}
     local = {"http://localhost:11434/v1", "https://a.example:8000/v1"}
-    assert {url for url in reached | local if space.reaches(url)} == reached
-    assert all(here.reaches(url) for url in reached | local)
+    assert {url for url in ports | local if space.reaches(url)} == ports
+    assert all(here.reaches(url) for url in ports | local)
     message = {
         "GENLAB_PUBLIC": "false",
         "GENLAB_HOST": "127.0.0.1",

@@ -285,7 +285,7 @@ def test_roles_that_must_alternate_get_the_system_prompt_in_the_first_message():
 
 
 @pytest.mark.parametrize(
-    ("options", "gone"),
+    ("options", "loser"),
     [
         ({}, "top_p"),
         ({"temperature": 0.2}, "top_p"),
@@ -293,11 +293,11 @@ def test_roles_that_must_alternate_get_the_system_prompt_in_the_first_message():
         ({"top_p": 0.5}, "temperature"),
     ],
 )
-def test_of_two_that_exclude_each_other_the_persons_own_stays(options, gone):
+def test_of_two_that_exclude_each_other_the_persons_own_stays(options, loser):
     refusal = fault(None, "`temperature` and `top_p` cannot both be specified for this model.")
     _, end, _, bodies = replay((400, refusal), (200, WHOLE), **options)
-    assert {"temperature", "top_p"} - bodies[1].keys() == {gone}
-    assert Note("parameter_left_out", gone) in end.notes
+    assert {"temperature", "top_p"} - bodies[1].keys() == {loser}
+    assert Note("parameter_left_out", loser) in end.notes
 
 
 def test_a_403_for_moderation_is_no_bad_key():

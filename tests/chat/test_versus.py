@@ -78,7 +78,7 @@ def test_without_a_seed_both_get_the_same(page):
     assert line_a.partition("seed ")[2].split("<")[0] == line_b.partition("seed ")[2].split("<")[0]
 
 
-def shown_in_turn(page, seed: int) -> list[str]:
+def order_of_updates(page, seed: int) -> list[str]:
     """Whose words were shown, update by update, of two long answers."""
     hot = {"temperature": 2.0}
     a = A._replace(max_new_tokens=200, top_p=1, seed=seed, **hot)
@@ -91,7 +91,7 @@ def shown_in_turn(page, seed: int) -> list[str]:
 
 def test_both_answers_of_one_model_grow_at_once(page):
     ask(page, A, B)  # it is loaded now
-    orders = [shown_in_turn(page, seed) for seed in range(6)]
+    orders = [order_of_updates(page, seed) for seed in range(6)]
     # Were one to wait for the other, all words of one would come before the other's.
     assert any(order not in (sorted(order), sorted(order, reverse=True)) for order in orders)
 

@@ -34,7 +34,7 @@ class Callers:
     def __init__(self, passes):
         self.passes, self.results, self.threads = passes, {}, []
 
-    def call(self, item, stop=None, queued=True):
+    def call(self, item, stop=None, may_wait=True):
         """Call, and wait until the call is in the queue (or in a pass)."""
         batcher, before = self.passes.batcher, len(self.passes.batcher._queue)
 
@@ -46,7 +46,7 @@ class Callers:
 
         self.threads.append(threading.Thread(target=work))
         self.threads[-1].start()
-        until(lambda: len(batcher._queue) > before if queued else self.passes.at_once)
+        until(lambda: len(batcher._queue) > before if may_wait else self.passes.at_once)
         return self.threads[-1]
 
     def join(self):
@@ -68,7 +68,7 @@ def hold_lanes(**settings):
     passes = Passes(**settings)
     passes.go.clear()
     callers = Callers(passes)
-    callers.call("first", queued=False)
+    callers.call("first", may_wait=False)
     return passes, callers
 
 
@@ -136,7 +136,7 @@ def test_the_leader_of_a_pass_serves_the_others_although_it_was_stopped():
 
 def test_lanes_share_those_who_wait_evenly():
     passes, callers = hold_lanes(lanes=2)
-    callers.call("second", queued=False)
+    callers.call("second", may_wait=False)
     until(lambda: passes.at_once == 2)
     for item in "abcdef":
         callers.call(item)

@@ -19,13 +19,13 @@ def cache():
     cache.close()
 
 
-def hold(cache, model, entered, leave, stop=None, told=None):
+def hold(cache, model, entry, leave, stop=None, events=None):
     """Lease a model in a thread of its own until `leave` is set."""
 
     def work():
         try:
-            with cache.lease(model, stop or Stop(), (told if told is not None else []).append):
-                entered.set()
+            with cache.lease(model, stop or Stop(), (events if events is not None else []).append):
+                entry.set()
                 leave.wait(10)
         except Stopped:
             pass
@@ -105,12 +105,12 @@ def test_concurrency_lets_so_many_in_and_no_more(cache):
 
 def test_a_failed_load_leaves_nothing_and_can_be_tried_again(cache):
     model = spec("failing")
-    for raised, message in [(MemoryError(), OutOfMemory), (Damaged(file="x"), Damaged)]:
-        Steps.failure = raised
-        with pytest.raises(message), cache.lease(model, Stop(), lambda _: None):
+    for cause, kind in [(MemoryError(), OutOfMemory), (Damaged(file="x"), Damaged)]:
+        Steps.failure = cause
+        with pytest.raises(kind), cache.lease(model, Stop(), lambda _: None):
             pass
         Steps.failure = None
-        raised.__traceback__ = None
+        cause.__traceback__ = None
         gc.collect()
         assert Steps.alive == 0
         assert cache.status() == []

@@ -39,10 +39,10 @@ def analyze(context, text, other="", model="auto", method="gradients"):
 
 def test_the_scores_come_first_and_the_words_follow_without_a_click(context):
     changes = analyze(context, KOREAN)
-    scored = next(i for i, change in enumerate(changes) if "result" in change)
+    first = next(i for i, change in enumerate(changes) if "result" in change)
     marks = next(i for i, c in enumerate(changes) if "marked-words" in c.get("words", ""))
-    assert scored < marks
-    assert "NSMC" in changes[scored]["result"], "what it was trained on"
+    assert first < marks
+    assert "NSMC" in changes[first]["result"], "what it was trained on"
     code = changes[-1]["code"]
     assert "sorted(enumerate(scores)" in code
     assert "LayerIntegratedGradients" in code

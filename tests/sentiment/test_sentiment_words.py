@@ -92,10 +92,10 @@ def test_the_baseline_is_the_text_with_every_word_masked(cache, starters):
     tokenizer = AutoTokenizer.from_pretrained(starters / "bert")
     model = AutoModelForSequenceClassification.from_pretrained(starters / "bert").eval()
     count = len(tokenizer(TEXT)["input_ids"]) - 2
-    masked = " ".join([tokenizer.mask_token] * count)
+    blanks = " ".join([tokenizer.mask_token] * count)
     result = explain(cache, spec_of("bert"), TEXT, label="positive")
     with torch.inference_mode():
-        logits = model(**tokenizer(masked, return_tensors="pt")).logits
+        logits = model(**tokenizer(blanks, return_tensors="pt")).logits
     assert result.baseline == pytest.approx(logits.softmax(-1)[0, 1].item(), abs=1e-5)
 
 

@@ -46,7 +46,7 @@ date = "2026-11"
 [list.models]
 "gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
 """
-COUNTED = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cached=5), DONE))
+WITH_COUNTS = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cached=5), DONE))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_estimate_is_reserved_and_the_counts_take_its_place(host):
 
     def reply(_):
         record.append(spending(settings))
-        return COUNTED
+        return WITH_COUNTS
 
     with StubServer(reply) as server:
         settings = host(server.url, budget_dollars=2, budget_tokens=1000)
@@ -115,7 +115,7 @@ def test_no_call_is_made_past_the_budget(host, cap):
 
 
 def test_a_model_without_a_price_is_not_called_under_a_budget_in_dollars(host):
-    with StubServer(COUNTED) as server:
+    with StubServer(WITH_COUNTS) as server:
         settings = host(server.url, budget_dollars=100)
         with pytest.raises(Refused) as problem:
             answer(settings, chat(model_name="gpt-secret"))
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there_costs_nothing(host):
 
 
 def test_an_answer_that_a_person_stops_costs_its_estimate(host):
-    with StubServer((200, (chunk("Hel"), 30.0, *COUNTED[1]))) as server:
+    with StubServer((200, (chunk("Hel"), 30.0, *WITH_COUNTS[1]))) as server:
         settings = host(server.url, budget_tokens=1000)
         with closing(run(ModelCache(settings), hosted(CHAT), chat())) as events:
             assert any(isinstance(event, TextDelta) for event in events)
@@ -216,7 +216,7 @@ list(run(ModelCache(Settings.read()), find(CHAT, "openai"), request))
         assert server.was_asked.wait(60)
         child.send_signal(signal.SIGKILL)
         child.wait(10)
-    with StubServer(COUNTED) as server:  # after the restart
+    with StubServer(WITH_COUNTS) as server:  # after the restart
         settings = host(server.url, budget_tokens=200)
         assert spending(settings)[1] == 121
         with pytest.raises(QuotaExceeded):
@@ -271,7 +271,7 @@ def test_a_clock_that_steps_frees_no_budget(host, monkeypatch):
 
 
 def test_a_full_disk_makes_no_call_and_says_so(host):
-    with StubServer(COUNTED) as server:
+    with StubServer(WITH_COUNTS) as server:
         settings = host(server.url, budget_tokens=10**9)
         answer(settings)
         with budget.state(settings.state_file).transaction() as rows:
@@ -297,7 +297,7 @@ def test_a_full_disk_makes_no_call_and_says_so(host):
 
 
 def test_a_damaged_file_makes_no_call(host):
-    with StubServer(COUNTED) as server:
+    with StubServer(WITH_COUNTS) as server:
         settings = host(server.url, budget_tokens=1000)
         settings.state_file.write_bytes(b"no database " * 1000)
         with pytest.raises(Unavailable):
@@ -306,7 +306,7 @@ def test_a_damaged_file_makes_no_call(host):
 
 
 def test_the_file_holds_no_word_of_anybody(host):
-    with StubServer(COUNTED) as server:
+    with StubServer(WITH_COUNTS) as server:
         settings = host(server.url, budget_tokens=1000)
         answer(settings, chat("a very private question"))
     with closing(sqlite3.connect(settings.state_file)) as rows:

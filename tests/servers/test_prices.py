@@ -13,14 +13,14 @@ from models.settings import Settings, SettingsError
 from models.tasks import CHAT
 from tabs.chat.answers import facts, tokens_per_second
 
-HOSTED = Placement("server", "", "hosted")
+ON_SERVER = Placement("server", "", "hosted")
 
 
 def ask(**values) -> ChatRequest:
     return ChatRequest.of(messages=[{"role": "user", "content": "x"}], **values)
 
 
-def finish_event(placement: Placement = HOSTED, first: float | None = 0.5) -> Finished:
+def finish_event(placement: Placement = ON_SERVER, first: float | None = 0.5) -> Finished:
     return Finished(find(CHAT, "openai"), placement, 2.5, 0.0, first)
 
 

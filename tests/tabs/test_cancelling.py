@@ -15,12 +15,12 @@ from tabs.shared import gradio_patches
 class Busy:
     """A generator that takes its time to close, as one does in the middle of a step."""
 
-    closed = 0
+    closings = 0
 
     async def aclose(self) -> None:
         """Close it."""
         await asyncio.sleep(0.3)
-        self.closed += 1
+        self.closings += 1
 
 
 @pytest.fixture
@@ -44,4 +44,4 @@ def test_each_of_two_stops_at_once_is_answered_and_the_job_is_closed_once(page):
     with httpx.Client(timeout=20) as http, ThreadPoolExecutor(2) as visitors:
         answers = visitors.map(lambda _: http.post(f"{url}gradio_api/cancel", json=stop), range(2))
         assert [answer.status_code for answer in answers] == [200, 200]
-    assert (job.closed, list(app.iterators)) == (1, [])
+    assert (job.closings, list(app.iterators)) == (1, [])

@@ -9,20 +9,20 @@ from models.contract import Finished, Loading, ModelSpec, Placement, WarmingUp
 from models.tasks import CATALOG
 from tabs.shared.events import Pace, result_line, waiting_line
 
-HOSTED = [spec for spec in CATALOG if spec.hosted]
+ON_SERVER = [spec for spec in CATALOG if spec.hosted]
 
 
-@pytest.mark.parametrize("spec", HOSTED, ids=lambda spec: spec.task)
+@pytest.mark.parametrize("spec", ON_SERVER, ids=lambda spec: spec.task)
 def test_a_line_names_the_model_of_its_own_task(spec: ModelSpec) -> None:
     """The hosted models of several tasks share the id "openai"."""
-    finished = Finished(spec, Placement("server", "", "hosted"), 1.0, 0.0)
-    lines = [result_line(finished), waiting_line(Loading(spec)), waiting_line(WarmingUp(spec))]
-    others = {other.label for other in HOSTED if other.id == spec.id} - {spec.label}
+    end = Finished(spec, Placement("server", "", "hosted"), 1.0, 0.0)
+    lines = [result_line(end), waiting_line(Loading(spec)), waiting_line(WarmingUp(spec))]
+    others = {other.label for other in ON_SERVER if other.id == spec.id} - {spec.label}
     for line in lines:
         assert line is not None
         assert spec.label in line
         assert not any(label in line for label in others)
-    assert pickle.loads(pickle.dumps(finished)) == finished
+    assert pickle.loads(pickle.dumps(end)) == end
 
 
 def test_the_first_update_is_due_at_once_and_the_next_after_the_pace():

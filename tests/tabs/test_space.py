@@ -9,7 +9,7 @@ from tabs.shared.strings import LANGUAGES, say
 from tests.hub_server import TOKEN, HubServer
 
 BARE = Hardware(False, False, True, 2)
-LENT = Hardware(False, False, False, 2, zero_gpu=True)
+ZERO_GPU = Hardware(False, False, False, 2, zero_gpu=True)
 KEY = "sk-test-0123456789"
 
 
@@ -24,12 +24,13 @@ def test_secrets_are_the_settings_that_are_kept_secret():
 
 def test_what_is_missing_and_what_is_too_small_is_said():
     public = Settings(public=True)
-    assert keys(remarks(public, LENT, 64e9)) == ["no_key"]
+    assert keys(remarks(public, ZERO_GPU, 64e9)) == ["no_key"]
     assert keys(remarks(public, BARE, 2e9)) == ["no_key", "no_gpu", "little_memory"]
     own = Settings(openai_api_key=KEY, public=True)
-    assert keys(remarks(own, LENT, 64e9)) == ["key_unused"]
+    assert keys(remarks(own, ZERO_GPU, 64e9)) == ["key_unused"]
     assert (
-        remarks(Settings(openai_api_key=KEY, public=True, public_server_key=True), LENT, 64e9) == []
+        remarks(Settings(openai_api_key=KEY, public=True, public_server_key=True), ZERO_GPU, 64e9)
+        == []
     )
 
 

@@ -99,7 +99,7 @@ def test_what_cannot_be_had_is_a_sentence_in_both_languages(packages, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "offered"),
+    ("values", "offers"),
     [
         ({}, [True, True]),
         ({"public": True}, [False, False]),
@@ -108,13 +108,13 @@ def test_what_cannot_be_had_is_a_sentence_in_both_languages(packages, tmp_path):
     ],
     ids=["own machine", "public", "downloads off", "public, downloads on"],
 )
-def test_a_page_offers_what_its_host_allows(packages, catalogue, values, offered):  # noqa: F811
+def test_a_page_offers_what_its_host_allows(packages, catalogue, values, offers):  # noqa: F811
     """A stranger on a public page fetches nothing unless the host allows it, and never accepts terms."""
     plain, gated = model(), model(id="org/gated", gated=True, terms="https://example.org/terms")
     catalogue[:] = [plain, gated]
     context = page(**values)
     may = context.settings.may_download
     listing = [may and one in weights_offer.missing(context.settings) for one in (plain, gated)]
-    assert listing == offered
+    assert listing == offers
     *_, last = click(context, accepts=True, key="chat org/gated")
-    assert ("is here now" in words(str(last[0]))) is offered[1]
+    assert ("is here now" in words(str(last[0]))) is offers[1]

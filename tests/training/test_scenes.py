@@ -145,7 +145,7 @@ def _weights(run, file, part):
     return torch.load(run / file, weights_only=True)[part]
 
 
-class Interrupted(Exception):
+class Interruption(Exception):
     """What ends a training in the test, as a kill would."""
 
 
@@ -156,11 +156,11 @@ def test_the_autoencoder_resumes_to_the_same_weights(data, tmp_path, monkeypatch
 
     def save_and_end(state, path):
         save_whole(state, path)
-        raise Interrupted
+        raise Interruption
 
     with monkeypatch.context() as patch:
         patch.setattr(autoencoder, "save_whole", save_and_end)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interruption):
             train_autoencoder(data, tmp_path / "halves", plan, TINY)
     assert torch.load(tmp_path / "halves" / autoencoder.CHECKPOINT, weights_only=True)["step"] == 2
     train_autoencoder(data, tmp_path / "halves", plan, TINY)

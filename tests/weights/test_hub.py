@@ -199,16 +199,16 @@ def test_server_closed_mid_file_then_goes_on(server: HubServer, tmp_path: Path) 
     with pytest.raises(Unavailable, match="unavailable_transfer"):
         fetch(spec)
     assert hub.cached_path(spec) is None
-    arrived = part_of(tmp_path).stat().st_size
-    assert 0 < arrived <= 15 * MB
+    before = part_of(tmp_path).stat().st_size
+    assert 0 < before <= 15 * MB
     server.cut.clear()
     server.seen.clear()
     events = list[Event]()
     folder = fetch(spec, notify=events.append)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert {s.range for s in server.bytes_of("model.safetensors")} == {f"bytes={arrived}-"}
+    assert {s.range for s in server.bytes_of("model.safetensors")} == {f"bytes={before}-"}
     assert isinstance(events[0], Downloading)
-    assert events[0].done >= arrived
+    assert events[0].done >= before
 
 
 def test_stop_counts_at_once_while_the_server_is_silent(server: HubServer, tmp_path: Path) -> None:

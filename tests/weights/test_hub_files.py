@@ -18,7 +18,7 @@ TEXTS: dict[str, Any] = {
 }
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
 INDEX = {"model.safetensors.index.json": {"weight_map": dict(zip("ab", SHARDS, strict=True))}}
-SHARDED = {**TEXTS, **INDEX, SHARDS[0]: "", SHARDS[1]: ""}
+IN_SHARDS = {**TEXTS, **INDEX, SHARDS[0]: "", SHARDS[1]: ""}
 WHOLE = {**TEXTS, "model.safetensors": ""}
 JUNK = [
     "README.md",
@@ -77,7 +77,7 @@ ENCODER = {
 NORMALIZE = "3_Normalize/config.json"  # newer repositories have it
 MODELS = [
     (CHAT, WHOLE),
-    (CHAT, SHARDED),
+    (CHAT, IN_SHARDS),
     (SENTIMENT, WHOLE),
     (SENTENCE_SIMILARITY, WHOLE),
     (SENTENCE_SIMILARITY, ENCODER),
@@ -176,7 +176,7 @@ def test_one_pickled_component_is_enough_to_refuse() -> None:
         (CHAT, {**WHOLE, "config.json": []}),
         (CHAT, {**WHOLE, "config.json": {"architectures": ["BertForMaskedLM"]}}),
         (CHAT, {**WHOLE, "config.json": {"is_encoder_decoder": True}}),
-        (CHAT, {**SHARDED, "model.safetensors.index.json": {"weight_map": {"a": "../x"}}}),
+        (CHAT, {**IN_SHARDS, "model.safetensors.index.json": {"weight_map": {"a": "../x"}}}),
         (SENTENCE_SIMILARITY, {**ENCODER, "modules.json": {"path": 1}}),
     ],
 )

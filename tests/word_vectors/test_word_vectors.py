@@ -11,7 +11,7 @@ from training.word_vectors import corpus, evaluation, training
 SIZES = training.Sizes(training_dimensions=16, dimensions=12, words=30, epochs=15, pieces=False)
 
 
-def made_up_text() -> list[list[str]]:
+def small_text() -> list[list[str]]:
     """Cats drink and purr, cars drive and park; "the" is everywhere."""
     cats = [
         ["the", c, v, "the", o]
@@ -31,7 +31,7 @@ def made_up_text() -> list[list[str]]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> WordVectors:
     folder = tmp_path_factory.mktemp("vectors")
-    sentences = made_up_text()
+    sentences = small_text()
     model = training.skip_gram(sentences, SIZES.training_dimensions, SIZES.epochs)
     training.save(training.cut_down(model, sentences, SIZES), folder)
     return WordVectors.load(folder)
@@ -43,7 +43,7 @@ def test_training_puts_words_of_like_company_together(small: WordVectors) -> Non
 
 
 def test_the_same_command_gives_the_same_vectors(small: WordVectors) -> None:
-    sentences = made_up_text()
+    sentences = small_text()
     model = training.skip_gram(sentences, SIZES.training_dimensions, SIZES.epochs)
     again = training.cut_down(model, sentences, SIZES)
     np.testing.assert_array_equal(again["vectors"], small.table.vectors.astype(np.float16))

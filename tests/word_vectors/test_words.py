@@ -88,9 +88,9 @@ def test_a_map_keeps_distances_and_follows_an_earlier_one():
     points = np.array([[x, y] for _, x, y in first])
     gaps = [np.linalg.norm(points[i] - points[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert gaps == pytest.approx([math.sqrt(2)] * 3)
-    turned = tuple((word, -y, x) for word, x, y in first)
-    after = map_points(words, like=turned)
-    assert [v for p in after for v in p[1:]] == pytest.approx([v for p in turned for v in p[1:]])
+    rotation = tuple((word, -y, x) for word, x, y in first)
+    after = map_points(words, like=rotation)
+    assert [v for p in after for v in p[1:]] == pytest.approx([v for p in rotation for v in p[1:]])
     assert map_points({"a": words["a"]}) == (("a", 0.0, 0.0),)
 
 
