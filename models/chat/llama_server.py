@@ -27,6 +27,9 @@ from models.errors import Damaged, InvalidInput, ModelError, Unavailable
 
 _CHILD = Path(__file__).with_name("llama_child.py")
 _LOAD_SECONDS = 300.0  # after so long a load counts as hung
+# glibc gives each thread a heap of its own and keeps what it freed: after eight looks at the next token
+# the server would hold twice its memory.
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 _DEATH_SECONDS = 3.0  # a broken connection's process is given so long to be gone
 
 
@@ -56,6 +59,7 @@ class LlamaServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **_ENVIRONMENT},
         )
         self._finalizer = weakref.finalize(self, _end, self._process, self._folder)
         wish = {"model": str(file), "slots": slots, "window": window, "threads": threads}

@@ -106,6 +106,7 @@ _STRING, _ARRAY = 8, 9
 _MOST_ENTRIES = 10_000
 _MOST_ITEMS = 4_000_000  # of an array; the largest vocabularies have some 260,000
 _MOST_DIMENSIONS = 4
+_BLOCK = 32  # numbers that share a scale in ggml's Q8_0
 _ENCODERS = {"t5encoder", "clip", "wavtokenizer-dec", "gemma-embedding"}  # and all berts
 _END = 3  # token type "control"
 _END_NAMES = {
@@ -148,14 +149,16 @@ class Header:
         return value if isinstance(value, int) else default
 
     def cache_bytes(self, tokens: int) -> int:
-        """Bytes of a KV cache for so many tokens in float16: at most so many, windows aside."""
+        """Bytes of a KV cache for so many tokens: at most so many, windows aside.
+
+        In 8 bits and a scale for each 32 numbers where heads divide into blocks of 32, else in 16 bits.
+        """
         heads = self.number("attention.head_count")
         width = self.number("embedding_length") // heads if heads > 0 else 0
-        both = self.number("attention.key_length", width) + self.number(
-            "attention.value_length", width
-        )
+        widths = [self.number(f"attention.{name}_length", width) for name in ("key", "value")]
         rows = self.number("block_count") * self.number("attention.head_count_kv", heads)
-        return 2 * tokens * rows * both
+        bits = 16 if any(width % _BLOCK for width in widths) else 8 + 16 / _BLOCK
+        return int(tokens * rows * sum(widths) * bits / 8)
 
     @property
     def is_plausible(self) -> bool:

@@ -253,7 +253,6 @@ def against_others(engine: LlamaCppChat, file: Path) -> None:
     """Speed beside bare xllamacpp and beside transformers, in turns."""
     transformers = TransformersChat(*dequantised.load(file))
     torch.set_num_threads(THREADS)
-    server = engine.server
     prompt = [t.id for t in next(engine.stream(panel(), Stop())).prompt]
     body = {"prompt": prompt, "n_predict": ANSWER, "temperature": 0.3, "top_p": 1.0, "stream": True}
     ratios: dict[str, list[float]] = {"bare": [], "transformers": []}
@@ -279,15 +278,24 @@ def against_others(engine: LlamaCppChat, file: Path) -> None:
         f"... GenLab's transformers path on the same weights in float32 {statistics.median(slow):.1f}; "
         f"{statistics.median(ratios['transformers']):.2f} times its speed (medians of {RUNS}, in turns)"
     )
+
+
+def memory(engine: LlamaCppChat) -> None:
+    """What the child holds after much use, and a process with the transformers path after one answer."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: answer(engine, story(seed)), range(50, 58)))
+    for number in range(8):  # the whole vocabulary, as the panel asks for it
+        list(engine.stream(NextTokenRequest.of(text=f"The number {number} is"), Stop()))
     done = subprocess.run(
         [sys.executable, "-c", _MEMORY], cwd=ROOT, capture_output=True, text=True, check=True
     )
     whole, before = map(int, done.stdout.split())
-    child = server.nbytes()
+    child = engine.server.nbytes()
     print(
-        f"memory of its process, {GGUF.concurrency} people's room: {child / 2**20:.0f} MiB; of a process with the "
-        f"transformers path {whole / 2**20:.0f} MiB ({(whole - before) / 2**20:.0f} of them weights and "
-        f"work); {child / whole:.2f} ({child / (whole - before):.2f})"
+        f"memory of its process, {GGUF.concurrency} people's room, after 8 answers at once and 8 looks at the next "
+        f"token: {child / 2**20:.0f} MiB; of a process with the transformers path after one answer "
+        f"{whole / 2**20:.0f} MiB ({(whole - before) / 2**20:.0f} of them weights and work); "
+        f"{child / whole:.2f} ({child / (whole - before):.2f})"
     )
 
 
@@ -355,10 +363,15 @@ def processor() -> str:
 
 
 def gguf_figures() -> None:
-    """Print the GGUF engine's figures, or why there are none."""
+    """Print the GGUF engine's figures, or why there are none; "memory" alone if it is named."""
     file = index.cached(GGUF)
     if file is None:
         print("GGUF engine: not measured, python -m models.weights fetches SmolLM2")
+        return
+    if sys.argv[1:] == ["memory"]:
+        engine = loaded()
+        memory(engine)
+        engine.server.close()
         return
     print(f"machine: {processor()}")
     loads: list[float] = []
@@ -372,6 +385,7 @@ def gguf_figures() -> None:
     try:
         answer(engine, story(0))
         against_others(engine, file)
+        memory(engine)
         together(engine)
         while_drawing(engine)
     finally:
@@ -379,7 +393,10 @@ def gguf_figures() -> None:
 
 
 def main() -> None:
-    """Print every figure."""
+    """Print every figure, or the word "memory" after the command: this one."""
+    if sys.argv[1:] == ["memory"]:
+        gguf_figures()
+        return
     torch.set_num_threads(1)
     small = starter()
     for name, ratio in decoding(small).items():
