@@ -1,6 +1,6 @@
-"""Before each request, the page's too: whose it is, whether it may come from there, what browsers may do.
+"""Before each request, the page's too: its id, whether it may come from there, how large and slow it may be.
 
-And how people sign in on the page.
+And what browsers may do with the answer, and how people sign in on the page.
 """
 
 import logging
@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,13 +17,11 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import http
 from models.access import Access
-from models.errors import ModelError, RateLimited
-from models.runtime.limits import PERSON
+from models.errors import RateLimited
 from models.settings import Settings
 from tabs.shared.events import sentence
 from tabs.shared.gradio_patches import NOT_THERE
@@ -61,6 +60,12 @@ _CLOSED = re.compile(
     r"|/deep_link|/dev/)",
     re.I,
 )
+BODY_SECONDS = (
+    60.0  # until a body must be there whole: a caller may hold a connection, not for ever
+)
+UPLOAD_SECONDS = 600.0  # the same for a file that the page takes, over a slow line
+_UPLOADS = "/gradio_api/upload"
+ADDRESS: ContextVar[str] = ContextVar("ADDRESS", default="")  # of the caller
 _LOCAL_NAMES = re.compile(r"localhost|[^.]+|.+\.(localhost|local|lan|internal|home\.arpa)", re.I)
 
 
@@ -77,7 +82,7 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request = Request(scope)
-        PERSON.set(f"address:{request.client.host if request.client else ''}")
+        ADDRESS.set(http.address_of(request))
         begun = False
 
         async def send_with_headers(message: Message) -> None:
@@ -85,14 +90,15 @@ class Guard:
             if message["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in {**HEADERS, "x-request-id": http.id_of(scope)}.items():
                     headers.setdefault(name, value)
             await send(message)
 
         async def answer(status: int, code: str) -> None:
-            await _problem(request, status, code)(scope, receive, send_with_headers)
+            await http.plain_response(request, status, code)(scope, receive, send_with_headers)
 
-        if _CLOSED.match(http.path_of(scope)):
+        path = http.path_of(scope)
+        if _CLOSED.match(path):
             return await answer(404, "no_path")
         if request.method not in _READING and not self._hosts.admit(request.headers):
             return await answer(403, "refused_cross_site")
@@ -100,7 +106,8 @@ class Guard:
         if not length.isdigit() or int(length) > self._limit:
             return await answer(413, "body_too_large")
         try:
-            await self._app(scope, _bounded(receive, self._limit), send_with_headers)
+            seconds = UPLOAD_SECONDS if path.startswith(_UPLOADS) else BODY_SECONDS
+            await self._app(scope, _bounded(receive, self._limit, seconds), send_with_headers)
         except Exception as error:
             if begun:  # uvicorn closes the connection
                 return log.error("an answer broke off: %s", type(error).__name__)
@@ -110,26 +117,28 @@ class Guard:
             await answer(500, "failed")
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """The same body, which ends with a 413 where it is longer than it said or may be."""
-    count = 0
+def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
+    """The same body, which ends with a 413 where it is longer than it may be, and a 408 where it is slow.
+
+    After it there is no limit: then somebody waits for the caller to leave.
+    """
+    count, whole, end = 0, False, 0.0
 
     async def receive_some() -> Message:
-        nonlocal count
-        message = await receive()
-        count += len(message.get("body", b""))
-        if count > limit:
-            raise HTTPException(413)
-        return message
+        nonlocal count, whole, end
+        if whole:
+            return await receive()
+        end = end or anyio.current_time() + seconds
+        with anyio.CancelScope(deadline=end):
+            message = await receive()
+            whole = not message.get("more_body", False)
+            count += len(message.get("body", b""))
+            if count > limit:
+                raise HTTPException(413)
+            return message
+        raise HTTPException(408)
 
     return receive_some
-
-
-def _problem(request: Request, status: int, code: str) -> Response:
-    language = http.language_of_caller(request)
-    problem = ModelError(code, kind="")
-    message = sentence(problem, language)
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
 class Hosts:
@@ -185,9 +194,8 @@ def gradio_login(access: Access) -> Callable[[str, str], Any]:
     """What Gradio asks at its /login: whether a name and a password are right."""
 
     async def is_right(name: str, password: str) -> bool:
-        address = PERSON.get().removeprefix("address:")
         try:
-            right = await anyio.to_thread.run_sync(access.sign_in, name, password, address)
+            right = await anyio.to_thread.run_sync(access.sign_in, name, password, ADDRESS.get())
         except RateLimited as problem:
             wait = {"Retry-After": str(problem.params["seconds"])}
             raise HTTPException(429, sentence(problem, "en"), wait) from None

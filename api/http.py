@@ -22,6 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from gradio.context import LocalContext
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +41,6 @@ from tabs.shared.strings import LANGUAGES
 
 RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-BODY_SECONDS = 60  # until a body must be there whole
 LEFT = 499  # the caller left before there was an answer: nginx' own number, only for the log
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
 log = logging.getLogger("genlab.api")
@@ -82,7 +82,14 @@ _TYPES = {
     500: "server_error",
     503: "server_error",
 }
-_OTHERS = {400: "bad_json", 404: "no_path", 405: "no_method", 413: "body_too_large", 415: "no_json"}
+_OTHERS = {
+    400: "bad_json",
+    404: "no_path",
+    405: "no_method",
+    408: "body_too_slow",
+    413: "body_too_large",
+    415: "no_json",
+}
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": {"$ref": _REF}}}}
     for _REF in ["#/components/schemas/Error"]
@@ -139,7 +146,7 @@ def problem_body(problem: ModelError, request: Request) -> tuple[int, dict[str, 
             "message": message,
             "type": _TYPES.get(status, "invalid_request_error"),
             "param": field if isinstance(field, str) else None,
-            "request_id": request.state.id,
+            "request_id": id_of(request.scope),
         }
     }
 
@@ -158,7 +165,7 @@ def problem_response(problem: ModelError, request: Request) -> Response:
 async def _on_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, ModelError):
         return problem_response(error, request)
-    log.error("request %s failed: %s", request.state.id, type(error).__name__, exc_info=error)
+    log.error("request %s failed: %s", id_of(request.scope), type(error).__name__, exc_info=error)
     return problem_response(ModelError("failed", kind=type(error).__name__), request)
 
 
@@ -166,25 +173,30 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
     if fault["type"] == "json_invalid":
-        return _plain(request, 400, "bad_json")
+        return plain_response(request, 400, "bad_json")
     place = [part for part in fault["loc"] if part not in ("body", "query", "path")]
     if not place and fault["type"] in ("model_attributes_type", "dict_type"):
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         is_json = kind == "application/json" or kind.endswith("+json")
-        return _plain(request, 422, "no_object") if is_json else _plain(request, 415, "no_json")
+        return (
+            plain_response(request, 422, "no_object")
+            if is_json
+            else plain_response(request, 415, "no_json")
+        )
     if not place and fault["type"] == "missing":
-        return _plain(request, 422, "no_object")
+        return plain_response(request, 422, "no_object")
     return problem_response(invalid_input({**fault, "loc": tuple(place)}), request)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = _plain(request, error.status_code, _OTHERS.get(error.status_code, "failed"))
+    response = plain_response(request, error.status_code, _OTHERS.get(error.status_code, "failed"))
     response.headers.update(error.headers or {})
     return response
 
 
-def _plain(request: Request, status: int, code: str) -> JSONResponse:
+def plain_response(request: Request, status: int, code: str) -> JSONResponse:
+    """A problem of HTTP itself as a response; the code is that of a sentence in errors.toml."""
     _, body = problem_body(ModelError(code, kind=HTTPStatus(status).phrase), request)
     body["error"]["type"] = _TYPES.get(status, "invalid_request_error")
     return JSONResponse(body, status)
@@ -218,7 +230,7 @@ class Service:
         Raises:
             ModelError: that cannot be told now.
         """
-        address = request.client.host if request.client else ""
+        address = address_of(request)
         authorization = request.headers.get("authorization", "")
         if not authorization:  # nothing to look up, so no thread is needed
             return self._access.person("", address)
@@ -277,7 +289,7 @@ def event_of(events: Sequence[Event], kind: type[T]) -> T:
 
 
 def install(app: FastAPI, service: Service) -> None:
-    """Give an app its error shape, its limit of the body's size and its check of who calls."""
+    """Give an app its error shape and its check of who calls."""
     for kind, handler in {
         ModelError: _on_problem,
         Exception: _on_problem,
@@ -285,7 +297,7 @@ def install(app: FastAPI, service: Service) -> None:
         HTTPException: _on_http,
     }.items():
         app.add_exception_handler(kind, handler)
-    app.add_middleware(_Gate, service=service, limit=service.settings.max_upload_mb * 1_000_000)
+    app.add_middleware(_Gate, service=service)
     app.add_middleware(_Reports, cache=service.cache)
     described = app.openapi
 
@@ -303,8 +315,18 @@ def path_of(scope: Scope) -> str:
     return scope.get("path", "").removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
+def id_of(scope: Scope) -> str:
+    """A request's id, which it has from whoever looks first."""
+    return scope.setdefault("state", {}).setdefault("id", uuid.uuid4().hex)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as far as the server and its proxy say."""
+    return request.client.host if request.client else ""
+
+
 class _Reports:
-    """Around each request: gives it its id, and tells the observer how it was answered."""
+    """Around each request: its answer bears its id, and the observer hears how it was answered."""
 
     def __init__(self, app: ASGIApp, cache: ModelCache) -> None:
         self._app, self._cache = app, cache
@@ -312,16 +334,24 @@ class _Reports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        REQUEST_ID.set(uuid.uuid4().hex)
-        start, status = time.perf_counter(), LEFT
+        REQUEST_ID.set(id_of(scope))
+        start, status, left = time.perf_counter(), LEFT, False
+
+        async def receive_and_note() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"] == "http.disconnect"
+            return message
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
-            status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                status = LEFT if left else message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = REQUEST_ID.get()
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive_and_note, send_and_note)
         except Exception:
             status = 500
             raise
@@ -334,57 +364,24 @@ class _Reports:
 
 
 class _Gate:
-    """Before each request: its id, who calls, and no body over the limit."""
+    """Before each request: who calls."""
 
-    def __init__(self, app: ASGIApp, service: Service, limit: int) -> None:
-        self._app, self._service, self._limit = app, service, limit
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = Request(scope)
-        request.state.id = REQUEST_ID.get()
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", request.state.id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
         if path_of(scope) != "/health":
+            request = Request(scope)
             try:
                 person = await self._service.person(request)
                 if person is None:
                     raise NoAccess
             except ModelError as problem:
-                return await problem_response(problem, request)(scope, receive, send_with_id)
+                return await problem_response(problem, request)(scope, receive, send)
             PERSON.set(person)
-        body = b""
-        if request.method in ("POST", "PUT", "PATCH", "DELETE"):
-            length = request.headers.get("content-length", "0")
-            more = not length.isdigit() or int(length) <= self._limit
-            with anyio.move_on_after(
-                BODY_SECONDS
-            ) as patience:  # a caller may hold a connection, not for ever
-                while more and len(body) <= self._limit:
-                    message = await receive()
-                    body += message.get("body", b"")
-                    more = message.get("more_body", False)
-                    if message["type"] == "http.disconnect":
-                        return None
-            if patience.cancelled_caught:
-                return await _plain(request, 408, "body_too_slow")(scope, receive, send_with_id)
-            if len(body) > self._limit or (length.isdigit() and int(length) > self._limit):
-                return await _plain(request, 413, "body_too_large")(scope, receive, send_with_id)
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive_body() -> Message:
-            return pending.pop() if pending else await receive()
-
-        await self._app(scope, receive_body, send_with_id)
+        await self._app(scope, receive, send)
 
 
 # ---------------------------------------------------------------- streams

@@ -17,18 +17,15 @@ from starlette.types import Receive, Scope, Send
 from models.contract import ModelSpec
 from models.runtime.cache import ModelCache
 from models.runtime.observer import CallReport, JobReport, Observer
-from models.servers.prices import price_of, read
-from models.settings import Settings
-from models.tasks import CATALOG
+from models.tasks import id_in_logs
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-_KNOWN = {spec.id for spec in CATALOG}
 # name -> (what it counts, labels)
 _COUNTERS = {
     "genlab_jobs": ("Jobs that have ended.", ("task", "model", "outcome")),
     "genlab_errors": ("Jobs that ended in a problem, by its kind.", ("task", "kind")),
     "genlab_tokens": ("Tokens read (in) and written (out).", ("model", "direction")),
-    "genlab_spend_dollars": ("Cost of hosted chat answers by the price table.", ("model",)),
+    "genlab_spend_dollars": ("Cost to the host of hosted answers, by the price table.", ("model",)),
     "genlab_loads": ("Models brought into memory.", ("task", "model")),
     "genlab_unloads": ("Models put out of memory.", ("task", "model", "reason")),
     "genlab_calls": ("Answered calls of the API.", ("method", "path", "status")),
@@ -76,7 +73,7 @@ class Metrics(Observer):
     def on_job(self, report: JobReport) -> None:
         """Count a job."""
         super().on_job(report)
-        task, model = report.spec.task, model_label(report.spec)
+        task, model = report.spec.task, id_in_logs(report.spec.id)
         self._add("genlab_jobs", task, model, "problem" if report.kind else report.outcome)
         if report.kind:
             self._add("genlab_errors", task, report.kind)
@@ -87,8 +84,7 @@ class Metrics(Observer):
             self._observe("genlab_first_seconds", report.first_seconds, task, model)
         self._add("genlab_tokens", model, "in", by=report.prompt_tokens)
         self._add("genlab_tokens", model, "out", by=report.completion_tokens)
-        if report.host_pays:
-            self._add("genlab_spend_dollars", model, by=cost(self._cache.settings, report))
+        self._add("genlab_spend_dollars", model, by=report.dollars)
 
     def on_call(self, report: CallReport) -> None:
         """Count a call."""
@@ -99,13 +95,13 @@ class Metrics(Observer):
     def on_load(self, spec: ModelSpec, seconds: float, nbytes: int) -> None:
         """Count a load."""
         super().on_load(spec, seconds, nbytes)
-        self._add("genlab_loads", spec.task, model_label(spec))
-        self._observe("genlab_load_seconds", seconds, spec.task, model_label(spec))
+        self._add("genlab_loads", spec.task, id_in_logs(spec.id))
+        self._observe("genlab_load_seconds", seconds, spec.task, id_in_logs(spec.id))
 
     def on_unload(self, spec: ModelSpec, reason: str) -> None:
         """Count an unload."""
         super().on_unload(spec, reason)
-        self._add("genlab_unloads", spec.task, model_label(spec), reason)
+        self._add("genlab_unloads", spec.task, id_in_logs(spec.id), reason)
 
     def _add(self, name: str, *labels: str, by: float = 1) -> None:
         if by:
@@ -113,19 +109,6 @@ class Metrics(Observer):
 
     def _observe(self, name: str, seconds: float, *labels: str) -> None:
         self._figures[name].labels(*labels).observe(seconds)
-
-
-def model_label(spec: ModelSpec) -> str:
-    """A model's id; "other" for one that somebody typed in: those could be any number."""
-    return spec.id if spec.id in _KNOWN else "other"
-
-
-def cost(settings: Settings, report: JobReport) -> float:
-    """Dollars of a job by the price table; 0 where the price is not known."""
-    name = report.server_model or settings.openai_model
-    known = price_of(read(settings.prices), settings.server_name(), name)
-    counts = (report.prompt_tokens, report.completion_tokens, report.cached_tokens)
-    return known[0].cost(*counts) if known else 0.0
 
 
 class _Gauges:
@@ -144,7 +127,7 @@ class _Gauges:
         held = Gauge("genlab_model_bytes", "Bytes of a model's weights in memory.", labels=labels)
         sums: dict[tuple[str, str], list[int]] = {}
         for model in self._cache.status():
-            name = model.id if model.id in _KNOWN else "other"
+            name = id_in_logs(model.id)
             row = sums.setdefault((model.task, name), [0, 0, 0])
             for place, number in enumerate((model.waiting, model.active, model.nbytes)):
                 row[place] += number

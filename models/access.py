@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 
 from models.errors import RateLimited, Unavailable
-from models.runtime.limits import Count, Minute
+from models.runtime.limits import Count, Minute, person_of
 from models.settings import Settings, SettingsError
 from models.state import StateFile, state
 
@@ -69,16 +69,16 @@ class Access:
         if scheme.lower() == "bearer" and value.startswith(PREFIX):
             name = name_of(self._state, value)
             if name is not None:
-                return f"token:{name}"
+                return person_of(address, token=name)
         if not self.has_login:
-            return f"address:{address}"
+            return person_of(address)
         if scheme.lower() != "basic":
             return None
         try:
             name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
         except ValueError:
             return None
-        return f"name:{name}" if self.sign_in(name, password, address) else None
+        return person_of(address, name) if self.sign_in(name, password, address) else None
 
     def sign_in(self, name: str, password: str, address: str) -> bool:
         """Whether a password is right. With a hash it takes some 50 ms.

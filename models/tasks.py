@@ -118,6 +118,13 @@ TINY_DECODER = Task(
 PARTS = (LORA, TINY_DECODER)
 CATALOG = tuple(spec for task in TASKS if task.listed for spec in task.models)
 
+_CATALOG_IDS = {spec.id for spec in CATALOG}
+
+
+def id_in_logs(model_id: str) -> str:
+    """A model's id for logs and figures: "typed" for one that somebody named, which could be anything."""
+    return model_id if model_id in _CATALOG_IDS else "typed"
+
 
 def task_of(spec: ModelSpec) -> Task:
     """The row of a model's task."""

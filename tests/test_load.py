@@ -33,7 +33,7 @@ def events(stream):
 
 
 def health(server):
-    with urllib.request.urlopen(server.url + "health", timeout=10) as answer:
+    with urllib.request.urlopen(server.url + "health", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -68,27 +68,36 @@ def warm(server):
         assert any(e["msg"] == "process_completed" and e["success"] for e in events(stream))
 
 
-def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
-    prompt = ["a cat in the snow", "", "auto", 5.0, 100, 1, 256, 256, 8, "", "", 0.6, "", 1.0, ""]
-    picture = call(server, "generate_image", prompt)
-    until(lambda: health(server)["active"] >= 1, 60)
+def crowd(server, in_the_middle=lambda: None):
+    """Twenty people ask; returns whether each got an answer, and how long /health took all the while."""
     results, gaps = [], []
 
     def person(number):
-        with call(
-            server, "analyze_sentiment", [f"evening number {number} was good", "auto"]
-        ) as stream:
+        text = f"evening number {number} was good"
+        with call(server, "analyze_sentiment", [text, "auto"]) as stream:
             results.extend(e["success"] for e in events(stream) if e["msg"] == "process_completed")
 
     people = [threading.Thread(target=person, args=(n,)) for n in range(20)]
     with watch_health(server, gaps):
         for p in people[:10]:
             p.start()
-        picture.close()  # leaves in the middle of 8 x 100 steps
+        in_the_middle()
         for p in people[10:]:
             p.start()
         for p in people:
             p.join(60)
-        until(lambda: health(server)["active"] == 0, 20)
-    assert results == [True] * 20
-    assert max(gaps) < 3, "the server stalled"
+    return results, gaps
+
+
+def test_one_leaves_mid_run_and_twenty_go_on(server, warm):
+    """Held against the same crowd while nobody leaves, so that it holds on a busy machine too."""
+    prompt = ["a cat in the snow", "", "auto", 5.0, 100, 1, 256, 256, 8, "", "", 0.6, "", 1.0, ""]
+    picture = call(server, "generate_image", prompt)
+    until(lambda: health(server)["active"] >= 1, 60)
+    before, usual = crowd(server)
+    assert health(server)["active"] >= 1, "the picture is to be under way still"
+    results, gaps = crowd(server, picture.close)  # leaves in the middle of 8 x 100 steps
+    until(lambda: health(server)["active"] == 0, 20)
+    assert before == results == [True] * 20
+    print(f"the longest wait for /health: {max(gaps):.2f} s, usually {max(usual):.2f} s")
+    assert max(gaps) < 1 + 5 * max(usual), "the server stalled"

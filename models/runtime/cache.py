@@ -27,6 +27,7 @@ from models.runtime.limits import Limits
 from models.runtime.observer import Observer
 from models.runtime.placement import Hardware, place
 from models.settings import Settings
+from models.tasks import id_in_logs
 from models.weights.sources import folder
 
 _LOOK = 0.2  # seconds between two looks at the stop flag while waiting
@@ -378,7 +379,7 @@ def _construct(slot: _Slot, where: Path | None, settings: Settings) -> Engine | 
     except Exception as error:
         known = as_model_error(error)
         if known.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
-            log.exception("loading %s failed", slot.spec.id)
+            log.exception("loading %s failed", id_in_logs(slot.spec.id))
         return known.with_traceback(None)
 
 

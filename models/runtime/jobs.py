@@ -19,6 +19,7 @@ from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Wor
 from models.errors import ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
 from models.runtime.cache import ModelCache
 from models.settings import Settings
+from models.tasks import id_in_logs
 from models.weights import sources
 
 HEARTBEAT = 0.5  # seconds
@@ -74,7 +75,9 @@ def together(
             values = (_work, cache, spec, request, stop, events, number)
             # With the caller's context: whose job it is, which the log says, and whose quota pays on ZeroGPU.
             here = copy_context().run
-            threading.Thread(target=here, args=values, name=f"job {spec.id}", daemon=True).start()
+            threading.Thread(
+                target=here, args=values, name=f"job {id_in_logs(spec.id)}", daemon=True
+            ).start()
         try:
             while waits:
                 if over.is_set():
@@ -130,7 +133,7 @@ def _work(
     except Exception as error:
         failure = as_model_error(error)
         if failure.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
-            log.exception("job of %s failed", spec.id)
+            log.exception("job of %s failed", id_in_logs(spec.id))
     if isinstance(failure, OutOfMemory):  # the trace that held tensors is gone by now
         cache.free_idle()
     put(failure)
@@ -162,12 +165,12 @@ def fetch(settings: Settings, spec: ModelSpec) -> Generator[Event]:
         except Exception as error:
             failure = as_model_error(error)
             if failure.code == "failed":
-                log.exception("fetching %s failed", spec.id)
+                log.exception("fetching %s failed", id_in_logs(spec.id))
         events.put(failure)
 
     start = time.perf_counter()
     wait: Wait | None = None
-    threading.Thread(target=work, name=f"fetch {spec.id}", daemon=True).start()
+    threading.Thread(target=work, name=f"fetch {id_in_logs(spec.id)}", daemon=True).start()
     try:
         while True:
             try:
@@ -211,4 +214,4 @@ def warm(cache: ModelCache, spec: ModelSpec) -> None:
         with suppress(ModelError), cache.lease(spec, Stop(), lambda _: None):
             pass
 
-    threading.Thread(target=load, name=f"warm {spec.id}", daemon=True).start()
+    threading.Thread(target=load, name=f"warm {id_in_logs(spec.id)}", daemon=True).start()

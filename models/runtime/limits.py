@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     from limits.strategies import FixedWindowRateLimiter
 
 MINUTE = 60
-# "name:ann" of a login, "token:robot" of an API token, else "address:127.0.0.1".
+# As `person_of` has it.
 PERSON: ContextVar[str] = ContextVar("PERSON", default="")
+
+
+def person_of(address: str, name: str | None = None, token: str | None = None) -> str:
+    """As whom somebody is counted: "name:ann" of a login, "token:robot", else "address:127.0.0.1"."""
+    if token is not None:
+        return f"token:{token}"
+    return f"name:{name}" if name is not None else f"address:{address}"
 
 
 class Count(NamedTuple):

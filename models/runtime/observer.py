@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from models.contract import Event, Finished, ModelSpec, Request, Stop
 from models.errors import ModelError, Stopped
+from models.servers.budget import BILLS, Bill
+from models.tasks import id_in_logs
 
 # The id of the call that a job belongs to, "" for a job of the page: it then gets one of its own.
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
@@ -29,9 +31,9 @@ class JobReport:
         kind: of the problem, as models/errors.py has it; "" for none.
         wait_seconds: until the model was its own, without the load.
         load_seconds, seconds, first_seconds: as in Finished; 0 or None where it never came to that.
-        prompt_tokens, completion_tokens, cached_tokens: as far as the engine counted.
-        server_model: a hosted model's name on its server; "" for all others.
-        host_pays: it went to the host's own server with the host's key.
+        prompt_tokens, completion_tokens: as far as the engine counted.
+        dollars: what its calls to the host's own server, with the host's key, cost by the price table;
+            where the server did not say, what they cost at most.
     """
 
     request_id: str
@@ -45,9 +47,7 @@ class JobReport:
     first_seconds: float | None
     prompt_tokens: int
     completion_tokens: int
-    cached_tokens: int
-    server_model: str
-    host_pays: bool
+    dollars: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Observer:
         level = logging.WARNING if report.kind == "failed" else logging.INFO
         fields = {
             "request_id": report.request_id,
-            "model": report.spec.id,
+            "model": id_in_logs(report.spec.id),
             "task": report.spec.task,
             "request": report.request,
             "outcome": report.outcome,
@@ -107,7 +107,7 @@ class Observer:
     def on_load(self, spec: ModelSpec, seconds: float, nbytes: int) -> None:
         """A model is in memory now."""
         fields = {
-            "model": spec.id,
+            "model": id_in_logs(spec.id),
             "task": spec.task,
             "seconds": round(seconds, 3),
             "bytes": nbytes,
@@ -116,24 +116,22 @@ class Observer:
 
     def on_unload(self, spec: ModelSpec, reason: str) -> None:
         """A model is out of memory: for "room", "idle" or "host" (somebody unloaded it), or "out_of_memory"."""
-        log.info(
-            "unload", extra={"fields": {"model": spec.id, "task": spec.task, "reason": reason}}
-        )
+        fields = {"model": id_in_logs(spec.id), "task": spec.task, "reason": reason}
+        log.info("unload", extra={"fields": fields})
 
 
 class JobWatch:
-    """Follows one job by its events and reports its end."""
+    """Follows one job, in whose context it is made, by its events and reports its end."""
 
     def __init__(self, observer: Observer, spec: ModelSpec, request: Request, stop: Stop) -> None:
         self._observer, self._spec, self._stop = observer, spec, stop
         self._request = type(request).__name__
-        self._server_model = getattr(request, "model_name", "") if spec.hosted else ""
-        typed = getattr(request, "api_key", None) or getattr(request, "base_url", "")
-        self._host_pays = spec.hosted and not typed
         self._id = REQUEST_ID.get() or uuid.uuid4().hex
         self._start = time.perf_counter()
         self._finished: Finished | None = None
-        self._tokens = (0, 0, 0)
+        self._tokens = (0, 0)
+        self._bills = list[Bill]()
+        BILLS.set(self._bills)
 
     def see(self, event: Event | ModelError | None) -> None:
         """Take note of an event; None or a ModelError is the job's last."""
@@ -142,9 +140,9 @@ class JobWatch:
         elif event is None or isinstance(event, ModelError):
             self._end(event)
         elif hasattr(event, "completion_tokens"):  # whichever task counts tokens
-            names = ("prompt_tokens", "completion_tokens", "cached_tokens")
-            read, written, cached = (getattr(event, name, 0) or 0 for name in names)
-            self._tokens = (read, written, cached)
+            names = ("prompt_tokens", "completion_tokens")
+            read, written = (getattr(event, name, 0) or 0 for name in names)
+            self._tokens = (read, written)
 
     def _end(self, problem: ModelError | None) -> None:
         elapsed = time.perf_counter() - self._start
@@ -154,7 +152,7 @@ class JobWatch:
         # A job that is stopped in its work ends as any other; the flag is set for all at their end, later.
         stopped = isinstance(problem, Stopped) or (problem is None and self._stop.is_set())
         failed = problem is not None and not stopped
-        read, written, cached = self._tokens
+        read, written = self._tokens
         report = JobReport(
             request_id=self._id,
             spec=self._spec,
@@ -167,8 +165,6 @@ class JobWatch:
             first_seconds=end.first_seconds if end else None,
             prompt_tokens=read,
             completion_tokens=written,
-            cached_tokens=cached,
-            server_model=self._server_model,
-            host_pays=self._host_pays,
+            dollars=sum(bill.dollars for bill in self._bills),
         )
         self._observer.on_job(report)

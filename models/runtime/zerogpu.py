@@ -32,6 +32,7 @@ from models.errors import (
 )
 from models.runtime.placement import has_zero_gpu, place
 from models.settings import Settings
+from models.tasks import id_in_logs
 from models.weights.sources import folder
 
 ACTIVE = has_zero_gpu()
@@ -121,7 +122,7 @@ def _fill(
     except Exception as error:
         problem = as_model_error(error)
         if problem.code == "failed":
-            log.exception("job of %s failed", job.spec.id)
+            log.exception("job of %s failed", id_in_logs(job.spec.id))
         events.put(problem.with_traceback(None))
     events.put(Stopped)
 

@@ -1,4 +1,6 @@
-"""What the host lets hosted models cost in a day: reserved before each call, settled by what the server says.
+"""What hosted models cost the host, and how much of it is let in a day.
+
+It is reserved before each call, and settled by what the server says.
 
 Only calls to the host's own server count, with its key or without one. A call with a person's own key, or
 to a server that a person named, costs the host nothing. What a call may cost is written down before the call
@@ -9,6 +11,7 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -26,15 +29,19 @@ _START = time.time() - time.monotonic()
 
 @dataclass(slots=True)
 class Bill:
-    """One call, for which its highest cost is reserved.
+    """One call that the host pays, for which its highest cost is reserved.
 
     Attributes:
+        price: None where it is not known: then its cost counts as 0.
+        dollars: what it costs, as far as is known now: at most so much, until it is settled.
+        state, row: where that is written down; None without a budget.
         answering: the server has begun to answer, so a fault no longer means that it costs nothing.
     """
 
-    state: StateFile
-    row: int
     price: Price | None
+    dollars: float
+    state: StateFile | None = None
+    row: int = 0
     answering: bool = False
 
     def settle(
@@ -43,9 +50,8 @@ class Bill:
         """Replace the reserved cost by what the server counted; where it counted nothing, the reservation stays."""
         if prompt_tokens is None or completion_tokens is None:
             return
-        cost = 0.0
-        if self.price:
-            cost = self.price.cost(prompt_tokens, completion_tokens, cached_tokens)
+        counts = (prompt_tokens, completion_tokens, cached_tokens)
+        cost = self.price.cost(*counts) if self.price else 0.0
         self._put(cost, prompt_tokens + completion_tokens)
 
     def cancel(self) -> None:
@@ -53,9 +59,16 @@ class Bill:
         self._put(0.0, 0)
 
     def _put(self, dollars: float, tokens: int) -> None:
+        self.dollars = dollars
+        if self.state is None:
+            return
         with suppress(Unavailable), self.state.transaction() as rows:  # else what is reserved stays
             change = "UPDATE spend SET dollars = ?, tokens = ? WHERE id = ?"
             rows.execute(change, (dollars, tokens, self.row))
+
+
+# The bills of the job that this context belongs to, for whoever set it to tell what the job cost.
+BILLS: ContextVar[list[Bill] | None] = ContextVar("BILLS", default=None)
 
 
 @contextmanager
@@ -69,11 +82,14 @@ def reserve(
     """Set aside what a call may cost at most, for the with block in which it is made.
 
     Args:
-        settings: the host's budget; where none is set there is no Bill.
+        settings: the host's budget and prices.
         model: its name on the server.
         tokens: at most so many are read and written.
         api_key: what the person typed.
         base_url: a server that the person named.
+
+    Yields:
+        The call's bill; None where the person pays.
 
     Raises:
         QuotaExceeded: it would pass the budget; `seconds` says when it will not.
@@ -81,13 +97,16 @@ def reserve(
         Refused: the budget is in dollars and the model's price is not known.
         Unavailable: it cannot be written down.
     """
-    if not settings.has_budget or not is_hosts_bill(api_key, base_url):
+    if not is_hosts_bill(api_key, base_url):
         yield None
         return
     price = _price(settings, model)
-    here = state(settings.state_file)
-    dollars = price.cost(*tokens) if price else 0.0
-    bill = Bill(here, _reserve(here, settings, dollars, sum(tokens)), price)
+    bill = Bill(price, price.cost(*tokens) if price else 0.0)
+    if settings.has_budget:
+        bill.state = state(settings.state_file)
+        bill.row = _reserve(bill.state, settings, bill.dollars, sum(tokens))
+    if (bills := BILLS.get()) is not None:
+        bills.append(bill)
     try:
         yield bill
     except Exception as error:

@@ -25,7 +25,7 @@ from gradio_client.utils import is_file_obj, traverse
 from starlette.exceptions import HTTPException
 
 from models.errors import InvalidInput, ModelError, Refused
-from models.runtime.limits import PERSON
+from models.runtime.limits import PERSON, person_of
 from tabs.shared.events import error, sentence
 from tabs.shared.strings import LANGUAGES, STRINGS, language_of_page
 
@@ -126,8 +126,7 @@ class PageBlocks(gr.Blocks):
         """Call a handler, whose jobs are counted as the visitor's (models/runtime/limits.py)."""
         request = _first(requests)
         if request is not None and request.client is not None:
-            name = request.username
-            PERSON.set(f"name:{name}" if name else f"address:{request.client.host}")
+            PERSON.set(person_of(request.client.host, request.username or None))
         return await super().call_function(
             block_fn, processed_input, iterator, requests, *args, **options
         )

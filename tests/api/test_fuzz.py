@@ -24,7 +24,7 @@ from schemathesis.specs.openapi import checks
 from starlette.testclient import TestClient
 
 import api
-from api import http
+from api import guard
 from models.chat.requests import ChatRequest, NextTokenRequest, ServerModelsRequest
 from models.contract import Request
 from models.errors import InvalidInput
@@ -322,9 +322,9 @@ def test_callers_that_never_finish_hold_nobody_up(server):
 
 
 def test_a_body_that_does_not_come_is_given_up(monkeypatch):
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.3)
-
-    with TestClient(api.build(ModelCache(Settings()))) as web:
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.3)
+    app = guard.Guard(api.build(ModelCache(Settings())), Settings())
+    with TestClient(app) as web:
         sent: list[dict] = []
 
         async def receive():
@@ -338,7 +338,11 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch):
         async def send(message):
             answer.append(message)
 
-        headers = [(b"content-type", b"application/json"), (b"accept-language", b"ko")]
+        headers = [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"accept-language", b"ko"),
+        ]
         scope = {
             "type": "http",
             "method": "POST",

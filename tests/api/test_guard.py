@@ -276,6 +276,31 @@ def test_no_other_site_acts_in_a_visitors_name(server, web, path):
         assert web.post(path, json={"text": 1}, headers=headers).status_code != 403
 
 
+@pytest.mark.parametrize("path", ["api/v1/sentiment", "v1/embeddings", "login", CALL])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_the_guard_refuses_has_the_apis_one_shape(web, path, language):
+    asks = {"accept-language": language}
+    elsewhere = web.post(path, json={}, headers=asks | {"origin": "https://evil.example"})
+    large = web.post(path, content=b"a" * 34_000_000, headers=asks)
+    usual = web.get("api/v1/no-such-path").json()["error"]
+    for response, status, code in (
+        (elsewhere, 403, "refused_cross_site"),
+        (large, 413, "body_too_large"),
+    ):
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (status, code)
+        assert error.keys() == usual.keys()
+        assert error["request_id"] == response.headers["x-request-id"]
+        assert any("가" <= c <= "힣" for c in error["message"]) == (language == "ko")
+
+
+def test_a_picture_of_as_many_bytes_as_an_upload_comes_in_by_base64(web):
+    """The body has one limit, before everything else: what passes it is looked at."""
+    body = {"prompt": "a", "image": "A" * 27_000_000}
+    answer = web.post("api/v1/images", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_picture")
+
+
 def test_the_names_of_a_page(monkeypatch):
     def admits(hosts, host, origin=None):
         headers = {"host": host} | ({"origin": origin} if origin else {})

@@ -1,5 +1,6 @@
 """What is seen of the running app: GET /metrics, and the log, in which no prompt stands."""
 
+import base64
 import contextlib
 import io
 import json
@@ -10,27 +11,28 @@ import time
 import urllib.request
 
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import api
-from api.metrics import Metrics, cost
+from api.metrics import Metrics
 from models import logs
 from models.access import Access
-from models.chat.events import ChatDone
 from models.chat.requests import ChatRequest
 from models.contract import Finished, Stop
 from models.errors import ModelError, Stopped
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.runtime.observer import JobWatch, Observer
-from models.runtime.placement import place
-from models.select import find
+from models.sentence_similarity.requests import EncodeRequest
 from models.sentiment.requests import SentimentRequest
 from models.settings import Settings, SettingsError
-from models.tasks import CHAT
+from models.tasks import CHAT, SENTENCE_SIMILARITY, TEXT_TO_IMAGE
+from models.text_to_image.requests import ImageRequest
 from tests.engines import Steps, spec
+from tests.stub_server import DONE, StubServer, chunk, usage
 
 TOKEN = "a-token-of-the-scraper"
 
@@ -134,54 +136,73 @@ def test_problems_stops_evictions_and_what_waits():
     waiting = run(cache, spec("steps"), SentimentRequest.of(text="1"))
     next(waiting)
     now = figures(metrics.text().decode())
-    assert now["genlab_active", "other", "sentiment"] == 1
-    assert now["genlab_queue_length", "other", "sentiment"] == 1
-    assert now["genlab_model_bytes", "other", "sentiment"] == 1000
+    assert now["genlab_active", "typed", "sentiment"] == 1
+    assert now["genlab_queue_length", "typed", "sentiment"] == 1
+    assert now["genlab_model_bytes", "typed", "sentiment"] == 1000
     stopped.close()
     list(waiting)
     end = time.monotonic() + 5
     while True:
         now = figures(metrics.text().decode())
-        if ("genlab_jobs_total", "other", "stopped", "sentiment") in now or time.monotonic() > end:
+        if ("genlab_jobs_total", "typed", "stopped", "sentiment") in now or time.monotonic() > end:
             break
-    assert now["genlab_jobs_total", "other", "stopped", "sentiment"] == 1
-    assert now["genlab_jobs_total", "other", "ok", "sentiment"] == 1
-    assert now["genlab_jobs_total", "other", "problem", "sentiment"] == 2
+    assert now["genlab_jobs_total", "typed", "stopped", "sentiment"] == 1
+    assert now["genlab_jobs_total", "typed", "ok", "sentiment"] == 1
+    assert now["genlab_jobs_total", "typed", "problem", "sentiment"] == 2
     assert now["genlab_errors_total", "unavailable", "sentiment"] == 1
     assert now["genlab_errors_total", "failed", "sentiment"] == 1
-    assert now["genlab_unloads_total", "other", "room", "sentiment"] == 1
-    assert not now.get(("genlab_queue_length", "other", "sentiment"))
+    assert now["genlab_unloads_total", "typed", "room", "sentiment"] == 1
+    assert not now.get(("genlab_queue_length", "typed", "sentiment"))
 
 
-def test_spend_is_by_the_price_table_and_only_the_hosts():
-    cache = ModelCache(Settings())
-    cache.observer = metrics = Metrics(cache)
-    hosted = find(CHAT, "openai")
-    reports = []
+PRICES = """
+[[list]]
+server = "127.0.0.1"
+source = "a test"
+date = "2026-11"
+[list.models]
+"gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
+"gpt-image-2" = { input = 1000, output = 10000 }
+"text-embedding-3-small" = { input = 1000, output = 0 }
+"""
 
-    class Keeper(Observer):
-        def on_job(self, report):
-            reports.append(report)
-            metrics.on_job(report)
 
-    def answer(**fields):
-        request = ChatRequest.of(
-            messages=[{"role": "user", "content": "a secret"}], model_name="gpt-4o", **fields
-        )
-        watch = JobWatch(Keeper(), hosted, request, Stop())
-        watch.see(ChatDone("stop", 1000, 2000, 1))
-        watch.see(Finished(hosted, place(hosted, Settings()), 1.5, 0.0, 0.25))
-        watch.see(None)
-
-    answer()
-    answer(api_key="sk-a-visitors-own")
-    seen = figures(metrics.text().decode())
-    dollars = cost(cache.settings, reports[0])
-    assert dollars > 0
-    assert seen["genlab_spend_dollars_total", "openai"] == pytest.approx(dollars)
-    assert [report.host_pays for report in reports] == [True, False]
-    assert "secret" not in repr(reports)
-    assert "sk-" not in repr(reports)
+def test_spend_is_what_the_host_pays_for_answers_pictures_and_vectors(tmp_path):
+    (tmp_path / "prices.toml").write_text(PRICES)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    counts = {"input_tokens": 7, "output_tokens": 1000, "total_tokens": 1007}
+    picture = {"b64_json": base64.b64encode(file.getvalue()).decode()}
+    vector = {"object": "embedding", "index": 0, "embedding": [1.0, 0.0]}
+    chat = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cached=5), DONE))
+    replies = (
+        chat,
+        (200, {"created": 1, "data": [picture], "usage": counts}),
+        (200, {"data": [vector], "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}),
+        chat,
+    )
+    asked = {"messages": [{"role": "user", "content": "a secret"}]}
+    with StubServer(*replies) as server:
+        values = {"openai_base_url": server.url, "openai_api_key": "sk-host", "openai_timeout": 5}
+        prices = {"prices": tmp_path / "prices.toml"}
+        cache = ModelCache(Settings.model_validate(values | prices))  # without a budget
+        cache.observer = metrics = Metrics(cache)
+        for task, request in (
+            (CHAT, ChatRequest.of(**asked)),
+            (TEXT_TO_IMAGE, ImageRequest.of(prompt="a cat")),
+            (SENTENCE_SIMILARITY, EncodeRequest.of(sentences=["one"])),
+            (CHAT, ChatRequest.of(**asked, api_key="sk-a-visitors-own")),
+        ):
+            hosted = next(one for one in task.models if one.hosted)
+            list(run(cache, hosted, request))
+        seen = figures(metrics.text().decode())
+    spend = {key[1]: value for key, value in seen.items() if key[0] == "genlab_spend_dollars_total"}
+    answer = (5 * 1000 + 5 * 100 + 20 * 10000) / 1e6
+    vectors, pictures = 3 * 1000 / 1e6, (7 * 1000 + 1000 * 10000) / 1e6
+    assert sorted(spend.values()) == pytest.approx([answer + vectors, pictures])
+    text = metrics.text().decode()
+    assert "secret" not in text
+    assert "sk-" not in text
 
 
 def test_a_stop_is_no_problem():
@@ -232,6 +253,21 @@ def test_a_call_and_its_job_have_one_id_and_no_text_of_the_person():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", job["time"])
     assert "private" not in json.dumps(rows)
     assert "my-own" not in json.dumps(rows)
+
+
+def test_a_models_id_that_somebody_typed_is_in_no_line():
+    Steps.reset()
+    typed = "some-one/my-own-secret-model"
+    with written("info") as lines:
+        cache = ModelCache(Settings())
+        list(run(cache, spec(typed), SentimentRequest.of(text="1")))
+        with pytest.raises(ModelError):
+            list(run(cache, spec(f"{typed}-2", "Fails"), SentimentRequest.of(text="x")))
+        cache.unload("sentiment", typed)
+        rows = lines()
+    assert {row["event"] for row in rows} >= {"load", "job", "unload", "job of typed failed"}
+    assert {row["model"] for row in rows if "model" in row} == {"typed"}
+    assert typed not in json.dumps(rows)
 
 
 def test_jobs_of_the_page_have_ids_of_their_own():

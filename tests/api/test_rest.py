@@ -3,9 +3,13 @@
 import asyncio
 import base64
 import json
+import re
+import socket
 import time
+from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -165,7 +169,7 @@ def test_each_bad_input_has_its_status_and_a_sentence(
         (b"", "application/json", 422, "no_object"),
         (b"text=a", "application/x-www-form-urlencoded", 415, "no_json"),
         (b'{"text": "a"}', "text/plain", 415, "no_json"),
-        (b'"' + b"a" * 21_000_000 + b'"', "application/json", 413, "body_too_large"),
+        (b'"' + b"a" * 34_000_000 + b'"', "application/json", 413, "body_too_large"),
     ],
 )
 def test_a_body_that_is_no_request(web, content, kind, status, code):
@@ -219,6 +223,66 @@ def test_a_caller_that_leaves_stops_its_work():
         assert time.monotonic() < end, "the model still works for nobody"
         time.sleep(0.01)
     assert service._jobs == 0
+
+
+RAMBLING = {**CHAT, "temperature": 2, "max_new_tokens": 2000, "num_return_sequences": 8}
+FOR_A_MINUTE = {**PICTURE, "num_inference_steps": 100, "num_images": 8}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "task"),
+    [
+        ("api/v1/chat", {**RAMBLING, "stream": True}, "chat"),
+        ("api/v1/chat", RAMBLING, "chat"),
+        ("api/v1/images", FOR_A_MINUTE, "text-to-image"),
+        (
+            "v1/images/generations",
+            {"prompt": "a red circle", "n": 8, "num_inference_steps": 100},
+            "text-to-image",
+        ),
+    ],
+    ids=["stream", "answer", "picture", "openai's picture"],
+)
+def test_a_socket_that_closes_ends_its_work_and_nothing_is_held(server, web, path, body, task):
+    process = psutil.Process(server.process.pid)
+
+    def count(outcome):
+        figures = web.get("metrics").text
+        found = re.search(rf'genlab_jobs_total{{.*"{outcome}",task="{task}"}} (\d+)', figures)
+        return int(found[1]) if found else 0
+
+    def until(condition):
+        end = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < end, web.get("health").json()
+            time.sleep(0.05)
+
+    def is_quiet():
+        health = web.get("health").json()
+        return health["active"] == health["waiting"] == 0
+
+    until(is_quiet)
+    before, whole, files = count("stopped"), count("ok"), process.num_fds()
+    for _ in range(2):
+        where = urlsplit(server.url)
+        with socket.create_connection((where.hostname, where.port), timeout=30) as line:
+            content = json.dumps(body).encode()
+            head = f"POST /{path} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
+            line.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+            if body.get("stream"):
+                text = b""
+                while b"event: delta" not in text:
+                    text += line.recv(65536)
+            else:
+                until(lambda: not is_quiet())
+        until(is_quiet)
+    until(lambda: count("stopped") == before + 2)
+    assert count("ok") == whole, "somebody's work went on to its end"
+    until(lambda: process.num_fds() <= files)
+    short = (
+        {**PICTURE, "num_inference_steps": 1} if task != "chat" else {**CHAT, "max_new_tokens": 1}
+    )
+    assert post(web, "chat" if task == "chat" else "images", short).status_code == 200
 
 
 def test_where_people_sign_in_programs_do_too():

@@ -3,14 +3,20 @@
 load      so many people, each with a tab of the page and one call after another: is every answer the one
           got alone, how many are there, how long does each kind take, and is any refused?
 overhead  what HTTP adds to the same call made directly, one caller
+closings  callers who leave in the middle of a picture, on the page and over REST: what is left of them?
 memory    the app's memory over many requests
-closings  callers who leave in the middle of a picture: what is left of them?
+
+Each part says how far it is, and ends at its own limit of time whatever happens: all of it takes six minutes
+at most on two quiet cores. Ends with a line a figure, its aim beside it, and 1 if one is missed.
 """
 
 import argparse
+import itertools
 import json
 import math
+import re
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -18,7 +24,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -36,8 +42,17 @@ from models.tasks import SENTIMENT
 from tests.conftest import Server, start_server
 from tests.pictures import psnr
 
+# Aims.
+ANSWERS = 600  # in MINUTE seconds by CLASS people; in proportion where --seconds is another
+CLASS, MINUTE = 32, 60
+MEDIAN = 8.0  # seconds, of each kind
+OVERHEAD = 5.0  # milliseconds
+SLOPE = 1000  # bytes a request
 ALIKE = 1e-5  # of scores and cosines got alone and in a crowd
-PSNR = 35.0
+PSNR = 35.0  # dB
+
+PATIENCE = 30  # seconds for one answer
+LIMITS = {"load": 120, "overhead": 40, "closings": 60, "memory": 120}  # seconds, beside --seconds
 QUESTIONS = ("Hello!", "How are you today?", "Do you like music?", "안녕하세요!", "오늘 뭐 했어요?")
 REVIEWS = (
     "I loved every minute.",
@@ -50,20 +65,65 @@ PAIRS = (
     ("The king rules the land.", "Shares fell sharply today."),
 )
 COLOURS, SHAPES = ("red", "blue", "green", "yellow"), ("circle", "square", "triangle")
+LONG = {"prompt": "a red circle", "num_inference_steps": 100, "num_images": 8, "seed": 1}
+SHORT = {"prompt": "a red circle", "num_inference_steps": 1, "seed": 1}
 VARIANTS = 8  # different requests of a kind
+HELPERS = 4  # callers of the memory's part
+JSON = {"content-type": "application/json"}
+BEGIN = time.monotonic()
 Call = Callable[[], Any]
+
+
+class Figures:
+    """What was found: a line a figure, with its aim and whether it is met."""
+
+    def __init__(self) -> None:
+        self.missed = False
+
+    def add(self, words: str, aim: str, met: bool) -> None:
+        """Print one."""
+        self.missed |= not met
+        print(f"{'ok    ' if met else 'MISSED'} {words} (aim: {aim})", flush=True)
+
+
+def progress(words: str) -> None:
+    """Say how far it is, on the error stream."""
+    print(f"    {time.monotonic() - BEGIN:4.0f} s  {words}", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------- the page's own calls
+
+
+class Refusal(Exception):
+    """What the page said instead of an answer."""
 
 
 class Page:
     """One visitor's connection to the page's queue, by http.client: a program of many costs little."""
 
     def __init__(self, url: str, functions: dict[str, tuple[int, list[Any]]]) -> None:
-        self._address = urlsplit(url).netloc
         self._functions = functions
-        self._web = HTTPConnection(self._address, timeout=120)
+        self._web = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
 
     def call(self, name: str, *values: Any) -> Any:
-        """The last word of an endpoint; raises Refusal with its sentence."""
+        """The last word of an endpoint.
+
+        Raises:
+            Refusal: with the page's sentence, or what happened to the connection.
+        """
+        try:
+            for event in self.listen(self.join(name, *values)):
+                if event["msg"] == "process_completed":
+                    if not event["success"]:
+                        raise Refusal(event["output"].get("error") or "no sentence")
+                    return event["output"]["data"]
+            raise Refusal("the stream ended without an answer")
+        except (OSError, HTTPException) as error:
+            self._web.close()
+            raise Refusal(type(error).__name__) from None
+
+    def join(self, name: str, *values: Any) -> str:
+        """Ask; returns the session whose stream has the answer."""
         session = uuid.uuid4().hex
         number, usual = self._functions[name]
         data = [*values, *usual[len(values) :]]
@@ -71,36 +131,53 @@ class Page:
         status, body = self._send("POST", "/gradio_api/queue/join", ask)
         if status != 200:
             raise Refusal(json.loads(body).get("detail", str(status)))
-        for event in self._listen(session):
-            if event["msg"] == "process_completed":
-                if not event["success"]:
-                    raise Refusal(event["output"].get("error") or "no sentence")
-                return event["output"]["data"]
-        raise Refusal("the stream ended without an answer")
+        return session
+
+    def listen(self, session: str) -> Iterator[dict[str, Any]]:
+        """The events of a session; closing it leaves the page."""
+        self._web.request("GET", f"/gradio_api/queue/data?session_hash={session}")
+        try:
+            with self._web.getresponse() as stream:
+                for line in stream:
+                    if line.startswith(b"data:"):
+                        yield json.loads(line[5:])
+        finally:
+            self._web.close()  # an event stream is not read to its end
 
     def file(self, path: str) -> bytes:
         """A file that the page made."""
         return self._send("GET", f"/gradio_api/file={quote(path)}")[1]
 
     def _send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        data = None if body is None else json.dumps(body)
-        self._web.request(method, path, data, {"content-type": "application/json"})
-        answer = self._web.getresponse()
-        return answer.status, answer.read()
-
-    def _listen(self, session: str) -> Iterator[dict[str, Any]]:
-        self._web.request("GET", f"/gradio_api/queue/data?session_hash={session}")
-        stream = self._web.getresponse()
-        try:
-            for line in stream:
-                if line.startswith(b"data:"):
-                    yield json.loads(line[5:])
-        finally:
-            self._web.close()  # an event stream is not read to its end
+        return send(self._web, method, path, body)
 
 
-class Refusal(Exception):
-    """What the page said instead of an answer."""
+def send(web: HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    """Status and body of a call; a connection that the app gave up for its idleness is opened anew."""
+    data = None if body is None else json.dumps(body)
+    try:
+        web.request(method, path, data, JSON)
+        answer = web.getresponse()
+    except ConnectionError:  # http.client's RemoteDisconnected too
+        web.close()
+        web.request(method, path, data, JSON)
+        answer = web.getresponse()
+    return answer.status, answer.read()
+
+
+def functions_of(url: str) -> dict[str, tuple[int, list[Any]]]:
+    """The endpoints: number, and each parameter's value where a call names none."""
+    web = HTTPConnection(urlsplit(url).netloc, timeout=60)
+    config, info = (json.loads(send(web, "GET", p)[1]) for p in ("/config", "/gradio_api/info"))
+    described = info["named_endpoints"]
+    return {
+        name: (
+            one["id"],
+            [each.get("parameter_default") for each in described[f"/{name}"]["parameters"]],
+        )
+        for one in config["dependencies"]
+        if f"/{(name := one['api_name'])}" in described
+    }
 
 
 def chat(page: Page, n: int) -> str:
@@ -112,10 +189,14 @@ def chat(page: Page, n: int) -> str:
 
 def picture(page: Page, n: int) -> bytes:
     prompt = f"a {COLOURS[n % 4]} {SHAPES[n % 3]} on a {COLOURS[(n + 1) % 4]} background"
-    values = [prompt, "", "genlab/scenes", None, None, n, None, None, 1, "", "", 0.6]
-    output = page.call("generate_image", *values)[0]
+    output = page.call("generate_image", *drawing(prompt, n))[0]
     files = output if isinstance(output[0], dict) else output[0]  # alone, or beside its facts
     return page.file(files[0]["path"])
+
+
+def drawing(prompt: str, seed: int, steps: int | None = None, count: int = 1) -> list[Any]:
+    """The values of the page's endpoint for pictures; the rest is the model's own."""
+    return [prompt, "", "genlab/scenes", None, steps, seed, None, None, count, "", "", 0.6]
 
 
 def sentiment(page: Page, n: int) -> list[float]:
@@ -139,77 +220,89 @@ KINDS: dict[str, Callable[[Page, int], Any]] = {
 
 def equal(one: Any, other: Any) -> bool:
     """Whether two answers of a kind are the same."""
-    if isinstance(one, str):
-        return one == other
     if isinstance(one, bytes):
-        return psnr(one, other) >= PSNR
-    return bool(np.allclose(one, other, atol=ALIKE))
+        return one == other or psnr(one, other) >= PSNR
+    return one == other if isinstance(one, str) else bool(np.allclose(one, other, atol=ALIKE))
 
 
-def functions_of(url: str) -> dict[str, tuple[int, list[Any]]]:
-    """The endpoints: number, and each parameter's value where a call names none."""
-    web, answers = HTTPConnection(urlsplit(url).netloc, timeout=60), list[Any]()
-    for path in ("/config", "/gradio_api/info"):
-        web.request("GET", path)
-        answers.append(json.load(web.getresponse()))
-    described = answers[1]["named_endpoints"]
-    return {
-        name: (
-            one["id"],
-            [each.get("parameter_default") for each in described[f"/{name}"]["parameters"]],
-        )
-        for one in answers[0]["dependencies"]
-        if f"/{(name := one['api_name'])}" in described
-    }
+# ---------------------------------------------------------------- a class
 
 
-def load(server: Server, people: int, seconds: float) -> None:
-    """Print what `people` got within so many seconds, and whether each answer is the one got alone."""
+def load(server: Server, figures: Figures, people: int, seconds: float) -> None:
+    """What `people` got within so many seconds, and whether each answer is the one got alone."""
     functions = functions_of(server.url)
+    give_up = time.monotonic() + LIMITS["load"]
+    expected = dict[tuple[str, int], Any]()
     alone = Page(server.url, functions)
-    expected = {(kind, n): ask(alone, n) for n in range(VARIANTS) for kind, ask in KINDS.items()}
+    for kind, n in itertools.product(KINDS, range(VARIANTS)):
+        if time.monotonic() > give_up:
+            return figures.add("load: the answers got alone took too long", "two minutes", False)
+        expected[kind, n] = KINDS[kind](alone, n)
+        if n == VARIANTS - 1:
+            progress(f"load: {kind}, {VARIANTS} answers got alone")
     waits: dict[str, list[float]] = defaultdict(list)
-    wrong, refusals = list[tuple[str, int]](), Counter[str]()
-    end = time.monotonic() + seconds
+    answers = list[tuple[str, int, Any]]()  # compared at the end, so as not to take the app's cores
+    refusals = Counter[str]()
+    start = time.monotonic()
 
     def person(number: int) -> None:
         kind, page, n = [*KINDS][number % len(KINDS)], Page(server.url, functions), number
-        while time.monotonic() < end:
+        while time.monotonic() < start + seconds:
             n = (n + 1) % VARIANTS
-            start = time.monotonic()
+            begun = time.monotonic()
             try:
                 answer = KINDS[kind](page, n)
             except Refusal as refusal:
                 refusals[str(refusal)] += 1
                 time.sleep(1)
                 continue
-            waits[kind].append(time.monotonic() - start)
-            if not equal(answer, expected[kind, n]):
-                wrong.append((kind, n))
+            waits[kind].append(time.monotonic() - begun)
+            answers.append((kind, n, answer))
 
-    start = time.monotonic()
-    together([lambda number=number: person(number) for number in range(people)])
-    total = sum(map(len, waits.values()))
-    print(
-        f"{people} people over {len(KINDS)} tabs for {time.monotonic() - start:.0f} s: {total} answers, "
-        f"{len(wrong)} not the one got alone, refused: {dict(refusals) or 'none'}"
-    )
-    for kind, times in waits.items():
-        tenth = sorted(times)[math.ceil(0.9 * len(times)) - 1]
-        print(
-            f"  {kind}: {len(times)}, median {statistics.median(times):.2f} s, nine of ten {tenth:.2f} s"
+    def say() -> None:
+        progress(
+            f"load: {time.monotonic() - start:.0f} s, {len(answers)} answers, {refusals or ''}"
         )
-    for kind, n in wrong[:5]:
-        print(f"  wrong: {kind} {n}")
+
+    works = [partial(person, number) for number in range(people)]
+    ended = together(works, seconds + PATIENCE + 10, say)
+    elapsed = time.monotonic() - start
+    # No more of the aim than what the others had time for: they ended their last call after the end.
+    wanted = ANSWERS * seconds / MINUTE * min(1, people / CLASS)
+    title = f"{people} people over {len(KINDS)} tabs"
+    figures.add(
+        f"{title} for {elapsed:.0f} s: {len(answers)} answers",
+        f"at least {wanted:.0f}",
+        ended and len(answers) >= wanted,
+    )
+    wrong = [(kind, n) for kind, n, answer in answers if not equal(answer, expected[kind, n])]
+    figures.add(f"{title}: {len(wrong)} not the one got alone {wrong[:5] or ''}", "none", not wrong)
+    others = {words: n for words, n in refusals.items() if not re.search(r"come back in \d", words)}
+    figures.add(
+        f"{title}: refused {dict(refusals) or 'nobody'}",
+        "only 'full, come back in n s'",
+        not others,
+    )
+    for kind in KINDS:
+        times = sorted(waits[kind]) or [math.inf]
+        median, tenth = statistics.median(times), times[math.ceil(0.9 * len(times)) - 1]
+        words = f"  {kind}: {len(waits[kind])}, median {median:.2f} s, nine of ten {tenth:.2f} s"
+        figures.add(words, f"median at most {MEDIAN:.0f} s", median <= MEDIAN)
 
 
-def together(works: Sequence[Callable[[], None]]) -> None:
-    """Run each in a thread and wait for all."""
-    threads = [threading.Thread(target=work) for work in works]
+def together(works: Sequence[Call], seconds: float, say: Call = lambda: None) -> bool:
+    """Run each in a thread and wait for all, for so long; whether all ended. Says how far they are."""
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    end = time.monotonic() + seconds
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    said = time.monotonic()
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
+        time.sleep(0.02)
+        if time.monotonic() - said > 5:
+            said = time.monotonic()
+            say()
+    return not any(thread.is_alive() for thread in threads)
 
 
 # ---------------------------------------------------------------- REST, one caller
@@ -218,120 +311,202 @@ def together(works: Sequence[Callable[[], None]]) -> None:
 class Rest:
     """A program's connection to /api/v1."""
 
-    def __init__(self, url: str) -> None:
-        self._web = HTTPConnection(urlsplit(url).netloc, timeout=120)
+    def __init__(self, url: str, timeout: float = PATIENCE) -> None:
+        self._web = HTTPConnection(urlsplit(url).netloc, timeout=timeout)
 
     def post(self, path: str, body: Any) -> Any:
-        self._web.request(
-            "POST", f"/api/v1/{path}", json.dumps(body), {"content-type": "application/json"}
-        )
-        answer = self._web.getresponse()
-        assert answer.status == 200, answer.read()[:200]
-        return json.loads(answer.read())
+        status, answer = send(self._web, "POST", f"/api/v1/{path}", body)
+        assert status == 200, answer[:200]
+        return json.loads(answer)
 
     def health(self) -> Any:
-        self._web.request("GET", "/health")
-        return json.loads(self._web.getresponse().read())
+        return json.loads(send(self._web, "GET", "/health")[1])
 
 
-def overhead(server: Server, rounds: int = 300) -> None:
-    """Print the median milliseconds of a call over HTTP and of the same made directly, in turns."""
+def warm(server: Server) -> None:
+    """Bring the models into memory, so that no part measures that."""
+    rest = Rest(server.url, LIMITS["load"])
+    for path, body in (
+        ("chat", {"messages": [{"role": "user", "content": "Hi"}], "model": "genlab/small-talk"}),
+        ("images", SHORT),
+        *(("sentiment", {"text": text}) for text in REVIEWS[1:3]),
+        ("similarity", {"sentences": PAIRS[0]}),
+    ):
+        rest.post(path, body)
+    progress("the models are in memory")
+
+
+def overhead(server: Server, figures: Figures, rounds: int) -> None:
+    """The median milliseconds of a call over HTTP and of the same made directly, in turns."""
     rest, settings = Rest(server.url), Settings()
     cache = ModelCache(settings)
     one, other = PAIRS[0]
     text, pair = SentimentRequest.of(text=REVIEWS[2]), SimilarityRequest.of(sentences=(one, other))
-    report(
-        "sentiment",
-        lambda: rest.post("sentiment", {"text": text.text}),
-        partial(run, cache, select(SENTIMENT, "auto", settings, text.text), text),
-        rounds,
-    )
-    report(
-        "similarity",
-        lambda: rest.post("similarity", {"sentences": [one, other]}),
-        partial(run, cache, select_encoder("auto", settings, pair.sentences), pair),
-        rounds,
-    )
+    end = time.monotonic() + LIMITS["overhead"]
+    for name, over_http, direct in (
+        (
+            "sentiment",
+            lambda: rest.post("sentiment", {"text": text.text}),
+            partial(run, cache, select(SENTIMENT, "auto", settings, text.text), text),
+        ),
+        (
+            "similarity",
+            lambda: rest.post("similarity", {"sentences": [one, other]}),
+            partial(run, cache, select_encoder("auto", settings, pair.sentences), pair),
+        ),
+    ):
+        http, alone, count = by_turns(over_http, direct, rounds, end)
+        figures.add(
+            f"{name} over REST: {http:.2f} ms, direct {alone:.2f} ms, {http - alone:.2f} ms more (n={count})",
+            f"at most {OVERHEAD:.0f} ms more",
+            count > 0 and http - alone <= OVERHEAD,
+        )
     cache.close()
 
 
-def report(name: str, over_http: Call, direct: Callable[[], Iterable[Any]], rounds: int) -> None:
-    """Time both ways in turns."""
+def by_turns(
+    over_http: Call, direct: Callable[[], Iterable[Any]], rounds: int, end: float
+) -> tuple[float, float, int]:
+    """Medians of both ways in milliseconds, and how many turns there were until `end`."""
     ways: dict[str, Call] = {"http": over_http, "direct": lambda: list(direct())}
     times: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(rounds + 20):
+        if time.monotonic() > end:
+            break
         for way, call in ways.items():
             start = time.perf_counter()
             call()
-            if turn >= 20:
+            if turn >= 20:  # the models are in memory and warm
                 times[way].append(1000 * (time.perf_counter() - start))
-    http, alone = (statistics.median(times[way]) for way in ways)
-    print(
-        f"{name} over REST: {http:.2f} ms, direct {alone:.2f} ms, {http - alone:.2f} ms more (n={rounds})"
+        if turn % 100 == 99:
+            progress(f"overhead: {turn + 1} turns")
+    http, alone = (statistics.median(times[way] or [math.nan]) for way in ways)
+    return http, alone, len(times["http"])
+
+
+def memory(server: Server, figures: Figures, requests: int) -> None:
+    """How the app's memory grows over many requests of mixed kinds, after a tenth of them."""
+    process, numbers = psutil.Process(server.process.pid), iter(range(requests))
+    samples, every = list[tuple[int, int]](), max(1, requests // 200)
+    end, turn, done = time.monotonic() + LIMITS["memory"], threading.Lock(), 0
+    faults = Counter[str]()
+
+    def work() -> None:
+        nonlocal done
+        rest = Rest(server.url)
+        while time.monotonic() < end:
+            with turn:
+                n = next(numbers, None)
+            if n is None:
+                return
+            try:
+                rest.post(*mixed(n))
+            except (AssertionError, OSError, HTTPException) as fault:
+                faults[f"{type(fault).__name__} {fault}"] += 1
+                rest = Rest(server.url)
+                continue
+            with turn:
+                done += 1
+                if n % every == 0 and n >= requests // 10:
+                    samples.append((n, process.memory_info().rss))
+
+    together(
+        [work] * HELPERS,
+        LIMITS["memory"] + PATIENCE,
+        lambda: progress(f"memory: {done:,} requests, {process.memory_info().rss >> 20} MiB"),
     )
-
-
-def memory(server: Server, requests: int) -> None:
-    """Print how the app's memory grows over many requests of mixed kinds, after a tenth of them."""
-    process, rest = psutil.Process(server.process.pid), Rest(server.url)
-    samples, every = list[tuple[int, int]](), max(1, requests // 100)
-    for n in range(requests):
-        if n % 10 == 9:
-            rest.post("similarity", {"sentences": [f"{PAIRS[n % 2][0]} {n}", PAIRS[n % 2][1]]})
-        elif n % 50 == 5:
-            rest.post("images", {"prompt": "a red circle", "num_inference_steps": 1, "seed": n})
-        else:
-            rest.post("sentiment", {"text": f"{REVIEWS[n % 4]} {n}"})
-        if n % every == 0 and n >= requests // 10:
-            samples.append((n, process.memory_info().rss))
+    if len(samples) < 2:
+        words = f"memory: only {done} requests answered, failed: {dict(faults)}"
+        return figures.add(words, f"{requests:,}", False)
     slope = np.polyfit(*np.array(samples, float).T, 1)[0]
     first, last = samples[0][1] / 2**20, samples[-1][1] / 2**20
-    print(
-        f"memory over {requests:,} requests: {first:.1f} to {last:.1f} MiB, slope {slope:.0f} bytes a request"
+    figures.add(
+        f"memory over {done:,} requests: {first:.1f} to {last:.1f} MiB, slope {slope:.0f} bytes a request"
+        f"{f', failed: {dict(faults)}' if faults else ''}",
+        f"under {SLOPE}, over {requests:,}",
+        slope < SLOPE and done == requests,
     )
 
 
-def closings(server: Server, count: int) -> None:
-    """Print what is left of callers who leave in the middle of a picture."""
-    rest, process = Rest(server.url), psutil.Process(server.process.pid)
-    temp = server.log.parent
-    body = json.dumps(
-        {"prompt": "a red circle", "num_inference_steps": 100, "num_images": 8, "seed": 1}
-    )
+def mixed(n: int) -> tuple[str, dict[str, Any]]:
+    """Path and body of the n-th of many: 88 of 100 sentences, 10 pairs, 2 pictures."""
+    if n % 10 == 9:
+        return "similarity", {"sentences": [f"{PAIRS[n % 2][0]} {n}", PAIRS[n % 2][1]]}
+    if n % 50 == 5:
+        return "images", {**SHORT, "seed": n}
+    return "sentiment", {"text": f"{REVIEWS[n % 4]} {n}"}
 
-    def leave(number: int) -> None:
-        web = HTTPConnection(urlsplit(server.url).netloc, timeout=60)
-        web.request("POST", "/api/v1/images", body, {"content-type": "application/json"})
-        time.sleep(0.05 + 0.01 * (number % 20))
+
+def closings(server: Server, figures: Figures, count: int) -> None:
+    """What is left of callers who leave in the middle of a picture, on the page and over REST in turns."""
+    functions, rest = functions_of(server.url), Rest(server.url)
+    process, temp = psutil.Process(server.process.pid), server.log.parent
+    end = time.monotonic() + LIMITS["closings"]
+    left, drawn = 0, 0
+
+    def over_rest(leave: threading.Event) -> None:
+        web = HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE)
+        web.request("POST", "/api/v1/images", json.dumps(LONG), JSON)
+        leave.wait(PATIENCE)
         web.close()
 
+    def on_page(leave: threading.Event) -> None:
+        page = Page(server.url, functions)
+        session = page.join("generate_image", *drawing("a red circle", 1, 100, 8))
+        for _ in page.listen(session):
+            if leave.is_set():
+                break  # closes the generator, and with it the connection
+
+    def crowd(size: int) -> None:
+        """So many begin, and all leave when they are seen at work."""
+        nonlocal left, drawn
+        leave = threading.Event()
+        ways = itertools.cycle((over_rest, on_page))
+        works = [partial(way, leave) for way in itertools.islice(ways, size)]
+        threads = [threading.Thread(target=work, daemon=True) for work in works]
+        for thread in threads:
+            thread.start()
+        seen = wait_until(lambda: rest.health()["active"] >= size)
+        leave.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+        left, drawn = left + size, drawn + size * seen
+
     def state() -> tuple[int, int, int]:
-        return (
-            process.num_threads(),
-            process.num_fds(),
-            sum(1 for p in temp.rglob("*") if p.is_file()),
-        )
+        files = sum(1 for path in temp.rglob("*") if path.is_file())
+        return process.num_threads(), process.num_fds(), files
 
-    def quiet() -> float:
-        start = time.monotonic()
-        while (health := rest.health())["active"] or health["waiting"]:
-            assert time.monotonic() - start < 60, health
-            time.sleep(0.05)
-        return time.monotonic() - start
+    def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+        until = min(time.monotonic() + seconds, end + PATIENCE)
+        while not true():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
 
-    together([lambda n=n: leave(n) for n in range(8)])  # what a first crowd brings stays
-    quiet()
+    def is_quiet() -> bool:
+        health = rest.health()
+        return not health["active"] and not health["waiting"]
+
+    crowd(8)  # what a first crowd brings stays
+    wait_until(is_quiet)
     time.sleep(2)
-    before = state()
-    for first in range(0, count, 8):
-        together([lambda n=n: leave(n) for n in range(first, min(first + 8, count))])
-    wait = quiet()
-    time.sleep(2)
+    before, left, drawn = state(), 0, 0
+    while left < count and time.monotonic() < end:
+        crowd(min(8, count - left))
+        progress(f"closings: {left} left, {drawn} of them seen at work")
     start = time.monotonic()
-    rest.post("images", {"prompt": "a red circle", "num_inference_steps": 1})
-    print(
-        f"{count} left in the middle of a picture: threads, open files, files {before} before and {state()} after; "
-        f"the last was given up within {wait:.1f} s, the next picture came after {time.monotonic() - start:.2f} s"
+    given_up = wait_until(is_quiet)
+    wait = time.monotonic() - start
+    wait_until(lambda: all(now <= then for now, then in zip(state(), before, strict=True)), 10)
+    after, start = state(), time.monotonic()
+    rest.post("images", SHORT)
+    figures.add(
+        f"{left} left, {drawn} of them seen at work in a picture: threads, open files, files {before} before and "
+        f"{after} after; the last was given up within {wait:.1f} s, the next picture came after "
+        f"{time.monotonic() - start:.2f} s",
+        f"{count}, of whom nothing is left",
+        given_up and left == count and all(a <= b for a, b in zip(after, before, strict=True)),
     )
 
 
@@ -340,27 +515,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--only", choices=["load", "overhead", "memory", "closings"])
-    parser.add_argument("--people", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--only", choices=[*LIMITS])
+    parser.add_argument("--people", type=int, default=CLASS)
+    parser.add_argument("--seconds", type=float, default=MINUTE)
+    parser.add_argument("--rounds", type=int, default=300, help="of the overhead")
+    parser.add_argument("--requests", type=int, default=10_000, help="of the memory")
     parser.add_argument("--closings", type=int, default=200)
     values = parser.parse_args()
-    parts: dict[str, Callable[[Server], None]] = {
-        "load": lambda server: load(server, values.people, values.seconds),
-        "overhead": overhead,
-        "closings": lambda server: closings(server, values.closings),
-        "memory": lambda server: memory(server, values.requests),
+    parts: dict[str, Callable[[Server, Figures], None]] = {
+        "load": lambda *a: load(*a, values.people, values.seconds),
+        "overhead": lambda *a: overhead(*a, values.rounds),
+        "closings": lambda *a: closings(*a, values.closings),
+        "memory": lambda *a: memory(*a, values.requests),
     }
-    with tempfile.TemporaryDirectory() as folder:
+    figures = Figures()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = start_server(Path(folder), HF_HUB_OFFLINE="1")
         try:
+            warm(server)
             for name, part in parts.items():
                 if values.only in (None, name):
-                    part(server)
+                    start = time.monotonic()
+                    try:
+                        part(server, figures)
+                    except (Refusal, AssertionError, OSError, HTTPException) as error:
+                        figures.add(f"{name} broke off: {type(error).__name__} {error}", "", False)
+                    progress(f"{name} took {time.monotonic() - start:.0f} s")
         finally:
-            server.process.terminate()
+            server.process.kill()
             server.process.wait(20)
+    sys.exit(1 if figures.missed else 0)
 
 
 if __name__ == "__main__":
