@@ -23,7 +23,6 @@ from models.errors import InvalidInput
 
 CHUNK_LIMIT = 20_000  # characters of a text note: ten times the longest prompt
 JSON_LIMIT = 500_000  # of ComfyUI's graphs, and bytes of any one chunk
-_HEADER = 24  # bytes until the end of a PNG's width and height
 
 # What a note says, in lower-case letters and digits only -> ImageRequest's names, and "model".
 _NAMES = {

@@ -31,19 +31,6 @@ def shade_legend() -> str:
     return f'<p class="legend">{both("look.shades")} {swatches}</p>'
 
 
-def sign_legend(positive: str, negative: str) -> str:
-    """What the two colours of a value with a sign mean.
-
-    Args:
-        positive: words for what is above zero, as HTML.
-        negative: words for what is below.
-    """
-    return (
-        f'<p class="legend"><span class="swatch positive"></span>+ {positive} '
-        f'<span class="swatch negative"></span>\N{MINUS SIGN} {negative}</p>'
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A row of a bar chart.
