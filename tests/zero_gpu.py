@@ -2,7 +2,8 @@
 
 Two things stand in, since no GPU is lent here: the device API that it asks (DeviceApi, over HTTP as there), and its
 part spaces.zero.torch, which makes torch believe in CUDA and needs a CUDA build. In its place is what spaces has
-itself where torch is not installed. Models that want a GPU lie on the CPU of the forked process.
+itself where torch is not installed, and torch says that there is a GPU, which nothing can use. Models that want a
+GPU lie on the CPU of the forked process.
 
 python -m tests.zero_gpu app ...   the whole page, as demo.py
 python -m tests.zero_gpu probe     what tests/runtime/test_zero_gpu.py looks at, as JSON
@@ -29,6 +30,8 @@ from models.sentiment.events import Scores
 from tests import engines
 from tests.engines import Steps, spec
 
+GRANTED = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "t"}
+BROKEN = GRANTED | {"nvidiaIndex": 1, "nvidiaUUID": "GPU-broken"}
 TOKEN = "head." + base64.urlsafe_b64encode(b'{"user": "ann"}').decode().rstrip("=") + ".tail"
 
 
@@ -85,9 +88,8 @@ class DeviceApi:
                     api.answers.append((body[0], body[1], body[2]))
                     return self._send(200, {}, None)
                 api.seen.append((address.path, values))
-                granted = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "t"}
                 if address.path == "/schedule":
-                    self._send(*(api.answers.pop(0) if api.answers else (200, {}, granted)))
+                    self._send(*(api.answers.pop(0) if api.answers else (200, {}, GRANTED)))
                 else:
                     self._send(200, {}, {})
 
@@ -114,12 +116,27 @@ def stand_in() -> None:
     part = types.ModuleType("spaces.zero.torch")
     for name, value in {"pack": 0, "size": 0, "is_in_bad_fork": False}.items():
         setattr(part, name, lambda *_, value=value, **__: value)
-    for name in ("enter_mode", "patch", "unpatch", "init", "move"):
+    for name in ("enter_mode", "unpatch", "move"):
         setattr(part, name, lambda *_, **__: None)
+    for name, own in {"patch": _believe, "init": _start_gpu}.items():
+        setattr(part, name, own)
     sys.modules["spaces.zero.torch"] = part
     from models.runtime import placement
 
     placement.ZERO_GPU_DEVICE = "cpu"
+
+
+def _believe() -> None:
+    """As spaces lets it all the time outside the calls: torch finds a GPU, and whoever uses it fails."""
+    import torch
+
+    for name, value in {"is_available": True, "device_count": 1, "current_device": 0}.items():
+        setattr(torch.cuda, name, lambda *_, value=value: value)
+
+
+def _start_gpu(name: str) -> None:
+    if name == BROKEN["nvidiaUUID"]:
+        raise RuntimeError("Found no NVIDIA driver on your system")
 
 
 # ---------------------------------------------------------------- the probe
@@ -228,6 +245,8 @@ def probe() -> dict[str, Any]:
     report["unknown"] = failure(on_gpu("unknown", "Fails"), "x")
     report["memory"] = failure(on_gpu("memory", "Fails"), "memory")
     report["dead"] = failure(on_gpu("dead", "Dies"), "1")
+    control(200, {}, BROKEN)
+    report["broken"] = failure(placed, "1")
     report["after_death"] = sum(isinstance(e, Scores) for e in run(cache, placed, asked))
     quota = {"left": 12, "wait": 11520}
     control(429, {"X-Authenticated": "regular", "X-Approve-Result": "quota-exceeded"}, quota)
@@ -241,6 +260,17 @@ def probe() -> dict[str, Any]:
     LocalContext.request.set(None)
     control(429, {}, {"left": 0, "wait": 600})
     report["page_quota"] = failure(placed, "1")
+    credits = {"X-Approve-Result": "pending-overquota-exceeded"}
+    control(429, credits, {"left": 0, "wait": 600})
+    report["credits"] = failure(placed, "1")
+    LocalContext.request.set(SimpleNamespace(headers=Headers({"x-ip-token": TOKEN})))  # type: ignore
+    control(429, {}, {"left": 60, "wait": 0})
+    report["runs"] = failure(placed, "1")
+    LocalContext.request.set(None)
+    control(500, {}, None)
+    report["api_broken"] = failure(placed, "1")
+    sys.modules["spaces.config"].Config.zero_device_api_url = "http://127.0.0.1:9"  # nobody listens
+    report["no_api"] = failure(placed, "1")
     report["active"] = [model.active for model in cache.status()]
     return report
 

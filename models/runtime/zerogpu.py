@@ -196,10 +196,12 @@ class ZeroGpuEngine:
         """Ask for a GPU and yield what the model yields there.
 
         Raises:
-            QuotaExceeded: the visitor has no GPU time left (quota_zero_gpu, quota_zero_gpu_page).
+            QuotaExceeded: the visitor has no GPU time left (quota_zero_gpu, quota_zero_gpu_page), or too many jobs
+                (quota_zero_gpu_runs).
             InvalidInput: longer than a call may be (invalid_zero_gpu_long).
-            Unavailable: no GPU is free (unavailable_zero_gpu), the visitor's page is too old
-                (unavailable_zero_gpu_session), or it was cut off (unavailable_zero_gpu_cut).
+            Unavailable: no GPU is free or ZeroGPU does not answer (unavailable_zero_gpu), the GPU does not work
+                (unavailable_zero_gpu_start), the visitor's page is too old (unavailable_zero_gpu_session), or it was
+                cut off (unavailable_zero_gpu_cut).
             ModelError: as of the model's own engine.
         """
         job = GpuJob(self._spec, self._where, self._placement, self._settings, request)
@@ -216,6 +218,7 @@ class ZeroGpuEngine:
             raise _as_problem(error) from None
 
 
+_QUEUE_BROKE = {"Unexpected end of stream", "Error while re-trying after queue disconnect"}
 _QUOTA = re.compile(r"\((\d+)s requested vs\. (-?\d+)s left\)\. Try again in (.+?)\. ")
 
 
@@ -226,14 +229,23 @@ def _as_problem(error: Exception) -> Exception:
         return InvalidInput("invalid_zero_gpu_long")
     if quota := _QUOTA.search(words):
         return QuotaExceeded("quota_zero_gpu", needed=quota[1], left=quota[2], wait=quota[3])
+    if title == "ZeroGPU pending credits exceeded" or "runs limit" in words:
+        return QuotaExceeded("quota_zero_gpu_runs")
     if title == "ZeroGPU quota exceeded" and "No GPU was available" not in words:
         return QuotaExceeded("quota_zero_gpu_page")
     if title == "ZeroGPU client error" and "token" in words:
         return Unavailable("unavailable_zero_gpu_session")
-    if title == "ZeroGPU worker error":
+    if title == "ZeroGPU worker error" and "aborted" in words:
         return Unavailable("unavailable_zero_gpu_cut")
-    if title.startswith("ZeroGPU") or "ZeroGPU API" in words:
-        return Unavailable("unavailable_zero_gpu")
+    if (
+        title == "ZeroGPU worker error"
+    ):  # the process says so before it begins; a job's own errors are yielded
+        return Unavailable("unavailable_zero_gpu_start")
     if words.startswith("Connection closed by visitor"):
         return Stopped()
+    http = type(error).__module__.partition(".")[0]  # of what spaces asks its device API with
+    known = title.startswith("ZeroGPU") or "ZeroGPU API" in words or words in _QUEUE_BROKE
+    if known or http in {"httpx", "httpx2"}:
+        log.warning("ZeroGPU gives no GPU: %s", words)
+        return Unavailable("unavailable_zero_gpu")
     return error

@@ -116,7 +116,9 @@ def _load_adapter(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> tuple[An
         with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
             names = {name.removeprefix(_PEFT_PREFIX) for name in weights.keys()}  # noqa: SIM118
         _refuse_untrained(spec, missing - names)
-        model = PeftModel.from_pretrained(model, folder).merge_and_unload().to(dtype)
+        # Of itself peft would put it where torch finds a GPU, which on ZeroGPU is none.
+        model = PeftModel.from_pretrained(model, folder, torch_device="cpu")
+        model = model.merge_and_unload().to(dtype)
         tokenizer = AutoTokenizer.from_pretrained(base)
         own_limit = json.loads((base / "sentence_bert_config.json").read_text("utf-8"))
         return model, tokenizer, min(token_limit(model, tokenizer), own_limit["max_seq_length"])

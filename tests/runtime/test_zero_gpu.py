@@ -168,7 +168,7 @@ def test_each_call_asks_for_its_seconds_and_is_given_back(lent):
     calls = lent["api"].named("/schedule")
     assert {call["cgroupPath"] for call in calls} == {"/space"}
     assert calls[0]["durationSeconds"] == str(lent["placed"]["reserved"])
-    granted = len(calls) - 5  # five were refused
+    granted = len(calls) - 8  # so many were refused
     assert len(lent["api"].named("/release")) == granted
 
 
@@ -196,6 +196,7 @@ def test_what_goes_wrong_there_is_said_here_in_its_kind(lent):
     assert "a secret in here" not in json.dumps(lent["unknown"])
     assert lent["memory"]["kind"] == "OutOfMemory"
     assert lent["dead"]["code"] == "unavailable_zero_gpu_cut"
+    assert lent["broken"]["code"] == "unavailable_zero_gpu_start"
     assert lent["after_death"] == 4
     assert not any(lent["active"])  # every model was given back
 
@@ -209,7 +210,9 @@ def test_out_of_quota_is_a_sentence_with_what_to_do(lent):
     assert "3:12:00 뒤에 다시" in sentence(problem, "ko")
     assert lent["page_quota"]["code"] == "quota_zero_gpu_page"
     assert lent["long"]["code"] == "invalid_zero_gpu_long"
-    assert lent["none_free"]["code"] == "unavailable_zero_gpu"
+    assert lent["credits"]["code"] == lent["runs"]["code"] == "quota_zero_gpu_runs"
+    for broken in ("none_free", "api_broken", "no_api"):
+        assert lent[broken]["code"] == "unavailable_zero_gpu", broken
     assert lent["old_page"]["code"] == "unavailable_zero_gpu_session"
 
 
@@ -282,6 +285,13 @@ def test_what_needs_no_gpu_asks_for_none(space):
     client = Client(server.url, verbose=False)
     assert client.predict("Hello!", api_name="/chat")
     client.predict("a red circle on a blue background", seed=1, api_name="/generate_image")
+    # Libraries must not follow torch, which says there that it has a GPU.
+    texts = {"What a wonderful film!": "positive", "정말 지루한 영화예요.": "negative"}
+    for text, label in texts.items():
+        answer = client.predict(text, api_name="/analyze_sentiment")
+        assert answer["label"] == label
+        assert client.predict(text, api_name="/explain_sentiment")["words"]
+    assert client.predict("A cat sleeps.", "A dog barks.", api_name="/compare_sentences")
     assert api.seen[before:] == []
 
 
