@@ -283,12 +283,19 @@ def test_a_key_never_reaches_the_page(tmp_path):
 
 
 def test_a_space_spends_no_key_and_downloads_nothing(tmp_path):
+    """And without a network, its weights not there yet, it starts and says so."""
     key = "sk-test-not-for-visitors"
+    nowhere = "http://127.0.0.1:9/"
     server = start_server(
         tmp_path,
         SPACE_ID="somebody/genlab",
         OPENAI_API_KEY=key,
-        OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+        OPENAI_BASE_URL=f"{nowhere}v1",
+        GENLAB_FETCH="true",
+        GENLAB_CACHE=str(tmp_path / "cache"),
+        PIP_INDEX_URL=f"{nowhere}simple",
+        HF_ENDPOINT=nowhere,
+        HF_HOME=str(tmp_path / "hf"),
     )
     try:
         client = Client(server.url, verbose=False)
@@ -296,6 +303,11 @@ def test_a_space_spends_no_key_and_downloads_nothing(tmp_path):
             client.predict("hi", model="openai", api_name="/chat")
         with pytest.raises(AppError, match="downloads are off"):
             client.predict("hi", model="openai-community/gpt2", api_name="/chat")
+        log = server.logged()
+        for words in ("check the network", "may not spend", "hub cannot be reached from here"):
+            assert words in log, log
+        assert key not in log
+        assert "Traceback" not in log
     finally:
         server.process.terminate()
         server.process.wait(20)
