@@ -1,5 +1,6 @@
 """What may go wrong around the app: it is told to end, its files go, the disk is full. Nothing is lost."""
 
+import asyncio
 import resource
 import shutil
 import signal
@@ -24,7 +25,7 @@ from models.settings import Settings
 from models.tasks import SENTIMENT
 from models.weights import sources
 from tabs.shared.events import at_field
-from tabs.shared.gradio_patches import save_to_cache
+from tabs.shared.gradio_patches import PageBlocks, save_to_cache
 from tests.conftest import start_server
 from tests.engines import Steps, spec
 
@@ -244,3 +245,22 @@ def test_a_full_disk_is_said_at_the_place_and_leaves_no_half_file(tmp_path, monk
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     path = list(at_field(handler, place)())[-1][0]
     assert Path(path).read_bytes() == content
+
+
+# ---------------------------------------------------------------- pressed too early
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "The choices here have just changed"), ("ko", "방금 바뀌었어요")]
+)
+def test_a_choice_of_the_model_before_is_a_sentence_in_the_pages_language(language, words):
+    """A button may be pressed while a new model's sizes are still on their way to the page."""
+    with PageBlocks() as page:
+        size = gr.Dropdown(["256x256"], elem_id="size")
+        gr.Button().click(lambda value: value, size, gr.Textbox())
+    request = gr.Request(query_params={"lang": language}, headers={}, client=None)
+    (call,) = page.fns.values()
+    with pytest.raises(gr.Error, match=words):
+        asyncio.run(page.process_api(call, ["512x512"], request=request))
+    done = asyncio.run(page.process_api(call, ["256x256"], request=request))
+    assert done["data"] == ["256x256"]

@@ -78,8 +78,8 @@ class PageBlocks(gr.Blocks):
     """The page, with calls that say whose they are, and faults that quote nobody.
 
     Gradio runs handlers in tasks of its queue's own, which know nothing of the request. What its own checks
-    find wrong is {"error": null} for the caller, and a trace in the log with all that was sent. An address in
-    the place of a file it fetches.
+    find wrong is {"error": null} for the caller, and a trace in the log with all that was sent, or a sentence in
+    English only. An address in the place of a file it fetches.
     """
 
     async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
@@ -102,12 +102,17 @@ class PageBlocks(gr.Blocks):
         """Check what was sent.
 
         Raises:
-            InvalidInput: too few values, values that do not fit, a file that was not uploaded here.
+            InvalidInput: too few values, values that do not fit, a file that was not uploaded here; a choice of
+                before, where a new model's choices were on their way as the button was pressed.
         """
         try:
             traverse(inputs, _check_file, is_file_obj)
             return await super().preprocess_data(block_fn, inputs, *args, **options)
-        except (gr.Error, ModelError):
+        except gr.Error as problem:
+            if "is not in the list of choices" in str(problem):
+                raise InvalidInput("invalid_call_choice") from None
+            raise
+        except ModelError:
             raise
         except InvalidPathError:
             raise InvalidInput("invalid_call_file") from None
