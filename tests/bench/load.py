@@ -333,6 +333,10 @@ def warm(server: Server) -> None:
         ("similarity", {"sentences": PAIRS[0]}),
     ):
         rest.post(path, body)
+    for _ in range(3):  # a UNet has a program for each of some numbers of rows
+        body = SHORT | {"num_inference_steps": 8}
+        callers = [Rest(server.url, LIMITS["load"]) for _ in range(2 * HELPERS)]
+        together([partial(one.post, "images", body) for one in callers], LIMITS["load"])
     progress("the models are in memory")
 
 
@@ -385,11 +389,18 @@ def by_turns(
 
 
 def memory(server: Server, figures: Figures, requests: int) -> None:
-    """How the app's memory grows over many requests of mixed kinds, after a tenth of them."""
+    """How the app's memory grows over many requests of mixed kinds, after a tenth of them.
+
+    Its own memory: a file of weights is mapped, and a page of it is looked at when its word first comes.
+    """
     process, numbers = psutil.Process(server.process.pid), iter(range(requests))
     samples, every = list[tuple[int, int]](), max(1, requests // 200)
     end, turn, done = time.monotonic() + LIMITS["memory"], threading.Lock(), 0
     faults = Counter[str]()
+
+    def own() -> int:
+        found = process.memory_info()
+        return found.rss - found.shared
 
     def work() -> None:
         nonlocal done
@@ -408,12 +419,12 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
             with turn:
                 done += 1
                 if n % every == 0 and n >= requests // 10:
-                    samples.append((n, process.memory_info().rss))
+                    samples.append((n, own()))
 
     together(
         [work] * HELPERS,
         LIMITS["memory"] + PATIENCE,
-        lambda: progress(f"memory: {done:,} requests, {process.memory_info().rss >> 20} MiB"),
+        lambda: progress(f"memory: {done:,} requests, {own() / 2**20:.1f} MiB"),
     )
     if len(samples) < 2:
         words = f"memory: only {done} requests answered, failed: {dict(faults)}"
