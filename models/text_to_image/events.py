@@ -4,7 +4,7 @@ import io
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.contract import Event
 
@@ -17,35 +17,68 @@ class Sketch:
     """A small picture of latents. Its JPEG file is encoded at the first look, since most are never looked at.
 
     Attributes:
-        latents: (pictures, channels, height, width), float32.
+        raw: latents (pictures, channels, height, width), float32, as the scheduler holds them.
         colours: (channels + 1, 3 * n * n), float32: the linear map from a latent to the red, green and
             blue of n x n pixels, channel by channel; its last row is the constant.
+        with_noise: whether the latents still hold noise.
     """
 
-    latents: "np.ndarray"
+    raw: "np.ndarray"
     colours: "np.ndarray"
+    with_noise: bool = False
+
+    @cached_property
+    def latents(self) -> "np.ndarray":
+        """As `raw`; with noise scaled down to a standard deviation of at most 1."""
+        return self.raw / max(1.0, float(self.raw.std(ddof=1))) if self.with_noise else self.raw
 
     @cached_property
     def jpeg(self) -> bytes:
         """A JPEG file of n x n pixels for each latent; several pictures stand in a near square."""
-        import numpy as np
         from PIL import Image
 
-        pixels = self.latents.transpose(0, 2, 3, 1) @ self.colours[:-1] + self.colours[-1]
-        pixels = (np.nan_to_num(pixels).clip(0, 1) * 255).round().astype("uint8")
-        count, height, width, values = pixels.shape
-        side = math.isqrt(values // 3)
-        blocks = pixels.reshape(count, height, width, 3, side, side).transpose(0, 1, 4, 2, 5, 3)
-        height, width = height * side, width * side
-        frames = blocks.reshape(count, height, width, 3)
+        frames = _paint(self.latents, self.colours)
+        if len(frames) == 1:
+            return _jpeg(frames[0])
+        count, height, width, _ = frames.shape
         columns = math.ceil(math.sqrt(count))
         image = Image.new("RGB", (columns * width, math.ceil(count / columns) * height), "white")
         for index, frame in enumerate(frames):
             row, column = divmod(index, columns)
             image.paste(Image.fromarray(frame), (column * width, row * height))
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=90, subsampling=0)
-        return file.getvalue()
+        return _jpeg(image)
+
+
+def sketch_files(latents: "np.ndarray", colours: "np.ndarray") -> list[bytes]:
+    """A JPEG file of each picture alone, painted together, which takes half the time; as in Sketch."""
+    return [_jpeg(frame) for frame in _paint(latents, colours)]
+
+
+def _paint(latents: "np.ndarray", colours: "np.ndarray") -> "np.ndarray":
+    """Pixels (pictures, height, width, 3), 8 bits each."""
+    import numpy as np
+
+    count, channels, height, width = latents.shape
+    side = math.isqrt(colours.shape[1] // 3)
+    # Row by row of the n x n pixels and all colours of a pixel together: then little is moved about.
+    table = colours.reshape(-1, 3, side, side).transpose(0, 2, 3, 1).reshape(channels + 1, -1)
+    table = np.ascontiguousarray(table.T) * 255
+    pixels = table[:, :-1] @ latents.reshape(count, channels, -1)
+    pixels += table[:, -1:] + 0.5
+    np.fmax(pixels, 0, out=pixels)  # and 0 for what is no number
+    np.minimum(pixels, 255, out=pixels)
+    blocks = pixels.astype("uint8").reshape(count, side, side * 3, height, width)
+    return blocks.transpose(0, 3, 1, 4, 2).reshape(count, height * side, width * side, 3)
+
+
+def _jpeg(picture: Any) -> bytes:
+    """A JPEG file of a Pillow image, or of pixels (height, width, 3)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    image.save(file, "JPEG", quality=90, subsampling=0)
+    return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ of 8 x 8 pixels becomes one pixel of the preview, one of 32 x 32 becomes 4 x 4.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from models.contract import Notify, Stop
 from models.errors import Stopped
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
-from models.text_to_image.schedulers import extrapolated_original, unit_spread
+from models.text_to_image.schedulers import extrapolated_original
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,11 +82,15 @@ class LatentColours:
             colours = torch.cat([colours, torch.zeros(inputs.shape[1], colours.shape[1])])
         return cls(torch.linalg.lstsq(inputs, colours, driver="gelsd").solution.numpy())
 
-    def sketch(self, latents: "Tensor") -> Sketch:
-        """Of latents (pictures, channels, height, width) as they are now: they are copied."""
+    def sketch(self, latents: "Tensor", with_noise: bool = False) -> Sketch:
+        """Of latents (pictures, channels, height, width).
+
+        On a CPU they are not copied, for even that is felt between two steps of a small model; a scheduler
+        makes new ones at each step and leaves these alone.
+        """
         import torch
 
-        return Sketch(latents.to("cpu", torch.float32, copy=True).numpy(), self.matrix)
+        return Sketch(latents.to("cpu", torch.float32).numpy(), self.matrix, with_noise)
 
 
 def _fit_pictures(detail: int) -> "Tensor":
@@ -107,6 +112,7 @@ def _fit_pictures(detail: int) -> "Tensor":
     )
 
 
+@cache
 def stages(count: int) -> frozenset[int]:
     """Which of `count` passes (from 0) always get a preview: evenly spread, with the first and the last."""
     return frozenset(round(k * (count - 1) / (STAGES - 1)) for k in range(STAGES))
@@ -159,7 +165,7 @@ class Progress:
     def begin(self, latents: "Tensor") -> None:
         """The batch's latents before the first pass."""
         if self._colours:
-            self._start = self._colours.sketch(unit_spread(latents))
+            self._start = self._colours.sketch(latents, with_noise=True)
 
     def step(
         self, index: int, count: int, latents: "Tensor", predict: Callable[[], "Tensor"]
@@ -175,8 +181,7 @@ class Progress:
         is_stage = index in stages(count)
         if self._colours and (is_stage or time.perf_counter() - self._last_sketch >= _INTERVAL):
             preview = self._colours.sketch(predict())
-            spread = latents if index == count - 1 else unit_spread(latents)
-            noisy = self._colours.sketch(spread) if is_stage else None
+            noisy = self._colours.sketch(latents, index < count - 1) if is_stage else None
             self._last_sketch = time.perf_counter()
         size, total = len(self._batch), sum(self._passes)
         step = min(self._passes_before + (index + 1) * size, total)

@@ -25,6 +25,7 @@ from models.text_to_image.events import (
     Sketch,
     StepDone,
     WordAttention,
+    sketch_files,
 )
 from models.text_to_image.image_files import compact_start_picture, share_changed, small_webp
 from models.text_to_image.requests import (
@@ -198,7 +199,7 @@ def film_content(drawing: Drawing, picture: str, **more: Any) -> dict[str, Any]:
         "id": drawing.id,
         "all": drawing.at_once,
         "picture": picture,
-        "moments": [_moment(drawing, place) for place in range(len(drawing.steps))],
+        "moments": _moments(drawing),
         **more,
     }
 
@@ -259,14 +260,15 @@ def _chip(number: int, name: str) -> str:
     )
 
 
-def _moment(drawing: Drawing, place: int) -> dict[str, Any]:
-    step = drawing.steps[place]
-    sketches = (
-        Sketch(part[place : place + 1].astype(np.float32), drawing.colours)
-        for part in (drawing.noisy, drawing.guess)
-    )
-    noisy, guess = (data_url(sketch.jpeg) for sketch in sketches)
-    return {"step": step, "noisy": noisy} | ({"guess": guess} if step else {})
+def _moments(drawing: Drawing) -> list[dict[str, Any]]:
+    count = len(drawing.steps)
+    latents = np.concatenate([drawing.noisy, drawing.guess]).astype(np.float32)
+    urls = [data_url(file) for file in sketch_files(latents, drawing.colours)]
+    sides = zip(drawing.steps, urls[:count], urls[count:], strict=True)
+    return [
+        {"step": step, "noisy": noisy} | ({"guess": guess} if step else {})
+        for step, noisy, guess in sides
+    ]
 
 
 def look(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
@@ -13,7 +14,7 @@ from models.contract import Event, ModelSpec, Stop, WarmingUp
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.settings import Settings
-from models.text_to_image.events import Sketch, StepDone
+from models.text_to_image.events import Sketch, StepDone, sketch_files
 from models.text_to_image.progress import Progress
 from models.text_to_image.requests import ImageRequest
 
@@ -53,7 +54,7 @@ class PreviewReader:
     """Looks at previews as the page does: each tenth of a second, and at all stages in the end."""
 
     def __init__(self) -> None:
-        self._last_look, self._stages = 0.0, list[Sketch]()
+        self._last_look, self._stages = 0.0, list[tuple[Sketch, Sketch]]()
 
     def read(self, event: Event) -> None:
         """Look at the previews of a step, if it is time."""
@@ -62,11 +63,14 @@ class PreviewReader:
         if event.preview and time.perf_counter() - self._last_look >= 0.1:
             self._last_look = time.perf_counter()
             _ = event.preview.jpeg
-        self._stages += [one for one in (event.preview, event.noisy) if one and event.noisy]
+        if event.noisy and event.preview:
+            self._stages.append((event.noisy, event.preview))
 
     def end(self) -> None:
-        """The drawing is finished: look at all stages."""
-        _ = [one.jpeg for one in self._stages]
+        """The drawing is finished: look at all stages, as the page's film does."""
+        if self._stages:
+            every = [one.latents[:1] for pair in self._stages for one in pair]
+            sketch_files(np.concatenate(every), self._stages[0][0].colours)
 
 
 class GenLab:
