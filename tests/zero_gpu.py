@@ -40,7 +40,7 @@ class DeviceApi:
     """The device API of a ZeroGPU Space.
 
     Attributes:
-        seen: (path, parameters) of every request, in order.
+        calls: (path, parameters) of every request, in order.
         answers: of the next requests for a GPU: (status, headers, body); one is granted where there is none left.
     """
 
@@ -174,9 +174,9 @@ class Dies(Steps):
 
 def on_gpu(name: str, engine: str, **fields: Any) -> Any:
     """A spec that wants a GPU; its folder is a starter's, since "none:" stands for no weights at all."""
-    made = spec(name, **fields)
+    one = spec(name, **fields)
     return replace(
-        made, engine=f"tests.zero_gpu:{engine}", source="starter:sentiment_ko", wants_gpu=True
+        one, engine=f"tests.zero_gpu:{engine}", source="starter:sentiment_ko", wants_gpu=True
     )
 
 

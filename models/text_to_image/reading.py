@@ -148,9 +148,9 @@ def _kind(word: str, base: str, before: list[_Word]) -> str:
 
 
 def _drop(words: list[_Word]) -> bool:
-    """Let go what has lost what it needs; whether there was any."""
-    lost = [k for k, word in enumerate(words) if word.kind != "out" and not _stands(words, k)]
-    for k in lost:
+    """Take out the words that need a word which is gone; returns whether there were any."""
+    alone = [k for k, word in enumerate(words) if word.kind != "out" and not _stands(words, k)]
+    for k in alone:
         words[k].kind = "out"
     return bool(lost)
 
