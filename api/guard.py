@@ -55,7 +55,7 @@ HEADERS = {
 _READING = {"GET", "HEAD", "OPTIONS"}
 # Of Gradio, and of no use here: what opens an address of the web, and what writes a page's state or a
 # visitor's words where they do not belong.
-_CLOSED = re.compile(
+_NO_WAY = re.compile(
     r"(/gradio_api)?(/proxy=|/file[=/]+\s*([a-z][a-z0-9+.-]*:)?//|/custom_component/|/component_server"
     r"|/deep_link|/dev/)",
     re.I,
@@ -83,12 +83,12 @@ class Guard:
             return await self._app(scope, receive, send)
         request = Request(scope)
         ADDRESS.set(http.address_of(request))
-        begun = False
+        has_output = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal begun
+            nonlocal has_output
             if message["type"] == "http.response.start":
-                begun = True
+                has_output = True
                 headers = MutableHeaders(scope=message)
                 for name, value in {**HEADERS, "x-request-id": http.id_of(scope)}.items():
                     headers.setdefault(name, value)
@@ -98,7 +98,7 @@ class Guard:
             await http.plain_response(request, status, code)(scope, receive, send_with_headers)
 
         path = http.path_of(scope)
-        if _CLOSED.match(path):
+        if _NO_WAY.match(path):
             return await answer(404, "no_path")
         if request.method not in _READING and not self._hosts.admit(request.headers):
             return await answer(403, "refused_cross_site")
@@ -107,9 +107,9 @@ class Guard:
             return await answer(413, "body_too_large")
         try:
             seconds = UPLOAD_SECONDS if path.startswith(_UPLOADS) else BODY_SECONDS
-            await self._app(scope, _bounded(receive, self._limit, seconds), send_with_headers)
+            await self._app(scope, _limit_body(receive, self._limit, seconds), send_with_headers)
         except Exception as error:
-            if begun:  # uvicorn closes the connection
+            if has_output:  # uvicorn closes the connection
                 return log.error("an answer broke off: %s", type(error).__name__)
             if isinstance(error, NOT_THERE):
                 return await answer(404, "no_path")
@@ -117,7 +117,7 @@ class Guard:
             await answer(500, "failed")
 
 
-def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
+def _limit_body(receive: Receive, limit: int, seconds: float) -> Receive:
     """The same body, which ends with a 413 where it is longer than it may be, and a 408 where it is slow.
 
     After it there is no limit: then somebody waits for the caller to leave.

@@ -41,7 +41,7 @@ from tabs.shared.strings import LANGUAGES
 
 RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-LEFT = 499  # the caller left before there was an answer: nginx' own number, only for the log
+CALLER_AWAY = 499  # the caller left before there was an answer: nginx' own number, only for the log
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
 log = logging.getLogger("genlab.api")
 T = TypeVar("T")
@@ -279,10 +279,10 @@ def event_of(events: Sequence[Event], kind: type[T]) -> T:
     Raises:
         Stopped: there is none: the caller left before the end.
     """
-    found = next((event for event in reversed(events) if isinstance(event, kind)), None)
-    if found is None:
+    match = next((event for event in reversed(events) if isinstance(event, kind)), None)
+    if match is None:
         raise errors.Stopped
-    return found
+    return match
 
 
 # ---------------------------------------------------------------- the app around the routes
@@ -299,10 +299,10 @@ def install(app: FastAPI, service: Service) -> None:
         app.add_exception_handler(kind, handler)
     app.add_middleware(_Gate, service=service)
     app.add_middleware(_Reports, cache=service.cache)
-    described = app.openapi
+    make_schema = app.openapi
 
     def openapi() -> dict[str, Any]:
-        schema = described()
+        schema = make_schema()
         schema["components"]["schemas"]["Error"] = _ERROR_SCHEMA
         schema["components"]["schemas"].pop("HTTPValidationError", None)
         return schema
@@ -335,7 +335,7 @@ class _Reports:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         REQUEST_ID.set(id_of(scope))
-        start, status, left = time.perf_counter(), LEFT, False
+        start, status, left = time.perf_counter(), CALLER_AWAY, False
 
         async def receive_and_note() -> Message:
             nonlocal left
@@ -346,7 +346,7 @@ class _Reports:
         async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = LEFT if left else message["status"]
+                status = CALLER_AWAY if left else message["status"]
                 MutableHeaders(scope=message)["x-request-id"] = REQUEST_ID.get()
             await send(message)
 

@@ -124,7 +124,9 @@ class _Gauges:
         labels = ["task", "model"]
         waiting = Gauge("genlab_queue_length", "Requests that wait for a model.", labels=labels)
         active = Gauge("genlab_active", "Requests at work in a model.", labels=labels)
-        held = Gauge("genlab_model_bytes", "Bytes of a model's weights in memory.", labels=labels)
+        weights = Gauge(
+            "genlab_model_bytes", "Bytes of a model's weights in memory.", labels=labels
+        )
         sums: dict[tuple[str, str], list[int]] = {}
         for model in self._cache.status():
             name = id_in_logs(model.id)
@@ -132,9 +134,9 @@ class _Gauges:
             for place, number in enumerate((model.waiting, model.active, model.nbytes)):
                 row[place] += number
         for key, numbers in sums.items():
-            for family, number in zip((waiting, active, held), numbers, strict=True):
+            for family, number in zip((waiting, active, weights), numbers, strict=True):
                 family.add_metric(list(key), number)
-        yield from (waiting, active, held)
+        yield from (waiting, active, weights)
         memory = psutil.Process().memory_info().rss
         yield Gauge("genlab_memory_bytes", "Resident memory of the app's process.", value=memory)
 

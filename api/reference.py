@@ -83,8 +83,8 @@ def _fields(
         yield name, field, name in body.get("required", ())
 
 
-def _row(name: str, field: dict[str, Any], required: bool) -> str:
-    cells = (name, _kind(field), "must be there" if required else _default(field))
+def _row(name: str, field: dict[str, Any], necessary: bool) -> str:
+    cells = (name, _kind(field), "must be there" if necessary else _default(field))
     words = html.escape(field.get("description", ""))
     return "<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) + f"<td>{words}</tr>"
 

@@ -19,10 +19,13 @@ from models.weights import index
 if TYPE_CHECKING:
     from models.runtime.cache import ModelCache
 
-KEPT = {"GENLAB_REQUIRE_BROWSER", "GENLAB_FUZZ_SECONDS"}
+OWN_VARIABLES = {"GENLAB_REQUIRE_BROWSER", "GENLAB_FUZZ_SECONDS"}
 REAL_CACHE = index.cache_folder()  # what `python -m models.weights` fetched, for tests marked real
 for name in list(os.environ):
-    if name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID")) and name not in KEPT:
+    if (
+        name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID"))
+        and name not in OWN_VARIABLES
+    ):
         del os.environ[name]
 os.environ["GENLAB_ENV_FILE"] = os.devnull
 # All other tests see a machine without those weights, whether they are here or not.
@@ -48,7 +51,7 @@ class Server:
     log: Path
     process: subprocess.Popen
 
-    def logged(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
@@ -90,7 +93,7 @@ def start_server(
         except OSError:
             time.sleep(0.2)
     process.kill()
-    raise RuntimeError(f"the app did not start:\n{server.logged()[-2000:]}")
+    raise RuntimeError(f"the app did not start:\n{server.log_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield server
     server.process.terminate()
     server.process.wait(20)
-    assert "Traceback" not in server.logged(), server.logged()[-3000:]
+    assert "Traceback" not in server.log_text(), server.log_text()[-3000:]
 
 
 @pytest.fixture(scope="module")

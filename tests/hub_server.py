@@ -34,7 +34,7 @@ class Repository:
 
 
 @dataclass
-class Seen:
+class Call:
     """One request."""
 
     method: str
@@ -61,7 +61,7 @@ class HubServer:
         self.status: int | None = None
         self.release = threading.Event()
         self.holding = threading.Event()
-        self.seen: list[Seen] = []
+        self.calls: list[Call] = []
         self.variables: dict[str, list[str]] = {}  # of Spaces, for TOKEN
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_address[1]
@@ -76,9 +76,9 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def bytes_of(self, name: str) -> list[Seen]:
+    def bytes_of(self, name: str) -> list[Call]:
         """The requests for a file's bytes."""
-        return [s for s in self.seen if s.method == "GET" and s.path.endswith(name)]
+        return [s for s in self.calls if s.method == "GET" and s.path.endswith(name)]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         hub = self
@@ -98,7 +98,7 @@ class HubServer:
             def _answer(self) -> None:
                 path = self.path.partition("?")[0]
                 key = self.headers.get("Authorization")
-                hub.seen.append(Seen(self.command, path, self.headers.get("Range"), key))
+                hub.calls.append(Call(self.command, path, self.headers.get("Range"), key))
                 try:
                     answer(hub, self, path, key)
                 except (BrokenPipeError, ConnectionResetError):

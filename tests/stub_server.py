@@ -26,13 +26,13 @@ def chunk(
     return f"data: {json.dumps({'choices': [choice]})}\n\n"
 
 
-def usage(read: int, written: int, cached: int = 0, thought: int = 0) -> str:
+def usage(read: int, completion: int, cache_hits: int = 0, thought: int = 0) -> str:
     """The last event, which has no choices but counts."""
     counts = {
         "prompt_tokens": read,
-        "completion_tokens": written,
-        "total_tokens": read + written,
-        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens": completion,
+        "total_tokens": read + completion,
+        "prompt_tokens_details": {"cached_tokens": cache_hits},
         "completion_tokens_details": {"reasoning_tokens": thought},
     }
     return f"data: {json.dumps({'choices': [], 'usage': counts})}\n\n"
@@ -51,8 +51,8 @@ class StubServer:
     request's body. A GET is answered with `listed`, (status, body), at /v1/models.
 
     Attributes:
-        asked: the bodies of the requests so far; keys: their Authorization headers; headers: all.
-        was_asked: is set with the first request.
+        bodies: the bodies of the requests so far; keys: their Authorization headers; headers: all.
+        first_request: is set with the first request.
         left: is set when the other side has gone away while an answer was being sent.
     """
 
@@ -65,11 +65,11 @@ class StubServer:
     ) -> None:
         self.answers = list(answers)
         self.cut = cut
-        self.asked: list[dict[str, Any]] = []
+        self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.headers: list[dict[str, str]] = []
-        self.was_asked = threading.Event()
-        self.left = threading.Event()
+        self.first_request = threading.Event()
+        self.hangup = threading.Event()
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,10 +77,10 @@ class StubServer:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                stub.asked.append(json.loads(body))
-                stub.was_asked.set()
+                stub.bodies.append(json.loads(body))
+                stub.first_request.set()
                 self._note()
-                reply = stub.answers[min(len(stub.asked), len(stub.answers)) - 1]
+                reply = stub.answers[min(len(stub.bodies), len(stub.answers)) - 1]
                 self._answer(*(reply(json.loads(body)) if callable(reply) else reply))
 
             def do_GET(self) -> None:
@@ -91,15 +91,15 @@ class StubServer:
                 stub.keys.append(self.headers["authorization"])
                 stub.headers.append({k.lower(): v for k, v in self.headers.items()})
 
-            def _answer(self, status: int, said: Any) -> None:
-                if isinstance(said, dict) or (
-                    isinstance(said, list) and said and isinstance(said[0], dict)
+            def _answer(self, status: int, chunk_text: Any) -> None:
+                if isinstance(chunk_text, dict) or (
+                    isinstance(chunk_text, list) and chunk_text and isinstance(chunk_text[0], dict)
                 ):
-                    self._whole(status, "application/json", json.dumps(said))
-                elif isinstance(said, str):
-                    self._whole(status, "text/html", said)
+                    self._whole(status, "application/json", json.dumps(chunk_text))
+                elif isinstance(chunk_text, str):
+                    self._whole(status, "text/html", chunk_text)
                 else:
-                    self._pieces(status, said)
+                    self._pieces(status, chunk_text)
 
             def _whole(self, status: int, kind: str, text: str) -> None:
                 self.send_response(status)
@@ -125,7 +125,7 @@ class StubServer:
                     if not stub.cut:
                         self._piece("")
                 except OSError:
-                    stub.left.set()
+                    stub.hangup.set()
 
             def _piece(self, text: str) -> None:
                 self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())

@@ -276,7 +276,7 @@ def test_a_key_never_reaches_the_page(tmp_path):
         with pytest.raises(AppError) as error:
             Client(server.url, verbose=False).predict("hi", model="openai", api_name="/chat")
         clear(str(error.value), "en")
-        assert key not in str(error.value) + server.logged()
+        assert key not in str(error.value) + server.log_text()
     finally:
         server.process.terminate()
         server.process.wait(20)

@@ -91,8 +91,8 @@ def image() -> str:
     result = run("docker", "info", "--format", "{{.ServerVersion}}")
     if result.returncode or not result.stdout.strip():
         pytest.skip("no Docker engine answers here")
-    built = run("docker", "build", "--tag", "genlab-test", ".", timeout=1500)
-    assert built.returncode == 0, built.stderr[-4000:]
+    build = run("docker", "build", "--tag", "genlab-test", ".", timeout=1500)
+    assert build.returncode == 0, build.stderr[-4000:]
     return "genlab-test"
 
 

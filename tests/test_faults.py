@@ -84,7 +84,7 @@ def test_told_to_end_it_finishes_or_says_so_within_ten_seconds(start_app):
             assert answer.status_code == 503
             assert answer.json()["error"]["code"] == "unavailable_closing"
     assert server.process.wait(5) == -signal.SIGTERM
-    assert "Traceback" not in server.logged()
+    assert "Traceback" not in server.log_text()
 
 
 def until(condition, seconds=20):

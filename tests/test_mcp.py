@@ -23,7 +23,7 @@ def url(tmp_path_factory):
     yield f"{server.url}gradio_api/mcp/"
     server.process.terminate()
     server.process.wait(20)
-    assert "Traceback" not in server.logged(), server.logged()[-3000:]
+    assert "Traceback" not in server.log_text(), server.log_text()[-3000:]
 
 
 def talk(url: str, use):

@@ -47,7 +47,7 @@ def front(tmp_path_factory) -> Iterator[str]:
                 assert time.monotonic() < end
                 time.sleep(0.1)
         yield url
-        assert not any("Traceback" in page.logged() for page in pages)
+        assert not any("Traceback" in page.log_text() for page in pages)
     finally:
         for process in running:
             process.terminate()

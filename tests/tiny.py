@@ -170,7 +170,7 @@ def classifier(
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(0)
-    config = bert_config(**named(labels), **fields)
+    config = bert_config(**label_options(labels), **fields)
     return save_bert(BertForSequenceClassification(config), folder)
 
 
@@ -185,7 +185,7 @@ def other_classifier(folder: Path, kind: str) -> Path:
     )
 
     torch.manual_seed(0)
-    labels = named(("negative", "positive"))
+    labels = label_options(("negative", "positive"))
     size = {"vocab_size": len(_VOCABULARY), "initializer_range": 0.3, "pad_token_id": 0}
     if kind == "roberta":
         bert = bert_config(limit=34).to_dict() | labels | size | {"model_type": "roberta"}
@@ -197,7 +197,7 @@ def other_classifier(folder: Path, kind: str) -> Path:
     return save_bert(model, folder)
 
 
-def named(labels: tuple[str, ...]) -> dict[str, Any]:
+def label_options(labels: tuple[str, ...]) -> dict[str, Any]:
     """The two tables of class names in a configuration."""
     return {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
 

@@ -44,7 +44,7 @@ class DeviceApi:
         answers: of the next requests for a GPU: (status, headers, body); one is granted where there is none left.
     """
 
-    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -57,9 +57,9 @@ class DeviceApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def named(self, path: str) -> list[dict[str, str]]:
+    def calls_to(self, path: str) -> list[dict[str, str]]:
         """The parameters of the requests for a path."""
-        return [values for one, values in self.seen if one == path]
+        return [values for one, values in self.calls if one == path]
 
     def environment(self, folder: Path) -> dict[str, str]:
         """What a Space with ZeroGPU has in its environment."""
@@ -87,14 +87,14 @@ class DeviceApi:
                 if address.path == "/control":  # of the tests
                     api.answers.append((body[0], body[1], body[2]))
                     return self._send(200, {}, None)
-                api.seen.append((address.path, values))
+                api.calls.append((address.path, values))
                 if address.path == "/schedule":
                     self._send(*(api.answers.pop(0) if api.answers else (200, {}, GRANTED)))
                 else:
                     self._send(200, {}, {})
 
             def do_GET(self) -> None:
-                self._send(200, {}, api.seen)
+                self._send(200, {}, api.calls)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -200,9 +200,9 @@ def probe() -> dict[str, Any]:
 
     settings = Settings.read()
     cache = ModelCache(settings)
-    placed, later = on_gpu("placed", "Place"), on_gpu("later", "Place")
-    zerogpu.place_models([placed, on_gpu("broken", "Missing"), spec("small")], settings)
-    asked = SentimentRequest.of(text="3")
+    at_start, later = on_gpu("placed", "Place"), on_gpu("later", "Place")
+    zerogpu.place_models([at_start, on_gpu("broken", "Missing"), spec("small")], settings)
+    request = SentimentRequest.of(text="3")
     report: dict[str, Any] = {"parent": os.getpid(), "spaces": sys.modules["spaces"].__file__}
 
     def failure(model: Any, text: str) -> dict[str, Any]:
@@ -212,23 +212,23 @@ def probe() -> dict[str, Any]:
             return {"code": problem.code, "kind": type(problem).__name__, "params": problem.params}
         return {}
 
-    for name, model in {"placed": placed, "later": later, "again": later}.items():
-        events = list(run(cache, model, asked))
+    for name, model in {"placed": at_start, "later": later, "again": later}.items():
+        events = list(run(cache, model, request))
         report[name] = {
             "events": [type(event).__name__ for event in events],
             "first": dict(next(e.scores for e in events if isinstance(e, Scores))),
             "last": {"device": events[-1].placement.reason, "seconds": events[-1].seconds},
             "reserved": zerogpu.seconds(
-                zerogpu.GpuJob(model, None, events[-1].placement, settings, asked)
+                zerogpu.GpuJob(model, None, events[-1].placement, settings, request)
             ),
         }
-    events = list(run(cache, spec("small"), asked))
+    events = list(run(cache, spec("small"), request))
     report["small"] = events[-1].placement.reason
 
     LocalContext.request.set(SimpleNamespace(headers=Headers({"x-ip-token": TOKEN})))  # type: ignore
-    list(run(cache, placed, asked))
+    list(run(cache, at_start, request))
 
-    started = time.monotonic()
+    start = time.monotonic()
     file = Path(os.environ["PROBE_FOLDER"]) / "silent"
     with closing(
         run(cache, on_gpu("silent", "Silent"), SentimentRequest.of(text=str(file)))
@@ -236,7 +236,7 @@ def probe() -> dict[str, Any]:
         next(event for event in all_of if isinstance(event, Scores))
         closing_at = time.monotonic()
     report["close_seconds"] = time.monotonic() - closing_at
-    while not file.exists() and time.monotonic() < started + 40:
+    while not file.exists() and time.monotonic() < start + 40:
         time.sleep(0.02)
     report["stop_seconds"] = time.monotonic() - closing_at
     report["silent"] = file.read_text()
@@ -246,31 +246,31 @@ def probe() -> dict[str, Any]:
     report["memory"] = failure(on_gpu("memory", "Fails"), "memory")
     report["dead"] = failure(on_gpu("dead", "Dies"), "1")
     control(200, {}, BROKEN)
-    report["broken"] = failure(placed, "1")
-    report["after_death"] = sum(isinstance(e, Scores) for e in run(cache, placed, asked))
+    report["broken"] = failure(at_start, "1")
+    report["after_death"] = sum(isinstance(e, Scores) for e in run(cache, at_start, request))
     quota = {"left": 12, "wait": 11520}
     control(429, {"X-Authenticated": "regular", "X-Approve-Result": "quota-exceeded"}, quota)
-    report["quota"] = failure(placed, "1")
+    report["quota"] = failure(at_start, "1")
     control(429, {}, {"left": 60, "wait": -1})
-    report["long"] = failure(placed, "1")
+    report["long"] = failure(at_start, "1")
     control(503, {}, None)
-    report["none_free"] = failure(placed, "1")
+    report["none_free"] = failure(at_start, "1")
     control(401, {}, None)
-    report["old_page"] = failure(placed, "1")
+    report["old_page"] = failure(at_start, "1")
     LocalContext.request.set(None)
     control(429, {}, {"left": 0, "wait": 600})
-    report["page_quota"] = failure(placed, "1")
+    report["page_quota"] = failure(at_start, "1")
     credits = {"X-Approve-Result": "pending-overquota-exceeded"}
     control(429, credits, {"left": 0, "wait": 600})
-    report["credits"] = failure(placed, "1")
+    report["credits"] = failure(at_start, "1")
     LocalContext.request.set(SimpleNamespace(headers=Headers({"x-ip-token": TOKEN})))  # type: ignore
     control(429, {}, {"left": 60, "wait": 0})
-    report["runs"] = failure(placed, "1")
+    report["runs"] = failure(at_start, "1")
     LocalContext.request.set(None)
     control(500, {}, None)
-    report["api_broken"] = failure(placed, "1")
+    report["api_broken"] = failure(at_start, "1")
     sys.modules["spaces.config"].Config.zero_device_api_url = "http://127.0.0.1:9"  # nobody listens
-    report["no_api"] = failure(placed, "1")
+    report["no_api"] = failure(at_start, "1")
     report["active"] = [model.active for model in cache.status()]
     return report
 

@@ -55,11 +55,11 @@ class LlamaCppChat:
         while placement.device != "cuda" and self._bytes(header) > free:
             self._slots -= 1  # fewer at once rather than none
             if not self._slots:
-                needed = (self._weights + header.cache_bytes(self._window) + _BUFFERS) / 1e9
-                raise OutOfMemory("out_of_memory_limit", needed=needed, limit=free / 1e9)
+                size = (self._weights + header.cache_bytes(self._window) + _BUFFERS) / 1e9
+                raise OutOfMemory("out_of_memory_limit", needed=size, limit=free / 1e9)
         self._counting, self._busy = threading.Lock(), 0
         self._starting = threading.Lock()
-        self._server = self._started()
+        self._server = self._new_server()
 
     def _bytes(self, header: gguf.Header) -> int:
         return self._weights + header.cache_bytes(self._window * self._slots) + _BUFFERS
@@ -89,7 +89,7 @@ class LlamaCppChat:
         limit = settings.memory_gb * 1e9 if settings.memory_gb else float("inf")
         return cls(spec, files, placement, min(free_memory(), limit))
 
-    def _started(self) -> LlamaServer:
+    def _new_server(self) -> LlamaServer:
         return LlamaServer(
             self._file,
             self._label,
@@ -105,7 +105,7 @@ class LlamaCppChat:
         with self._starting:
             if not self._server.alive:
                 self._server.close()
-                self._server = self._started()
+                self._server = self._new_server()
             return self._server
 
     def nbytes(self) -> int:
@@ -130,18 +130,18 @@ class LlamaCppChat:
         # Above temperature 1 what a token was drawn with depends on the whole vocabulary: only the
         # server knows it, and tells it instead of the raw probabilities. So it draws the answer twice.
         twice = bool(request.alternatives) and request.temperature > 1 and not request.top_k
-        with self._slots_for(request.num_return_sequences, twice) as doubled:
-            yield from talk.answer(request, stop, doubled)
+        with self._slots_for(request.num_return_sequences, twice) as is_double:
+            yield from talk.answer(request, stop, is_double)
 
     @contextmanager
     def _slots_for(self, count: int, twice: bool) -> Generator[bool]:
         """Count so many slots as busy, or twice as many where nobody has to wait for them."""
         with self._counting:
-            doubled = twice and self._busy + 2 * count <= self._slots
-            count = 2 * count if doubled else count
+            is_double = twice and self._busy + 2 * count <= self._slots
+            count = 2 * count if is_double else count
             self._busy += count
         try:
-            yield doubled
+            yield is_double
         finally:
             with self._counting:
                 self._busy -= count
@@ -155,8 +155,8 @@ def with_system(turns: list[dict[str, str]], system: str) -> list[dict[str, str]
 
 def turns(request: ChatRequest, start: int, system: str) -> list[dict[str, str]]:
     """The turns from `start` on, with the person's system prompt or else `system`."""
-    found = request.turns(start)
-    return found if found[0]["role"] == "system" else with_system(found, system)
+    own_turns = request.turns(start)
+    return own_turns if own_turns[0]["role"] == "system" else with_system(own_turns, system)
 
 
 def completion(request: ChatRequest, ids: Sequence[int], seed: int, room: int) -> dict[str, Any]:
@@ -193,23 +193,23 @@ class _Talk:
     def prompt(self, request: ChatRequest) -> tuple[list[int], list[int], tuple[Note, ...]]:
         """(ids of the conversation, ids of the answer's beginning, notes); oldest turns left out.
 
-        As models/chat/prompt.py: up to half of the window is kept free for the answer.
+        As in models/chat/decoding.py: up to half of the window is kept free for the answer.
         """
-        begun = self._ids(request.prefix, special=False) if request.prefix else []
-        begun += self._known(request.prefix_ids)
+        prefix = self._ids(request.prefix, special=False) if request.prefix else []
+        prefix += self._valid_ids(request.prefix_ids)
         if self._header.chat_template is None:
-            return self._ids(request.messages[-1].content), begun, (Note("plain_continuation"),)
+            return self._ids(request.messages[-1].content), prefix, (Note("plain_continuation"),)
 
-        def encoded(start: int) -> list[int]:
-            return self._templated(turns(request, start, self._system))
+        def encode(start: int) -> list[int]:
+            return self._apply_template(turns(request, start, self._system))
 
-        most = self._window - len(begun) - min(request.max_new_tokens, self._window // 2)
+        most = self._window - len(prefix) - min(request.max_new_tokens, self._window // 2)
         cuts = sorted({0, *(i for i, turn in enumerate(request.messages) if turn.role == "user")})
-        cut = bisect_left(cuts, True, hi=len(cuts) - 1, key=lambda at: len(encoded(at)) <= most)
+        cut = bisect_left(cuts, True, hi=len(cuts) - 1, key=lambda at: len(encode(at)) <= most)
         notes = (Note("turns_left_out", cuts[cut]),) if cuts[cut] else ()
-        return encoded(cuts[cut]), begun, notes
+        return encode(cuts[cut]), prefix, notes
 
-    def _templated(self, turns: list[dict[str, str]]) -> list[int]:
+    def _apply_template(self, turns: list[dict[str, str]]) -> list[int]:
         # Qwen3 would think aloud first; other templates do not look.
         options = {"messages": turns, "chat_template_kwargs": {"enable_thinking": False}}
         return self._ids(self._server.post("/apply-template", options)["prompt"])
@@ -218,7 +218,7 @@ class _Talk:
         body = {"content": text, "add_special": special, "parse_special": special}
         return self._server.post("/tokenize", body)["tokens"]
 
-    def _known(self, ids: Iterable[int]) -> list[int]:
+    def _valid_ids(self, ids: Iterable[int]) -> list[int]:
         ids = list(ids)
         if max(ids, default=0) >= len(self._header.tokens):
             raise InvalidInput("invalid_token", limit=len(self._header.tokens) - 1)
@@ -227,18 +227,18 @@ class _Talk:
     # ------------------------------------------------------------ an answer
 
     def answer(
-        self, request: ChatRequest, stop: Stop, doubled: bool
+        self, request: ChatRequest, stop: Stop, is_double: bool
     ) -> Generator[TextDelta | ChatDone]:
-        """The samples of an answer as they grow; doubled: each drawn twice, for both probabilities."""
+        """The samples of an answer as they grow; is_double: each drawn twice, for both probabilities."""
         seed = draw_seed(request.seed)
-        conversation, begun, notes = self.prompt(request)
-        ids = conversation + begun
+        conversation, prefix, notes = self.prompt(request)
+        ids = conversation + prefix
         room = self._window - len(ids)
         if room < 1:
             raise InvalidInput("invalid_over_window", limit=self._window)
         if room < request.max_new_tokens:
             notes = (*notes, Note("room", room))
-        if begun and begun[-1] in self._header.ends:  # what is there is whole
+        if prefix and prefix[-1] in self._header.ends:  # what is there is whole
             yield ChatDone("stop", seed, len(ids), 0, notes)
             return
         pieces: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
@@ -250,17 +250,17 @@ class _Talk:
                 if request.alternatives:
                     body["n_probs"] = max(_LEAST_PROBABILITIES, request.top_k)
                 ends.append(self._server.stream(body, partial(_put, pieces, index)))
-                if doubled:
+                if is_double:
                     body["post_sampling_probs"] = True
                     number = request.num_return_sequences + index
                     ends.append(self._server.stream(body, partial(_put, pieces, number)))
-            pairs = _pairs(pieces, request.num_return_sequences, doubled, stop)
-            yield from self._grown(request, ids, pairs, seed, notes)
+            pairs = _pairs(pieces, request.num_return_sequences, is_double, stop)
+            yield from self._lengthen(request, ids, pairs, seed, notes)
         finally:
             for end in ends:
                 end()
 
-    def _grown(
+    def _lengthen(
         self,
         request: ChatRequest,
         ids: list[int],
@@ -269,19 +269,19 @@ class _Talk:
         notes: tuple[Note, ...],
     ) -> Generator[TextDelta | ChatDone]:
         growing = [list(ids) for _ in range(request.num_return_sequences)]
-        left, count, finish = len(growing), 0, "stop"
+        open_count, count, finish = len(growing), 0, "stop"
         splitters = self._splitters(request, ids)
-        thought, answered = set[int](), set[int]()
+        with_thoughts, with_text = set[int](), set[int]()
         for index, piece, twin in pairs:
             if piece["stop"]:
-                left -= 1
+                open_count -= 1
                 count += piece["tokens_predicted"]
                 finish = "length" if piece.get("stop_type") == "limit" else finish
                 if splitters and any(rest := splitters[index].finish()):
-                    answered |= {index} if rest[0] else set()
+                    with_text |= {index} if rest[0] else set()
                     yield TextDelta(rest[0], index, (), rest[1])
-                if not left:
-                    notes += notes_on(bool(thought), bool(answered), finish)
+                if not open_count:
+                    notes += notes_on(bool(with_thoughts), bool(with_text), finish)
                     yield ChatDone(finish, seed, len(ids), count, notes)
                 continue
             answer = (
@@ -289,23 +289,23 @@ class _Talk:
                 if request.alternatives
                 else ()
             )
-            text, thoughts, turned = piece["content"], "", False
+            text, thoughts, was_thought = piece["content"], "", False
             if splitters:
                 text, thoughts = splitters[index].split(text)
-                turned = splitters[index].before_was_thought
-            if thoughts.strip() or turned:
-                thought.add(index)
-                answered -= {index} if turned else set()
-            answered |= {index} if text else set()
-            answer = () if index in thought else answer
-            thoughts = thoughts if index in thought else ""
-            if text or answer or thoughts or turned:
-                yield TextDelta(text, index, answer, thoughts, turned)
+                was_thought = splitters[index].before_was_thought
+            if thoughts.strip() or was_thought:
+                with_thoughts.add(index)
+                with_text -= {index} if was_thought else set()
+            with_text |= {index} if text else set()
+            answer = () if index in with_thoughts else answer
+            thoughts = thoughts if index in with_thoughts else ""
+            if text or answer or thoughts or was_thought:
+                yield TextDelta(text, index, answer, thoughts, was_thought)
 
     def _splitters(self, request: ChatRequest, ids: list[int]) -> list[ThoughtSplitter]:
         """What parts each sample's thoughts from its answer; empty where the template knows none."""
-        begun = request.prefix or request.prefix_ids
-        if begun or not writes_thoughts(self._header.chat_template):
+        prefix = request.prefix or request.prefix_ids
+        if prefix or not writes_thoughts(self._header.chat_template):
             return []
         end = "".join(self._words.piece(one).text for one in ids[-16:])
         samples = range(request.num_return_sequences)
@@ -316,7 +316,7 @@ class _Talk:
     def _tokens(
         self,
         request: ChatRequest,
-        grown: list[int],
+        so_far: list[int],
         ids: list[int],
         piece: dict[str, Any],
         twin: dict[str, Any],
@@ -326,24 +326,26 @@ class _Talk:
         The server tells the last token only of a letter that several make, so the ones before are
         found by their bytes, and what else could have come by asking once more.
         """
-        known = piece.get("completion_probabilities", [])
-        missing = piece["tokens_predicted"] - (len(grown) - len(ids)) - len(known)
+        entries = piece.get("completion_probabilities", [])
+        missing = piece["tokens_predicted"] - (len(so_far) - len(ids)) - len(entries)
         answer: list[Token] = []
-        if missing > 0 and known:
-            last = self._words.bytes_of(known[-1]["id"])
+        if missing > 0 and entries:
+            last = self._words.bytes_of(entries[-1]["id"])
             before = piece["content"].encode().removesuffix(last)
             for id_ in self._words.split(before, missing) or ():
-                probabilities = self._probabilities(grown, max(_LEAST_PROBABILITIES, request.top_k))
+                probabilities = self._probabilities(
+                    so_far, max(_LEAST_PROBABILITIES, request.top_k)
+                )
                 answer.append(self._words.token(request, id_, probabilities))
-                grown.append(id_)
-            grown += [0] * (missing - len(answer))  # not found: the count stays right
+                so_far.append(id_)
+            so_far += [0] * (missing - len(answer))  # not found: the count stays right
         after = twin.get("completion_probabilities", [])
-        for number, one in enumerate(known):
-            same = len(after) == len(known) and after[number]["id"] == one["id"]
+        for number, one in enumerate(entries):
+            same = len(after) == len(entries) and after[number]["id"] == one["id"]
             answer.append(
                 self._words.token(request, one["id"], one, after[number] if same else None)
             )
-            grown.append(one["id"])
+            so_far.append(one["id"])
         return tuple(answer)
 
     def _probabilities(self, ids: list[int], likeliest: int) -> dict[str, Any]:
@@ -368,11 +370,11 @@ class _Talk:
         notes: tuple[Note, ...] = ()
         if request.as_message and self._header.chat_template is not None:
             message = [{"role": "user", "content": request.text}]
-            ids = self._templated(with_system(message, request.system_prompt or self._system))
+            ids = self._apply_template(with_system(message, request.system_prompt or self._system))
         else:
             ids = self._ids(request.text)
             notes = (Note("plain_continuation"),) if request.as_message else ()
-        ids += self._known(request.ids)
+        ids += self._valid_ids(request.ids)
         if len(ids) >= self._window:
             raise InvalidInput("invalid_over_window", limit=self._window - 1)
         size = len(self._header.tokens)
@@ -391,24 +393,24 @@ class _Talk:
 
 
 def _pairs(
-    pieces: "queue.SimpleQueue[tuple[int, Any]]", count: int, doubled: bool, stop: Stop
+    pieces: "queue.SimpleQueue[tuple[int, Any]]", count: int, is_double: bool, stop: Stop
 ) -> Generator[tuple[int, dict[str, Any], dict[str, Any]]]:
     """(number of the sample, its next piece, the same piece of its twin or {}), until stop is set."""
-    arrived = [deque[Any]() for _ in range(2 * count)]
-    left = count
-    while left and not stop.is_set():
+    queues = [deque[Any]() for _ in range(2 * count)]
+    open_count = count
+    while open_count and not stop.is_set():
         try:
             number, piece = pieces.get(timeout=_LOOK)
         except queue.Empty:
             continue
         if isinstance(piece, ModelError):
             raise piece
-        arrived[number].append(piece)
-        own, twins = arrived[number % count], arrived[number % count + count]
-        while own and (twins or not doubled):
+        queues[number].append(piece)
+        own, twins = queues[number % count], queues[number % count + count]
+        while own and (twins or not is_double):
             first = own.popleft()
-            left -= bool(first["stop"])
-            yield number % count, first, twins.popleft() if doubled else {}
+            open_count -= bool(first["stop"])
+            yield number % count, first, twins.popleft() if is_double else {}
 
 
 def _put(pieces: "queue.SimpleQueue[tuple[int, Any]]", index: int, piece: Any) -> None:

@@ -51,9 +51,9 @@ class GgufVocabulary:
             key: Alternative(self.piece(key).text, key, _raw(top[key]), chance)
             for key, chance in zip(top, likely, strict=True)
         }
-        drawn = rows[id_]
+        row = rows[id_]
         first = [rows[entry["id"]] for entry in one["top_logprobs"][: request.alternatives]]
-        return Token(drawn.text, id_, drawn.raw, drawn.chance, bits, tuple(first))
+        return Token(row.text, id_, row.raw, row.chance, bits, tuple(first))
 
     def split(self, data: bytes, count: int) -> list[int] | None:
         """`count` tokens that together have these bytes."""
@@ -96,20 +96,20 @@ class GgufVocabulary:
         return Piece(text_of_bytes(self.bytes_of(id_)), id_)
 
 
-def log_probabilities(known: dict[int, float], size: int) -> np.ndarray:
+def log_probabilities(logarithms: dict[int, float], size: int) -> np.ndarray:
     """Log probabilities of a whole vocabulary, which sum to 1; (size,) float32.
 
     Args:
-        known: id -> natural logarithm of its probability, of all tokens or of the likeliest.
+        logarithms: id -> natural logarithm of its probability, of all tokens or of the likeliest.
         size: of the vocabulary. What is left of 1 goes to the others evenly.
     """
-    found = np.full(size, -np.inf)
-    found[list(known)] = list(known.values())
-    total = np.exp(found).sum()
-    if len(known) < size and total < 1:
-        found[np.isneginf(found)] = math.log((1 - total) / (size - len(known)))
-    total = np.exp(found).sum()
-    return np.maximum(found - np.log(total), -1e4).astype(np.float32)
+    row = np.full(size, -np.inf)
+    row[list(logarithms)] = list(logarithms.values())
+    total = np.exp(row).sum()
+    if len(logarithms) < size and total < 1:
+        row[np.isneginf(row)] = math.log((1 - total) / (size - len(logarithms)))
+    total = np.exp(row).sum()
+    return np.maximum(row - np.log(total), -1e4).astype(np.float32)
 
 
 def _raw(logarithm: float) -> float:
@@ -126,10 +126,10 @@ def _server_probabilities(
         one: of completion_probabilities: "id" and "prob" of the drawn token and, as top_probs, of the
             likeliest after temperature and top_p.
     """
-    known = {entry["id"]: float(entry["prob"]) for entry in (one, *one["top_probs"])}
-    are_all = sum(known.values()) > 1 - 1e-4
-    likely = [known.get(id_, 0.0 if are_all else None) for id_ in ids]
-    return likely, entropy(np.array(list(known.values()))) if are_all else None
+    shares = {entry["id"]: float(entry["prob"]) for entry in (one, *one["top_probs"])}
+    are_all = sum(shares.values()) > 1 - 1e-4
+    likely = [shares.get(id_, 0.0 if are_all else None) for id_ in ids]
+    return likely, entropy(np.array(list(shares.values()))) if are_all else None
 
 
 def _sampling_probabilities(
@@ -144,29 +144,29 @@ def _sampling_probabilities(
         logarithms: of the raw probabilities of the likeliest tokens, and of the drawn one.
         request: temperature, top_p and top_k.
     """
-    found = np.array(logarithms)
+    values = np.array(logarithms)
     if request.temperature == 0:
-        shares = probabilities(found, 0)
+        shares = probabilities(values, 0)
         return list(shares.tolist()), 0.0
-    rest = max(0.0, 1 - float(np.exp(found).sum()))
-    shares = probabilities(found, request.temperature, request.top_p, request.top_k)
-    if 0 < request.top_k <= len(found) or rest < 1e-9:
+    rest = max(0.0, 1 - float(np.exp(values).sum()))
+    shares = probabilities(values, request.temperature, request.top_p, request.top_k)
+    if 0 < request.top_k <= len(values) or rest < 1e-9:
         return list(shares.tolist()), entropy(shares)
     if request.temperature > 1:
-        return [None] * len(found), None
+        return [None] * len(values), None
     # Below temperature 1 the rest weighs less than the likeliest of it does.
     power = 1 / request.temperature
-    scaled = np.exp(found * power)
-    least = float(found[np.isfinite(found)].min())
+    weights = np.exp(values * power)
+    least = float(values[np.isfinite(values)].min())
     tail = rest * math.exp(least * (power - 1))
-    if request.top_p < 1 and scaled.sum() / (scaled.sum() + tail) >= request.top_p:
-        kept = np.argsort(-scaled, kind="stable")
-        reach = np.cumsum(scaled[kept]) / (scaled.sum() + tail)
-        kept = kept[: int(np.searchsorted(reach, request.top_p)) + 1]
-        shares = np.zeros(len(found))
-        shares[kept] = scaled[kept] / scaled[kept].sum()
+    if request.top_p < 1 and weights.sum() / (weights.sum() + tail) >= request.top_p:
+        nucleus = np.argsort(-weights, kind="stable")
+        reach = np.cumsum(weights[nucleus]) / (weights.sum() + tail)
+        nucleus = nucleus[: int(np.searchsorted(reach, request.top_p)) + 1]
+        shares = np.zeros(len(values))
+        shares[nucleus] = weights[nucleus] / weights[nucleus].sum()
         return list(shares.tolist()), entropy(shares)
-    if request.top_p == 1 and (request.temperature == 1 or tail < 1e-3 * scaled.sum()):
-        shares = scaled / (scaled.sum() + tail)
-        return list(shares.tolist()), entropy(shares) if tail < 1e-3 * scaled.sum() else None
-    return [None] * len(found), None
+    if request.top_p == 1 and (request.temperature == 1 or tail < 1e-3 * weights.sum()):
+        shares = weights / (weights.sum() + tail)
+        return list(shares.tolist()), entropy(shares) if tail < 1e-3 * weights.sum() else None
+    return [None] * len(values), None

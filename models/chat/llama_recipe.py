@@ -87,8 +87,8 @@ def python(spec: ModelSpec, request: ChatRequest, notes: Iterable[Note] = ()) ->
     if "plain_continuation" in values:
         ids = _TEXT.format(text=_literal(request.messages[-1].content))
     else:
-        left_out = values.get("turns_left_out", 0)
-        ids = _CHAT.format(messages=_literal(turns(request, left_out, default_system_prompt(spec))))
+        start = values.get("turns_left_out", 0)
+        ids = _CHAT.format(messages=_literal(turns(request, start, default_system_prompt(spec))))
     ids += _IDS
     if request.prefix:
         ids += _PREFIX.format(prefix=_literal(request.prefix))

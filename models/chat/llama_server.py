@@ -63,11 +63,11 @@ class LlamaServer:
         )
         self._finalizer = weakref.finalize(self, _end, self._process, self._folder)
         wish = {"model": str(file), "slots": slots, "window": window, "threads": threads}
-        said = self._start({**wish, "gpu": gpu, "host": host, "key": self._key})
-        if "address" not in said:
+        answer = self._start({**wish, "gpu": gpu, "host": host, "key": self._key})
+        if "address" not in answer:
             self.close()
             raise Damaged("damaged_gguf", model=label, file=file.name)
-        self._address = str(said["address"])
+        self._address = str(answer["address"])
 
     def _start(self, wish: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -155,15 +155,15 @@ class LlamaServer:
             except ModelError as problem:
                 put(problem)
             except (OSError, ValueError, AttributeError, http.client.HTTPException):
-                put(self.failure() if not ended.is_set() else None)
+                put(self.failure() if not over.is_set() else None)
             finally:
                 connection.close()
 
-        ended = threading.Event()
+        over = threading.Event()
         threading.Thread(target=read, name="llama.cpp answer", daemon=True).start()
 
         def end() -> None:
-            ended.set()
+            over.set()
             with suppress(OSError, AttributeError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 

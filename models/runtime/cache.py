@@ -108,10 +108,10 @@ class ModelCache:
         self.limits = Limits(settings)
         self._machine = machine
         self._slots: dict[Key, _Slot] = {}
-        self._changed = threading.Condition(threading.Lock())
+        self._change = threading.Condition(threading.Lock())
         self._construction = threading.Lock()
         self._connecting = threading.Lock()
-        self._closed = threading.Event()
+        self._end = threading.Event()
         self._reaper: threading.Thread | None = None
         self._answers = 0
         self._over = threading.Event()
@@ -138,20 +138,20 @@ class ModelCache:
         ticket = object()
         slot = self._enter(spec, stop, notify, ticket, request)
         try:
-            lease = self._loaded(slot, stop, notify)
+            lease = self._lease_on(slot, stop, notify)
             _set_threads(slot.placement)
             yield lease
         finally:
-            with self._changed:
+            with self._change:
                 del slot.inside[ticket]
                 slot.last_used = time.monotonic()
-                self._changed.notify_all()
+                self._change.notify_all()
 
     def _enter(
         self, spec: ModelSpec, stop: Stop, notify: Notify, ticket: object, request: Request | None
     ) -> _Slot:
         last = 0
-        with self._changed:
+        with self._change:
             slot = self._slots.get((spec.task, spec.id))
             if slot is None:
                 slot = _Slot(spec, place(spec, self.settings, self._machine))
@@ -165,19 +165,19 @@ class ModelCache:
                     if position != last:
                         notify(Waiting(position))
                         last = position
-                    self._changed.wait(_LOOK)
+                    self._change.wait(_LOOK)
                 slot.inside[ticket] = request
             finally:
                 slot.queue.remove(ticket)
-                self._changed.notify_all()
+                self._change.notify_all()
         return slot
 
-    def _loaded(self, slot: _Slot, stop: Stop, notify: Notify) -> Lease:
+    def _lease_on(self, slot: _Slot, stop: Stop, notify: Notify) -> Lease:
         if slot.engine is not None:
             return Lease(slot.engine, slot.placement, 0.0)
-        needed, limit = self.room(slot.spec)
-        if needed > limit:  # before anything is fetched
-            raise OutOfMemory("out_of_memory_limit", needed=needed, limit=limit)
+        size, limit = self.room(slot.spec)
+        if size > limit:  # before anything is fetched
+            raise OutOfMemory("out_of_memory_limit", needed=size, limit=limit)
         where = folder(slot.spec, self.settings, stop, notify)
         notify(Loading(slot.spec))
         turn = self._connecting if slot.spec.hosted else self._construction
@@ -196,9 +196,9 @@ class ModelCache:
                 _free()
                 raise engine
             seconds = time.perf_counter() - start
-            with self._changed:
+            with self._change:
                 slot.engine, slot.nbytes, slot.load_seconds = engine, engine.nbytes(), seconds
-                self._changed.notify_all()  # it may take more than the one that loaded it
+                self._change.notify_all()  # it may take more than the one that loaded it
             self.observer.on_load(slot.spec, seconds, slot.nbytes)
             self._make_room(0, slot)
             self._watch_idle()
@@ -222,7 +222,7 @@ class ModelCache:
             return
         limit = self._limit(device)
         while True:
-            with self._changed:
+            with self._change:
                 on_it = [
                     s for s in self._slots.values() if s.placement.device == device and s.engine
                 ]
@@ -249,7 +249,7 @@ class ModelCache:
 
     def free_idle(self) -> None:
         """Unload every model that is not in use: what a job that ran out of memory does."""
-        with self._changed:
+        with self._change:
             for slot in self._slots.values():
                 if not slot.active:
                     self._drop(slot, "out_of_memory")
@@ -272,7 +272,7 @@ class ModelCache:
         Raises:
             Busy: somebody is using it or waiting for it.
         """
-        with self._changed:
+        with self._change:
             slot = self._slots.get((task, model_id))
             if slot is None:
                 return
@@ -284,7 +284,7 @@ class ModelCache:
     def status(self) -> list[LoadedModel]:
         """What is loaded, loading or waited for, most recently used first."""
         now = time.monotonic()
-        with self._changed:
+        with self._change:
             rows = [s for s in self._slots.values() if s.engine or s.active or s.queue]
             rows.sort(key=lambda s: s.last_used, reverse=True)
             return [
@@ -311,7 +311,7 @@ class ModelCache:
             self._reaper.start()
 
     def _reap(self) -> None:
-        while not self._closed.wait(min(_REAP, self.settings.idle_minutes * 60)):
+        while not self._end.wait(min(_REAP, self.settings.idle_minutes * 60)):
             self.unload_idle(self.settings.idle_minutes * 60)
 
     def unload_idle(self, seconds: float) -> None:
@@ -330,16 +330,16 @@ class ModelCache:
         Raises:
             Unavailable: the program is about to end (unavailable_closing).
         """
-        with self._changed:
+        with self._change:
             if self.draining:
                 raise Unavailable("unavailable_closing")
             self._answers += 1
         try:
             yield self._over
         finally:
-            with self._changed:
+            with self._change:
                 self._answers -= 1
-                self._changed.notify_all()
+                self._change.notify_all()
 
     def drain(self, seconds: float) -> bool:
         """Begin no new answers, and wait until those under way are whole, or have said that they end.
@@ -350,17 +350,17 @@ class ModelCache:
         Returns:
             Whether there were any.
         """
-        with self._changed:
+        with self._change:
             self.draining, under_way = True, bool(self._answers)
-            self._changed.wait_for(lambda: not self._answers, seconds)
+            self._change.wait_for(lambda: not self._answers, seconds)
         self._over.set()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._answers, _LAST_WORDS)
+        with self._change:
+            self._change.wait_for(lambda: not self._answers, _LAST_WORDS)
         return under_way
 
     def close(self) -> None:
         """Unload what is idle and end the watch: for a reload of the app, and tests."""
-        self._closed.set()
+        self._end.set()
         self.free_idle()
 
 
@@ -377,10 +377,10 @@ def _construct(slot: _Slot, where: Path | None, settings: Settings) -> Engine | 
         kind: type[Engine] = getattr(importlib.import_module(module), name)
         return kind.load(slot.spec, where, slot.placement, settings)
     except Exception as error:
-        known = as_model_error(error)
-        if known.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
+        fault = as_model_error(error)
+        if fault.code == "failed":  # not foreseen: the log gets the trace, the person a sentence
             log.exception("loading %s failed", id_in_logs(slot.spec.id))
-        return known.with_traceback(None)
+        return fault.with_traceback(None)
 
 
 def _free() -> None:

@@ -128,7 +128,7 @@ class JobWatch:
         self._request = type(request).__name__
         self._id = REQUEST_ID.get() or uuid.uuid4().hex
         self._start = time.perf_counter()
-        self._finished: Finished | None = None
+        self._last: Finished | None = None
         self._tokens = (0, 0)
         self._bills = list[Bill]()
         BILLS.set(self._bills)
@@ -136,35 +136,35 @@ class JobWatch:
     def see(self, event: Event | ModelError | None) -> None:
         """Take note of an event; None or a ModelError is the job's last."""
         if isinstance(event, Finished):
-            self._finished = event
+            self._last = event
         elif event is None or isinstance(event, ModelError):
             self._end(event)
         elif hasattr(event, "completion_tokens"):  # whichever task counts tokens
             names = ("prompt_tokens", "completion_tokens")
-            read, written = (getattr(event, name, 0) or 0 for name in names)
-            self._tokens = (read, written)
+            prompt_tokens, completion_tokens = (getattr(event, name, 0) or 0 for name in names)
+            self._tokens = (prompt_tokens, completion_tokens)
 
     def _end(self, problem: ModelError | None) -> None:
-        elapsed = time.perf_counter() - self._start
-        end = self._finished
+        duration = time.perf_counter() - self._start
+        end = self._last
         seconds = end.seconds if end else 0.0
         load_seconds = end.load_seconds if end else 0.0
         # A job that is stopped in its work ends as any other; the flag is set for all at their end, later.
-        stopped = isinstance(problem, Stopped) or (problem is None and self._stop.is_set())
-        failed = problem is not None and not stopped
-        read, written = self._tokens
+        is_stop = isinstance(problem, Stopped) or (problem is None and self._stop.is_set())
+        is_failure = problem is not None and not is_stop
+        prompt_tokens, completion_tokens = self._tokens
         report = JobReport(
             request_id=self._id,
             spec=self._spec,
             request=self._request,
-            outcome=problem.code if failed and problem else "stopped" if stopped else "ok",
-            kind=problem.kind if failed and problem else "",
-            wait_seconds=max(0.0, elapsed - seconds - load_seconds) if end else elapsed,
+            outcome=problem.code if is_failure and problem else "stopped" if is_stop else "ok",
+            kind=problem.kind if is_failure and problem else "",
+            wait_seconds=max(0.0, duration - seconds - load_seconds) if end else duration,
             load_seconds=load_seconds,
             seconds=seconds,
             first_seconds=end.first_seconds if end else None,
-            prompt_tokens=read,
-            completion_tokens=written,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
             dollars=sum(bill.dollars for bill in self._bills),
         )
         self._observer.on_job(report)

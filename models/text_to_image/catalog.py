@@ -79,7 +79,7 @@ def options_of(spec: ModelSpec) -> PipelineOptions:
     return spec.options if isinstance(spec.options, PipelineOptions) else PipelineOptions()
 
 
-_CHECKED = LICENCE_SOURCE.replace("2026-11-21", "2026-11-26")
+_CHECK = LICENCE_SOURCE.replace("2026-11-21", "2026-11-26")
 _LARGE = ((1024, 1024), (832, 1216), (1216, 832), (768, 768))
 
 _model = partial(ModelSpec, task="text-to-image", engine=_ENGINE)
@@ -169,7 +169,7 @@ MODELS: tuple[ModelSpec, ...] = (
             "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 3분의 1로 줄여서 한 스텝 만에 그리게 한 모델이에요. 작은 디코더가 들어 있어요. 512x512. GPU 없이 가장 빠르지만 그림이 가장 거칠어요.",
         },
         languages=("en",),
-        licence=f"OpenRAIL++ ({_CHECKED})",
+        licence=f"OpenRAIL++ ({_CHECK})",
         size_gb=2.7,
         billions=0.67,
         cuda_dtype="float16",
@@ -191,7 +191,7 @@ MODELS: tuple[ModelSpec, ...] = (
             "ko": "잠재 일관성 모델(LCM)이에요. 회화풍 스테이블 디퓨전 1.5인 Dreamshaper(LAION 등으로 학습)를 4~8스텝으로 그리게 했어요. 512x512. 가이던스도 조절할 수 있어요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
         },
         languages=("en",),
-        licence=f"MIT ({_CHECKED})",
+        licence=f"MIT ({_CHECK})",
         size_gb=5.5,
         billions=1.37,
         cuda_dtype="float16",

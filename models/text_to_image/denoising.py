@@ -58,8 +58,8 @@ class Denoiser:
         self._image_pipe: Any = None
         self.loop: StableDiffusionLoop | None = None
         if StableDiffusionLoop.fits(pipe):
-            compiled = _compiled_unet(pipe, spec, compile_mode) if compile_mode != "off" else None
-            self.loop = StableDiffusionLoop(pipe, compiled)
+            program = _compiled_unet(pipe, spec, compile_mode) if compile_mode != "off" else None
+            self.loop = StableDiffusionLoop(pipe, program)
         self.batch_limit = _BATCH_LIMIT if self.loop and pipe.device.type == "cuda" else 1
 
     def forget(self) -> None:
@@ -68,7 +68,7 @@ class Denoiser:
             self.loop.forget()
 
     def next_batch(
-        self, requests: Sequence[ImageRequest], left: Sequence[int], limit: int | None = None
+        self, requests: Sequence[ImageRequest], rest: Sequence[int], limit: int | None = None
     ) -> list[int]:
         """Which of the pictures that are left are drawn together next.
 
@@ -76,17 +76,17 @@ class Denoiser:
 
         Args:
             requests: one for each picture.
-            left: indexes of those that are not drawn yet, at least one.
+            rest: indexes of those that are not drawn yet, at least one.
             limit: at most so many; by default as many as memory is likely to hold. On a CPU it is one,
                 so that each picture is exactly reproducible: a step of four of the starter's together
                 takes 27 ms of a core instead of 4 x 9, but tracing that shape takes 1200 ms.
         """
-        first = requests[left[0]]
+        first = requests[rest[0]]
         if limit is None:
             area = (first.width or 512) * (first.height or 512)
             limit = 1 if self.batch_limit == 1 else max(1, self.batch_limit * 512 * 512 // area)
         limit = 1 if first.image is not None else min(limit, _BATCH_LIMIT)
-        alike = (i for i in left if _batch_kind(requests[i]) == _batch_kind(first))
+        alike = (i for i in rest if _batch_kind(requests[i]) == _batch_kind(first))
         return list(islice(alike, limit))
 
     @property
@@ -127,8 +127,8 @@ class Denoiser:
         ]
 
     def _in_own_words(self, request: ImageRequest) -> ImageRequest:
-        known = self._vocabulary
-        return request.model_copy(update=known.own_words(request)) if known else request
+        vocabulary = self._vocabulary
+        return request.model_copy(update=vocabulary.own_words(request)) if vocabulary else request
 
     def _call_pipeline(
         self, request: ImageRequest, progress: Progress, scheduler: Any
@@ -141,8 +141,8 @@ class Denoiser:
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 callback_on_step_end=progress.on_step_end,
             )
-        flagged = getattr(output, "nsfw_content_detected", None) or [False]
-        return output.images[0], bool(flagged[0])
+        is_blank = getattr(output, "nsfw_content_detected", None) or [False]
+        return output.images[0], bool(is_blank[0])
 
     def attention(self, request: ImageRequest, progress: Progress, scheduler: Any) -> WordAttention:
         """Draw a picture once more, with the pipeline's own call, and record where its words looked.
@@ -210,7 +210,7 @@ class Denoiser:
         }
 
     def _encode(
-        self, request: ImageRequest, scheduler: Any, pixels: Any, flagged: bool
+        self, request: ImageRequest, scheduler: Any, pixels: Any, is_blank: bool
     ) -> PictureFile:
         """A PNG file of pixels (height, width, 3) from 0 to 1."""
         import numpy as np
@@ -234,7 +234,7 @@ class Denoiser:
         }
         parameters = format_parameters(request.prompt, request.negative_prompt, values)
         image = Image.fromarray((pixels * 255).round().astype("uint8"))
-        return PictureFile(encode_png(image, parameters), flagged)
+        return PictureFile(encode_png(image, parameters), is_blank)
 
 
 def _batch_kind(request: ImageRequest) -> tuple[Any, ...]:
@@ -275,16 +275,16 @@ class StableDiffusionLoop:
 
     Args:
         pipe: a StableDiffusionPipeline. Pictures drawn together share prompt, size, steps and scheduler.
-        compiled: called instead of the pipeline's UNet.
+        program: called instead of the pipeline's UNet.
     """
 
-    def __init__(self, pipe: Any, compiled: CompiledUNet | None = None) -> None:
+    def __init__(self, pipe: Any, program: CompiledUNet | None = None) -> None:
         self._pipe = pipe
         self._unet: CompiledUNet | FastUNet
         if (
-            compiled is not None
+            program is not None
         ):  # it takes minutes a shape: at the first use, so that the page can say so
-            self._unet = compiled
+            self._unet = program
             return
         self._unet = FastUNet(pipe.unet)
         in_turn(pipe.tokenizer)
@@ -368,18 +368,18 @@ class StableDiffusionLoop:
         """Pixels (height, width, 3) from 0 to 1 of one picture's latents; whether the checker blanked it."""
         pipe = self._pipe
         image = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
-        image, flagged = pipe.run_safety_checker(image, pipe.device, pipe.text_encoder.dtype)
-        blank = bool(flagged and flagged[0])  # then the pixels are zeros, which must stay black
+        image, is_blank = pipe.run_safety_checker(image, pipe.device, pipe.text_encoder.dtype)
+        blank = bool(is_blank and is_blank[0])  # then the pixels are zeros, which must stay black
         pixels = pipe.image_processor.postprocess(image, "np", do_denormalize=[not blank])[0]
         return pixels, blank
 
     def _encode_text(self, request: ImageRequest, count: int) -> Tensor:
         """The text encoder's output for each picture; with guidance, first for the negative prompt."""
-        guided = request.is_guided
+        has_guidance = request.is_guided
         positive, negative = self._pipe.encode_prompt(
-            request.prompt, self._pipe.device, 1, guided, request.negative_prompt or None
+            request.prompt, self._pipe.device, 1, has_guidance, request.negative_prompt or None
         )
-        parts = [negative, positive] if guided else [positive]
+        parts = [negative, positive] if has_guidance else [positive]
         return torch.cat([part.expand(count, -1, -1) for part in parts])
 
     def _noise(self, request: ImageRequest, generators: list[torch.Generator]) -> Tensor:

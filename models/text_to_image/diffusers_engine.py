@@ -138,8 +138,10 @@ class DiffusersTextToImage:
         singles = request.singles()
         self._check(singles)
         yield from self._fit(request, stop)
-        found = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
-        scheduler = copy.deepcopy(found)  # it holds the state of a drawing, and others may draw too
+        original = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
+        scheduler = copy.deepcopy(
+            original
+        )  # it holds the state of a drawing, and others may draw too
         drawing = in_thread(
             lambda emit: self._draw_all(request, singles, scheduler, emit, stop), stop
         )
@@ -151,8 +153,8 @@ class DiffusersTextToImage:
 
     def _check(self, singles: Sequence[ImageRequest]) -> None:
         first, label = singles[0], self._spec.label
-        known, prompt = self._vocabulary, first.prompt  # "": what a seed gives by itself
-        if known is not None and prompt and not known.says_something(prompt):
+        vocabulary, prompt = self._vocabulary, first.prompt  # "": what a seed gives by itself
+        if vocabulary is not None and prompt and not vocabulary.says_something(prompt):
             raise InvalidInput("invalid_unknown_words", model=label)
         own_size = native_size(self._pipe)
         for side, own in zip((first.width, first.height), own_size, strict=True):
@@ -176,10 +178,12 @@ class DiffusersTextToImage:
     ) -> None:
         if self._placement.threads:  # OpenMP has a number for each calling thread
             torch.set_num_threads(self._placement.threads)
-        known = self._vocabulary
-        reading = known.reading(request.prompt) if known else request.prompt
+        vocabulary = self._vocabulary
+        reading = vocabulary.reading(request.prompt) if vocabulary else request.prompt
         cut = words_past_limit(reading, self._tokenizers())
-        unknown = known.unknown(f"{request.prompt} {request.negative_prompt}") if known else ()
+        unknown = (
+            vocabulary.unknown(f"{request.prompt} {request.negative_prompt}") if vocabulary else ()
+        )
         if not unknown:
             reading = ""
         passes = [
@@ -193,9 +197,9 @@ class DiffusersTextToImage:
                 emit(self._denoiser.attention(singles[0], progress, scheduler))
             return
         limit: int | None = None
-        left = list(range(len(singles)))
-        while left:
-            batch = self._denoiser.next_batch(singles, left, limit)
+        rest = list(range(len(singles)))
+        while rest:
+            batch = self._denoiser.next_batch(singles, rest, limit)
             together = [singles[index] for index in batch]
             if self._denoiser.compiles(together):
                 emit(WarmingUp(self._spec))
@@ -207,7 +211,7 @@ class DiffusersTextToImage:
                     raise self._too_large(together[0], scheduler)
                 continue
             progress.finish(pictures)
-            left = [index for index in left if index not in batch]
+            rest = [index for index in rest if index not in batch]
         progress.end()
 
     def _decode(self, request: DecodeRequest, emit: Notify, stop: Stop) -> None:
@@ -299,10 +303,10 @@ def load_pipeline(spec: ModelSpec, folder: Path, placement: Placement) -> Any:
         problem = as_model_error(error)
         if problem.code != "failed":
             raise problem from None
-        broken = None if spec.scheme == "file" else _broken_file(folder)
-        if broken is None:
+        bad_file = None if spec.scheme == "file" else _broken_file(folder)
+        if bad_file is None:
             raise
-        raise _damaged(spec, broken) from None
+        raise _damage(spec, bad_file) from None
     if not _takes_only_text(pipe):
         raise NotFound("not_found_task", model=spec.label)
     pipe.set_progress_bar_config(disable=True)
@@ -336,12 +340,12 @@ def _require_memory(spec: ModelSpec, folder: Path, placement: Placement) -> None
         files = [file for file in every if (".fp16." in file.name) == half]
     with suppress(Damaged):  # said where it is read
         numbers = sum(safetensors_files.read(file).numbers for file in files)
-        needed, free = numbers * (4 if placement.dtype == "float32" else 2), free_memory()
-        if needed > free:
-            raise OutOfMemory("out_of_memory_limit", needed=needed / 1e9, limit=free / 1e9)
+        size, free = numbers * (4 if placement.dtype == "float32" else 2), free_memory()
+        if size > free:
+            raise OutOfMemory("out_of_memory_limit", needed=size / 1e9, limit=free / 1e9)
 
 
-def _damaged(spec: ModelSpec, file: str) -> Damaged:
+def _damage(spec: ModelSpec, file: str) -> Damaged:
     if spec.starter:
         return damaged_starter(spec.name, f"models/starter/{spec.name}/{file}")
     return Damaged("damaged_download", model=spec.label, file=file)
@@ -387,12 +391,12 @@ def variant(folder: Path, dtype: str) -> str | None:
 
 def _takes_only_text(pipe: Any) -> bool:
     parameters = signature(pipe.__call__).parameters
-    needed = {name for name, one in parameters.items() if one.default is one.empty}
+    necessary = {name for name, one in parameters.items() if one.default is one.empty}
     module = type(pipe).__module__
     edits = any(word in module for word in ("img2img", "inpaint", "upscale", "video", "audio"))
     return (
         "prompt" in parameters
-        and not needed & {"image", "mask_image", "control_image"}
+        and not necessary & {"image", "mask_image", "control_image"}
         and not edits
     )
 

@@ -20,7 +20,7 @@ from models.text_to_image.requests import ImageGridRequest, ImageRequest
 _PATIENCE = 4  # a picture takes so many times longer than a first token: times OPENAI_TIMEOUT
 _PIXELS_A_TOKEN = 200
 _AUTO_TOKENS = 1536 * 1024 // _PIXELS_A_TOKEN  # the largest size that a server picks
-_NEEDED = {"prompt", "model"}
+_NECESSARY = {"prompt", "model"}
 
 
 class OpenAIImages:
@@ -93,10 +93,10 @@ async def _generate(
         usage = getattr(answer, "usage", None)
         if bill and usage is not None:
             bill.settle(usage.input_tokens, usage.output_tokens)
-    encoded = [one.b64_json for one in getattr(answer, "data", None) or []]
-    if not encoded or None in encoded:
+    pictures = [one.b64_json for one in getattr(answer, "data", None) or []]
+    if not pictures or None in pictures:
         raise Unavailable("unavailable_server")
-    return [base64.b64decode(one) for one in encoded]
+    return [base64.b64decode(one) for one in pictures]
 
 
 async def _send(server: Any, values: dict[str, Any]) -> Any:
@@ -108,7 +108,7 @@ async def _send(server: Any, values: dict[str, Any]) -> Any:
             return await server.images.generate(**values)
         except Exception as error:
             parameter = unsupported_parameter(error)
-            if parameter is None or parameter in _NEEDED or parameter not in values:
+            if parameter is None or parameter in _NECESSARY or parameter not in values:
                 raise
             values = {name: value for name, value in values.items() if name != parameter}
 
@@ -124,7 +124,7 @@ def _png(image: bytes, text: str) -> bytes:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(image)) as opened:
-            return encode_png(opened.convert("RGB"), text)
+        with Image.open(io.BytesIO(image)) as picture:
+            return encode_png(picture.convert("RGB"), text)
     except (OSError, Image.DecompressionBombError):
         raise Unavailable("unavailable_server") from None

@@ -114,8 +114,10 @@ class PipelineParts:
             problem = as_model_error(error)
         self._lora = name  # whatever was put in is taken out by `_unload`
         self._on_change()
-        wanted = sum(bool(_DOWN.search(key)) for key in weights)
-        if problem is None and 0 < 0.9 * wanted <= self._layers():  # what has no place is left out
+        own_layers = sum(bool(_DOWN.search(key)) for key in weights)
+        if (
+            problem is None and 0 < 0.9 * own_layers <= self._layers()
+        ):  # what has no place is left out
             return
         self._unload()
         if isinstance(problem, OutOfMemory):

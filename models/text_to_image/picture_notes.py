@@ -142,7 +142,7 @@ def read_note(file: Path | BinaryIO) -> PictureNote:
         if len(text) > CHUNK_LIMIT:
             raise InvalidInput("invalid_png_chunk", limit=CHUNK_LIMIT)
         # Anything may stand in a comment: "Created with GIMP" is no prompt.
-        if text.strip() and (key == "parameters" or _known(text[_settings_begin(text) :])):
+        if text.strip() and (key == "parameters" or _count_names(text[_settings_begin(text) :])):
             return parse_note(text)
     raise InvalidInput("invalid_png_plain")
 
@@ -188,17 +188,17 @@ def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
             continue
         name, _, rest = body.partition(b"\0")
         if kind == b"iTXt":
-            packed, rest = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+            is_zip, rest = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
         else:
-            packed, rest = kind == b"zTXt", rest[1:] if kind == b"zTXt" else rest
+            is_zip, rest = kind == b"zTXt", rest[1:] if kind == b"zTXt" else rest
         key = name.decode("latin-1")
-        text = _as_text(_unpacked(rest) if packed else rest)
+        text = _as_text(_unpack(rest) if is_zip else rest)
         if key == "XML:com.adobe.xmp" and (comment := _XMP.search(text)):  # Draw Things
             yield "UserComment", html.unescape(comment[1])
         yield ("parameters" if key.lower() == "parameters" else key), text
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpack(data: bytes) -> bytes:
     try:
         inflater = zlib.decompressobj()
         text = inflater.decompress(data, JSON_LIMIT)
@@ -298,16 +298,16 @@ def parse_parameters(text: str) -> dict[str, Any]:
 
 def _settings_begin(text: str) -> int:
     """Where the settings begin: at the last "Steps:" that begins a line, else within one."""
-    found = [match.start() for match in _STEPS.finditer(text)]
-    at_line = [at for at in found if at == 0 or text[at - 1] == "\n"]
-    for begin in [*reversed(at_line), *reversed(found)]:
-        if _known(text[begin:]) >= 3:
+    steps = [match.start() for match in _STEPS.finditer(text)]
+    at_line = [at for at in steps if at == 0 or text[at - 1] == "\n"]
+    for begin in [*reversed(at_line), *reversed(steps)]:
+        if _count_names(text[begin:]) >= 3:
             return begin
     begin = text.rfind("\n") + 1  # a line without steps
-    return begin if _known(text[begin:]) >= 3 else len(text)
+    return begin if _count_names(text[begin:]) >= 3 else len(text)
 
 
-def _known(text: str) -> int:
+def _count_names(text: str) -> int:
     keys = {_plain(key) for key, _ in _pairs(text)}
     return len({_NAMES.get(key, key) for key in keys if key in _NAMES or key in _SIZES})
 
@@ -525,15 +525,15 @@ def _comfyui(texts: Mapping[str, str]) -> PictureNote | None:
 
 def _others_before(nodes: Mapping[str, Any], start: str, samplers: list[str]) -> bool:
     """Whether a sampler goes on with what another one has drawn."""
-    seen: set[str] = set()
+    visits: set[str] = set()
     queue = [start]
     while queue:
         name = queue.pop()
-        if name in seen or name not in nodes:
+        if name in visits or name not in nodes:
             continue
-        seen.add(name)
+        visits.add(name)
         queue += [link[0] for one in nodes[name]["inputs"].values() if (link := _link(one))]
-    return len(seen & set(samplers)) > 1
+    return len(visits & set(samplers)) > 1
 
 
 def _link(value: Any) -> list[str] | None:
@@ -542,23 +542,23 @@ def _link(value: Any) -> list[str] | None:
 
 def _upstream(nodes: Mapping[str, Any], ends: list[str], keys: tuple[str, ...]) -> Any:
     """The first value under one of the keys in nodes or what is linked to them, the nearest first."""
-    seen: set[str] = set()
+    visits: set[str] = set()
     queue = list(ends)
     while queue:
         name = queue.pop(0)
-        if name in seen or name not in nodes:
+        if name in visits or name not in nodes:
             continue
-        seen.add(name)
+        visits.add(name)
         inputs = nodes[name]["inputs"]
         for key in keys:
-            value = _followed(nodes, inputs.get(key), keys)
+            value = _follow(nodes, inputs.get(key), keys)
             if value is not None and value != "":
                 return value
         queue += [link[0] for value in inputs.values() if (link := _link(value))]
     return None
 
 
-def _followed(nodes: Mapping[str, Any], value: Any, keys: tuple[str, ...]) -> Any:
+def _follow(nodes: Mapping[str, Any], value: Any, keys: tuple[str, ...]) -> Any:
     """A value; where it is linked to nodes that give a number or a text, theirs."""
     for _ in range(_MOST_LINKS):
         link = _link(value)
@@ -567,8 +567,8 @@ def _followed(nodes: Mapping[str, Any], value: Any, keys: tuple[str, ...]) -> An
         inputs = nodes[link[0]]["inputs"] if link[0] in nodes else {}
         if isinstance(inputs.get("string_a"), str) and isinstance(inputs.get("string_b"), str):
             return str(inputs.get("delimiter") or "").join((inputs["string_a"], inputs["string_b"]))
-        given = (inputs.get(key) for key in (*keys, "value", "int", "float", "string", "seed"))
-        value = next((one for one in given if one not in (None, "")), None)
+        values = (inputs.get(key) for key in (*keys, "value", "int", "float", "string", "seed"))
+        value = next((one for one in values if one not in (None, "")), None)
     return None
 
 
@@ -614,8 +614,8 @@ def _sampler(name: str) -> str:
     plain = re.sub(r"_gpu$| discrete$", "", name.lower().strip())
     plain = re.sub(r"[^a-z0-9]", "", plain.removeprefix("k_").replace("+", "p"))
     schedule = " Karras" if plain.endswith("karras") else ""
-    known = _SAMPLERS.get(plain.removesuffix("karras"))
-    return known + schedule if known else name
+    own_name = _SAMPLERS.get(plain.removesuffix("karras"))
+    return own_name + schedule if own_name else name
 
 
 def _add_schedule(note: PictureNote, schedule: str) -> None:

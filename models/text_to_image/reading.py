@@ -109,9 +109,9 @@ def _words(
 ) -> list[_Word]:
     words: list[_Word] = []
     end = 0
-    for found in _PIECE.finditer(prompt):
-        text, gap = found[0], prompt[end : found.start()]
-        end = found.end()
+    for match in _PIECE.finditer(prompt):
+        text, gap = match[0], prompt[end : match.start()]
+        end = match.end()
         if words and re.search(r"[^\s'\u2019\ufe0f\u200d_-]", gap):
             words.append(_Word(",", "", "join", ",", ""))
             gap = " "
@@ -126,8 +126,8 @@ def _words(
 
 def _kind(word: str, base: str, before: list[_Word]) -> str:
     last = before[-1].text if before else ""
-    counted = last in _NUMBERS | _MANY or last.isdigit()
-    if _COUNT.fullmatch(base) or (base in COUNTERS and (counted or base != "개")):
+    has_number = last in _NUMBERS | _MANY or last.isdigit()
+    if _COUNT.fullmatch(base) or (base in COUNTERS and (has_number or base != "개")):
         return "counter"
     if base in _SIDES or (base in _PLACES and bool(before) and before[-1].kind == "side"):
         return "side"
@@ -152,7 +152,7 @@ def _drop(words: list[_Word]) -> bool:
     alone = [k for k, word in enumerate(words) if word.kind != "out" and not _stands(words, k)]
     for k in alone:
         words[k].kind = "out"
-    return bool(lost)
+    return bool(alone)
 
 
 def _stands(words: list[_Word], k: int) -> bool:
@@ -165,9 +165,9 @@ def _stands(words: list[_Word], k: int) -> bool:
         return _leads_on(words, k) and (anything or word.text.lower() not in _RELATIONS)
     if kind == "join":
         more = any(one.kind not in ("out", "join") for one in words[k + 1 :])
-        next_kept = next((one for one in words[k + 1 :] if one.kind != "out"), None)
-        doubled = next_kept is not None and next_kept.kind == "join"
-        return anything and not doubled and (more if word.text == "," else _leads_on(words, k))
+        next_word = next((one for one in words[k + 1 :] if one.kind != "out"), None)
+        is_double = next_word is not None and next_word.kind == "join"
+        return anything and not is_double and (more if word.text == "," else _leads_on(words, k))
     if kind == "number":
         counter = k + 1 < len(words) and words[k + 1].kind == "counter"
         return counter or _leads_on(words, k)
@@ -307,10 +307,10 @@ _PAIRS = (("은", "는"), ("을", "를"), ("과", "와"), ("이랑", "랑"), ("�
 
 def with_particle(word: str, particle: str) -> str:
     """A word with the form of a Korean particle that goes with it: 별이, 해가."""
-    for closed, opened in _PAIRS:
-        for form in (closed, opened):
+    for after_consonant, after_vowel in _PAIRS:
+        for form in (after_consonant, after_vowel):
             if particle == form or (len(form) > 1 and particle.startswith(form)):
-                fitting = closed if _is_closed(word, closed) else opened
+                fitting = after_consonant if _is_closed(word, after_consonant) else after_vowel
                 return word + fitting + particle[len(form) :]
     return word + particle
 

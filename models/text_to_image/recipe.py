@@ -98,7 +98,7 @@ unet = pipe.components.get("unet")
 side = (unet.config.sample_size if unet else pipe.default_sample_size) * pipe.vae_scale_factor
 """
 
-_HOSTED = """\
+_BY_SERVER = """\
 import base64
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def python(spec: ModelSpec, request: ImageRequest | ImageGridRequest, placement:
     """
     if isinstance(request, ImageRequest) and spec.hosted:
         values = {"model": request.model_name, **hosted_arguments(request)}
-        return _HOSTED.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
+        return _BY_SERVER.format(options=",\n    ".join(f"{k}={v!r}" for k, v in values.items()))
     return _script(spec, request, placement, _loop(request, _vocabulary(spec)))
 
 
@@ -264,15 +264,15 @@ def _start(request: ImageRequest | ImageGridRequest) -> str:
     return start if request.width and request.height else _OWN_SIDE + start
 
 
-def _loop(request: ImageRequest | ImageGridRequest, known: Vocabulary | None) -> str:
+def _loop(request: ImageRequest | ImageGridRequest, vocabulary: Vocabulary | None) -> str:
     """The lines that draw. Of a model with words of its own they hold what it reads of the prompt."""
     if isinstance(request, LeaveOutRequest):
-        prompts = [known.reading(one) if known else one for one in request.prompts]
+        prompts = [vocabulary.reading(one) if vocabulary else one for one in request.prompts]
         return _ablation(request, prompts)
     unknown: tuple[str, ...] = ()
-    if known:
-        unknown = known.unknown(f"{request.prompt} {request.negative_prompt}")
-        request = request.model_copy(update=known.own_words(request))
+    if vocabulary:
+        unknown = vocabulary.unknown(f"{request.prompt} {request.negative_prompt}")
+        request = request.model_copy(update=vocabulary.own_words(request))
     loop = _grid(request) if isinstance(request, ImageGridRequest) else _pictures(request)
     remark = f"# Left out, since the model has not learnt the words: {', '.join(unknown)}.\n"
     return remark + loop if unknown else loop
@@ -372,8 +372,8 @@ def call(spec: ModelSpec, request: Any, placement: Placement, say: Say) -> HttpC
     if spec.hosted:
         return _call_of_server(request)
     optional = ("negative_prompt", "guidance_scale", "num_inference_steps", "width", "height")
-    given = {n: getattr(request, n) for n in (*optional, "scheduler", "lora", "decoder")}
-    body = {name: value for name, value in given.items() if value not in (None, "")}
+    values = {n: getattr(request, n) for n in (*optional, "scheduler", "lora", "decoder")}
+    body = {name: value for name, value in values.items() if value not in (None, "")}
     body = {"model": spec.id, "prompt": request.prompt, **body, "seed": request.seed}
     if request.lora:
         body["lora_strength"] = request.lora_strength
@@ -411,8 +411,8 @@ def _client(spec: ModelSpec, request: ImageRequest) -> str:
 
 
 def _app(spec: ModelSpec, request: ImageRequest, placement: Placement) -> App:
-    if known := _vocabulary(spec):
-        request = request.model_copy(update=known.own_words(request))
+    if vocabulary := _vocabulary(spec):
+        request = request.model_copy(update=vocabulary.own_words(request))
     load = _script(spec, request, placement, "")
     load = load[: load.index("# GenLab sums in another order")]
     threads = f"torch.set_num_threads({placement.threads})\n" if placement.threads else ""

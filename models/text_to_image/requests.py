@@ -300,11 +300,11 @@ class ImageGridRequest(_PictureRequest):
 
     def singles(self) -> tuple[ImageRequest, ...]:
         """A request for each cell, row by row; the seed must not be -1."""
-        shared = {name: getattr(self, name) for name in _PictureRequest.model_fields}
+        common = {name: getattr(self, name) for name in _PictureRequest.model_fields}
         settings = (
             {"num_inference_steps": steps, "guidance_scale": guidance, "seed": self.seed + k}
             for steps in self.step_counts or (None,)
             for guidance in self.guidance_scales or (None,)
             for k in range(self.num_seeds)
         )
-        return tuple(ImageRequest.model_construct(None, **(shared | one)) for one in settings)
+        return tuple(ImageRequest.model_construct(None, **(common | one)) for one in settings)

@@ -35,8 +35,8 @@ _ALIASES = {"PLMS": "PNDM"}
 # steps evenly in noise level to the power 1/7 and would spend nearly all of them there. Euler a subtracts
 # two nearly equal numbers there, and in float32 the result is below zero.
 _MOST_NOISE = 1000.0
-BOUNDED = ("Euler a", "DPM++ 2M Karras")  # only for a model whose noise has a bound
-UNBOUNDED = tuple(name for name in NAMES if name not in BOUNDED)  # for any other
+FOR_LITTLE_NOISE = ("Euler a", "DPM++ 2M Karras")  # only for a model whose noise has a bound
+FOR_ANY_NOISE = tuple(name for name in NAMES if name not in FOR_LITTLE_NOISE)  # for any other
 
 
 def canonical_name(name: str) -> str:
@@ -68,7 +68,7 @@ def build_scheduler(own: Any, name: str, label: str = "") -> Any:
 
     kind, options = SCHEDULERS[name]
     flow_matching = "beta_schedule" not in own.config or own.config.get("use_flow_sigmas")
-    if flow_matching or (name in BOUNDED and _most_noise(own) > _MOST_NOISE):
+    if flow_matching or (name in FOR_LITTLE_NOISE and _most_noise(own) > _MOST_NOISE):
         raise InvalidInput("invalid_scheduler_model", model=label, name=name)
     return getattr(diffusers, kind).from_config(own.config, **options)
 
@@ -113,9 +113,9 @@ def predicted_original(
         index: of the step, from 0.
     """
     config = scheduler.config
-    converted = _converted_output(scheduler)
-    if converted is not None:
-        return converted
+    own_guess = _converted_output(scheduler)
+    if own_guess is not None:
+        return own_guess
     if hasattr(scheduler, "is_scale_input_called"):  # Euler's family: signal 1, noise sigma
         sigma = scheduler.sigmas[index].to(latents.device, latents.dtype)
         signal, noise = 1 / (sigma**2 + 1).sqrt(), sigma / (sigma**2 + 1).sqrt()
@@ -144,9 +144,9 @@ def extrapolated_original(
         latents: after the step.
         index: of the step, from 0.
     """
-    converted = _converted_output(scheduler)
-    if converted is not None:
-        return converted
+    own_guess = _converted_output(scheduler)
+    if own_guess is not None:
+        return own_guess
     sigmas = getattr(scheduler, "sigmas", None)
     if before is None or sigmas is None or "Euler" not in type(scheduler).__name__:
         return unit_spread(latents)

@@ -71,27 +71,27 @@ def _seconds(spec: ModelSpec, work: Work, rates: Rates, tiny: bool) -> float:
 def _rates(placement: Placement, measure: bool) -> Rates | None:
     file, key = index.cache_folder() / _FILE, _key(placement)
     with _turn:
-        known = _read(file)
-        if key not in known and measure:
+        rates_by_key = _read(file)
+        if key not in rates_by_key and measure:
             rates = _measure(placement)
-            known[key] = {"step": rates.step, "decoder": rates.decoder}
+            rates_by_key[key] = {"step": rates.step, "decoder": rates.decoder}
             with suppress(OSError):  # then it is measured anew the next time
                 file.parent.mkdir(parents=True, exist_ok=True)
                 new = file.with_suffix(".tmp")
-                new.write_text(json.dumps(known, indent=2), encoding="utf-8")
+                new.write_text(json.dumps(rates_by_key, indent=2), encoding="utf-8")
                 new.replace(file)
-    return Rates(**known[key]) if key in known else None
+    return Rates(**rates_by_key[key]) if key in rates_by_key else None
 
 
 def _read(file: Path) -> dict[str, dict[str, float]]:
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-        for rates in known.values():
+        rates_by_key = json.loads(file.read_text(encoding="utf-8"))
+        for rates in rates_by_key.values():
             if not (rates["step"] > 0 and rates["decoder"] > 0 and len(rates) == 2):
                 return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return known
+    return rates_by_key
 
 
 def _key(placement: Placement) -> str:
@@ -143,8 +143,8 @@ def _time(work: Callable[[], object]) -> float:
     for turn in range(_RUNS + 1):
         began = time.thread_time()
         work()
-        taken = time.thread_time() - began
-        best = min(best, taken) if turn else best
-        if turn and taken > _ENOUGH:
+        seconds = time.thread_time() - began
+        best = min(best, seconds) if turn else best
+        if turn and seconds > _ENOUGH:
             break
     return best

@@ -32,7 +32,7 @@ warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
 _SMALL = 50_000_000  # parameters: v1-4 has 860 million
 _TRACES = 6  # programs in memory; each has a copy of the weights in the order of its convolutions
 _SIZES = (1, 4, 8)  # rows of a program; a row of the starter's takes 6.7, 4.5 and 3.3 ms of a core
-_FILLED = 0.7  # of a program's rows, from which filling it up is faster than smaller programs
+_FULL_ENOUGH = 0.7  # of a program's rows, from which filling it up is faster than smaller programs
 _MOST_ROWS = 16  # of a pass: eight pictures with guidance
 _MOST_CORES = 8
 
@@ -177,7 +177,7 @@ class FastUNet:
             part, end = list[_Chunk](), min(begin + share, rows)
             for size in split_rows(end - begin, sizes):
                 stop = min(begin + size, end)
-                own = tuple(_filled(one[begin:stop], size) for one in context)
+                own = tuple(_fill(one[begin:stop], size) for one in context)
                 part.append(_Chunk(begin, stop, size, self._programs.get(size, example), own))
                 begin = stop
             parts.append(part)
@@ -199,12 +199,12 @@ def _one(chunk: _Chunk, latents: Tensor, times: Tensor) -> Tensor:
     rows = slice(chunk.begin, chunk.end)
     if chunk.size == 1:
         return chunk.program(latents[rows], times[chunk.begin], *chunk.context)
-    pixels = _filled(latents[rows], chunk.size).contiguous(memory_format=torch.channels_last)
-    output = chunk.program(pixels, _filled(times[rows], chunk.size), *chunk.context)
+    pixels = _fill(latents[rows], chunk.size).contiguous(memory_format=torch.channels_last)
+    output = chunk.program(pixels, _fill(times[rows], chunk.size), *chunk.context)
     return output[: chunk.end - chunk.begin]
 
 
-def _filled(rows: Tensor, size: int) -> Tensor:
+def _fill(rows: Tensor, size: int) -> Tensor:
     """So many rows: the last one is repeated."""
     missing = size - len(rows)
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing else rows
@@ -214,7 +214,7 @@ def split_rows(count: int, sizes: Collection[int]) -> list[int]:
     """Sizes of programs for so many rows: one that is nearly filled, or the largest that is filled."""
     chunks = list[int]()
     while count > 0:
-        nearly = [size for size in sizes if size * _FILLED <= count <= size]
+        nearly = [size for size in sizes if size * _FULL_ENOUGH <= count <= size]
         size = min(nearly, default=max((one for one in sizes if one <= count), default=1))
         chunks.append(size)
         count -= size
@@ -282,7 +282,7 @@ class _Programs:
         with torch.inference_mode():
             latents = torch.zeros(size, *shape).contiguous(memory_format=torch.channels_last)
             times = torch.tensor(1.0) if size == 1 else torch.ones(size)
-            rows = tuple(_filled(one[:1], size) for one in context)
+            rows = tuple(_fill(one[:1], size) for one in context)
             program = trace_unet(self._unet, latents, times, rows)
         with self._lock:
             if len(self._programs) >= _TRACES:
@@ -377,8 +377,8 @@ class _ContextAttention:
     ) -> Tensor:
         keys, values = encoder_hidden_states[2 * self._place : 2 * self._place + 2]
         queries = _by_heads(attn, attn.to_q(hidden_states))
-        attended = F.scaled_dot_product_attention(queries, keys, values)
-        return attn.to_out[0](attended.transpose(1, 2).flatten(2))
+        output = F.scaled_dot_product_attention(queries, keys, values)
+        return attn.to_out[0](output.transpose(1, 2).flatten(2))
 
 
 def _cross_attentions(unet: Any) -> list[Any]:
@@ -422,11 +422,11 @@ class _OneDnnConv2d(nn.Module):
         super().__init__()
         weight = one.weight.to(memory_format=torch.channels_last)
         ones = [1, 1]
-        packed = torch.ops.mkldnn._reorder_convolution_weight(
+        kernel_weight = torch.ops.mkldnn._reorder_convolution_weight(
             weight, ones, ones, ones, 1, list(shape)
         )
         self.bias = one.bias
-        self.register_buffer("weight", packed)
+        self.register_buffer("weight", kernel_weight)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return _convolve(pixels, self.weight, self.bias)
@@ -472,7 +472,7 @@ class CompiledUNet:
         unet.fuse_qkv_projections()
         options: dict[str, Any] = {"mode": mode, "backend": backend}
         self._unet, self._sizes = unet, frozenset(sizes)
-        self._compiled: Any = torch.compile(unet, fullgraph=True, dynamic=False, **options)
+        self._program: Any = torch.compile(unet, fullgraph=True, dynamic=False, **options)
         self._shapes: set[LatentShape] = set()
 
     capacity = 1
@@ -506,7 +506,7 @@ class CompiledUNet:
         arguments = {"encoder_hidden_states": text, "return_dict": False}
         if self._is_usual(shape):
             try:
-                output = self._compiled(latents, timestep, **arguments)[0]
+                output = self._program(latents, timestep, **arguments)[0]
             except TorchDynamoException as error:  # for example if there is no compiler
                 log.warning("the UNet stays uncompiled: %s", type(error).__name__)
                 self._sizes = frozenset()

@@ -122,9 +122,9 @@ class Vocabulary:
         file = folder / VOCABULARY_FILE
         if not file.is_file():
             return None
-        known, near = json.loads(file.read_text(encoding="utf-8")), folder / NEAR_FILE
+        content, near = json.loads(file.read_text(encoding="utf-8")), folder / NEAR_FILE
         words, things = (
-            (known["words"], known["things"]) if isinstance(known, dict) else (known, {})
+            (content["words"], content["things"]) if isinstance(content, dict) else (content, {})
         )
         names = [name for thing in things.values() for name in thing["ko"]]
         table = json.loads(near.read_text(encoding="utf-8")) if near.is_file() else None
@@ -151,25 +151,25 @@ class Vocabulary:
 
     def _largest_number(self, word: str) -> str:
         """For a number that captions do not count to, the largest that they do, with its counter."""
-        found = _COUNT.fullmatch(stem(word))
-        if found is None:
+        match = _COUNT.fullmatch(stem(word))
+        if match is None:
             return ""
-        number = ("3" if found[1] else "three" if found[2] else "세") + found[3]
+        number = ("3" if match[1] else "three" if match[2] else "세") + match[3]
         return number if number in self else ""
 
     def __contains__(self, word: str) -> bool:
-        if found := _DIGIT.fullmatch(word):  # captions count to three, in digits too
-            return not found[1] or found[1] in self
+        if match := _DIGIT.fullmatch(word):  # captions count to three, in digits too
+            return not match[1] or match[1] in self
         return word in self._words or stem(word) in self._words
 
     def put_in_place(self, prompt: str, word: str, other: str) -> str:
         """The prompt with another word where `word` first stands; a Korean particle stays, and fits."""
-        found = re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", prompt, re.IGNORECASE)
-        if found is None:
+        match = re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", prompt, re.IGNORECASE)
+        if match is None:
             return f"{prompt.rstrip()} {other}".strip()
         bare = word.lower() in self._near.get("ko", {}).get("near", {})  # 고양이 has no particle
         particle = "" if bare or not HANGUL.search(word) else word[len(stem(word)) :]
-        return prompt[: found.start()] + with_particle(other, particle) + prompt[found.end() :]
+        return prompt[: match.start()] + with_particle(other, particle) + prompt[match.end() :]
 
     def unknown(self, prompt: str) -> tuple[str, ...]:
         """The prompt's words that are not in the vocabulary, without fillers, each once and in order."""
@@ -214,10 +214,10 @@ class Vocabulary:
 
     def _parts(self, word: str) -> tuple[str, str]:
         """A word without its Korean particle, and the particle."""
-        found = None if word in self._names else _PARTICLE.search(word)
-        if found is None or self._is_unknown(word[: found.start()]):
+        match = None if word in self._names else _PARTICLE.search(word)
+        if match is None or self._is_unknown(word[: match.start()]):
             return word, ""
-        return word[: found.start()], found[0]
+        return word[: match.start()], match[0]
 
 
 def _other_emoji(own: frozenset[str], words: Container[str]) -> dict[str, tuple[str, str]]:

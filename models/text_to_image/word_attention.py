@@ -133,8 +133,8 @@ def by_word(
         map is of all other tokens: start, end and padding, and words that stand for nothing.
     """
     table = torch.stack(list(maps))
-    encoded = tokenizer(prompt, return_offsets_mapping=True, truncation=True, verbose=False)
-    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    encoding = tokenizer(prompt, return_offsets_mapping=True, truncation=True, verbose=False)
+    offsets: list[tuple[int, int]] = encoding["offset_mapping"]
     words: list[str] = []
     rows: list[Tensor] = []
     rest = table.sum(1)

@@ -112,10 +112,10 @@ def build(context: Context) -> None:
             code = recipe_box(TAB)
             how_it_works(TAB)
         with under:
-            film, axes, compared = _build_lenses(context, targets, drawing, code)
+            film, axes, compare_event = _build_lenses(context, targets, drawing, code)
         with try_this:
             experiments = _build_experiments(context, targets, axes)
-        experiments.after(compared)
+        experiments.after(compare_event)
 
     def run(request: gr.Request, *values: Any) -> Generator[Any]:
         yield from draw.draw(context, request, *values)
@@ -128,7 +128,7 @@ def build(context: Context) -> None:
     }
     start.click(None, js=TO_THE_RESULT)
     events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
-    stopped = line(
+    stop_line = line(
         f'{both("page.stopped")} <span class="unfinished">{both(f"{TAB}.unfinished")}</span>'
     )
     for event in events:
@@ -137,7 +137,7 @@ def build(context: Context) -> None:
     prompt_words.bind_unknown_words(context, prompt, model, unknown)
     controls.bind_start_picture(upload, start_picture, strength, note)
     draw.bind_start_from(view, start_picture, strength, note)
-    bind_stop(stop, events, view.status, stopped)
+    bind_stop(stop, events, view.status, stop_line)
     endpoint.build(context)
 
 
@@ -153,21 +153,21 @@ def _build_lenses(
     Returns:
         The film, what a grid compares, and the event of an experiment's grid.
     """
-    built: dict[str, Any] = {}
+    lenses: dict[str, Any] = {}
 
     def build_film(context: Context) -> None:
-        built["film"] = lens.build_film(context, drawing, example.film())
+        lenses["film"] = lens.build_film(context, drawing, example.film())
 
     def build_ablation(context: Context) -> None:
         lens.build_ablation(context, drawing, code, example.ablation())
 
     def build_grid(context: Context) -> None:
-        built["axes"], built["compare"] = explore.build(context, targets, code, compare)
+        lenses["axes"], lenses["compare"] = explore.build(context, targets, code, compare)
 
     compare = gr.Button(visible="hidden", elem_id=f"{TAB}-compare")
     parts = {"film": build_film, "ablation": build_ablation, "explore": build_grid}
     inner_tabs(context, TAB, parts)
-    return built["film"], built["axes"], built["compare"]
+    return lenses["film"], lenses["axes"], lenses["compare"]
 
 
 def _build_experiments(
@@ -175,9 +175,9 @@ def _build_experiments(
 ) -> Experiments:
     """Three experiments, and the tab as a link."""
     dials = targets.controls
-    linked = {"prompt": targets.prompt, "model": targets.model}
-    linked |= {name: getattr(dials, name) for name in _IN_A_LINK}
-    linked |= {name: getattr(axes, name) for name in explore.GridAxes._fields}
+    link_values = {"prompt": targets.prompt, "model": targets.model}
+    link_values |= {name: getattr(dials, name) for name in _IN_A_LINK}
+    link_values |= {name: getattr(axes, name) for name in explore.GridAxes._fields}
     following = (targets.about, targets.words, targets.upload, *dials)
     components = dict(zip(controls.FOLLOWING, following, strict=True))
 
@@ -192,7 +192,7 @@ def _build_experiments(
 
     return Experiments(
         TAB,
-        linked,
+        link_values,
         f"{TAB}-start",
         [
             Experiment("guidance", _grid("1, 8", "25"), f"{TAB}-explore-grid", f"{TAB}-compare"),

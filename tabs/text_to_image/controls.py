@@ -181,14 +181,14 @@ def _bind(
             spec = select(TEXT_TO_IMAGE, model_id, context.settings)
         except NotFound:
             return gr.skip()
-        known = _seconds(context, spec, measure=True)
-        return gr.skip() if known is None else _about(context, spec)
+        seconds = _seconds(context, spec, measure=True)
+        return gr.skip() if seconds is None else _about(context, spec)
 
-    chosen = [
+    events = [
         model.input(follow, model, [model, *outputs], **_QUIET),
         larger.click(lambda: follow(offer), None, [model, *outputs], **_QUIET),
     ]
-    for event in chosen:
+    for event in events:
         event.then(estimate, model, outputs[0], **_QUIET)
 
 
@@ -335,13 +335,13 @@ def decoder_choices() -> list[tuple[Any, str]]:
 
 def _dial_update(spec: ModelSpec, name: str) -> Any:
     least, most = limits(spec, name)
-    fixed = least == most  # guidance was trained into the model
+    is_fixed = least == most  # guidance was trained into the model
     return gr.update(
         minimum=least,
-        maximum=most + fixed,
+        maximum=most + is_fixed,
         value=start_value(spec, name),
-        interactive=not fixed,
-        info=t(f"{TAB}.distilled" if fixed else f"{TAB}.{name}_info"),
+        interactive=not is_fixed,
+        info=t(f"{TAB}.distilled" if is_fixed else f"{TAB}.{name}_info"),
         visible=not spec.hosted,
     )
 
@@ -373,9 +373,9 @@ def _about(context: Context, spec: ModelSpec) -> str:
     if spec.starter and not offer:
         classic = find(TEXT_TO_IMAGE, CLASSIC)
         return text + line(both(f"{TAB}.classic_wants", model=classic.label))
-    needed, limit = context.cache.room(spec)
-    if needed > limit:
-        return text + line(both(f"{TAB}.too_large", needed=f"{needed:.1f}", limit=f"{limit:.1f}"))
+    size, limit = context.cache.room(spec)
+    if size > limit:
+        return text + line(both(f"{TAB}.too_large", needed=f"{size:.1f}", limit=f"{limit:.1f}"))
     if place(spec, context.settings).device == "cpu" and options_of(spec).work:
         times = _seconds(context, spec, measure=False)
         text += line(both(f"{TAB}.takes", **times) if times else both(f"{TAB}.measuring"))
@@ -385,8 +385,8 @@ def _about(context: Context, spec: ModelSpec) -> str:
 def _seconds(context: Context, spec: ModelSpec, measure: bool) -> dict[str, Any] | None:
     """About how long a picture takes with either decoder, in words; None where that is not known."""
     placement = place(spec, context.settings)
-    needed, limit = context.cache.room(spec)
-    if needed > limit:
+    size, limit = context.cache.room(spec)
+    if size > limit:
         return None
     seconds = [seconds_a_picture(spec, placement, tiny, measure) for tiny in (False, True)]
     if None in seconds:
@@ -410,5 +410,5 @@ def _offer(context: Context) -> str:
     classic, quick = find(TEXT_TO_IMAGE, CLASSIC), find(TEXT_TO_IMAGE, QUICK)
     if place(classic, context.settings).device != "cpu" and (is_here(classic) or may):
         return CLASSIC
-    needed, limit = context.cache.room(quick)
-    return QUICK if needed <= limit and (is_here(quick) or may) else ""
+    size, limit = context.cache.room(quick)
+    return QUICK if size <= limit and (is_here(quick) or may) else ""

@@ -47,7 +47,7 @@ frame = partial(updates, OUTPUTS)
 
 def build_view() -> DrawingView:
     """Lay out the worked example, the picture while it forms, the pictures, a download and a status line."""
-    shown = gr.HTML(example.picture(), container=True, padding=True, elem_id=f"{TAB}-example")
+    picture = gr.HTML(example.picture(), container=True, padding=True, elem_id=f"{TAB}-example")
     forming = gr.HTML(
         container=True, padding=True, min_height=120, visible=False, elem_id=f"{TAB}-forming"
     )
@@ -69,7 +69,7 @@ def build_view() -> DrawingView:
             t(f"{TAB}.start_from"), visible=False, size="sm", elem_id=f"{TAB}-start-from"
         )
     status = gr.HTML(padding=False, elem_id=f"{TAB}-status")
-    return DrawingView(shown, forming, gallery, download, start_from, status, gr.State([]))
+    return DrawingView(picture, forming, gallery, download, start_from, status, gr.State([]))
 
 
 def draw(
@@ -158,16 +158,16 @@ def _frames(
     images = ImagesDone((), ())
     preview: Sketch | None = None
     moments = Moments()
-    pace, started = Pace(), time.perf_counter()
+    pace, start = Pace(), time.perf_counter()
     for event in follow(context, spec, request, visitor):
         if isinstance(event, StepDone):
             now = time.perf_counter()
             preview = event.preview or preview
             moments.add(event)
             first = pace.updates == 0
-            started = now if first else started
+            start = now if first else start
             if pace.due():
-                page = picture_html.forming(preview, event, request.num_images, now - started)
+                page = picture_html.forming(preview, event, request.num_images, now - start)
                 # The line is cleared once: a step that is still on its way must not clear "Stopped".
                 own = gr.update(value=page, visible=True)
                 hide = _results((), spec, visible=False) | _seed(spec, request)
@@ -251,22 +251,22 @@ def bind_start_from(
 
     It then stands beside the prompt; the note there and the status line under the result say so.
     """
-    selected = gr.State(0)
+    selection = gr.State(0)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
     def select_picture(event: gr.SelectData) -> int:
         return event.index
 
     def start_from(pictures: list[str], index: int, status: str) -> tuple[Any, ...]:
-        said = status_note(both(f"{TAB}.start_picture.next"))
+        hint = status_note(both(f"{TAB}.start_picture.next"))
         updates = picture_updates(pictures[min(index, len(pictures) - 1)])
-        return (*updates, said, status if said in status else status + said)
+        return (*updates, hint, status if hint in status else status + hint)
 
-    view.gallery.select(select_picture, None, selected, **quiet)
-    view.pictures.change(lambda: 0, None, selected, **quiet)
+    view.gallery.select(select_picture, None, selection, **quiet)
+    view.pictures.change(lambda: 0, None, selection, **quiet)
     click = view.start_from.click(
         start_from,
-        [view.pictures, selected, view.status],
+        [view.pictures, selection, view.status],
         [*start, strength, note, view.status],
         **quiet,
     )

@@ -37,7 +37,7 @@ FOLDER = Path(__file__).with_name("example")
 
 
 @cache
-def recorded(language: str) -> dict[str, Any]:
+def recording_of(language: str) -> dict[str, Any]:
     """The example as training/image_example.py stores it."""
     return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
 
@@ -48,7 +48,7 @@ def recorded(language: str) -> dict[str, Any]:
 def _in_both(build: Callable[[str, dict[str, Any]], str]) -> str:
     """What is built of each language's example, of which the page shows its own."""
     return "".join(
-        f'<div class="in-{language}" lang="{language}">{build(language, recorded(language))}</div>'
+        f'<div class="in-{language}" lang="{language}">{build(language, recording_of(language))}</div>'
         for language in LANGUAGES
     )
 
@@ -79,8 +79,8 @@ def ablation() -> str:
 
     def one(language: str, content: dict[str, Any]) -> str:
         request = LeaveOutRequest.of(prompt=PROMPTS[language], seed=SEED)
-        addresses, changed = (dict(enumerate(content[name])) for name in ("ablation", "changed"))
-        return example_note() + ablation_html(request, addresses, changed)
+        addresses, changes = (dict(enumerate(content[name])) for name in ("ablation", "changed"))
+        return example_note() + ablation_html(request, addresses, changes)
 
     return _in_both(one)
 

@@ -200,13 +200,13 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
     cells: dict[int, str] = {}  # addresses of the pictures, by index
     blank: set[int] = set()  # indexes of those that the checker blanked
     result, pace = GridDone((), grid.rows, grid.columns), Pace(0.2)
-    hidden = gr.update(visible=False)
-    yield _frame(table=grid_table(spec, grid, cells), sheet=hidden, status="")
-    started = time.perf_counter()
+    hide = gr.update(visible=False)
+    yield _frame(table=grid_table(spec, grid, cells), sheet=hide, status="")
+    start = time.perf_counter()
     for event in follow(context, spec, grid, request):
         if isinstance(event, StepDone):
             if pace.due():
-                yield _frame(bar=picture_html.grid_progress(event, time.perf_counter() - started))
+                yield _frame(bar=picture_html.grid_progress(event, time.perf_counter() - start))
         elif isinstance(event, CellDone):
             if event.flagged:
                 blank.add(event.index)
@@ -229,8 +229,8 @@ def _without_prompt(
     context: Context, visitor: gr.Request | None, spec: ModelSpec, grid: ImageGridRequest
 ) -> Generator[tuple[Any, ...], None, str]:
     """Draw what the first seed gives without a prompt; returns the picture as HTML for beside the grid."""
-    shared = {name: getattr(grid, name) for name in SHARED_FIELDS}
-    bare = NoPromptRequest.of(**shared).with_defaults(spec)
+    common = {name: getattr(grid, name) for name in SHARED_FIELDS}
+    bare = NoPromptRequest.of(**common).with_defaults(spec)
     for event in follow(context, spec, bare, visitor):
         if isinstance(event, ImagesDone) and not event.is_flagged(0):
             return no_prompt(file_address(event.images[0], "no-prompt.png"))

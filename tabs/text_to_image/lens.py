@@ -93,7 +93,7 @@ class Moments:
 
     def __init__(self) -> None:
         self._passes = 0
-        self._kept: list[tuple[int, Sketch, Sketch | None]] = []
+        self._moments: list[tuple[int, Sketch, Sketch | None]] = []
 
     def add(self, event: StepDone) -> None:
         """A step is done."""
@@ -101,11 +101,11 @@ class Moments:
             return
         if event.start is not None:
             self._passes = 0
-            self._kept.clear()
-            self._kept.append((0, event.start, None))
+            self._moments.clear()
+            self._moments.append((0, event.start, None))
         self._passes += 1
         if event.noisy is not None:
-            self._kept.append((self._passes, event.noisy, event.preview))
+            self._moments.append((self._passes, event.noisy, event.preview))
 
     def drawing(self, spec: ModelSpec, request: ImageRequest) -> Drawing | None:
         """What is kept; None where the model's latents cannot be shown.
@@ -114,19 +114,19 @@ class Moments:
             spec: the model.
             request: of all pictures, with all values.
         """
-        if not self._kept:
+        if not self._moments:
             return None
-        noisy = np.concatenate([one.latents[:1] for _, one, _ in self._kept])
-        guess = np.concatenate([(two or one).latents[:1] for _, one, two in self._kept])
+        noisy = np.concatenate([one.latents[:1] for _, one, _ in self._moments])
+        guess = np.concatenate([(two or one).latents[:1] for _, one, two in self._moments])
         return Drawing(
             id=secrets.token_hex(6),
             model=spec.id,
             request=_single(spec, request),
             total=self._passes,
-            steps=tuple(step for step, _, _ in self._kept),
+            steps=tuple(step for step, _, _ in self._moments),
             noisy=noisy.astype(np.float16),
             guess=guess.astype(np.float16),
-            colours=self._kept[0][1].colours,
+            colours=self._moments[0][1].colours,
         )
 
 
@@ -135,8 +135,8 @@ def _single(spec: ModelSpec, request: ImageRequest) -> ImageRequest:
 
     It has no key, and a start picture has its own size.
     """
-    known = vocabulary(spec)
-    own = known.own_words(request) if known else {}
+    words = vocabulary(spec)
+    own = words.own_words(request) if words else {}
     image = request.image
     if image is not None and request.width and request.height:
         image = compact_start_picture(image, request.width, request.height)[1]
@@ -172,10 +172,10 @@ def build_film(context: Context, drawing: gr.State, content: str) -> gr.HTML:
         yield from look(context, request, newest, event._data)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    looked = view.select(
+    look_event = view.select(
         at_field(run, problem), drawing, [news, problem], trigger_mode="always_last", **quiet
     )
-    looked.then(None, js="() => { window.genlab.film.idle(); }", **quiet)
+    look_event.then(None, js="() => { window.genlab.film.idle(); }", **quiet)
     return view
 
 
@@ -298,11 +298,11 @@ def _stages(
     frames: dict[int, list[str | None]] = {place: [None, None] for place in places}
     pace = Pace(0.4)
     with show_errors(visitor):
-        wanted, request = decode_request(drawing, places)
+        order, request = decode_request(drawing, places)
         spec = select(TEXT_TO_IMAGE, drawing.model, context.settings)
     for event in follow(context, spec, request, visitor):
         if isinstance(event, LatentsDecoded):
-            place, side = wanted[event.first]
+            place, side = order[event.first]
             frames[place][side] = data_url(small_webp(event.images[0]), "image/webp")
         elif pace.due():
             yield ""
@@ -317,13 +317,13 @@ def decode_request(
     Returns:
         For each picture that will come its place, and 0 with noise or 1 for the guess; and the request.
     """
-    wanted = [(p, side) for p in places for side in (0, 1) if side == 0 or drawing.steps[p]]
+    order = [(p, side) for p in places for side in (0, 1) if side == 0 or drawing.steps[p]]
     sides = (drawing.noisy, drawing.guess)
-    latents = np.stack([sides[side][place] for place, side in wanted])
+    latents = np.stack([sides[side][place] for place, side in order])
     request = DecodeRequest.of(
         data=latents.tobytes(), shape=latents.shape, decoder=drawing.request.decoder
     )
-    return wanted, request
+    return order, request
 
 
 def _words(context: Context, visitor: gr.Request | None, drawing: Drawing) -> Generator[str]:
@@ -361,8 +361,8 @@ def word_maps(event: WordAttention, steps: Sequence[int]) -> dict[str, Any]:
 def _bytes(one: np.ndarray) -> str:
     """A map from its least to its greatest value, as bytes in base64."""
     span = one - one.min()
-    scaled = span / max(float(span.max()), 1e-9) * 255
-    return base64.b64encode(scaled.round().astype(np.uint8).tobytes()).decode()
+    levels = span / max(float(span.max()), 1e-9) * 255
+    return base64.b64encode(levels.round().astype(np.uint8).tobytes()).decode()
 
 
 def _json(content: dict[str, Any]) -> str:
@@ -414,38 +414,38 @@ def leave_out(
         request = LeaveOutRequest.of(**values)
         spec = select(TEXT_TO_IMAGE, drawing.model, context.settings)
     addresses: dict[int, str] = {}
-    changed: dict[int, float] = {}
+    changes: dict[int, float] = {}
     whole = b""
     for event in follow(context, spec, request, visitor):
         words, python = waiting_line(event) or "", gr.skip()
         if isinstance(event, CellDone) and not event.flagged:
             addresses[event.index] = file_address(event.image, f"cell-{event.index + 1}.png")
             whole = whole or event.image  # the first is the picture with all words
-            changed[event.index] = share_changed(whole, event.image)
+            changes[event.index] = share_changed(whole, event.image)
         elif isinstance(event, Finished):
             words = result_line(event, *seed_range([request.seed]))
             python = recipe(spec, request, event.placement)
         elif not words:
             continue
-        yield ablation_html(request, addresses, changed), words, python
+        yield ablation_html(request, addresses, changes), words, python
 
 
 def ablation_html(
-    request: LeaveOutRequest, addresses: Mapping[int, str], changed: Mapping[int, float]
+    request: LeaveOutRequest, addresses: Mapping[int, str], changes: Mapping[int, float]
 ) -> str:
     """The pictures with all words, without any, and without each, with how much each one changed.
 
     Args:
         request: what is drawn.
         addresses: of the finished pictures, by index.
-        changed: the share of the picture that is not as with all words, by index.
+        changes: the share of the picture that is not as with all words, by index.
     """
     figures = ""
     for index in range(request.columns):
         picture, share = '<span class="pick pending"></span>', ""
         if index in addresses:
             picture = f'<img alt="" src="{html.escape(addresses[index], quote=True)}">'
-            number = both(f"{TAB}.ablation.changed", share=f"{changed[index]:.0%}")
+            number = both(f"{TAB}.ablation.changed", share=f"{changes[index]:.0%}")
             share = f'<span class="quiet">{number}</span>' if index else ""
         name = _ablation_name(request, index)
         figures += f"<figure>{picture}<figcaption>{name} {share}</figcaption></figure>"

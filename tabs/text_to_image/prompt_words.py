@@ -69,13 +69,13 @@ def _read_vocabulary(starter: str) -> Vocabulary | None:
 
 def word_list(spec: ModelSpec) -> str:
     """The words that a small model knows, in both languages, to click on."""
-    known = vocabulary(spec)
-    if known is None:
+    words = vocabulary(spec)
+    if words is None:
         return ""
     lists = {
         language: "".join(
             f"<p>{' '.join(_button(word, {'word': word}) for word in group)}</p>"
-            for group in known.groups(language)
+            for group in words.groups(language)
         )
         for language in LANGUAGES
     }
@@ -107,31 +107,31 @@ def bind(view: gr.HTML, prompt: gr.Textbox) -> None:
 # ---------------------------------------------------------------- words that it does not know
 
 
-def unknown_words(spec: ModelSpec, prompt: str, finished: bool = True) -> str:
+def unknown_words(spec: ModelSpec, prompt: str, is_whole: bool = True) -> str:
     """What a small model does not know of a prompt, each word with the nearest that it knows; or "".
 
     Args:
         spec: the model.
         prompt: as typed so far.
-        finished: whether the last word is whole; while somebody types it, it is not judged.
+        is_whole: whether the last word is whole; while somebody types it, it is not judged.
     """
-    known = vocabulary(spec)
-    if known is None:
+    words = vocabulary(spec)
+    if words is None:
         return ""
-    if not finished and not re.search(r"[\s.,!?]$", prompt):
+    if not is_whole and not re.search(r"[\s.,!?]$", prompt):
         prompt = prompt.rpartition(" ")[0]
-    lines = [_offers(known, word) for word in known.unknown(prompt)[:MOST_UNKNOWN]]
+    lines = [_offers(words, word) for word in words.unknown(prompt)[:MOST_UNKNOWN]]
     if not lines:
         return ""
-    if finished and known.says_something(prompt):
-        reading = both(f"{TAB}.reading", reading=known.reading(prompt))
+    if is_whole and words.says_something(prompt):
+        reading = both(f"{TAB}.reading", reading=words.reading(prompt))
         lines.append(f"<p>{reading}</p>")
     return f'<div class="note" role="status"><p>{both(f"{TAB}.words.unknown")}</p>{"".join(lines)}</div>'
 
 
-def _offers(known: Vocabulary, word: str) -> str:
-    near = known.nearest(word)
-    groups = known.groups(language_of(word))
+def _offers(words: Vocabulary, word: str) -> str:
+    near = words.nearest(word)
+    groups = words.groups(language_of(word))
     offers = near or (groups[0][:3] if groups else ())
     buttons = " ".join(_button(offer, {"word": offer, "instead": word}) for offer in offers)
     none = "" if near else both(f"{TAB}.words.none_near")
@@ -152,23 +152,23 @@ def bind_unknown_words(
         "trigger_mode": "always_last",
     }
 
-    def check(text: str, model_id: str, finished: bool = False) -> str:
+    def check(text: str, model_id: str, is_whole: bool = False) -> str:
         try:
             return unknown_words(
-                select(TEXT_TO_IMAGE, model_id, context.settings, text), text, finished
+                select(TEXT_TO_IMAGE, model_id, context.settings, text), text, is_whole
             )
         except NotFound:
             return ""
 
     def take(text: str, model_id: str, event: gr.EventData) -> tuple[str, str]:
         spec = select(TEXT_TO_IMAGE, model_id, context.settings, text)
-        known = vocabulary(spec)
-        if known is not None:
-            text = known.put_in_place(text, event._data["instead"], event._data["word"])
+        words = vocabulary(spec)
+        if words is not None:
+            text = words.put_in_place(text, event._data["instead"], event._data["word"])
         return text, unknown_words(spec, text)
 
     def check_all(text: str, model_id: str) -> str:
-        return check(text, model_id, finished=True)
+        return check(text, model_id, is_whole=True)
 
     prompt.input(check, [prompt, model], note, **quiet)
     prompt.submit(check_all, [prompt, model], note, **quiet)

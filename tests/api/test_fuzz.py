@@ -325,11 +325,11 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch):
     monkeypatch.setattr(guard, "BODY_SECONDS", 0.3)
     app = guard.Guard(api.build(ModelCache(Settings())), Settings())
     with TestClient(app) as web:
-        sent: list[dict] = []
+        request_body: list[dict] = []
 
         async def receive():
-            if not sent:
-                sent.append({})
+            if not request_body:
+                request_body.append({})
                 return {"type": "http.request", "body": b"{", "more_body": True}
             await anyio.sleep(30)
 

@@ -141,14 +141,14 @@ def test_no_list_tells_the_sessions_of_others(web):
 
 
 def test_a_raw_call_gets_a_sentence_and_leaves_no_word_in_the_log(server, web):
-    before = len(server.logged())
+    before = len(server.log_text())
     for data in ([], [SECRET * 100_000], [[SECRET], {"a": SECRET}], [SECRET, "no such model"]):
         for path in (CALL, "gradio_api/call/chat", "gradio_api/call/generate_image"):
             kind, answer = result(web, path, data)
             assert kind == "error"
             assert 10 < len(answer["error"]) < 300, answer
             assert SECRET not in answer["error"]
-    log = server.logged()[before:]
+    log = server.log_text()[before:]
     assert SECRET not in log
     assert "Traceback" not in log
     assert len(log) < 5000
@@ -175,23 +175,23 @@ def test_no_path_and_no_address_of_a_person_is_opened(web, file):
         if one["backend_fn"] and any(parts[i]["type"] in kinds for i in one["inputs"])
     ]
     assert events
-    sent = {**file, "meta": {"_type": "gradio.FileData"}}
+    body = {**file, "meta": {"_type": "gradio.FileData"}}
     for event in events[:4]:
         types = [parts[i]["type"] for i in event["inputs"]]
         data = [
-            sent if kind in kinds else parts[i]["props"].get("value")
+            body if kind in kinds else parts[i]["props"].get("value")
             for kind, i in zip(types, event["inputs"], strict=True)
         ]
         session = uuid.uuid4().hex
         join = {"data": data, "fn_index": event["id"], "session_hash": session}
         assert web.post("gradio_api/queue/join", json=join).status_code == 200
-        told = web.get("gradio_api/queue/data", params={"session_hash": session}).text
-        last = [json.loads(line[6:]) for line in told.splitlines() if "process_completed" in line][
-            -1
-        ]
-        assert not last["success"], told[-500:]
+        message = web.get("gradio_api/queue/data", params={"session_hash": session}).text
+        last = [
+            json.loads(line[6:]) for line in message.splitlines() if "process_completed" in line
+        ][-1]
+        assert not last["success"], message[-500:]
         assert "uploaded here first" in last["output"]["error"]
-        assert "root:" not in told
+        assert "root:" not in message
 
 
 def test_big_and_deep_bodies(server, web):
@@ -242,12 +242,12 @@ def test_uploads_are_typed_by_their_content(web):
         assert answer.status_code == 200, name
         path = answer.json()[0]
         assert ".." not in path
-        served = web.get(f"gradio_api/file={path}")
-        assert served.content == content
-        assert served.headers["x-content-type-options"] == "nosniff"
-        assert "html" not in served.headers["content-type"]
+        reply = web.get(f"gradio_api/file={path}")
+        assert reply.content == content
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "html" not in reply.headers["content-type"]
         if name != "a.png":
-            assert served.headers["content-disposition"].startswith("attachment")
+            assert reply.headers["content-disposition"].startswith("attachment")
 
 
 # ---------------------------------------------------------------- where a call comes from
@@ -357,14 +357,14 @@ def test_secrets_and_words_stay_out_of_the_log(tmp_path):
             base_url=server.url, auth=("ann", "hunter2-hunter2"), timeout=120
         ) as web:
             body = {"model": "openai", "messages": [{"role": "user", "content": SECRET}]}
-            failed = web.post("api/v1/chat", json=body)
-            assert (failed.status_code, failed.json()["error"]["code"]) == (
+            failure = web.post("api/v1/chat", json=body)
+            assert (failure.status_code, failure.json()["error"]["code"]) == (
                 503,
                 "unavailable_state",
             )
-        assert "GENLAB_STATE" in server.logged()
+        assert "GENLAB_STATE" in server.log_text()
         for secret in (key, "hunter2", SECRET):
-            assert secret not in server.logged()
+            assert secret not in server.log_text()
     finally:
         server.process.terminate()
         server.process.wait(20)

@@ -102,22 +102,22 @@ def test_jobs_loads_calls_and_tokens_are_counted():
         assert web.post("/api/v1/sentiment", json={"text": "fine", "model": "x"}).status_code == 404
         assert web.get("/api/v1/no/such/path/with-a-secret").status_code == 404
         assert web.delete("/api/v1/loaded-models/chat/genlab/small-talk").status_code == 204
-        seen = scrape(web)
+        rows = scrape(web)
         text = web.get("/metrics").text
     model = "genlab/small-talk"
-    assert seen["genlab_jobs_total", model, "ok", "chat"] == 1
-    assert seen["genlab_tokens_total", "in", model] == tokens["prompt_tokens"]
-    assert seen["genlab_tokens_total", "out", model] == tokens["completion_tokens"]
-    assert seen["genlab_loads_total", model, "chat"] == 1
-    assert seen["genlab_unloads_total", model, "host", "chat"] == 1
-    assert seen["genlab_wait_seconds_count", model, "chat"] == 1
-    assert seen["genlab_job_seconds_count", model, "chat"] == 1
-    assert seen["genlab_load_seconds_count", model, "chat"] == 1
-    assert seen["genlab_calls_total", "POST", "/api/v1/chat", "200"] == 1
-    assert seen["genlab_calls_total", "POST", "/api/v1/chat", "422"] == 1
-    assert seen["genlab_calls_total", "POST", "/api/v1/sentiment", "404"] == 1
-    assert seen["genlab_calls_total", "GET", "other", "404"] == 1
-    assert seen[("genlab_memory_bytes",)] > 1e7
+    assert rows["genlab_jobs_total", model, "ok", "chat"] == 1
+    assert rows["genlab_tokens_total", "in", model] == tokens["prompt_tokens"]
+    assert rows["genlab_tokens_total", "out", model] == tokens["completion_tokens"]
+    assert rows["genlab_loads_total", model, "chat"] == 1
+    assert rows["genlab_unloads_total", model, "host", "chat"] == 1
+    assert rows["genlab_wait_seconds_count", model, "chat"] == 1
+    assert rows["genlab_job_seconds_count", model, "chat"] == 1
+    assert rows["genlab_load_seconds_count", model, "chat"] == 1
+    assert rows["genlab_calls_total", "POST", "/api/v1/chat", "200"] == 1
+    assert rows["genlab_calls_total", "POST", "/api/v1/chat", "422"] == 1
+    assert rows["genlab_calls_total", "POST", "/api/v1/sentiment", "404"] == 1
+    assert rows["genlab_calls_total", "GET", "other", "404"] == 1
+    assert rows[("genlab_memory_bytes",)] > 1e7
     assert "with-a-secret" not in text
     assert "Hello!" not in text
 
@@ -131,15 +131,15 @@ def test_problems_stops_evictions_and_what_waits():
         list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="known")))
     with pytest.raises(ModelError):
         list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="secret")))
-    stopped = run(cache, spec("steps"), SentimentRequest.of(text="1000"))
-    next(event for event in stopped if not isinstance(event, Finished))
+    events = run(cache, spec("steps"), SentimentRequest.of(text="1000"))
+    next(event for event in events if not isinstance(event, Finished))
     waiting = run(cache, spec("steps"), SentimentRequest.of(text="1"))
     next(waiting)
     now = figures(metrics.text().decode())
     assert now["genlab_active", "typed", "sentiment"] == 1
     assert now["genlab_queue_length", "typed", "sentiment"] == 1
     assert now["genlab_model_bytes", "typed", "sentiment"] == 1000
-    stopped.close()
+    events.close()
     list(waiting)
     end = time.monotonic() + 5
     while True:
@@ -174,29 +174,29 @@ def test_spend_is_what_the_host_pays_for_answers_pictures_and_vectors(tmp_path):
     counts = {"input_tokens": 7, "output_tokens": 1000, "total_tokens": 1007}
     picture = {"b64_json": base64.b64encode(file.getvalue()).decode()}
     vector = {"object": "embedding", "index": 0, "embedding": [1.0, 0.0]}
-    chat = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cached=5), DONE))
+    chat = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cache_hits=5), DONE))
     replies = (
         chat,
         (200, {"created": 1, "data": [picture], "usage": counts}),
         (200, {"data": [vector], "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}),
         chat,
     )
-    asked = {"messages": [{"role": "user", "content": "a secret"}]}
+    values = {"messages": [{"role": "user", "content": "a secret"}]}
     with StubServer(*replies) as server:
         values = {"openai_base_url": server.url, "openai_api_key": "sk-host", "openai_timeout": 5}
         prices = {"prices": tmp_path / "prices.toml"}
         cache = ModelCache(Settings.model_validate(values | prices))  # without a budget
         cache.observer = metrics = Metrics(cache)
         for task, request in (
-            (CHAT, ChatRequest.of(**asked)),
+            (CHAT, ChatRequest.of(**values)),
             (TEXT_TO_IMAGE, ImageRequest.of(prompt="a cat")),
             (SENTENCE_SIMILARITY, EncodeRequest.of(sentences=["one"])),
-            (CHAT, ChatRequest.of(**asked, api_key="sk-a-visitors-own")),
+            (CHAT, ChatRequest.of(**values, api_key="sk-a-visitors-own")),
         ):
             hosted = next(one for one in task.models if one.hosted)
             list(run(cache, hosted, request))
-        seen = figures(metrics.text().decode())
-    spend = {key[1]: value for key, value in seen.items() if key[0] == "genlab_spend_dollars_total"}
+        rows = figures(metrics.text().decode())
+    spend = {key[1]: value for key, value in rows.items() if key[0] == "genlab_spend_dollars_total"}
     answer = (5 * 1000 + 5 * 100 + 20 * 10000) / 1e6
     vectors, pictures = 3 * 1000 / 1e6, (7 * 1000 + 1000 * 10000) / 1e6
     assert sorted(spend.values()) == pytest.approx([answer + vectors, pictures])
@@ -224,7 +224,7 @@ def test_a_stop_is_no_problem():
 
 
 @contextlib.contextmanager
-def written(level: str):
+def write_at(level: str):
     """What is written to the log at a level."""
     log = logging.getLogger("genlab")
     before = (log.handlers, log.level, log.propagate)
@@ -236,7 +236,7 @@ def written(level: str):
 
 
 def test_a_call_and_its_job_have_one_id_and_no_text_of_the_person():
-    with written("info") as lines, app() as web:
+    with write_at("info") as lines, app() as web:
         answer = web.post("/api/v1/sentiment", json={"text": "a private sentence"})
         wrong = web.post(
             "/api/v1/sentiment", json={"text": "a private sentence", "model": "my-own"}
@@ -257,22 +257,22 @@ def test_a_call_and_its_job_have_one_id_and_no_text_of_the_person():
 
 def test_a_models_id_that_somebody_typed_is_in_no_line():
     Steps.reset()
-    typed = "some-one/my-own-secret-model"
-    with written("info") as lines:
+    name = "some-one/my-own-secret-model"
+    with write_at("info") as lines:
         cache = ModelCache(Settings())
-        list(run(cache, spec(typed), SentimentRequest.of(text="1")))
+        list(run(cache, spec(name), SentimentRequest.of(text="1")))
         with pytest.raises(ModelError):
-            list(run(cache, spec(f"{typed}-2", "Fails"), SentimentRequest.of(text="x")))
-        cache.unload("sentiment", typed)
+            list(run(cache, spec(f"{name}-2", "Fails"), SentimentRequest.of(text="x")))
+        cache.unload("sentiment", name)
         rows = lines()
     assert {row["event"] for row in rows} >= {"load", "job", "unload", "job of typed failed"}
     assert {row["model"] for row in rows if "model" in row} == {"typed"}
-    assert typed not in json.dumps(rows)
+    assert name not in json.dumps(rows)
 
 
 def test_jobs_of_the_page_have_ids_of_their_own():
     Steps.reset()
-    with written("info") as lines:
+    with write_at("info") as lines:
         cache = ModelCache(Settings())
         for _ in range(2):
             list(run(cache, spec("steps"), SentimentRequest.of(text="1")))
@@ -282,7 +282,7 @@ def test_jobs_of_the_page_have_ids_of_their_own():
 
 @pytest.mark.parametrize("level", ["warning", "debug"])
 def test_an_unforeseen_fault_is_one_line_with_its_place(level):
-    with written(level) as lines:
+    with write_at(level) as lines:
         cache = ModelCache(Settings())
         with pytest.raises(ModelError):
             list(run(cache, spec("fails", "Fails"), SentimentRequest.of(text="x")))
@@ -314,4 +314,4 @@ def test_the_running_app_counts_the_pages_jobs_too(server):
     after = figures(urllib.request.urlopen(f"{server.url}metrics").read().decode())
     name = ("genlab_jobs_total", "genlab/sentiment-en", "ok", "sentiment")
     assert after[name] == before.get(name, 0) + 1
-    assert "I loved it." not in server.logged()
+    assert "I loved it." not in server.log_text()

@@ -72,8 +72,8 @@ def test_a_stop_ends_the_answer_before_it(client):
     assert whole.choices[0].message.content == text[: text.index(stop)]
     assert whole.choices[0].finish_reason == "stop"
     chunks = list(client.chat.completions.create(**options, stop=stop, stream=True))
-    streamed = "".join(c.choices[0].delta.content or "" for c in chunks)
-    assert streamed == text[: text.index(stop)]
+    stream = "".join(c.choices[0].delta.content or "" for c in chunks)
+    assert stream == text[: text.index(stop)]
 
 
 def test_a_stop_over_several_pieces_is_found():
@@ -102,9 +102,9 @@ def test_a_prompt_is_continued(client):
 def test_embeddings_in_both_forms(client):
     texts = ["a cat", "a kitten", "a tax form"]
     plain = client.embeddings.create(model="auto", input=texts, encoding_format="float")
-    packed = client.embeddings.create(model="auto", input=texts)  # the client asks for base64
+    answer = client.embeddings.create(model="auto", input=texts)  # the client asks for base64
     vectors = np.array([one.embedding for one in plain.data])
-    assert np.allclose(vectors, [one.embedding for one in packed.data], atol=1e-6)
+    assert np.allclose(vectors, [one.embedding for one in answer.data], atol=1e-6)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
 
@@ -129,9 +129,9 @@ def test_pictures(client):
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_by_name(client, options, kind, param):
-    with pytest.raises(openai.UnprocessableEntityError) as refused:
+    with pytest.raises(openai.UnprocessableEntityError) as error:
         client.chat.completions.create(**({"model": "auto", "messages": HELLO} | options))
-    assert (refused.value.code, refused.value.param) == (kind, param)
+    assert (error.value.code, error.value.param) == (kind, param)
 
 
 def test_neutral_values_are_no_fault(client):
@@ -155,12 +155,12 @@ def test_genlab_talks_to_genlab(server):
         messages=HELLO, seed=3, alternatives=4, model_name="genlab/small-talk", top_k=5
     )
     events = list(run(ModelCache(settings), find(CHAT, "openai"), request))
-    done = next(event for event in events if isinstance(event, ChatDone))
-    assert done.finish_reason == "stop"
+    end = next(event for event in events if isinstance(event, ChatDone))
+    assert end.finish_reason == "stop"
     tokens = [t for e in events if isinstance(e, TextDelta) for t in e.tokens]
     assert tokens
     assert all(len(token.alternatives) == 4 for token in tokens)
-    assert {note.code for note in done.notes} <= {"seed_unsure", "parameter_left_out"}
+    assert {note.code for note in end.notes} <= {"seed_unsure", "parameter_left_out"}
 
 
 # ---------------------------------------------------------------- another client
@@ -175,7 +175,7 @@ def llm(server, tmp_path_factory):
     (folder / "extra-openai-models.yaml").write_text(json.dumps([entry, legacy]))  # JSON is YAML
 
     def say(*arguments: str) -> str:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "llm", *arguments],
             env={**os.environ, "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"},
             capture_output=True,
@@ -184,7 +184,7 @@ def llm(server, tmp_path_factory):
             stdin=subprocess.DEVNULL,
             check=True,
         )
-        return done.stdout.strip()
+        return process.stdout.strip()
 
     return say
 
@@ -196,8 +196,8 @@ def test_the_llm_program_talks_to_it_unchanged(llm, client):
     assert llm("-m", "here", "-o", "seed", "3", "Hello!") == text  # streamed
     system = [{"role": "system", "content": "You are a witty friend."}, *HELLO]
     witty = client.chat.completions.create(**(options | {"messages": system}))
-    said = llm("-m", "here", "-s", "You are a witty friend.", "-o", "seed", "3", "Hello!")
-    assert said == witty.choices[0].message.content.strip()
+    words = llm("-m", "here", "-s", "You are a witty friend.", "-o", "seed", "3", "Hello!")
+    assert words == witty.choices[0].message.content.strip()
     turns = [*HELLO, {"role": "assistant", "content": text}, {"role": "user", "content": "안녕!"}]
     assert llm("-m", "here", "-o", "seed", "3", "Hello!") == text
     after = client.chat.completions.create(**(options | {"messages": turns}))

@@ -116,8 +116,8 @@ def test_similarity_and_search(web):
     answer = post(web, "similarity", {"sentences": pair}).json()
     assert answer["cosines"][0][1] == answer["cosines"][1][0] > 0.7
     lines = ["Log in again", " ", "Get your money back"]
-    found = post(web, "search", {"query": "refund", "lines": lines, "k": 1}).json()
-    assert [(hit["line"], hit["text"]) for hit in found["hits"]] == [(2, "Get your money back")]
+    result = post(web, "search", {"query": "refund", "lines": lines, "k": 1}).json()
+    assert [(hit["line"], hit["text"]) for hit in result["hits"]] == [(2, "Get your money back")]
 
 
 # ---------------------------------------------------------------- errors
@@ -194,8 +194,8 @@ def test_paths_and_methods_that_are_not_there(web):
 def test_the_host_unloads_a_model(web):
     post(web, "sentiment", {"text": "fine"})
     path = "api/v1/loaded-models/sentiment/genlab/sentiment-en"
-    loaded = {(m["task"], m["id"]) for m in web.get("api/v1/loaded-models").json()["models"]}
-    assert ("sentiment", "genlab/sentiment-en") in loaded
+    ids = {(m["task"], m["id"]) for m in web.get("api/v1/loaded-models").json()["models"]}
+    assert ("sentiment", "genlab/sentiment-en") in ids
     assert web.delete(path).status_code == 204
     assert web.delete(path).status_code == 404
 
@@ -248,8 +248,8 @@ def test_a_socket_that_closes_ends_its_work_and_nothing_is_held(server, web, pat
 
     def count(outcome):
         figures = web.get("metrics").text
-        found = re.search(rf'genlab_jobs_total{{.*"{outcome}",task="{task}"}} (\d+)', figures)
-        return int(found[1]) if found else 0
+        result = re.search(rf'genlab_jobs_total{{.*"{outcome}",task="{task}"}} (\d+)', figures)
+        return int(result[1]) if result else 0
 
     def until(condition):
         end = time.monotonic() + 30
@@ -293,8 +293,8 @@ def test_where_people_sign_in_programs_do_too():
         assert web.get("/api/v1/models").status_code == 401
         assert web.get("/v1/models", auth=("ann", "wrong")).status_code == 401
         assert web.get("/v1/models", headers={"authorization": "Basic ?"}).status_code == 401
-        refused = web.get("/api/v1/models").json()["error"]
-        assert refused["code"] == "no_access"
+        refusal = web.get("/api/v1/models").json()["error"]
+        assert refusal["code"] == "no_access"
         assert web.get("/api/v1/models", auth=("ann", "secret:1")).status_code == 200
 
 
@@ -351,10 +351,8 @@ def test_the_reference_names_each_path_and_its_examples_run(web):
     ],
 )
 def test_a_stream_is_of_a_content_type_that_the_schema_names(web, path, body):
-    documented = web.get("openapi.json").json()["paths"][path]["post"]["responses"]["200"][
-        "content"
-    ]
+    schema = web.get("openapi.json").json()["paths"][path]["post"]["responses"]["200"]["content"]
     for stream in (False, True):
         response = web.post(path, json={**body, "stream": stream})
         assert response.status_code == 200, response.text
-        assert response.headers["content-type"].split(";")[0] in documented
+        assert response.headers["content-type"].split(";")[0] in schema

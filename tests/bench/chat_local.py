@@ -286,10 +286,10 @@ def memory(engine: LlamaCppChat) -> None:
         list(pool.map(lambda seed: answer(engine, story(seed)), range(50, 58)))
     for number in range(8):  # the whole vocabulary, as the panel asks for it
         list(engine.stream(NextTokenRequest.of(text=f"The number {number} is"), Stop()))
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _MEMORY], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    whole, before = map(int, done.stdout.split())
+    whole, before = map(int, process.stdout.split())
     child = engine.server.nbytes()
     print(
         f"memory of its process, {GGUF.concurrency} people's room, after 8 answers at once and 8 looks at the next "

@@ -78,11 +78,11 @@ class Figures:
     """What was found: a line a figure, with its aim and whether it is met."""
 
     def __init__(self) -> None:
-        self.missed = False
+        self.misses = False
 
     def add(self, words: str, aim: str, met: bool) -> None:
         """Print one."""
-        self.missed |= not met
+        self.misses |= not met
         print(f"{'ok    ' if met else 'MISSED'} {words} (aim: {aim})", flush=True)
 
 
@@ -169,14 +169,14 @@ def functions_of(url: str) -> dict[str, tuple[int, list[Any]]]:
     """The endpoints: number, and each parameter's value where a call names none."""
     web = HTTPConnection(urlsplit(url).netloc, timeout=60)
     config, info = (json.loads(send(web, "GET", p)[1]) for p in ("/config", "/gradio_api/info"))
-    described = info["named_endpoints"]
+    description = info["named_endpoints"]
     return {
         name: (
             one["id"],
-            [each.get("parameter_default") for each in described[f"/{name}"]["parameters"]],
+            [each.get("parameter_default") for each in description[f"/{name}"]["parameters"]],
         )
         for one in config["dependencies"]
-        if f"/{(name := one['api_name'])}" in described
+        if f"/{(name := one['api_name'])}" in description
     }
 
 
@@ -249,14 +249,14 @@ def load(server: Server, figures: Figures, people: int, seconds: float) -> None:
         kind, page, n = [*KINDS][number % len(KINDS)], Page(server.url, functions), number
         while time.monotonic() < start + seconds:
             n = (n + 1) % VARIANTS
-            begun = time.monotonic()
+            before = time.monotonic()
             try:
                 answer = KINDS[kind](page, n)
             except Refusal as refusal:
                 refusals[str(refusal)] += 1
                 time.sleep(1)
                 continue
-            waits[kind].append(time.monotonic() - begun)
+            waits[kind].append(time.monotonic() - before)
             answers.append((kind, n, answer))
 
     def say() -> None:
@@ -265,15 +265,15 @@ def load(server: Server, figures: Figures, people: int, seconds: float) -> None:
         )
 
     works = [partial(person, number) for number in range(people)]
-    ended = together(works, seconds + PATIENCE + 10, say)
-    elapsed = time.monotonic() - start
+    in_time = together(works, seconds + PATIENCE + 10, say)
+    seconds_so_far = time.monotonic() - start
     # No more of the aim than what the others had time for: they ended their last call after the end.
-    wanted = ANSWERS * seconds / MINUTE * min(1, people / CLASS)
+    target = ANSWERS * seconds / MINUTE * min(1, people / CLASS)
     title = f"{people} people over {len(KINDS)} tabs"
     figures.add(
-        f"{title} for {elapsed:.0f} s: {len(answers)} answers",
-        f"at least {wanted:.0f}",
-        ended and len(answers) >= wanted,
+        f"{title} for {seconds_so_far:.0f} s: {len(answers)} answers",
+        f"at least {target:.0f}",
+        in_time and len(answers) >= target,
     )
     wrong = [(kind, n) for kind, n, answer in answers if not equal(answer, expected[kind, n])]
     figures.add(f"{title}: {len(wrong)} not the one got alone {wrong[:5] or ''}", "none", not wrong)
@@ -296,11 +296,11 @@ def together(works: Sequence[Call], seconds: float, say: Call = lambda: None) ->
     end = time.monotonic() + seconds
     for thread in threads:
         thread.start()
-    said = time.monotonic()
+    last = time.monotonic()
     while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
         time.sleep(0.02)
-        if time.monotonic() - said > 5:
-            said = time.monotonic()
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
             say()
     return not any(thread.is_alive() for thread in threads)
 
@@ -411,7 +411,7 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
             if n is None:
                 return
             try:
-                rest.post(*mixed(n))
+                rest.post(*mixture(n))
             except (AssertionError, OSError, HTTPException) as fault:
                 faults[f"{type(fault).__name__} {fault}"] += 1
                 rest = Rest(server.url)
@@ -439,7 +439,7 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
     )
 
 
-def mixed(n: int) -> tuple[str, dict[str, Any]]:
+def mixture(n: int) -> tuple[str, dict[str, Any]]:
     """Path and body of the n-th of many: 88 of 100 sentences, 10 pairs, 2 pictures."""
     if n % 10 == 9:
         return "similarity", {"sentences": [f"{PAIRS[n % 2][0]} {n}", PAIRS[n % 2][1]]}
@@ -453,7 +453,7 @@ def closings(server: Server, figures: Figures, count: int) -> None:
     functions, rest = functions_of(server.url), Rest(server.url)
     process, temp = psutil.Process(server.process.pid), server.log.parent
     end = time.monotonic() + LIMITS["closings"]
-    left, drawn = 0, 0
+    leavers, at_work = 0, 0
 
     def over_rest(leave: threading.Event) -> None:
         web = HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE)
@@ -470,18 +470,18 @@ def closings(server: Server, figures: Figures, count: int) -> None:
 
     def crowd(size: int) -> None:
         """So many begin, and all leave when they are seen at work."""
-        nonlocal left, drawn
+        nonlocal leavers, at_work
         leave = threading.Event()
         ways = itertools.cycle((over_rest, on_page))
         works = [partial(way, leave) for way in itertools.islice(ways, size)]
         threads = [threading.Thread(target=work, daemon=True) for work in works]
         for thread in threads:
             thread.start()
-        seen = wait_until(lambda: rest.health()["active"] >= size)
+        at_work_now = wait_until(lambda: rest.health()["active"] >= size)
         leave.set()
         for thread in threads:
             thread.join(PATIENCE)
-        left, drawn = left + size, drawn + size * seen
+        leavers, at_work = leavers + size, at_work + size * at_work_now
 
     def state() -> tuple[int, int, int]:
         files = sum(1 for path in temp.rglob("*") if path.is_file())
@@ -502,22 +502,22 @@ def closings(server: Server, figures: Figures, count: int) -> None:
     crowd(8)  # what a first crowd brings stays
     wait_until(is_quiet)
     time.sleep(2)
-    before, left, drawn = state(), 0, 0
-    while left < count and time.monotonic() < end:
-        crowd(min(8, count - left))
-        progress(f"closings: {left} left, {drawn} of them seen at work")
+    before, leavers, at_work = state(), 0, 0
+    while leavers < count and time.monotonic() < end:
+        crowd(min(8, count - leavers))
+        progress(f"closings: {leavers} left, {at_work} of them seen at work")
     start = time.monotonic()
-    given_up = wait_until(is_quiet)
+    is_free = wait_until(is_quiet)
     wait = time.monotonic() - start
     wait_until(lambda: all(now <= then for now, then in zip(state(), before, strict=True)), 10)
     after, start = state(), time.monotonic()
     rest.post("images", SHORT)
     figures.add(
-        f"{left} left, {drawn} of them seen at work in a picture: threads, open files, files {before} before and "
+        f"{leavers} left, {at_work} of them seen at work in a picture: threads, open files, files {before} before and "
         f"{after} after; the last was given up within {wait:.1f} s, the next picture came after "
         f"{time.monotonic() - start:.2f} s",
         f"{count}, of whom nothing is left",
-        given_up and left == count and all(a <= b for a, b in zip(after, before, strict=True)),
+        is_free and leavers == count and all(a <= b for a, b in zip(after, before, strict=True)),
     )
 
 
@@ -555,7 +555,7 @@ def main() -> None:
         finally:
             server.process.kill()
             server.process.wait(20)
-    sys.exit(1 if figures.missed else 0)
+    sys.exit(1 if figures.misses else 0)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def stop(
     spec: ModelSpec,
     ask: Request,
     is_step: Callable[[Event], bool],
-    seen: int,
+    events_before: int,
     runs: int = 10,
 ) -> tuple[float, float]:
     """Median seconds of one step, and from the stop after `seen` of them to the model being free."""
@@ -45,14 +45,14 @@ def stop(
     for _ in range(runs):
         with closing(run(cache, spec, ask)) as events:
             times: list[float] = []
-            while len(times) < seen:
+            while len(times) < events_before:
                 if is_step(next(events)):
                     times.append(time.perf_counter())
         began = time.perf_counter()
         while any(m.active for m in cache.status()):
             time.sleep(0.0005)
         waits.append(time.perf_counter() - began)
-        steps.append((times[-1] - times[0]) / (seen - 1))  # they may come in handfuls
+        steps.append((times[-1] - times[0]) / (events_before - 1))  # they may come in handfuls
     return statistics.median(steps), statistics.median(waits)
 
 

@@ -83,13 +83,13 @@ def measure(
 
 
 def report(
-    taken: dict[str, list[tuple[float, float]]], subject: Subject, ask: ImageRequest, rate: float
+    times_of: dict[str, list[tuple[float, float]]], subject: Subject, ask: ImageRequest, rate: float
 ) -> None:
     """Print medians, and each way's ratio to plain diffusers turn by turn."""
-    for name, times in taken.items():
+    for name, times in times_of.items():
         seconds = statistics.median(t[0] for t in times) / ask.num_images
         cores = statistics.median(t[1] for t in times) / ask.num_images
-        pairs = list(zip(next(iter(taken.values())), times, strict=True))
+        pairs = list(zip(next(iter(times_of.values())), times, strict=True))
         faster = statistics.median(p[0] / t[0] for p, t in pairs)
         less = statistics.median(p[1] / t[1] for p, t in pairs)
         steps = (ask.num_inference_steps or 1) / seconds

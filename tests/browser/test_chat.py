@@ -100,10 +100,10 @@ def test_one_enter_sends_a_korean_message_whole(open_page, order):
 
 
 @pytest.mark.parametrize(
-    ("locale", "said"),
+    ("locale", "words"),
     [("en-US", "please fill in the message"), ("ko-KR", "‘메시지’ 칸이 비어 있어요")],
 )
-def test_a_blank_message_is_said_at_the_box_and_costs_nothing(open_page, locale, said):
+def test_a_blank_message_is_said_at_the_box_and_costs_nothing(open_page, locale, words):
     page = open_page(locale)
     says(page, "Hello")
     expect(page.locator("#chat-bot .bot.message")).to_have_count(1, timeout=90_000)
@@ -112,7 +112,7 @@ def test_a_blank_message_is_said_at_the_box_and_costs_nothing(open_page, locale,
     )
     before = turns(page, "bot")
     says(page, "   ")
-    expect(page.locator("#chat-status [role=alert]")).to_contain_text(said)
+    expect(page.locator("#chat-status [role=alert]")).to_contain_text(words)
     page.wait_for_timeout(1500)
     assert turns(page, "bot") == before
     expect(page.locator("#chat-continue")).to_be_hidden()
@@ -131,7 +131,7 @@ def test_stop_ends_the_work_and_the_half_answer_stays(page):
         expect(page.locator("#chat-bot .bot.message")).to_contain_text("word3", timeout=90_000)
         page.click("#chat-stop")
         expect(page.locator("#chat-status")).to_contain_text("Stopped")
-        assert stub.left.wait(5), "the server still writes"
+        assert stub.hangup.wait(5), "the server still writes"
         half = turns(page, "bot")
         assert half[0].startswith("word0 word1")
         page.locator("#chat-python button").first.click()
@@ -284,12 +284,12 @@ def test_stop_before_the_first_word_gives_the_message_back_and_ends_the_servers_
     with StubServer((200, [60.0, chunk("late")])) as stub:
         hosted(page, stub)
         says(page, "Hello")
-        assert stub.was_asked.wait(30)
+        assert stub.first_request.wait(30)
         page.fill("#chat-message textarea", "half typed")
         page.click("#chat-stop")
         expect(page.locator("#chat-message textarea")).to_have_value("Hello\nhalf typed")
         expect(page.locator("#chat-bot .message")).to_have_count(0)
-        assert stub.left.wait(10)
+        assert stub.hangup.wait(10)
 
 
 def test_an_answer_that_was_cut_is_gone_on_with(page):
@@ -311,7 +311,7 @@ def test_the_first_word_is_shown_at_once(page):
         expect(page.locator("#chat-bot .bot.message")).to_contain_text("First", timeout=20_000)
         page.click("#chat-stop")
         expect(page.locator("#chat-continue")).to_be_visible()
-        assert stub.left.wait(5), "a silent server is still listened to"
+        assert stub.hangup.wait(5), "a silent server is still listened to"
 
 
 def test_two_models_answer_side_by_side_and_one_stop_ends_both(page):
@@ -328,7 +328,7 @@ def test_two_models_answer_side_by_side_and_one_stop_ends_both(page):
         expect(page.locator("#versus-facts-b")).to_contain_text("Writing")
         page.click("#versus-stop")
         expect(page.locator("#versus-status")).to_contain_text("Stopped")
-        assert stub.left.wait(10)
+        assert stub.hangup.wait(10)
     expect(page.locator("#versus-facts-b")).not_to_contain_text("Writing")
     expect(page.locator("#versus-facts-a")).to_contain_text("tokens")
     assert page.locator("#versus-text-a").inner_text().strip()

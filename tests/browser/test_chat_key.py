@@ -12,7 +12,7 @@ from tests.stub_server import DONE, StubServer, chunk, fault, usage
 
 KEY = "sk-typed-by-a-person"
 ANSWER = [chunk("Hel"), chunk("lo"), chunk(None, end="stop"), usage(7, 2), DONE]
-LISTED = (200, {"data": [{"id": "model-a"}, {"id": "model-b"}, {"id": "text-embedding-3"}]})
+MODEL_LIST = (200, {"data": [{"id": "model-a"}, {"id": "model-b"}, {"id": "text-embedding-3"}]})
 
 
 def to_a_server(page, url: str) -> None:
@@ -28,14 +28,14 @@ def says(page, text: str) -> None:
     page.press("#chat-message textarea", "Enter")
 
 
-KEPT = """async () => JSON.stringify([
+STORES = """async () => JSON.stringify([
     {...localStorage}, {...sessionStorage}, document.cookie,
     location.href, await indexedDB.databases(), await caches.keys(),
 ])"""
 
 
 def test_a_typed_key_serves_its_person_and_is_kept_nowhere(open_page, server):
-    with StubServer((200, ANSWER), listed=LISTED) as other:
+    with StubServer((200, ANSWER), listed=MODEL_LIST) as other:
         page = open_page()
         to_a_server(page, other.url)
         page.click("#chat-list-models")
@@ -47,17 +47,17 @@ def test_a_typed_key_serves_its_person_and_is_kept_nowhere(open_page, server):
         expect(page.locator("#chat-status")).to_contain_text("7 tokens in, 2 out", timeout=120_000)
         expect(page.locator("#chat-bot .bot.message")).to_have_text("Hello")
         assert other.keys == [f"Bearer {KEY}"] * 2
-        assert other.asked[0]["model"] == "model-b"
+        assert other.bodies[0]["model"] == "model-b"
 
         page.locator("#chat-python button").first.click()
         expect(page.locator("#chat-recipe")).to_contain_text("base_url")
         assert KEY not in page.locator("#chat-recipe").inner_text()
-        assert KEY not in page.evaluate(KEPT)
-        assert KEY not in server.logged()
+        assert KEY not in page.evaluate(STORES)
+        assert KEY not in server.log_text()
 
         stranger = open_page()
         expect(stranger.locator("#chat-model input")).to_be_visible()
-        assert KEY not in stranger.content() + stranger.evaluate(KEPT)
+        assert KEY not in stranger.content() + stranger.evaluate(STORES)
         with urllib.request.urlopen(server.url + "config") as config:
             assert KEY not in config.read().decode()
 
@@ -88,7 +88,7 @@ def test_a_fault_of_a_server_is_told_in_the_pages_language(open_page, server, re
             expect(page.locator("#chat-bot .bot.message")).to_have_text("Hello")
             expect(page.locator("#chat-status")).to_contain_text("답이 여기서 끊겼어요")
     assert KEY not in page.content()
-    assert KEY not in server.logged()
+    assert KEY not in server.log_text()
 
 
 def test_what_servers_send_their_own_way_comes_right_on_the_page(open_page):
@@ -108,7 +108,7 @@ def test_what_servers_send_their_own_way_comes_right_on_the_page(open_page):
         expect(page.locator("details.thoughts")).to_contain_text("A sum.")
         says(page, "The sky?")
         expect(answers.last).to_have_text("Blue sky", timeout=120_000)
-        assert "A sum." not in json.dumps(other.asked[1])  # thoughts are not sent back
+        assert "A sum." not in json.dumps(other.bodies[1])  # thoughts are not sent back
         says(page, "And now?")
         expect(page.get_by_text(re.compile("no credit|quota")).first).to_be_visible(timeout=120_000)
         expect(answers.last).to_have_text("Blue sky")

@@ -156,7 +156,7 @@ def test_what_is_exported_can_be_imported_elsewhere(page, open_page, button):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "words"),
     [
         ("Dear diary", "not a conversation exported from GenLab"),
         ('{"format": "genlab-conversations", "version": 9}', "newer GenLab"),
@@ -166,12 +166,12 @@ def test_what_is_exported_can_be_imported_elsewhere(page, open_page, button):
     ],
     ids=["foreign", "newer", "damaged", "binary", "huge"],
 )
-def test_a_bad_file_is_told_and_costs_nothing(page, content, said):
+def test_a_bad_file_is_told_and_costs_nothing(page, content, words):
     says(page, "Hello there!")
     wait_for_answer(page)
     unfold(page)
     import_file(page, "file.json", content)
-    expect(page.locator("#chat-shelf-note [role=alert]")).to_contain_text(said)
+    expect(page.locator("#chat-shelf-note [role=alert]")).to_contain_text(words)
     keeps(page, "Hello there!")
     assert turns(page, "user") == ["Hello there!"]
 
@@ -215,7 +215,7 @@ def test_a_conversation_survives_a_reload_and_a_restart(browser, tmp_path):
         assert turns(page, "bot") == before
         server.process.terminate()
         server.process.wait(20)
-        assert "Hello there" not in server.logged()
+        assert "Hello there" not in server.log_text()
         server = start_server(tmp_path, port=port, HF_HUB_OFFLINE="1")
         page.reload()
         expect(page.locator("#chat-bot .user.message")).to_have_text("Hello there!")

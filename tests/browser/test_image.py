@@ -11,7 +11,7 @@ TAB = "text_to_image"
 WAIT = 120_000  # milliseconds: the first picture brings the libraries into memory
 
 
-def opened(open_page, *args, **values):
+def fresh_page(open_page, *args, **values):
     page = open_page(*args, **values)
     open_tab(page, TAB)
     return page
@@ -26,7 +26,7 @@ def ask(page, prompt, **dials):
     page.click(f"#{TAB}-start")
 
 
-def drawn(page):
+def draw_one(page):
     expect(page.locator(f"#{TAB}-download")).to_be_visible(timeout=WAIT)
     picture = page.locator(f"#{TAB}-result img").first
     expect(picture).to_be_visible()
@@ -34,7 +34,7 @@ def drawn(page):
 
 
 def test_one_click_draws_and_the_download_is_the_true_png(open_page):
-    page = opened(open_page, "ko-KR", width=390)
+    page = fresh_page(open_page, "ko-KR", width=390)
     first = page.locator(f"#{TAB}-examples button:visible")
     expect(first.first).to_be_visible()
     korean = first.filter(has_text="밤 눈밭의 판다")
@@ -42,7 +42,7 @@ def test_one_click_draws_and_the_download_is_the_true_png(open_page):
         0
     )  # a phone shows its own language
     korean.click()
-    picture = drawn(page)
+    picture = draw_one(page)
     assert picture.bounding_box()["width"] > 250
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     status = page.locator(f"#{TAB}-status").inner_text()
@@ -57,12 +57,12 @@ def test_one_click_draws_and_the_download_is_the_true_png(open_page):
 
 
 def test_the_seed_is_kept_when_it_is_not_to_be_new(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.uncheck(f"#{TAB}-random input")
     sources = []
     for _ in range(2):
         ask(page, "a yellow star", seed=77, num_inference_steps=3)
-        drawn(page)
+        draw_one(page)
         expect(page.locator(f"#{TAB}-status")).to_contain_text("seed 77")
         sources.append(page.locator(f"#{TAB}-result img").first.get_attribute("src"))
         page.locator(f"#{TAB}-python button").first.click()
@@ -71,8 +71,8 @@ def test_the_seed_is_kept_when_it_is_not_to_be_new(open_page):
 
 
 def test_stop_keeps_what_has_formed_and_frees_the_model(open_page):
-    page = opened(open_page)
-    opened_part(page, "advanced")
+    page = fresh_page(open_page)
+    open_part(page, "advanced")
     ask(page, "a red circle", num_inference_steps=100, num_images=4)  # longer than a click takes
     expect(page.locator(f"#{TAB}-forming .progress")).to_be_visible(timeout=WAIT)
     expect(page.locator(f"#{TAB}-forming")).to_contain_text(re.compile(r"step \d+ of 100"))
@@ -82,24 +82,24 @@ def test_stop_keeps_what_has_formed_and_frees_the_model(open_page):
     words = page.locator(
         f"#{TAB}-forming .result-line"
     )  # beside it Gradio keeps words that nobody sees
-    said = words.inner_text()
+    text = words.inner_text()
     page.wait_for_timeout(700)
-    assert words.inner_text() == said
+    assert words.inner_text() == text
     ask(page, "a red circle", num_inference_steps=2, num_images=1)
-    drawn(page)
+    draw_one(page)
 
 
 def test_words_it_does_not_know_are_said(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     ask(page, "a red circle and a zebra", num_inference_steps=2)
-    drawn(page)
+    draw_one(page)
     expect(page.locator(f"#{TAB}-status .note")).to_contain_text("zebra")
 
 
 def test_a_refused_picture_keeps_the_good_one_and_offers_words_that_work(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     ask(page, "a red circle", num_inference_steps=3)
-    drawn(page)
+    draw_one(page)
     before = page.locator(f"#{TAB}-result img").first.get_attribute("src")
     line = page.locator(f"#{TAB}-status").inner_text()
     ask(page, "zebra helicopters")
@@ -119,7 +119,7 @@ def test_a_refused_picture_keeps_the_good_one_and_offers_words_that_work(open_pa
 
 
 def test_unknown_words_are_said_before_anything_is_drawn(open_page):
-    page = opened(open_page, "ko-KR")
+    page = fresh_page(open_page, "ko-KR")
     box = page.locator(f"#{TAB}-prompt textarea")
     box.press_sequentially("밤의 얼룩말이 ", delay=40)
     note = page.locator(f"#{TAB}-unknown")
@@ -131,7 +131,7 @@ def test_unknown_words_are_said_before_anything_is_drawn(open_page):
 
 
 def test_an_empty_prompt_or_a_bad_value_is_said_at_the_field_and_stays(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     problem = page.locator(f"#{TAB}-problem")
     page.click(f"#{TAB}-start")
     expect(problem).to_contain_text("prompt")
@@ -146,7 +146,7 @@ def test_an_empty_prompt_or_a_bad_value_is_said_at_the_field_and_stays(open_page
 
 
 def test_the_dials_follow_the_model(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.click(f"#{TAB}-model input")
     page.get_by_role("option", name="Stable Diffusion v1-4").click()
     steps = page.locator(f"#{TAB}-num_inference_steps input[type=number]")
@@ -166,23 +166,23 @@ def number(page, name):
     return page.input_value(f"#{TAB}-{name} input[type=number]")
 
 
-def opened_part(page, name):
+def open_part(page, name):
     page.locator(f"#{TAB}-{name} button").first.click()
 
 
 def test_a_dropped_png_restores_its_settings(open_page, tmp_path):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.uncheck(f"#{TAB}-random input")
     ask(page, "a green heart", seed=31, num_inference_steps=4, guidance_scale=2.5)
-    drawn(page)
+    draw_one(page)
     first = page.locator(f"#{TAB}-result img").first.get_attribute("src")
     with page.expect_download() as download:
         page.click(f"#{TAB}-download")
     file = tmp_path / "heart.png"
     download.value.save_as(file)
 
-    page = opened(open_page, "ko-KR", width=390)
-    opened_part(page, "advanced")
+    page = fresh_page(open_page, "ko-KR", width=390)
+    open_part(page, "advanced")
     page.set_input_files(f"#{TAB}-drop input[type=file]", file)
     expect(page.locator(f"#{TAB}-note")).to_contain_text("설정을 불러왔어요")
     assert page.input_value(f"#{TAB}-prompt textarea") == "a green heart"
@@ -191,14 +191,14 @@ def test_a_dropped_png_restores_its_settings(open_page, tmp_path):
     assert page.input_value(f"#{TAB}-seed input") == "31"
     assert not page.is_checked(f"#{TAB}-random input")
     page.click(f"#{TAB}-start")
-    drawn(page)
+    draw_one(page)
     assert page.locator(f"#{TAB}-result img").first.get_attribute("src") == first
 
 
 def test_a_file_without_settings_loses_nothing(open_page, tmp_path):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.fill(f"#{TAB}-prompt textarea", "my long thought")
-    opened_part(page, "advanced")
+    open_part(page, "advanced")
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)
     letter = tmp_path / "letter.txt"
@@ -217,7 +217,7 @@ def film(page):
     return page.locator(f"#{TAB}-film .film:visible")
 
 
-def shown(page, side):
+def side_of(page, side):
     """Mean colour of a picture of the film, and its address."""
     image = film(page).locator(f".film-{side} img")
     return image.evaluate(
@@ -232,32 +232,32 @@ def shown(page, side):
 
 
 def test_the_film_goes_from_noise_to_the_picture_by_keyboard(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     ask(page, "a yellow star", num_inference_steps=12)
-    drawn(page)
+    draw_one(page)
     slider, caption = film(page).locator(".film-range"), film(page).locator(".film-caption")
     expect(caption).to_contain_text("After step 12 of 12")
     result = page.locator(f"#{TAB}-result img").first.get_attribute("src")
-    assert shown(page, "noisy")[1].rpartition("file=")[2] == result.rpartition("file=")[2]
+    assert side_of(page, "noisy")[1].rpartition("file=")[2] == result.rpartition("file=")[2]
     slider.focus()
     page.keyboard.press("ArrowLeft")
     expect(caption).to_contain_text("After step 11 of 12")
     expect(film(page)).not_to_have_class(re.compile("is-coarse"), timeout=WAIT)
-    assert shown(page, "noisy")[1].startswith("data:image/webp")  # the decoder's
+    assert side_of(page, "noisy")[1].startswith("data:image/webp")  # the decoder's
     page.keyboard.press("Home")
     expect(caption).to_contain_text("pure noise")
     assert "pure noise" in slider.get_attribute("aria-valuetext")
     expect(film(page).locator(".film-guess")).to_contain_text("no guess yet")
     film(page).locator(".film-latent").check()
-    assert shown(page, "noisy")[1].startswith("data:image/jpeg")
+    assert side_of(page, "noisy")[1].startswith("data:image/jpeg")
     expect(film(page)).to_contain_text("The decoder turns it into pixels")
 
 
 def test_a_word_shows_where_it_looked_and_that_the_maps_are_coarse(open_page):
-    page = opened(open_page, "ko-KR", width=390)
+    page = fresh_page(open_page, "ko-KR", width=390)
     page.fill(f"#{TAB}-prompt textarea", "흰 배경에 빨간 원")
     page.click(f"#{TAB}-start")
-    drawn(page)
+    draw_one(page)
     words = film(page).locator(".film-word")
     expect(words).to_have_text(["흰", "배경에", "빨간", "원", re.compile("나머지")])
     words.nth(3).focus()
@@ -272,10 +272,10 @@ def test_a_word_shows_where_it_looked_and_that_the_maps_are_coarse(open_page):
 
 
 def test_each_word_is_left_out_with_the_same_seed(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.uncheck(f"#{TAB}-random input")
     ask(page, "a red circle", seed=7, num_inference_steps=3)
-    drawn(page)
+    draw_one(page)
     page.click(f"#tab-{TAB}-ablation-button")
     page.click(f"#{TAB}-ablation-start")
     figures = page.locator(f"#{TAB}-ablation figure:visible")
@@ -292,7 +292,7 @@ def test_each_word_is_left_out_with_the_same_seed(open_page):
 
 def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_page, server):
     for locale, prompt in (("en-US", "a snowman and a tree"), ("ko-KR", "눈사람 하나와 나무")):
-        page = opened(open_page, locale)
+        page = fresh_page(open_page, locale)
         page.set_viewport_size({"width": 1280, "height": 800})
         example = page.locator(f"#{TAB}-example")
         expect(example).to_contain_text(prompt)
@@ -303,7 +303,7 @@ def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_
         slider = film(page).locator(".film-range")
         slider.focus()
         page.keyboard.press("Home")  # its stages and maps are there: nothing is asked of a model
-        assert shown(page, "noisy")[1].startswith("data:image/webp")
+        assert side_of(page, "noisy")[1].startswith("data:image/webp")
         film(page).locator(".film-word").first.click()
         page.keyboard.press("Tab")
         slider.focus()
@@ -317,7 +317,7 @@ def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_
 
 
 def test_an_experiment_shows_what_guidance_does_and_is_a_link(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     page.click(f"#{TAB}-try-guidance")
     cells = page.locator(f"#{TAB}-explore-grid button.pick:visible")
     expect(page.locator(f"#{TAB}-explore-status")).to_contain_text("seed 1", timeout=WAIT)
@@ -326,17 +326,19 @@ def test_an_experiment_shows_what_guidance_does_and_is_a_link(open_page):
     expect(page.locator(f"#{TAB}-try-note")).to_contain_text("Same seed")
     expect(cells.first).to_be_in_viewport()  # it is below the fold: the page goes there
     query = "#text_to_image?prompt=a%20green%20heart&seed=12&random=false&num_inference_steps=7"
-    linked = open_page(query=query)
-    expect(linked.locator(f"#{TAB}-prompt textarea")).to_have_value("a green heart")
-    expect(linked.locator(f"#{TAB}-num_inference_steps input[type=number]")).to_have_value("7")
-    assert not linked.is_checked(f"#{TAB}-random input")
+    page_of_link = open_page(query=query)
+    expect(page_of_link.locator(f"#{TAB}-prompt textarea")).to_have_value("a green heart")
+    expect(page_of_link.locator(f"#{TAB}-num_inference_steps input[type=number]")).to_have_value(
+        "7"
+    )
+    assert not page_of_link.is_checked(f"#{TAB}-random input")
 
 
 def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_page):
-    page = opened(open_page, "ko-KR")
+    page = fresh_page(open_page, "ko-KR")
     page.uncheck(f"#{TAB}-random input")
     ask(page, "초록 하트", seed=9, num_inference_steps=3)
-    drawn(page)
+    draw_one(page)
     first = page.locator(f"#{TAB}-result img").first.get_attribute("src")
     page.reload()
     open_tab(page, TAB)
@@ -348,18 +350,18 @@ def test_the_history_outlives_a_reload_and_restores_and_is_nobody_elses(open_pag
         "9",
     )
     page.click(f"#{TAB}-start")
-    drawn(page)
+    draw_one(page)
     assert page.locator(f"#{TAB}-result img").first.get_attribute("src") == first
     expect(page.locator(f"#{TAB}-history-view .pick")).to_have_count(1)  # the same, not a second
     page.click(f"#{TAB}-history-clear")
     expect(page.locator(f"#{TAB}-history-view .pick")).to_have_count(0)
 
-    other = opened(open_page)
+    other = fresh_page(open_page)
     expect(other.locator(f"#{TAB}-history-view")).to_contain_text("Pictures you make appear here")
 
 
 def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
-    page = opened(open_page, width=390)
+    page = fresh_page(open_page, width=390)
     page.fill(f"#{TAB}-prompt textarea", "a red circle")
     page.click(f"#tab-{TAB}-explore-button")
     expect(page.locator(f"#{TAB}-explore-start")).to_be_visible()
@@ -394,13 +396,13 @@ def test_a_grid_fills_a_cell_restores_and_stop_keeps_what_is_there(open_page):
 
 
 def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_page):
-    page = opened(open_page)
+    page = fresh_page(open_page)
     for word in ("red", "circle"):
         page.locator(f"#{TAB}-word-list .in-en button", has_text=re.compile(f"^{word}$")).click()
         expect(page.locator(f"#{TAB}-prompt textarea")).to_have_value(re.compile(f"{word}$"))
     assert page.input_value(f"#{TAB}-prompt textarea") == "red circle"
     page.click(f"#{TAB}-start")
-    drawn(page)
+    draw_one(page)
     expect(page.locator(f"#{TAB}-image")).to_be_hidden()
     page.click(f"#{TAB}-start-from")
     expect(page.locator(f"#{TAB}-image img")).to_be_visible()
@@ -416,9 +418,9 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
     expect(page.locator(f"#{TAB}-result img").first).not_to_have_attribute(
         "src", before, timeout=WAIT
     )
-    drawn(page)
+    draw_one(page)
     expect(page.locator(f"#{TAB}-status")).to_contain_text("60% of the steps")
-    opened_part(page, "python")
+    open_part(page, "python")
     expect(page.locator(f"#{TAB}-recipe")).to_contain_text("AutoPipelineForImage2Image")
 
     page.reload()  # the history keeps what was started from, and that the first had no start
@@ -431,15 +433,15 @@ def test_a_result_is_the_start_of_the_next_and_words_are_clicked_together(open_p
 
 
 def test_a_start_picture_that_cannot_be_read_is_not_taken(open_page, tmp_path):
-    page = opened(open_page)
-    opened_part(page, "advanced")
-    broken, whole = tmp_path / "broken.png", tmp_path / "whole.png"
-    broken.write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    page = fresh_page(open_page)
+    open_part(page, "advanced")
+    bad, whole = tmp_path / "broken.png", tmp_path / "whole.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\nno more")
     Image.new("RGB", (40, 40), "red").save(whole)
     upload = page.locator(f"#{TAB}-upload")
     with page.expect_file_chooser() as chooser:
         upload.click()
-    chooser.value.set_files(broken)
+    chooser.value.set_files(bad)
     expect(page.locator(f"#{TAB}-note")).to_contain_text("cannot be read as a picture")
     expect(page.locator(f"#{TAB}-image")).to_be_hidden()
     with page.expect_file_chooser() as chooser:
@@ -449,4 +451,4 @@ def test_a_start_picture_that_cannot_be_read_is_not_taken(open_page, tmp_path):
     expect(page.locator(f"#{TAB}-note")).to_contain_text("starts from the one beside the prompt")
     expect(page.locator(f"#{TAB}-strength")).to_be_visible()
     ask(page, "a red circle", num_inference_steps=2)
-    drawn(page)
+    draw_one(page)

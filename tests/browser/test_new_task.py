@@ -74,7 +74,7 @@ def app(tmp_path_factory, hub):
     yield server
     server.process.terminate()
     server.process.wait(20)
-    assert "Traceback" not in server.logged(), server.logged()[-3000:]
+    assert "Traceback" not in server.log_text(), server.log_text()[-3000:]
 
 
 def test_the_endpoint_takes_auto_and_a_hub_id(app):

@@ -54,7 +54,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_page, name, locale):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-NAMED = """() => [...document.querySelectorAll(".gallery-item")].every(
+ALL_HAVE_NAMES = """() => [...document.querySelectorAll(".gallery-item")].every(
   (one) => !one.offsetParent || one.textContent.trim())"""
 
 
@@ -66,7 +66,7 @@ def test_axe_finds_nothing(open_page, dark):
         if name not in TABS:
             open_tab(page, name.partition("-")[0])
         open_tab(page, name)
-        page.wait_for_function(NAMED)  # Gradio fills its examples a moment later
+        page.wait_for_function(ALL_HAVE_NAMES)  # Gradio fills its examples a moment later
         for rule in Axe().run(page).response["violations"]:
             for node in rule["nodes"]:
                 own = GRADIO_OWN.get(rule["id"])

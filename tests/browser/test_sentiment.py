@@ -141,10 +141,10 @@ def test_a_file_goes_up_and_comes_down_with_its_columns(open_page, tmp_path, loc
 
 
 @pytest.mark.parametrize(
-    ("locale", "second", "agreed"),
+    ("locale", "second", "agreement"),
     [("en-US", "Second model", "They agree on"), ("ko-KR", "두 번째 모델", "답이 같아요")],
 )
-def test_pasted_lines_go_through_two_models(open_page, locale, second, agreed):
+def test_pasted_lines_go_through_two_models(open_page, locale, second, agreement):
     page = open_page(locale)
     open_tab(page, "sentiment")
     page.locator("#tab-sentiment-two-button").click()
@@ -153,7 +153,7 @@ def test_pasted_lines_go_through_two_models(open_page, locale, second, agreed):
     page.get_by_role("option", name="GenLab Sentiment (English)").click()
     page.click("#sentiment-two-start")
     expect(page.locator("#sentiment-two-status")).to_contain_text("(English)", timeout=LONG)
-    expect(page.locator("#sentiment-two-result")).to_contain_text(agreed, timeout=LONG)
+    expect(page.locator("#sentiment-two-result")).to_contain_text(agreement, timeout=LONG)
     with page.expect_download(timeout=LONG) as download:
         page.click("#sentiment-two-download")
     with download.value.path().open(encoding="utf-8-sig", newline="") as file:

@@ -319,17 +319,17 @@ def test_a_hosted_answers_probabilities_are_shown_and_another_token_goes_on(page
         page.locator("#dice-details .take").click()
         expect(page.locator("#dice-view .card")).to_have_count(2)
         expect(page.locator("#dice-status")).to_contain_text("some begin anew")
-    assert stub.asked[0]["top_logprobs"] == 8
-    assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "Hey"}
+    assert stub.bodies[0]["top_logprobs"] == 8
+    assert stub.bodies[1]["messages"][-1] == {"role": "assistant", "content": "Hey"}
 
 
-def tab_to(page, chosen: str) -> None:
+def tab_to(page, choice: str) -> None:
     """Press Tab until the focus is there."""
     for _ in range(150):
         page.keyboard.press("Tab")
-        if page.evaluate("chosen => document.activeElement.matches(chosen)", chosen):
+        if page.evaluate("chosen => document.activeElement.matches(chosen)", choice):
             return
-    pytest.fail(f"no way to {chosen} by keyboard")
+    pytest.fail(f"no way to {choice} by keyboard")
 
 
 def test_the_whole_way_by_keyboard_alone(page):

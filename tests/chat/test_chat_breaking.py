@@ -72,10 +72,10 @@ def app(tmp_path_factory):
     app.process.wait(20)
 
 
-def is_sentence(said: str, code: str, language: str) -> bool:
+def is_sentence(words: str, code: str, language: str) -> bool:
     """Whether what was said is the sentence of a code, with anything in its gaps and any particle."""
     gaps = re.split(r"\{\w+\}|[가-힣]*\([가-힣]+\)[가-힣]*", STRINGS[language][f"errors.{code}"])
-    return re.fullmatch(".+".join(map(re.escape, gaps)), said) is not None
+    return re.fullmatch(".+".join(map(re.escape, gaps)), words) is not None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -92,8 +92,8 @@ def test_each_fault_and_each_bad_input_has_its_sentence(app, language):
                 print(f"{language}  {name}: {words}")
                 assert not message["success"], name
                 assert is_sentence(words, code, language), (name, code, words)
-    assert KEY not in app.logged()
-    assert "Traceback" not in app.logged()
+    assert KEY not in app.log_text()
+    assert "Traceback" not in app.log_text()
 
 
 def test_what_is_odd_but_text_is_answered(app):
@@ -106,7 +106,7 @@ def test_what_is_odd_but_text_is_answered(app):
                 "<script>alert(1)</script>",
             ):
                 assert page.send(message)["success"], message
-                assert stub.asked[-1]["messages"][-1]["content"] == message
+                assert stub.bodies[-1]["messages"][-1]["content"] == message
 
 
 def test_a_public_page_leads_nobody_inside(tmp_path):
@@ -120,7 +120,7 @@ def test_a_public_page_leads_nobody_inside(tmp_path):
                 print(f"{language}  inside: {words}")
                 assert is_sentence(words, "refused_inside", language)
             assert stub.keys == []
-        assert KEY not in app.logged()
+        assert KEY not in app.log_text()
     finally:
         app.process.terminate()
         app.process.wait(20)

@@ -40,14 +40,14 @@ def ask(text: str = "Hello", **options) -> ChatRequest:
     return ChatRequest.of(**({"messages": turns, "seed": 7, "api_key": KEY} | options))
 
 
-def answer(limits: Settings, request: ChatRequest, told: list | None = None):
+def answer(limits: Settings, request: ChatRequest, events: list | None = None):
     """Texts of the samples and ChatDone; `told` keeps the events even when an error follows."""
-    told = [] if told is None else told
+    events = [] if events is None else events
     for event in run(ModelCache(limits), SPEC, request):
-        told.append(event)
-    assert isinstance(told[-1], Finished)
-    assert told[-1].placement.device == "server"
-    return texts(told), next(event for event in told if isinstance(event, ChatDone))
+        events.append(event)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].placement.device == "server"
+    return texts(events), next(event for event in events if isinstance(event, ChatDone))
 
 
 def texts(events) -> list[str]:
@@ -152,7 +152,7 @@ def test_stop_ends_the_request_at_once_while_the_server_is_silent():
         events = run(cache, SPEC, ask())
         assert any(isinstance(event, TextDelta) for event in events)
         events.close()
-        assert server.left.wait(1), "the server is still being listened to"
+        assert server.hangup.wait(1), "the server is still being listened to"
         end = time.monotonic() + 1
         while any(model.active for model in cache.status()):
             assert time.monotonic() < end
@@ -178,7 +178,7 @@ def test_no_key_and_no_server_of_ones_own_is_a_missing_key():
 def test_a_key_that_cannot_be_one_is_a_wrong_key(key):
     with StubServer((200, WHOLE)) as server, pytest.raises(WrongKey):
         answer(settings(server.url), ask(api_key=key))
-    assert server.asked == []
+    assert server.bodies == []
 
 
 def test_a_local_server_needs_no_key_but_a_public_page_needs_leave():

@@ -175,7 +175,7 @@ def test_an_answer_fills_the_view():
     assert "seed 3" in view["status"]
     assert 'model="m"' in view["code"].replace("'", '"')
     assert "sk-own" not in str(view)
-    assert server.asked[0]["model"] == "m"
+    assert server.bodies[0]["model"] == "m"
 
 
 def test_the_half_answer_stays_and_is_marked_when_the_server_breaks_off():
@@ -203,7 +203,7 @@ def test_edit_asks_anew_from_there_and_undo_gives_the_message_back():
     with StubServer((200, WHOLE)) as server:
         after_edit = last_view(answer(context(server), talk.edit, earlier, index=2, value="e"))
     assert after_edit["chatbot"] == [*earlier[:2], turn("user", "e"), turn("assistant", "Hello")]
-    assert [m["content"] for m in server.asked[0]["messages"]] == ["Be kind.", "a", "b", "e"]
+    assert [m["content"] for m in server.bodies[0]["messages"]] == ["Be kind.", "a", "b", "e"]
     back = last_view([talk.undo(SimpleNamespace(index=2), earlier)])
     assert (back["chatbot"], back["message"]) == (earlier[:2], "c")
 
@@ -235,7 +235,7 @@ def test_an_answer_continues_from_where_it_ended():
     with StubServer((200, rest)) as server:
         view = last_view(answer(context(server), talk.go_on, earlier))
     assert view["chatbot"] == [*earlier[:3], turn("assistant", "Hello")]
-    assert server.asked[0]["messages"][-1] == turn("assistant", "He")
+    assert server.bodies[0]["messages"][-1] == turn("assistant", "He")
     refusal = last_view(answer(context(server), talk.go_on, []))
     assert problem_in(refusal["status"], "invalid_history")
     assert list(refusal) == ["status"]
@@ -258,4 +258,4 @@ def test_what_is_too_big_is_refused_before_anything_changes(history, message):
         view = last_view(answer(context(server), talk.new_message, history, message))
     assert list(view) == ["status"]  # the box keeps what was typed, the conversation its turns
     assert 'role="alert"' in view["status"]
-    assert not server.asked
+    assert not server.bodies

@@ -68,7 +68,7 @@ def answer_of(url: str, alternatives: int) -> tuple[str, Answers]:
 def test_the_dial_gets_a_servers_probabilities_and_the_panel_shows_them():
     with StubServer((200, WITH_ODDS + END)) as stub:
         status, newest = answer_of(stub.url, 6)
-    assert (stub.asked[0]["logprobs"], stub.asked[0]["top_logprobs"]) == (True, 6)
+    assert (stub.bodies[0]["logprobs"], stub.bodies[0]["top_logprobs"]) == (True, 6)
     assert "how likely its tokens were" not in status
     view = answers_view(newest)
     assert view.count('class="tok') == 2
@@ -83,8 +83,8 @@ def test_a_server_without_probabilities_is_noted(refuses):
     no = (400, fault("unsupported_parameter", "logprobs is not supported", "logprobs"))
     with StubServer(*([no] if refuses else []), (200, WITHOUT_ODDS + END)) as stub:
         status, newest = answer_of(stub.url, 6)
-    assert "logprobs" in stub.asked[0]
-    assert ("logprobs" in stub.asked[-1]) is not refuses
+    assert "logprobs" in stub.bodies[0]
+    assert ("logprobs" in stub.bodies[-1]) is not refuses
     assert "how likely its tokens were" in status
     assert "no probabilities" in answers_view(newest)
 
@@ -107,7 +107,7 @@ def test_a_servers_own_sentence_is_folded_behind_ours():
 def test_at_zero_no_server_is_asked_for_probabilities():
     with StubServer((200, WITHOUT_ODDS + END)) as stub:
         status, _ = answer_of(stub.url, 0)
-    assert "logprobs" not in stub.asked[0]
+    assert "logprobs" not in stub.bodies[0]
     assert "how likely its tokens were" not in status
 
 
@@ -140,7 +140,7 @@ def test_a_servers_answer_goes_on_from_another_token_by_its_text():
     with StubServer((200, WITH_ODDS + END), (200, more)) as stub:
         _, newest = answer_of(stub.url, 6)
         _, _, view, status = last_branch(stub.url, newest, "0:1:1")
-    assert stub.asked[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
+    assert stub.bodies[1]["messages"][-1] == {"role": "assistant", "content": "HelBye"}
     assert stub.keys == ["Bearer sk-a"] * 2
     old, new = newest.samples
     assert (old.text, new.text) == ("Hello", "HelBye now")
@@ -155,7 +155,7 @@ def test_two_tokens_that_came_at_once_are_parted():
     with StubServer((200, both), (200, WITHOUT_ODDS + END)) as stub:
         _, newest = answer_of(stub.url, 6)
         last_branch(stub.url, newest, "0:1:1")
-    assert stub.asked[1]["messages"][-1]["content"] == "HelBye"
+    assert stub.bodies[1]["messages"][-1]["content"] == "HelBye"
 
 
 def test_where_text_does_not_say_enough_no_going_on_is_offered():
@@ -173,7 +173,7 @@ def test_where_text_does_not_say_enough_no_going_on_is_offered():
         assert "no answer to look into" in last_branch(stub.url, result[0], "0:1:2")[3]
         rows = odds_in(answers_view(result[0]))[1]["rows"]
         assert [may for *_, may in rows] == [True, True, False, False]
-    assert len(stub.asked) == 3
+    assert len(stub.bodies) == 3
 
 
 def test_a_key_never_goes_to_another_server_than_its_own():
@@ -181,7 +181,7 @@ def test_a_key_never_goes_to_another_server_than_its_own():
         _, newest = answer_of(stub.url, 6)
         view = last_branch(stub.url, newest, "0:1:1", other.url, "sk-for-the-other")
         assert "another server" in view[3]
-        assert (len(stub.asked), len(other.asked)) == (1, 0)
+        assert (len(stub.bodies), len(other.bodies)) == (1, 0)
     assert len(newest.samples) == 1
 
 

@@ -56,6 +56,6 @@ def test_sixteen_people_stream_at_once_and_get_their_own_words():
     assert replies == {n: "".join(f"{n}-{k} " for k in range(40)) for n in range(PEOPLE)}
     assert len(ends) == PEOPLE
     assert sorted(server.keys) == sorted(f"Bearer {KEY}-{n}" for n in range(PEOPLE))
-    for body, key in zip(server.asked, server.keys, strict=True):
+    for body, key in zip(server.bodies, server.keys, strict=True):
         number = body["messages"][-1]["content"].partition("-")[0]
         assert key == f"Bearer {KEY}-{number}"

@@ -76,7 +76,7 @@ def test_control_characters_arrive_as_they_were_typed():
     text = "a\x00b\x1b[31m\u202e\u0007\r\n\u2028c"
     with StubServer((200, WHOLE)) as server:
         assert answer(settings(server.url), ask(text))[0] == ["Hello"]
-    assert server.asked[0]["messages"][-1]["content"] == text
+    assert server.bodies[0]["messages"][-1]["content"] == text
 
 
 def test_half_a_letter_is_no_text():

@@ -29,7 +29,7 @@ def test_the_request_carries_what_the_person_chose():
             settings(server.url),
             ask(system_prompt="Be kind.", temperature=0.3, top_p=0.5, max_new_tokens=9, top_k=4),
         )
-    (body,) = server.asked
+    (body,) = server.bodies
     assert body["messages"] == [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hello"},
@@ -44,7 +44,7 @@ def test_the_request_carries_what_the_person_chose():
 def test_a_drawn_seed_promises_nothing_and_says_nothing():
     with StubServer((200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask(seed=-1))
-    assert server.asked[0]["seed"] == end.seed >= 0
+    assert server.bodies[0]["seed"] == end.seed >= 0
     assert UNSURE not in end.notes
 
 
@@ -69,7 +69,7 @@ def test_each_refused_parameter_is_left_out_once_and_noted(name, options, way):
     with StubServer(refusal, (200, WHOLE)) as server:
         (text,), end = answer(settings(server.url), ask(**options))
     assert text == "Hello"
-    first, second = server.asked
+    first, second = server.bodies
     assert set(first) - set(second) == {name}
     assert Note("parameter_left_out", name) in end.notes
 
@@ -83,7 +83,7 @@ def test_two_refused_parameters_are_both_left_out():
         Note("parameter_left_out", "temperature"),
         Note("parameter_left_out", "seed"),
     }
-    assert len(server.asked) == 3
+    assert len(server.bodies) == 3
 
 
 def test_a_refusal_for_ever_ends_in_an_error():
@@ -92,15 +92,15 @@ def test_a_refusal_for_ever_ends_in_an_error():
         pytest.raises(InvalidInput),
     ):
         answer(settings(server.url), ask())
-    assert len(server.asked) == 2
+    assert len(server.bodies) == 2
 
 
 def test_a_server_that_wants_the_newer_name_of_the_limit_gets_it():
     refusal = (400, fault("unsupported_parameter", param="max_tokens"))
     with StubServer(refusal, (200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask(max_new_tokens=9))
-    assert server.asked[1]["max_completion_tokens"] == 9
-    assert "max_tokens" not in server.asked[1]
+    assert server.bodies[1]["max_completion_tokens"] == 9
+    assert "max_tokens" not in server.bodies[1]
     assert notes(end) == set()
 
 
@@ -115,7 +115,7 @@ def test_openais_own_server_gets_the_newer_name_first_and_an_older_one_the_older
 
     with StubServer(refusal, (200, WHOLE)) as server:
         attempt = asyncio.run(attempt_at(server))
-    assert [set(s) & {"max_tokens", "max_completion_tokens"} for s in server.asked] == [
+    assert [set(s) & {"max_tokens", "max_completion_tokens"} for s in server.bodies] == [
         {"max_completion_tokens"},
         {"max_tokens"},
     ]
@@ -126,7 +126,7 @@ def test_a_model_without_a_system_role_gets_the_prompt_in_front():
     refusal = (400, fault("unsupported_value", "no", param="messages[0].role"))
     with StubServer(refusal, (200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask(system_prompt="Be kind."))
-    assert server.asked[1]["messages"] == [{"role": "user", "content": "Be kind.\n\nHello"}]
+    assert server.bodies[1]["messages"] == [{"role": "user", "content": "Be kind.\n\nHello"}]
     assert Note("system_as_user") in end.notes
     script = python(SPEC, ask(system_prompt="Be kind."), Placement("server", "", ""), end.notes)
     assert "'system'" not in script
@@ -144,9 +144,9 @@ def test_a_conversation_over_the_window_leaves_the_oldest_out_and_says_how_many(
     )
     with StubServer((400, fault("context_length_exceeded")), (200, WHOLE)) as server:
         _, end = answer(settings(server.url), request)
-    ablation = 9 - len(server.asked[1]["messages"])
+    ablation = 9 - len(server.bodies[1]["messages"])
     assert ablation > 0
-    assert server.asked[1]["messages"][0]["role"] == "user"
+    assert server.bodies[1]["messages"][0]["role"] == "user"
     assert Note("turns_left_out", ablation) in end.notes
 
 
@@ -156,7 +156,7 @@ def test_samples_come_side_by_side_and_a_server_that_gives_one_is_noted():
         result, end = answer(settings(server.url), ask(num_return_sequences=2))
     assert result == ["a", "b"]
     assert end.finish_reason == "length"
-    assert server.asked[0]["n"] == 2
+    assert server.bodies[0]["n"] == 2
     with StubServer((200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask(num_return_sequences=2))
     assert notes(end) == {Note("parameter_ignored", "n")}

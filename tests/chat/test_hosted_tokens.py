@@ -26,7 +26,7 @@ def tokens(pieces, **options):
     with StubServer((200, pieces)) as server:
         _, end = answer(settings(server.url), ask(**{"alternatives": 2} | options), events)
     result = [t for event in events if isinstance(event, TextDelta) for t in event.tokens]
-    return result, end, server.asked[0]
+    return result, end, server.bodies[0]
 
 
 def test_probabilities_and_alternatives_come_with_the_text():
@@ -52,7 +52,7 @@ def test_a_token_that_is_half_a_letter_shows_its_bytes():
 
 
 @pytest.mark.parametrize(
-    "forged",
+    "forgery",
     [
         [{"token": "x"}],
         ["x"],
@@ -62,8 +62,8 @@ def test_a_token_that_is_half_a_letter_shows_its_bytes():
         7,
     ],
 )
-def test_forged_probabilities_count_as_none(forged):
-    result, end, _ = tokens([chunk("Hello", logprobs=forged, end="stop"), DONE])
+def test_forged_probabilities_count_as_none(forgery):
+    result, end, _ = tokens([chunk("Hello", logprobs=forgery, end="stop"), DONE])
     assert result == []
     assert notes(end) == {Note("no_logprobs")}
 
@@ -75,19 +75,19 @@ def test_a_server_without_probabilities_is_noted():
     with StubServer(refusal, (200, WHOLE)) as server:
         (text,), end = answer(settings(server.url), ask(alternatives=5))
     assert text == "Hello"
-    assert not {"logprobs", "top_logprobs"} & set(server.asked[1])
+    assert not {"logprobs", "top_logprobs"} & set(server.bodies[1])
     assert notes(end) == {Note("no_logprobs")}
 
 
 def test_without_the_wish_no_probabilities_are_asked_for():
     with StubServer((200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask())
-    assert not {"logprobs", "top_logprobs"} & set(server.asked[0])
+    assert not {"logprobs", "top_logprobs"} & set(server.bodies[0])
     assert notes(end) == set()
 
 
 def test_counts_come_from_the_server():
-    pieces = [chunk("Hi", end="stop"), usage(100, 40, cached=64, thought=30), DONE]
+    pieces = [chunk("Hi", end="stop"), usage(100, 40, cache_hits=64, thought=30), DONE]
     with StubServer((200, pieces)) as server:
         _, end = answer(settings(server.url), ask(max_new_tokens=50))
     assert (end.prompt_tokens, end.completion_tokens) == (100, 40)
@@ -132,5 +132,5 @@ def test_an_answer_without_end_is_ended_here():
 def test_an_answer_goes_on_from_its_beginning():
     with StubServer((200, WHOLE)) as server:
         _, end = answer(settings(server.url), ask(prefix="Well,"))
-    assert server.asked[0]["messages"][-1] == {"role": "assistant", "content": "Well,"}
+    assert server.bodies[0]["messages"][-1] == {"role": "assistant", "content": "Well,"}
     assert notes(end) == {Note("prefix_shown")}

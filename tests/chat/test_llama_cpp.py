@@ -51,7 +51,7 @@ def file(real_weights: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[list[LlamaCppChat]]:
+def engines() -> Iterator[list[LlamaCppChat]]:
     engines: list[LlamaCppChat] = []
     yield engines
     for engine in engines:
@@ -59,11 +59,11 @@ def shared() -> Iterator[list[LlamaCppChat]]:
 
 
 @pytest.fixture
-def engine(file: Path, shared: list[LlamaCppChat]) -> LlamaCppChat:
+def engine(file: Path, engines: list[LlamaCppChat]) -> LlamaCppChat:
     """One for the whole file: a load takes a second."""
-    if not shared:
-        shared.append(loaded(file.parent))
-    return shared[0]
+    if not engines:
+        engines.append(loaded(file.parent))
+    return engines[0]
 
 
 def loaded(folder: Path, **values: object) -> LlamaCppChat:
@@ -72,16 +72,16 @@ def loaded(folder: Path, **values: object) -> LlamaCppChat:
 
 
 def ask(text: str = "What is the capital of France?", **values: object) -> ChatRequest:
-    known = {"temperature": 0.0, "max_new_tokens": 24, "seed": 1}
-    return ChatRequest.of(messages=[{"role": "user", "content": text}], **{**known, **values})
+    usual = {"temperature": 0.0, "max_new_tokens": 24, "seed": 1}
+    return ChatRequest.of(messages=[{"role": "user", "content": text}], **{**usual, **values})
 
 
 def texts(engine: LlamaCppChat, request: ChatRequest, stop: Stop | None = None) -> list[str]:
-    found = [""] * request.num_return_sequences
+    result = [""] * request.num_return_sequences
     for event in engine.stream(request, stop or Stop()):
         if isinstance(event, TextDelta):
-            found[event.index] += event.text
-    return found
+            result[event.index] += event.text
+    return result
 
 
 def text(engine: LlamaCppChat, request: ChatRequest) -> str:
@@ -95,12 +95,10 @@ def test_it_knows_a_capital_and_says_how_it_ended(engine):
     events = list(engine.stream(ask(), Stop()))
     assert "Paris" in "".join(e.text for e in events if isinstance(e, TextDelta))
     assert len(events) > 4  # it came in pieces
-    done = events[-1]
-    assert isinstance(done, ChatDone)
-    assert (done.finish_reason, done.seed) == ("stop", 1)
-    assert done.completion_tokens == len(
-        events
-    )  # a piece a token, and its end in place of this one
+    end = events[-1]
+    assert isinstance(end, ChatDone)
+    assert (end.finish_reason, end.seed) == ("stop", 1)
+    assert end.completion_tokens == len(events)  # a piece a token, and its end in place of this one
 
 
 def test_same_seed_same_text_and_another_seed_another(engine):
@@ -155,8 +153,8 @@ def test_a_conversation_that_is_too_long_leaves_its_oldest_turns_out(engine):
     long = ChatRequest.of(
         messages=[*turns, {"role": "user", "content": "Hello"}], max_new_tokens=4, seed=1
     )
-    done = list(engine.stream(long, Stop()))[-1]
-    assert any(note.code == "turns_left_out" for note in done.notes)
+    end = list(engine.stream(long, Stop()))[-1]
+    assert any(note.code == "turns_left_out" for note in end.notes)
     assert list(engine.stream(request, Stop()))[-1].notes == ()
     with pytest.raises(InvalidInput) as problem:
         list(engine.stream(ask("word " * 3900), Stop()))
@@ -174,13 +172,13 @@ def test_the_next_turn_reads_only_what_is_new(engine):
     second = ChatRequest.of(messages=turns, temperature=0, max_new_tokens=1, seed=1)
 
     def seconds(request: ChatRequest) -> float:
-        started = time.perf_counter()
+        start = time.perf_counter()
         text(engine, request)
-        return time.perf_counter() - started
+        return time.perf_counter() - start
 
-    known = seconds(second)
+    again = seconds(second)
     fresh = [{**turns[0], "content": "X" + turns[0]["content"]}, *turns[1:]]
-    assert known < 0.6 * seconds(
+    assert again < 0.6 * seconds(
         ChatRequest.of(messages=fresh, temperature=0, max_new_tokens=1, seed=1)
     )
 
@@ -199,11 +197,11 @@ def narrow(file: Path, tmp_path: Path) -> Iterator[LlamaCppChat]:
 
 def test_the_window_ends_in_mid_answer(narrow):
     long = ask("word " * 90, max_new_tokens=500, temperature=1.0)
-    done = list(narrow.stream(long, Stop()))[-1]
-    left = 160 - done.prompt_tokens
+    end = list(narrow.stream(long, Stop()))[-1]
+    left = 160 - end.prompt_tokens
     assert 0 < left < 80
-    assert (done.finish_reason, done.completion_tokens) == ("length", left)
-    assert Note("room", left) in done.notes
+    assert (end.finish_reason, end.completion_tokens) == ("length", left)
+    assert Note("room", left) in end.notes
     assert "Paris" in text(narrow, ask())
 
 
@@ -220,8 +218,8 @@ def test_a_prompt_of_five_megabytes(narrow):
     with pytest.raises(InvalidInput, match="invalid_too_long"):
         ChatRequest.of(messages=[*turns * 6, hello])  # in turns that are each short enough
     longest = ChatRequest.of(messages=[*turns, hello], max_new_tokens=4, seed=1)
-    done = list(narrow.stream(longest, Stop()))[-1]
-    assert Note("turns_left_out", 66) in done.notes
+    end = list(narrow.stream(longest, Stop()))[-1]
+    assert Note("turns_left_out", 66) in end.notes
     assert "Paris" in text(narrow, ask())
 
 
@@ -275,9 +273,9 @@ def test_chances_are_what_the_next_tokens_panel_works_out(engine):
         text="Say hello.", as_message=True, system_prompt="You are a helpful assistant."
     )
     [next_token] = engine.stream(panel, Stop())
-    found = probabilities(next_token.logits, **shape)
+    result = probabilities(next_token.logits, **shape)
     for one in token.alternatives:
-        assert one.chance == pytest.approx(found[one.id], abs=2e-3)
+        assert one.chance == pytest.approx(result[one.id], abs=2e-3)
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
@@ -305,28 +303,30 @@ def test_letters_of_several_tokens_have_all_their_tokens(engine):
     )
     events = list(engine.stream(request, Stop()))
     deltas = [e for e in events if isinstance(e, TextDelta)]
-    told = [token for event in deltas for token in event.tokens]
-    assert events[-1].completion_tokens == len(told)
-    written = "".join(e.text for e in deltas)
-    assert join_texts(token.text for token in told if token.id not in {0, 2}).startswith(written)
-    assert all(token.id is not None for token in told)
+    tokens = [token for event in deltas for token in event.tokens]
+    assert events[-1].completion_tokens == len(tokens)
+    content = "".join(e.text for e in deltas)
+    assert join_texts(token.text for token in tokens if token.id not in {0, 2}).startswith(content)
+    assert all(token.id is not None for token in tokens)
 
 
 def test_the_next_token_is_the_whole_vocabulary(engine):
-    [found] = engine.stream(
+    [result] = engine.stream(
         NextTokenRequest.of(text="The capital of France is", likeliest=100), Stop()
     )
-    assert isinstance(found, NextToken)
-    assert found.logits.shape == (49152,)
-    assert np.exp(found.logits.astype(np.float64)).sum() == pytest.approx(1, abs=1e-3)
-    ids = [piece.id for piece in found.prompt]
+    assert isinstance(result, NextToken)
+    assert result.logits.shape == (49152,)
+    assert np.exp(result.logits.astype(np.float64)).sum() == pytest.approx(1, abs=1e-3)
+    ids = [piece.id for piece in result.prompt]
     body = {"prompt": ids, "n_predict": 1, "temperature": 0, "n_probs": 49152}
-    told = engine.server.post("/completion", body)["completion_probabilities"][0]["top_logprobs"]
-    assert sum(np.exp(one["logprob"]) for one in told) == pytest.approx(1, abs=1e-3)  # before that
-    assert found.likeliest[0].text == " Paris"
-    assert len(found.likeliest) == 100
-    assert "".join(piece.text for piece in found.prompt) == "The capital of France is"
-    assert 2 in found.ends
+    listing = engine.server.post("/completion", body)["completion_probabilities"][0]["top_logprobs"]
+    assert sum(np.exp(one["logprob"]) for one in listing) == pytest.approx(
+        1, abs=1e-3
+    )  # before that
+    assert result.likeliest[0].text == " Paris"
+    assert len(result.likeliest) == 100
+    assert "".join(piece.text for piece in result.prompt) == "The capital of France is"
+    assert 2 in result.ends
 
 
 def test_the_panel_is_what_transformers_computes_with_the_same_weights(engine, file):
@@ -346,13 +346,13 @@ def test_the_panel_is_what_transformers_computes_with_the_same_weights(engine, f
         with torch.inference_mode():
             logits = model(torch.tensor([ids])).logits[0, -1].double()
         exact = torch.log_softmax(logits, -1).numpy()
-        found = panel.logits.astype(np.float64)
-        assert found.argmax() == exact.argmax(), text_
-        assert np.exp(found).sum() == pytest.approx(1, abs=1e-3)
-        assert np.abs(np.exp(found) - np.exp(exact)).max() < 0.06, text_
-        assert (np.exp(exact) * (exact - found)).sum() < 0.02, text_
-        likeliest = sum(np.exp(found[piece.id]) for piece in panel.likeliest)
-        others = np.exp(np.delete(found, [piece.id for piece in panel.likeliest])).sum()
+        result = panel.logits.astype(np.float64)
+        assert result.argmax() == exact.argmax(), text_
+        assert np.exp(result).sum() == pytest.approx(1, abs=1e-3)
+        assert np.abs(np.exp(result) - np.exp(exact)).max() < 0.06, text_
+        assert (np.exp(exact) * (exact - result)).sum() < 0.02, text_
+        likeliest = sum(np.exp(result[piece.id]) for piece in panel.likeliest)
+        others = np.exp(np.delete(result, [piece.id for piece in panel.likeliest])).sum()
         assert likeliest + others == pytest.approx(1, abs=1e-3)
 
 
@@ -377,9 +377,9 @@ def test_stop_frees_the_slot(engine):
         events.append(event)
         if len(events) == 5:
             stop.set()
-            stopped = time.perf_counter()
+            stop_time = time.perf_counter()
     assert len(events) <= 6
-    assert time.perf_counter() - stopped < 1
+    assert time.perf_counter() - stop_time < 1
     busy = psutil.Process(engine.server.pid)
     time.sleep(1)
     before = sum(busy.cpu_times()[:2])
@@ -440,15 +440,15 @@ def test_english_starts_with_it_and_unload_ends_the_process(file):
 
 def test_a_process_killed_in_mid_answer_is_a_sentence_and_the_next_answer_comes(file):
     engine = loaded(file.parent)
-    killed = engine.server.pid
+    pid = engine.server.pid
     answer = engine.stream(ask("Tell me a story.", max_new_tokens=500), Stop())
     next(answer)
-    os.kill(killed, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     with pytest.raises(Unavailable) as problem:
         list(answer)
     assert problem.value.code == "unavailable_llama_died"
     assert "Paris" in text(engine, ask())
-    assert engine.server.pid != killed
+    assert engine.server.pid != pid
     engine.server.close()
 
 
@@ -461,8 +461,10 @@ engine = loaded(Path({str(file.parent)!r}))
 print(engine.server.pid, flush=True)
 os._exit(1)  # as a crash: nothing is cleaned up
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    child = int(done.stdout)
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    child = int(process.stdout)
     end = time.monotonic() + 10
     while psutil.pid_exists(child) and time.monotonic() < end:
         time.sleep(0.1)
@@ -588,9 +590,9 @@ def test_an_unknown_architecture_and_an_encoder(hollow):
     # An embedding model of a language model's architecture says how its vectors are pooled.
     name = b"llama.context_length"
     at = content.index(name)
-    pooled = content[:at] + b"llama.pooling_type\0\0" + content[at + len(name) :]
+    rows = content[:at] + b"llama.pooling_type\0\0" + content[at + len(name) :]
     hollow.write_bytes(
-        pooled.replace(
+        rows.replace(
             b"\x14" + b"\0" * 7 + b"llama.pooling_type\0\0",
             b"\x12" + b"\0" * 7 + b"llama.pooling_type",
         )
@@ -623,15 +625,15 @@ def test_gemma_continues_korean(real_weights):
     try:
         events = list(gemma.stream(ask("대한민국의 수도는"), Stop()))
         assert events[-1].notes == (Note("plain_continuation"),)
-        written = "".join(e.text for e in events if isinstance(e, TextDelta))
-        assert sum("가" <= letter <= "힣" for letter in written) >= 5, written
+        content = "".join(e.text for e in events if isinstance(e, TextDelta))
+        assert sum("가" <= letter <= "힣" for letter in content) >= 5, content
         [panel] = gemma.stream(NextTokenRequest.of(text="대한민국의 수도는"), Stop())
         assert np.exp(panel.logits.astype(np.float64)).sum() == pytest.approx(1, abs=1e-3)
     finally:
         gemma.server.close()
 
 
-FUZZED = int(os.environ.get("FUZZED", "24"))  # more by hand: each starts a process
+FUZZ_COUNT = int(os.environ.get("FUZZED", "24"))  # more by hand: each starts a process
 
 
 def test_fuzzed_headers(hollow):
@@ -639,7 +641,7 @@ def test_fuzzed_headers(hollow):
     original = hollow.read_bytes()[:3_000_000]
     names = original.index(b"tokenizer.ggml.tokens")  # before it: the numbers of the architecture
     codes: dict[str, int] = {}
-    for _ in range(FUZZED):
+    for _ in range(FUZZ_COUNT):
         data = bytearray(original[:names])
         for _ in range(draw.choice([1, 1, 2, 8])):
             data[draw.randrange(24, len(data))] = draw.choice(
@@ -649,7 +651,7 @@ def test_fuzzed_headers(hollow):
             file.write(data)
         code = sentence_or_answer(hollow.parent)
         codes[code] = codes.get(code, 0) + 1
-    assert sum(codes.values()) == FUZZED
+    assert sum(codes.values()) == FUZZ_COUNT
     print(codes)
 
 
@@ -658,7 +660,7 @@ def test_fuzzed_headers(hollow):
 
 def run_alone(script: str, folder: Path, **environment: str) -> str:
     """What a recipe prints."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
         env={**os.environ, **environment},
@@ -666,7 +668,7 @@ def run_alone(script: str, folder: Path, **environment: str) -> str:
         text=True,
         check=True,
     )
-    return done.stdout
+    return process.stdout
 
 
 def answer_of(model_id: str, settings: Settings) -> tuple[str, str]:
@@ -677,10 +679,10 @@ def answer_of(model_id: str, settings: Settings) -> tuple[str, str]:
         events = list(run(cache, spec, request))
     finally:
         cache.close()
-    done = next(event for event in events if isinstance(event, ChatDone))
+    end = next(event for event in events if isinstance(event, ChatDone))
     place_of_it = next(event for event in events if isinstance(event, Finished)).placement
     assert (place_of_it.device, place_of_it.dtype) == ("cpu", "Q4_1")
-    script = recipe.python(spec, request, place_of_it, done.notes)
+    script = recipe.python(spec, request, place_of_it, end.notes)
     return "".join(e.text for e in events if isinstance(e, TextDelta)), script
 
 
@@ -694,7 +696,7 @@ def test_a_model_of_the_hub(file, tmp_path, monkeypatch):
         answer, script = answer_of("hf.co/org/SmolLM2-GGUF:q4_1", Settings(device="cpu"))
         assert len(answer) > 40
         assert run_alone(script, tmp_path) == answer + "\n"
-        assert not [seen for seen in server.seen if "x-Q8_0" in seen.path]
+        assert not [record for record in server.calls if "x-Q8_0" in record.path]
 
 
 def test_a_file_of_the_hosts_folder(file, tmp_path):
@@ -716,13 +718,13 @@ def test_the_recipe_alone_gives_the_same_text(engine, file, tmp_path):
     answer = text(engine, request)
     script = recipe.python(spec, request, place(spec, Settings()))
     assert "api" not in script.lower().replace("/api", "")
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout == answer + "\n"
+    assert process.stdout == answer + "\n"
     panel = NextTokenRequest.of(text="The capital of France is", likeliest=3)
     script = recipe.next_token_python(spec, panel, place(spec, Settings()), 1.0, 1.0, 0)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "' Paris'" in done.stdout.splitlines()[0]
+    assert "' Paris'" in process.stdout.splitlines()[0]

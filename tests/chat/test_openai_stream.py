@@ -35,7 +35,7 @@ def replay(*replies, **options):
     events: list = []
     with StubServer(*replies) as server:
         words, end = answer(settings(server.url), ask(**options), events)
-        return words, end, events, server.asked
+        return words, end, events, server.bodies
 
 
 def thoughts(events) -> str:

@@ -93,7 +93,7 @@ def test_of_llama_cpp(name):
     pieces = [{"content": letter, "stop": False} for letter in text]
     end = {"content": "", "stop": True, "tokens_predicted": 5, "stop_type": "limit"}
     pairs = [(0, piece, {}) for piece in [*pieces, end]]
-    events = list(talk._grown(ask(), [*map(ord, prompt)], pairs, 7, ()))
+    events = list(talk._lengthen(ask(), [*map(ord, prompt)], pairs, 7, ()))
     assert texts_of(events) == (answer, thoughts)
     assert isinstance(events[-1], ChatDone)
     assert [one.code for one in events[-1].notes] == ([note] if note else [])

@@ -260,8 +260,8 @@ def test_hosted_vectors_are_put_in_order_and_compared():
     with StubServer(reply([3, 0], [3, 3])) as server:
         (answer,) = hosted(server, api_key="sk-typed", model_name="large")
     assert answer.cosines[0][1] == pytest.approx(math.sqrt(0.5), abs=1e-6)
-    assert server.asked[0]["model"] == "large"
-    assert server.asked[0]["input"] == ["a", "b"]
+    assert server.bodies[0]["model"] == "large"
+    assert server.bodies[0]["input"] == ["a", "b"]
     assert server.keys == ["Bearer sk-typed"]
 
 

@@ -37,7 +37,7 @@ def gpt2(folder, **fields):
         initializer_range=0.5,
         bos_token_id=None,
         eos_token_id=None,
-        **tiny.named(("negative", "positive")),
+        **tiny.label_options(("negative", "positive")),
     )
     return alter(tiny.save_bert(GPT2ForSequenceClassification(config), folder), **fields)
 
@@ -54,7 +54,7 @@ def xlnet(folder):
         n_head=2,
         d_inner=64,
         initializer_range=0.5,
-        **tiny.named(("negative", "positive")),
+        **tiny.label_options(("negative", "positive")),
     )
     return tiny.save_bert(XLNetForSequenceClassification(config), folder)
 

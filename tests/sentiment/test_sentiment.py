@@ -46,7 +46,7 @@ def save_adapter(folder: Path) -> Path:
     from models.weights.packages import MINILM, package_folder
 
     torch.manual_seed(0)
-    labels = tiny.named(("negative", "positive"))
+    labels = tiny.label_options(("negative", "positive"))
     base = AutoModelForSequenceClassification.from_pretrained(package_folder(MINILM), **labels)
     file = ["pooler", "classifier"]
     # Both factors random (init_lora_weights), so that the adapter changes what the model says.

@@ -46,7 +46,7 @@ date = "2026-11"
 [list.models]
 "gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
 """
-WITH_COUNTS = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cached=5), DONE))
+WITH_COUNTS = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cache_hits=5), DONE))
 
 
 @pytest.fixture
@@ -107,11 +107,11 @@ def test_no_call_is_made_past_the_budget(host, cap):
         with pytest.raises(InvalidInput) as problem:
             answer(settings, chat(max_new_tokens=4000))
         assert problem.value.code == "invalid_over_budget"
-        assert len(server.asked) == 1
+        assert len(server.bodies) == 1
         # What a person's own key pays for is that person's affair.
         answer(settings, chat(api_key="sk-a-person"))
         answer(settings, chat(base_url=server.url, api_key="sk-a-person", max_new_tokens=4000))
-        assert len(server.asked) == 3
+        assert len(server.bodies) == 3
 
 
 def test_a_model_without_a_price_is_not_called_under_a_budget_in_dollars(host):
@@ -120,10 +120,10 @@ def test_a_model_without_a_price_is_not_called_under_a_budget_in_dollars(host):
         with pytest.raises(Refused) as problem:
             answer(settings, chat(model_name="gpt-secret"))
         assert problem.value.code == "refused_no_price"
-        assert not server.asked
+        assert not server.bodies
         answer(host(server.url, budget_tokens=1000), chat(model_name="gpt-secret"))
         answer(host(server.url, budget_dollars=1, openai_api_key=None), chat(model_name="own"))
-        assert len(server.asked) == 2
+        assert len(server.bodies) == 2
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_surely_cost_nothing_is_given_back_and_nothing_else(host, reply, ki
         settings = host(server.url, budget_tokens=1000)
         with pytest.raises(kind):
             answer(settings)
-        assert len(server.asked) == 1  # no second try that might be paid too
+        assert len(server.bodies) == 1  # no second try that might be paid too
     assert spending(settings)[1] == (0 if is_free else 121)
 
 
@@ -157,7 +157,7 @@ def test_an_answer_that_a_person_stops_costs_its_estimate(host):
         settings = host(server.url, budget_tokens=1000)
         with closing(run(ModelCache(settings), hosted(CHAT), chat())) as events:
             assert any(isinstance(event, TextDelta) for event in events)
-        assert server.left.wait(10)
+        assert server.hangup.wait(10)
     assert spending(settings)[1] == 121
 
 
@@ -188,7 +188,7 @@ def test_pictures_and_embeddings_are_counted_too(host):
         assert spending(settings)[1] == total + 3
         with pytest.raises(InvalidInput):
             answer(settings, ImageRequest.of(prompt="a cat", num_images=8), TEXT_TO_IMAGE)
-        assert len(server.asked) == 3
+        assert len(server.bodies) == 3
 
 
 def test_a_kill_in_the_middle_of_a_call_leaves_it_counted(host, tmp_path):
@@ -213,7 +213,7 @@ list(run(ModelCache(Settings.read()), find(CHAT, "openai"), request))
         child = subprocess.Popen(
             [sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment
         )
-        assert server.was_asked.wait(60)
+        assert server.first_request.wait(60)
         child.send_signal(signal.SIGKILL)
         child.wait(10)
     with StubServer(WITH_COUNTS) as server:  # after the restart
@@ -221,7 +221,7 @@ list(run(ModelCache(Settings.read()), find(CHAT, "openai"), request))
         assert spending(settings)[1] == 121
         with pytest.raises(QuotaExceeded):
             answer(settings)
-        assert not server.asked
+        assert not server.bodies
 
 
 def test_many_at_once_and_two_processes_never_pass_the_budget(host):
@@ -291,9 +291,9 @@ def test_a_full_disk_makes_no_call_and_says_so(host):
         budget.state(settings.state_file)._connection = rows
         with pytest.raises(Unavailable):
             answer(settings)
-        assert len(server.asked) == 1
+        assert len(server.bodies) == 1
         answer(settings)  # a new connection, without that limit: there is room again
-        assert len(server.asked) == 2
+        assert len(server.bodies) == 2
 
 
 def test_a_damaged_file_makes_no_call(host):
@@ -302,7 +302,7 @@ def test_a_damaged_file_makes_no_call(host):
         settings.state_file.write_bytes(b"no database " * 1000)
         with pytest.raises(Unavailable):
             answer(settings)
-        assert not server.asked
+        assert not server.bodies
 
 
 def test_the_file_holds_no_word_of_anybody(host):

@@ -127,7 +127,7 @@ def test_a_name_that_leads_inside_is_refused(monkeypatch, addresses):
         answer(settings(None, public=True), ask(base_url="http://models.example/v1"))
 
 
-class Sent(httpx2.AsyncBaseTransport):
+class Recorder(httpx2.AsyncBaseTransport):
     """Takes down where requests go instead of sending them; answers with a redirect."""
 
     def __init__(self, to: str) -> None:
@@ -144,7 +144,7 @@ def test_a_redirect_inside_is_refused(monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (result, 0))]
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    body = Sent("http://169.254.169.254/latest")
+    body = Recorder("http://169.254.169.254/latest")
     monkeypatch.setattr(
         PublicOnlyTransport, "__init__", lambda self, _: setattr(self, "_inner", body)
     )

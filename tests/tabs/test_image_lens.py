@@ -36,16 +36,16 @@ def context():
 
 
 @pytest.fixture(scope="module")
-def kept(context):
+def moments(context):
     """A picture and what is kept of its drawing."""
     values = {"prompt": "a red circle <star>", "seed": 5, "num_inference_steps": 6}
-    done, events = draw_pictures(context.cache, spec=STARTER, **values)
+    end, events = draw_pictures(context.cache, spec=STARTER, **values)
     moments = lens.Moments()
     for event in events:
         if isinstance(event, StepDone):
             moments.add(event)
     request = ImageRequest.of(**values, api_key="sk-secret").with_defaults(STARTER)
-    return done.images[0], moments.drawing(STARTER, request)
+    return end.images[0], moments.drawing(STARTER, request)
 
 
 def content_of(film):
@@ -63,15 +63,15 @@ def psnr(one, other):
 
 def frames(context, prompt, pictures=(), status="old", **dials):
     values = {**DIALS, **dials}.values()
-    made = draw.draw(context, None, list(pictures), status, prompt, "auto", *values)
-    return [dict(zip(draw.OUTPUTS, frame, strict=True)) for frame in made]
+    result = draw.draw(context, None, list(pictures), status, prompt, "auto", *values)
+    return [dict(zip(draw.OUTPUTS, frame, strict=True)) for frame in result]
 
 
 # ---------------------------------------------------------------- the film
 
 
-def test_the_film_holds_small_latents_from_noise_to_the_picture_and_no_key(kept):
-    _, drawing = kept
+def test_the_film_holds_small_latents_from_noise_to_the_picture_and_no_key(moments):
+    _, drawing = moments
     assert drawing.steps == (0, 1, 2, 3, 4, 5, 6)
     assert drawing.noisy.shape == drawing.guess.shape == (7, 96, 8, 8)
     assert drawing.noisy.nbytes < 100_000
@@ -86,55 +86,55 @@ def test_the_film_holds_small_latents_from_noise_to_the_picture_and_no_key(kept)
     assert lens.film(None, "") == ""
 
 
-def test_a_look_at_the_stages_decodes_them_and_the_last_is_the_picture(context, kept):
-    png, drawing = kept
+def test_a_look_at_the_stages_decodes_them_and_the_last_is_the_picture(context, moments):
+    png, drawing = moments
     news = [
         json.loads(one) for one in lens.look(context, None, drawing, wish(drawing, "stages")) if one
     ]
-    (made,) = news
-    assert made["id"] == drawing.id
-    assert [*made["frames"]] == [str(place) for place in range(7)]
-    assert made["frames"]["0"][1] is None
+    (result,) = news
+    assert result["id"] == drawing.id
+    assert [*result["frames"]] == [str(place) for place in range(7)]
+    assert result["frames"]["0"][1] is None
     with Image.open(io.BytesIO(png)) as whole:
-        assert psnr(picture(made["frames"]["6"][0]), np.asarray(whole, float)) > 28  # WebP
-        assert psnr(picture(made["frames"]["0"][0]), np.asarray(whole, float)) < 15
+        assert psnr(picture(result["frames"]["6"][0]), np.asarray(whole, float)) > 28  # WebP
+        assert psnr(picture(result["frames"]["0"][0]), np.asarray(whole, float)) < 15
 
 
 def wish(drawing, look, **more):
     return {"id": drawing.id, "look": look, **more}
 
 
-def test_one_moment_alone_is_decoded_where_only_it_is_looked_at(context, kept):
-    _, drawing = kept
-    looked = wish(drawing, "stages", moment=3)
-    (made,) = [json.loads(one) for one in lens.look(context, None, drawing, looked) if one]
-    assert [*made["frames"]] == ["3"]
+def test_one_moment_alone_is_decoded_where_only_it_is_looked_at(context, moments):
+    _, drawing = moments
+    look = wish(drawing, "stages", moment=3)
+    (result,) = [json.loads(one) for one in lens.look(context, None, drawing, look) if one]
+    assert [*result["frames"]] == ["3"]
 
 
-def test_a_look_at_the_words_brings_a_map_for_each_moment(context, kept):
-    _, drawing = kept
+def test_a_look_at_the_words_brings_a_map_for_each_moment(context, moments):
+    _, drawing = moments
     text = [one for one in lens.look(context, None, drawing, wish(drawing, "words")) if one][-1]
     assert "<" not in text
-    made = json.loads(text)
-    assert made["shape"] == [8, 8]
-    assert [*made["maps"]] == ["0", "1", "2", str(lens.REST)]  # red, circle, star
-    for maps in made["maps"].values():
+    result = json.loads(text)
+    assert result["shape"] == [8, 8]
+    assert [*result["maps"]] == ["0", "1", "2", str(lens.REST)]  # red, circle, star
+    for maps in result["maps"].values():
         assert maps[0] is None  # before the first step nothing has looked
         assert {len(base64.b64decode(one)) for one in maps[1:]} == {64}
-    shares = np.array([made["shares"][number] for number in made["shares"]])
+    shares = np.array([result["shares"][number] for number in result["shares"]])
     assert np.allclose(shares[:, 1:].sum(0), 1, atol=0.02)
 
 
-def test_a_look_at_another_drawing_or_none_brings_nothing(context, kept):
-    _, drawing = kept
+def test_a_look_at_another_drawing_or_none_brings_nothing(context, moments):
+    _, drawing = moments
     assert [*lens.look(context, None, drawing, {"id": "other", "look": "words"})] == []
     assert [*lens.look(context, None, None, wish(drawing, "words"))] == []
 
 
-def test_each_word_ablation_says_how_much_of_the_picture_it_changed(context, kept):
-    _, drawing = kept
-    made = [*lens.leave_out(context, None, drawing)]
-    page, status, code = made[-1]
+def test_each_word_ablation_says_how_much_of_the_picture_it_changed(context, moments):
+    _, drawing = moments
+    result = [*lens.leave_out(context, None, drawing)]
+    page, status, code = result[-1]
     assert page.count("<figure>") == 5  # all, none, red, circle, star
     assert page.count("of the picture changed") == 4
     assert "seed 5" in status
@@ -147,22 +147,22 @@ def test_each_word_ablation_says_how_much_of_the_picture_it_changed(context, kep
 
 
 def test_a_refused_picture_takes_nothing_away(context):
-    made: list[dict] = []
+    result: list[dict] = []
 
     def go():
         values = ["a.png"], "old line", "quantum xyzzy", "auto", *DIALS.values()
         for frame in draw.draw(context, None, *values):
-            made.append(dict(zip(draw.OUTPUTS, frame, strict=True)))
+            result.append(dict(zip(draw.OUTPUTS, frame, strict=True)))
 
     with pytest.raises(PageError) as error:
         go()
     assert "knows none of these words" in error.value.line
-    assert "quantum" in made[1]["unknown"]
-    last = made[-1]
+    assert "quantum" in result[1]["unknown"]
+    last = result[-1]
     assert (last["gallery"]["visible"], last["example"]["visible"]) == (True, False)
     assert last["status"] == "old line"
     skip = str(gr.skip())
-    for frame in made:  # nor the film, the code or the seed of the good one
+    for frame in result:  # nor the film, the code or the seed of the good one
         assert {str(frame[name]) for name in ("film", "drawing", "code", "seed", "pictures")} == {
             skip
         }
@@ -192,13 +192,13 @@ def test_a_seed_reaches_the_request_as_it_was_typed():
 
 
 def test_a_start_picture_is_seen_while_there_is_one_and_a_broken_one_is_not_taken(tmp_path):
-    broken, whole = tmp_path / "broken.png", tmp_path / "whole.png"
-    broken.write_bytes(b"\x89PNG no more")
+    bad, whole = tmp_path / "broken.png", tmp_path / "whole.png"
+    bad.write_bytes(b"\x89PNG no more")
     Image.new("RGB", (9, 9)).save(whole)
     place, picture, strength, note = controls._take_picture(str(whole))
     assert (place["visible"], picture, strength["visible"]) == (True, str(whole), True)
     assert "beside the prompt" in note
-    place, picture, strength, note = controls._take_picture(str(broken))
+    place, picture, strength, note = controls._take_picture(str(bad))
     assert (place["visible"], picture, strength["visible"]) == (False, None, False)
     assert "cannot be read as a picture" in note
 
@@ -206,8 +206,8 @@ def test_a_start_picture_is_seen_while_there_is_one_and_a_broken_one_is_not_take
 def test_a_result_says_its_limits_and_its_start_picture(context, tmp_path):
     start = tmp_path / "start.png"
     Image.new("RGB", (256, 256), "red").save(start)
-    made = frames(context, "a red circle and a zebra", image=str(start))
-    last = made[-1]
+    result = frames(context, "a red circle and a zebra", image=str(start))
+    last = result[-1]
     assert "80 things" in last["status"]
     assert "60% of the steps" in last["status"]
     assert "zebra" in last["status"]
@@ -221,16 +221,16 @@ def test_a_result_says_its_limits_and_its_start_picture(context, tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_example_made_again_is_the_shipped_one(context, language):
-    again, shipped = image_example.record(context.cache, language), example.recorded(language)
+    again, starter = image_example.record(context.cache, language), example.recording_of(language)
     assert json.dumps(again, sort_keys=True)  # it can be written
-    assert again.keys() == shipped.keys()
+    assert again.keys() == starter.keys()
     for name in ("picture", "no_prompt"):
-        assert psnr(picture(again[name]), picture(shipped[name])) >= 30
+        assert psnr(picture(again[name]), picture(starter[name])) >= 30
     for name in ("ablation", "grid"):
-        assert len(again[name]) == len(shipped[name])
-        for one, other in zip(again[name], shipped[name], strict=True):
+        assert len(again[name]) == len(starter[name])
+        for one, other in zip(again[name], starter[name], strict=True):
             assert psnr(picture(one), picture(other)) >= 30
-    film, old = json.loads(json.dumps(again["film"])), shipped["film"]
+    film, old = json.loads(json.dumps(again["film"])), starter["film"]
     assert [m["step"] for m in film["moments"]] == [m["step"] for m in old["moments"]]
     assert film["shape"] == old["shape"]
     for number, shares in old["shares"].items():
@@ -242,13 +242,13 @@ def test_the_example_made_again_is_the_shipped_one(context, language):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_guidance_and_steps_visibly_matter_in_the_example(language):
-    pictures = [picture(url) for url in example.recorded(language)["grid"]]
+    pictures = [picture(url) for url in example.recording_of(language)["grid"]]
     table = np.array(pictures).reshape(3, 4, 128, 128, 3)
     good = table[2, 1]  # 25 steps, guidance 3
     for other in (table[0, 1], table[2, 0], table[2, 2], table[2, 3]):
         assert np.mean(np.abs(other - good) > 24) > 0.02
     assert (
-        example.recorded(language)["changed"][1] > 0.5
+        example.recording_of(language)["changed"][1] > 0.5
     )  # without the prompt it is another picture
 
 

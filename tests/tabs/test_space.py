@@ -13,8 +13,8 @@ ZERO_GPU = Hardware(False, False, False, 2, zero_gpu=True)
 KEY = "sk-test-0123456789"
 
 
-def keys(found) -> list[str]:
-    return [key for key, _ in found]
+def keys(remarks_there) -> list[str]:
+    return [key for key, _ in remarks_there]
 
 
 def test_secrets_are_the_settings_that_are_kept_secret():

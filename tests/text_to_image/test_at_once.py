@@ -82,18 +82,18 @@ def test_each_gets_their_own_picture_with_their_own_settings(cache, unet):
     assert {images(events).batch for events in alone} == {1}
     crowd = together(cache, SCENES, requests)
     for events, expected in zip(crowd, alone, strict=True):
-        found, wanted = images(events), images(expected)
-        assert found.seeds == wanted.seeds
-        for one, other in zip(found.images, wanted.images, strict=True):
+        result, target = images(events), images(expected)
+        assert result.seeds == target.seeds
+        for one, other in zip(result.images, target.images, strict=True):
             assert psnr(one, other) >= 35
             assert open_png(one).text == open_png(other).text
-        steps, wanted_steps = (
+        steps, steps_to_count = (
             [event for event in run_ if isinstance(event, StepDone)] for run_ in (events, expected)
         )
-        assert [(s.step, s.total) for s in steps] == [(s.step, s.total) for s in wanted_steps]
-        assert steps[-1].preview.latents.shape == wanted_steps[-1].preview.latents.shape
+        assert [(s.step, s.total) for s in steps] == [(s.step, s.total) for s in steps_to_count]
+        assert steps[-1].preview.latents.shape == steps_to_count[-1].preview.latents.shape
         np.testing.assert_allclose(
-            steps[-1].preview.latents, wanted_steps[-1].preview.latents, atol=0.05
+            steps[-1].preview.latents, steps_to_count[-1].preview.latents, atol=0.05
         )
         assert isinstance(events[-1], Finished)
     assert max(images(events).batch for events in crowd) > 1, "nobody shared a pass"
@@ -133,10 +133,10 @@ def test_a_picture_joins_a_grid_that_is_being_drawn(cache, unet):
 
 
 def take(events, kind, count):
-    found = []
-    while sum(isinstance(event, kind) for event in found) < count:
-        found.append(next(events))
-    return found
+    result = []
+    while sum(isinstance(event, kind) for event in result) < count:
+        result.append(next(events))
+    return result
 
 
 def test_what_goes_through_the_pipeline_is_alone(cache, unet):

@@ -12,7 +12,7 @@ from models.text_to_image import progress
 from models.text_to_image.catalog import PipelineOptions
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.schedulers import UNBOUNDED
+from models.text_to_image.schedulers import FOR_ANY_NOISE
 from tests import tiny
 from tests.pictures import TINY, load, open_png, psnr
 
@@ -34,8 +34,8 @@ def events(engine, request):
 
 
 def test_on_a_cpu_pictures_are_drawn_alone(engine):
-    done = events(engine, ImageRequest.of(**VALUES, num_images=3))[-1]
-    assert (done.batch, len(done.images)) == (1, 3)
+    end = events(engine, ImageRequest.of(**VALUES, num_images=3))[-1]
+    assert (end.batch, len(end.images)) == (1, 3)
 
 
 @pytest.mark.parametrize("scheduler", ["", "LCM", "PNDM"])
@@ -116,7 +116,7 @@ def test_the_size_that_fits_is_named(folder, monkeypatch):
 # ---------------------------------------------------------------- previews
 
 
-@pytest.mark.parametrize("scheduler", UNBOUNDED)
+@pytest.mark.parametrize("scheduler", FOR_ANY_NOISE)
 def test_the_last_preview_is_what_the_decoder_gets(engine, monkeypatch, scheduler):
     """At the last step the predicted x0 is the result itself, whatever the scheduler."""
     monkeypatch.setattr(progress, "_INTERVAL", 0)

@@ -26,8 +26,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def engine(folder):
     engine = load(folder)
-    compiled = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend="eager")
-    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, compiled)
+    program = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend="eager")
+    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, program)
     return engine
 
 
@@ -45,10 +45,10 @@ def test_a_compiled_unet_draws_the_same_and_says_that_it_compiles_once(engine, f
     assert psnr(plain[-1].images[0], first[-1].images[0]) >= 50
     assert (warmings(plain), warmings(first), warmings(again)) == ([], [0], [])
     assert isinstance(first[1], StepDone)
-    unguided = draw(engine, guidance_scale=1.0)
-    assert (warmings(unguided), warmings(draw(engine, guidance_scale=0.0))) == ([0], [])
+    without_guidance = draw(engine, guidance_scale=1.0)
+    assert (warmings(without_guidance), warmings(draw(engine, guidance_scale=0.0))) == ([0], [])
     plain = draw(load(folder), guidance_scale=1.0)
-    assert psnr(plain[-1].images[0], unguided[-1].images[0]) >= 50
+    assert psnr(plain[-1].images[0], without_guidance[-1].images[0]) >= 50
 
 
 def test_only_a_few_usual_shapes_are_compiled(engine):
@@ -63,28 +63,28 @@ def test_only_a_few_usual_shapes_are_compiled(engine):
 
 
 def test_without_a_compiler_it_draws_all_the_same(folder):
-    def broken(*_):
+    def fail(*_):
         raise OSError("no compiler")
 
     engine = load(folder)
-    compiled = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend=broken)
-    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, compiled)
+    program = CompiledUNet(engine._pipe.unet, "default", {(32, 32)}, backend=fail)
+    engine._denoiser.loop = StableDiffusionLoop(engine._pipe, program)
     assert psnr(draw(engine)[-1].images[0], draw(load(folder))[-1].images[0]) >= 50
     assert warmings(draw(engine)) == []
 
 
 def test_never_on_a_cpu_and_on_cuda_only_where_the_host_wants_it(folder, monkeypatch):
-    compiled = []
+    program = []
     monkeypatch.setattr(
         "models.text_to_image.denoising.CompiledUNet",
-        lambda unet, *values: compiled.append(values) or FastUNet(unet),
+        lambda unet, *values: program.append(values) or FastUNet(unet),
     )
     monkeypatch.setattr("models.text_to_image.diffusers_engine.load_pipeline", _on_the_cpu(folder))
     for device, mode in (("cpu", "default"), ("cuda", "off"), ("cuda", "default")):
         settings = Settings(GENLAB_COMPILE=mode)
         placement = Placement(device, "float32", "no_gpu", 1)
         type(load(folder)).load(TINY, folder, placement, settings)
-    assert compiled == [("default", {(32, 32)})]
+    assert program == [("default", {(32, 32)})]
 
 
 def _on_the_cpu(folder):

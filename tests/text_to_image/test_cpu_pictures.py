@@ -178,15 +178,15 @@ def decoder(tmp_path, monkeypatch):
 
 def test_the_tiny_decoder_draws_where_it_is_chosen_and_only_there(decoder):
     engine, _, _ = decoder
-    held = engine.nbytes()
+    size = engine.nbytes()
     own = last(engine)[0]
     small = last(engine, decoder="tiny")[0]
     assert own != small
     assert "Decoder: tiny" in open_png(small).text["parameters"]
     assert last(engine)[0] == own
-    assert engine.nbytes() > held
+    assert engine.nbytes() > size
     latents = torch.randn(1, 4, 32, 32).half().numpy()
-    decoded = [
+    decodings = [
         list(
             engine.stream(
                 DecodeRequest.of(data=latents.tobytes(), shape=latents.shape, decoder=name), Stop()
@@ -194,7 +194,7 @@ def test_the_tiny_decoder_draws_where_it_is_chosen_and_only_there(decoder):
         )[-1].images[0]
         for name in ("", "tiny", "")
     ]
-    assert decoded[0] == decoded[2] != decoded[1]
+    assert decodings[0] == decodings[2] != decodings[1]
 
 
 def test_the_recipe_names_the_tiny_decoder_and_draws_the_same(decoder, tmp_path):

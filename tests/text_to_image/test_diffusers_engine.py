@@ -61,8 +61,8 @@ def test_one_seed_gives_the_same_bytes_and_picture_k_is_the_one_of_seed_plus_k(c
 )
 def test_every_control_changes_the_picture(cache, change):
     plain, _ = draw(cache)
-    changed, _ = draw(cache, **change)
-    assert open_png(plain.images[0]).tobytes() != open_png(changed.images[0]).tobytes()
+    changes, _ = draw(cache, **change)
+    assert open_png(plain.images[0]).tobytes() != open_png(changes.images[0]).tobytes()
 
 
 def test_a_negative_prompt_does_nothing_without_guidance(cache):
@@ -79,23 +79,23 @@ def test_a_random_seed_comes_back_and_draws_the_same_again(cache):
 
 
 def test_steps_are_counted_over_all_pictures_with_previews_of_the_picture_so_far(cache):
-    done, events = draw(cache, num_images=2)
+    end, events = draw(cache, num_images=2)
     steps = [e for e in events if isinstance(e, StepDone)]
     assert [(e.step, e.total) for e in steps] == [(k, 6) for k in range(1, 7)]
     preview = open_png(next(e.preview.jpeg for e in steps if e.preview))
     assert (preview.format, preview.size) == ("JPEG", (32, 32))
     assert [len(e.images) for e in events if isinstance(e, ImagesDone)] == [1, 2]
-    assert open_png(done.images[0]).size == (64, 64)
+    assert open_png(end.images[0]).size == (64, 64)
 
 
 def test_stages_from_noise_to_picture_come_however_fast_it_is(cache):
     _, events = draw(cache, num_inference_steps=49)
-    staged = [e for e in events if isinstance(e, StepDone) and e.noisy]
-    assert [e.step for e in staged] == [*range(1, 50, 2)]
-    assert all(e.preview for e in staged)
-    first, last = open_png(staged[0].noisy.jpeg), open_png(staged[-1].noisy.jpeg)
+    staging = [e for e in events if isinstance(e, StepDone) and e.noisy]
+    assert [e.step for e in staging] == [*range(1, 50, 2)]
+    assert all(e.preview for e in staging)
+    first, last = open_png(staging[0].noisy.jpeg), open_png(staging[-1].noisy.jpeg)
     assert first.size == last.size == (32, 32)
-    assert first.tobytes() != open_png(staged[0].preview.jpeg).tobytes()
+    assert first.tobytes() != open_png(staging[0].preview.jpeg).tobytes()
 
 
 def test_stop_ends_within_one_step(tiny_starters):
@@ -118,9 +118,9 @@ def test_stop_ends_within_one_step(tiny_starters):
 def test_leaving_frees_the_model_for_the_next(cache):
     events = run(cache, TINY, ImageRequest.of(prompt="x", num_inference_steps=150))
     assert any(isinstance(e, StepDone) for e in events)
-    started = time.perf_counter()
+    start = time.perf_counter()
     events.close()
-    assert time.perf_counter() - started < 0.1
+    assert time.perf_counter() - start < 0.1
     draw(cache)
     assert not any(model.active for model in cache.status())
 
@@ -138,8 +138,8 @@ PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')  # AU
 
 
 def test_the_png_says_how_it_was_made(cache):
-    done, _ = draw(cache, prompt="빨간 원\non white", negative_prompt="blue, dark")
-    image = open_png(done.images[0])
+    end, _ = draw(cache, prompt="빨간 원\non white", negative_prompt="blue, dark")
+    image = open_png(end.images[0])
     assert image.format == "PNG"
     *prompt, negative, last = image.text["parameters"].split("\n")
     assert prompt == ["빨간 원", "on white"]
@@ -177,8 +177,8 @@ def test_another_model_draws_from_half_to_twice_its_size(tiny_starters):
     spec = replace(TINY, source="hub:tests/tiny")
     engine = load(tiny_starters / "tiny", spec)
     request = ImageRequest.of(prompt="x", width=128, height=96)
-    done = list(engine.stream(request, Stop()))[-1]
-    assert open_png(done.images[0]).size == (128, 96)
+    end = list(engine.stream(request, Stop()))[-1]
+    assert open_png(end.images[0]).size == (128, 96)
     with pytest.raises(InvalidInput) as error:
         list(engine.stream(ImageRequest.of(prompt="x", width=136), Stop()))
     assert error.value.params["high"] == 128
@@ -187,9 +187,9 @@ def test_another_model_draws_from_half_to_twice_its_size(tiny_starters):
 @pytest.mark.parametrize(("threshold", "flagged"), [(-2.0, True), (2.0, False)])
 def test_the_safety_checker_stays_on_and_its_verdict_is_in_the_event(tmp_path, threshold, flagged):
     engine = load(tiny.stable_diffusion(tmp_path / "safe", safety=threshold))
-    done = list(engine.stream(ImageRequest.of(prompt="x", num_inference_steps=1), Stop()))[-1]
-    assert done.flagged == (flagged,)
-    assert (open_png(done.images[0]).getextrema() == ((0, 0),) * 3) == flagged
+    end = list(engine.stream(ImageRequest.of(prompt="x", num_inference_steps=1), Stop()))[-1]
+    assert end.flagged == (flagged,)
+    assert (open_png(end.images[0]).getextrema() == ((0, 0),) * 3) == flagged
 
 
 def test_a_picture_of_no_numbers_is_an_error(copy):
@@ -205,8 +205,8 @@ def test_a_picture_of_no_numbers_is_an_error(copy):
 
 
 def test_words_past_the_limit_are_named(cache):
-    done, _ = draw(cache, prompt="red circle on the far left of it")
-    assert done.cut == "of it"  # 22 letters fit between start and end
+    end, _ = draw(cache, prompt="red circle on the far left of it")
+    assert end.cut == "of it"  # 22 letters fit between start and end
     assert draw(cache, prompt="red circle")[0].cut == ""
 
 
@@ -237,11 +237,11 @@ def test_the_recipe_draws_the_same_picture(cache, tiny_starters, tmp_path):
     request = ImageRequest.of(
         prompt='a "red"\ncircle', negative_prompt="blue", seed=41, num_images=2
     ).with_defaults(TINY)
-    done, events = draw(cache, **request.model_dump(exclude={"api_key"}))
+    end, events = draw(cache, **request.model_dump(exclude={"api_key"}))
     code = python(TINY, request, events[-1].placement)
     assert "models/starter/tiny" in code
     code = code.replace("models/starter", str(tiny_starters))
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
-    for seed, png in zip(done.seeds, done.images, strict=True):
+    for seed, png in zip(end.seeds, end.images, strict=True):
         with Image.open(tmp_path / f"picture-{seed}.png") as again:
             assert psnr(again, png) >= 50  # as its comment says

@@ -163,12 +163,12 @@ def test_a_near_word_takes_the_place_with_the_particle_that_fits(prompt, word, o
 
 
 def test_what_is_unknown_is_said_while_it_is_typed_but_not_of_a_word_that_is_not_whole():
-    said = prompt_words.unknown_words(STARTER, "a zebra on the sea")
-    assert "zebra" in said
-    assert {one["word"] for one in settings_in(said)} == set(WORDS.nearest("zebra"))
-    assert {one["instead"] for one in settings_in(said)} == {"zebra"}
-    assert prompt_words.unknown_words(STARTER, "a red dra", finished=False) == ""
-    assert "dra" in prompt_words.unknown_words(STARTER, "a red dra ", finished=False)
+    words = prompt_words.unknown_words(STARTER, "a zebra on the sea")
+    assert "zebra" in words
+    assert {one["word"] for one in settings_in(words)} == set(WORDS.nearest("zebra"))
+    assert {one["instead"] for one in settings_in(words)} == {"zebra"}
+    assert prompt_words.unknown_words(STARTER, "a red dra", is_whole=False) == ""
+    assert "dra" in prompt_words.unknown_words(STARTER, "a red dra ", is_whole=False)
     assert prompt_words.unknown_words(STARTER, "a red circle") == ""
     odd = prompt_words.unknown_words(STARTER, "a <b>zqxv</b>")
     assert "<b>zqxv</b> →" in odd  # our own mark of the word
@@ -179,8 +179,8 @@ def test_what_is_unknown_is_said_while_it_is_typed_but_not_of_a_word_that_is_not
 
 
 def test_a_vocabulary_may_be_a_list_or_hold_its_things(tmp_path):
-    known = {"words": ["a", "panda"], "things": {"panda": {"en": ["panda"], "ko": ["판다"]}}}
-    (tmp_path / "words.json").write_text(json.dumps(known))
+    values = {"words": ["a", "panda"], "things": {"panda": {"en": ["panda"], "ko": ["판다"]}}}
+    (tmp_path / "words.json").write_text(json.dumps(values))
     words = Vocabulary.read(tmp_path)
     assert words.unknown("a panda and a dragon") == ("dragon",)
     assert words.nearest("dragon") == ()
@@ -211,8 +211,8 @@ def test_a_card_of_the_history_is_small_and_holds_all_but_the_key(context):
     request = ImageRequest.of(
         prompt='<b>"star"</b>', seed=3, num_inference_steps=2, scheduler="DDIM", api_key="sk-secret"
     ).with_defaults(STARTER)
-    done, _ = draw(context.cache, "a star", STARTER, seed=3, num_inference_steps=2, num_images=2)
-    cards = json.loads(restore.history_cards(STARTER, request, done))
+    end, _ = draw(context.cache, "a star", STARTER, seed=3, num_inference_steps=2, num_images=2)
+    cards = json.loads(restore.history_cards(STARTER, request, end))
     assert len(cards) == 2
     assert all(len(card) < 6000 for card in cards)
     assert "<b>" not in cards[0]
@@ -229,14 +229,14 @@ def test_the_history_keeps_what_a_picture_was_started_from(context, tmp_path):
     request = ImageRequest.of(prompt="a red star", image=start.getvalue(), **values).with_defaults(
         STARTER
     )
-    done, _ = draw(context.cache, "a red star", STARTER, image=start.getvalue(), **values)
-    (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, done))))
+    end, _ = draw(context.cache, "a red star", STARTER, image=start.getvalue(), **values)
+    (card,) = settings_in("".join(json.loads(restore.history_cards(STARTER, request, end))))
     set_to = dict(zip(restore.NAMES, restore.restore(context, "auto", card), strict=True))
     assert (set_to["strength"]["value"], set_to["strength"]["visible"]) == (0.5, True)
     assert set_to["place"]["visible"]
     start_picture = Path(set_to["image"]).read_bytes()
     again, _ = draw(context.cache, "a red star", STARTER, image=start_picture, **values)
-    assert again.images == done.images
+    assert again.images == end.images
 
     plain, _ = draw(context.cache, "a red star", STARTER, seed=3, num_inference_steps=4)
     request = ImageRequest.of(prompt="a red star", seed=3).with_defaults(STARTER)
@@ -254,12 +254,10 @@ def test_a_start_picture_in_the_history_is_small_whatever_it_was():
     assert len(data) < 400_000  # noise; a photograph takes a tenth
 
 
-@pytest.mark.parametrize(
-    "broken", ["data:image/png;base64,AAAA", "x", "data:,%%%", "/etc/passwd", 5]
-)
-def test_a_card_that_somebody_changed_brings_no_picture(context, broken):
+@pytest.mark.parametrize("file", ["data:image/png;base64,AAAA", "x", "data:,%%%", "/etc/passwd", 5])
+def test_a_card_that_somebody_changed_brings_no_picture(context, file):
     set_to = dict(
-        zip(restore.NAMES, restore.restore(context, "auto", {"image": broken}), strict=True)
+        zip(restore.NAMES, restore.restore(context, "auto", {"image": file}), strict=True)
     )
     assert set_to["image"] is None
 

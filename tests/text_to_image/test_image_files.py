@@ -46,7 +46,7 @@ def starter():
 
 @pytest.mark.parametrize("negative", ["", "red, dark: night"])
 def test_an_independent_reader_reads_ours(cache, negative):
-    done, _ = draw(
+    end, _ = draw(
         cache,
         "a red circle,\non a blue background",
         starter(),
@@ -55,7 +55,7 @@ def test_an_independent_reader_reads_ours(cache, negative):
         guidance_scale=4.5,
         negative_prompt=negative,
     )
-    read = ParserManager().parse(io.BytesIO(done.images[0]))
+    read = ParserManager().parse(io.BytesIO(end.images[0]))
     assert read is not None
     assert read.generator == Generators.AUTOMATIC1111
     (sampler,) = read.samplers
@@ -65,7 +65,7 @@ def test_an_independent_reader_reads_ours(cache, negative):
     assert sampler.parameters["steps"] == "2"
     assert float(sampler.parameters["cfg_scale"]) == 4.5
     assert sampler.model.name == "genlab/scenes"
-    assert sampler.name == picture_notes.read_note(io.BytesIO(done.images[0])).settings["scheduler"]
+    assert sampler.name == picture_notes.read_note(io.BytesIO(end.images[0])).settings["scheduler"]
 
 
 def test_we_read_our_own_whole(cache):
@@ -76,8 +76,8 @@ def test_we_read_our_own_whole(cache):
         "num_inference_steps": 3,
         "seed": 12,
     }
-    done, _ = draw(cache, spec=starter(), **request)
-    read = picture_notes.read_note(io.BytesIO(done.images[0])).settings
+    end, _ = draw(cache, spec=starter(), **request)
+    read = picture_notes.read_note(io.BytesIO(end.images[0])).settings
     size = {"width": 256, "height": 256}
     assert request | size | {"model": "genlab/scenes"} == {
         k: read[k] for k in read if k != "scheduler"
@@ -139,7 +139,7 @@ def zipped_bomb(folder):
     return path
 
 
-def damaged(folder):
+def damage(folder):
     path = file(folder, WEB_UI)
     path.write_bytes(path.read_bytes()[:20])
     return path
@@ -157,7 +157,7 @@ def words(folder):
         (bomb, "invalid_png_huge"),
         (zipped_bomb, "invalid_png_chunk"),
         (lambda folder: file(folder, "a" * 30_000), "invalid_png_chunk"),
-        (damaged, "invalid_png"),
+        (damage, "invalid_png"),
         (words, "invalid_png"),
         (file, "invalid_png_plain"),
         (lambda folder: file(folder, "{}", "workflow"), "invalid_png_plain"),
@@ -179,19 +179,19 @@ def test_a_file_cut_off_within_its_pixels_still_tells_its_settings(tmp_path):
 # ---------------------------------------------------------------- back into the dials
 
 
-def dials(cache, found, model="auto"):
-    updates = restore.restore(Context(Settings(), cache), model, found)
-    named = dict(zip(restore.NAMES, updates, strict=True))
+def dials(cache, match, model="auto"):
+    updates = restore.restore(Context(Settings(), cache), model, match)
+    by_name = dict(zip(restore.NAMES, updates, strict=True))
     return {
         name: update.get("value") if isinstance(update, dict) else update
-        for name, update in named.items()
+        for name, update in by_name.items()
         if not isinstance(update, dict) or "value" in update
     }
 
 
 def test_every_known_field_comes_back(cache):
-    found = picture_notes.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
-    set_to = dials(cache, found)
+    result = picture_notes.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
+    set_to = dials(cache, result)
     assert set_to["prompt"].endswith("by a lake")
     assert set_to["negative_prompt"] == "blurry, lowres"
     assert set_to["model"] == "CompVis/stable-diffusion-v1-4"
@@ -200,15 +200,21 @@ def test_every_known_field_comes_back(cache):
 
 
 def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
-    found = picture_notes.parse_parameters(WEB_UI) | {
+    result = picture_notes.parse_parameters(WEB_UI) | {
         "num_inference_steps": 5000,
         "guidance_scale": float("nan"),
     }
-    set_to = dials(cache, found, "genlab/scenes")
+    set_to = dials(cache, result, "genlab/scenes")
     assert set_to["seed"] == 965400086
     assert not {"model", "size", "num_inference_steps", "guidance_scale"} & set(set_to)
-    for named in ("steps 5000", "guidance nan", "model sd-v1-4", "size 512 × 768", "모델 sd-v1-4"):
-        assert named in set_to["note"]
+    for by_name in (
+        "steps 5000",
+        "guidance nan",
+        "model sd-v1-4",
+        "size 512 × 768",
+        "모델 sd-v1-4",
+    ):
+        assert by_name in set_to["note"]
 
 
 def test_values_that_a_models_dials_do_not_reach_are_named(cache):

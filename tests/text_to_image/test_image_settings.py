@@ -14,7 +14,7 @@ from models.runtime.jobs import run
 from models.text_to_image.events import CellDone, GridDone, StepDone
 from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.schedulers import BOUNDED, UNBOUNDED
+from models.text_to_image.schedulers import FOR_ANY_NOISE, FOR_LITTLE_NOISE
 from models.weights import sources
 from tests import tiny
 from tests.pictures import TINY, draw, load, open_png, psnr
@@ -40,12 +40,12 @@ def grid(cache, **values):
 
 
 def test_each_scheduler_draws_its_own_picture_and_is_named_in_it(cache):
-    names = UNBOUNDED
+    names = FOR_ANY_NOISE
     results = {name: draw(cache, scheduler=name, num_inference_steps=4)[0] for name in names}
-    pictures = {open_png(done.images[0]).tobytes() for done in results.values()}
+    pictures = {open_png(end.images[0]).tobytes() for end in results.values()}
     assert len(pictures) == len(names)
-    for name, done in results.items():
-        parameters = open_png(done.images[0]).text["parameters"]
+    for name, end in results.items():
+        parameters = open_png(end.images[0]).text["parameters"]
         assert f"Sampler: {'PLMS' if name == 'PNDM' else name}," in parameters
     own, _ = draw(cache, num_inference_steps=4)
     assert open_png(own.images[0]).tobytes() == open_png(results["DPM++ 2M"].images[0]).tobytes()
@@ -53,13 +53,13 @@ def test_each_scheduler_draws_its_own_picture_and_is_named_in_it(cache):
 
 def test_some_are_only_for_models_whose_noise_has_a_bound(cache, tmp_path):
     classic = load(tiny.stable_diffusion(tmp_path / "pndm", scheduler="pndm"))
-    for name in BOUNDED:
+    for name in FOR_LITTLE_NOISE:
         with pytest.raises(InvalidInput) as error:
             draw(cache, scheduler=name)
         assert error.value.code == "invalid_scheduler_model"
         request = ImageRequest.of(prompt="x", num_inference_steps=4, scheduler=name)
-        done = list(classic.stream(request, Stop()))[-1]
-        assert f"Sampler: {name}," in open_png(done.images[0]).text["parameters"]
+        end = list(classic.stream(request, Stop()))[-1]
+        assert f"Sampler: {name}," in open_png(end.images[0]).text["parameters"]
 
 
 def test_another_name_is_refused_and_an_old_one_understood():
@@ -74,7 +74,7 @@ def test_another_name_is_refused_and_an_old_one_understood():
 
 def test_a_picture_is_started_from_with_the_same_weights(cache):
     plain, _ = draw(cache)
-    held = cache.status()[0].nbytes
+    size = cache.status()[0].nbytes
     weak, events = draw(cache, image=file(), strength=0.34)
     strong, _ = draw(cache, image=file(), strength=1.0)
     other, _ = draw(cache, image=file(mode="L", size=(64, 200)), strength=0.34)
@@ -83,7 +83,7 @@ def test_a_picture_is_started_from_with_the_same_weights(cache):
     assert [(e.step, e.total) for e in steps] == [(1, 1)]
     assert "Denoising strength: 0.34" in open_png(weak.images[0]).text["parameters"]
     with cache.lease(TINY, Stop(), lambda _: None) as lease:
-        assert lease.engine.nbytes() == held
+        assert lease.engine.nbytes() == size
         denoiser = lease.engine._denoiser
         for name, part in denoiser._pipe.components.items():
             assert denoiser._image_pipe.components[name] is part, name
@@ -95,8 +95,8 @@ def test_pictures_are_opened_with_care():
     wide.save(bomb, "PNG")
     text = PngInfo()
     text.add_text("a", "b" * 3_000_000, zip=True)
-    broken = [b"", b"GIF89a", file()[:100], file("JPEG")[:100], file(pnginfo=text), b"text"]
-    for data in broken:
+    bad = [b"", b"GIF89a", file()[:100], file("JPEG")[:100], file(pnginfo=text), b"text"]
+    for data in bad:
         with pytest.raises(InvalidInput) as error:
             ImageRequest.of(prompt="x", image=data)
         assert error.value.code == "invalid_picture"

@@ -40,7 +40,7 @@ def decode(cache, latents):
 
 
 def test_the_stages_start_at_pure_noise_and_end_in_the_picture_itself(cache):
-    done, events = draw(cache, PROMPT, STARTER, num_inference_steps=25)
+    end, events = draw(cache, PROMPT, STARTER, num_inference_steps=25)
     steps = [e for e in events if isinstance(e, StepDone)]
     stages = [e for e in steps if e.noisy]
     assert [e.step for e in stages] == list(range(1, len(steps) + 1))
@@ -53,10 +53,10 @@ def test_the_stages_start_at_pure_noise_and_end_in_the_picture_itself(cache):
     same = torch.randn((1, 96, 8, 8), generator=generator).numpy()
     assert np.corrcoef(noise.ravel(), same.ravel())[0, 1] > 0.999
     first, *_, last = decode(cache, [noise, *(e.noisy.latents for e in stages)])
-    assert psnr(last, done.images[0]) >= 45  # latents are kept in half precision
-    assert psnr(first, done.images[0]) < 15
+    assert psnr(last, end.images[0]) >= 45  # latents are kept in half precision
+    assert psnr(first, end.images[0]) < 15
     (guess,) = decode(cache, [stages[-1].preview.latents])
-    assert psnr(guess, done.images[0]) >= 30
+    assert psnr(guess, end.images[0]) >= 30
 
 
 def test_a_drawing_from_a_picture_starts_with_its_own_noise(cache):
@@ -86,9 +86,9 @@ def attention(cache, prompt=PROMPT, **values):
 
 
 def test_the_attention_of_every_word_is_that_of_diffusers_own_layers(cache):
-    seen = attention(cache, num_inference_steps=3)
-    assert seen.words == ("large", "red", "circle", "blue", "background")
-    maps = seen.maps()
+    record = attention(cache, num_inference_steps=3)
+    assert record.words == ("large", "red", "circle", "blue", "background")
+    maps = record.maps()
     assert maps.shape == (3, 6, 8, 8)
     assert np.allclose(maps.sum(1), 1, atol=0.01)  # a place divides its attention among them
 
@@ -147,8 +147,8 @@ def test_recording_is_off_unless_it_is_looked_at_and_leaves_the_picture_as_it_wa
 
 def test_the_word_of_a_thing_looks_at_the_thing(cache):
     prompt = "a snowman and a tree"
-    seen = attention(cache, prompt, num_inference_steps=12)
-    maps = dict(zip(seen.words, np.moveaxis(seen.maps(), 1, 0)[:-1], strict=True))
+    record = attention(cache, prompt, num_inference_steps=12)
+    maps = dict(zip(record.words, np.moveaxis(record.maps(), 1, 0)[:-1], strict=True))
     for word, half in (("snowman", slice(0, 4)), ("tree", slice(4, 8))):
         whole = maps[word].mean(0)
         assert whole[:, half].sum() > 0.8 * whole.sum(), word

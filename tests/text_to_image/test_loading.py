@@ -72,9 +72,9 @@ def test_half_precision_files_are_read_where_they_are_all_or_wanted(tiny_starter
 def test_bytes_held_are_those_of_the_weights(tiny_starters):
     from safetensors import safe_open
 
-    stored = 0
+    content = 0
     for file in (tiny_starters / "tiny").rglob("*.safetensors"):
         with safe_open(file, "pt") as weights:
-            stored += sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118
-    held = load(tiny_starters / "tiny").nbytes()
-    assert stored * 4 <= held <= stored * 4 * 1.02  # float32, with a few buffers
+            content += sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118
+    size = load(tiny_starters / "tiny").nbytes()
+    assert content * 4 <= size <= content * 4 * 1.02  # float32, with a few buffers

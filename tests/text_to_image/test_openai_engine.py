@@ -59,13 +59,13 @@ def draw(server, limits=None, **values):
 
 def test_pictures_come_back_as_png_with_the_prompt_inside(server):
     server.answers = [(200, answer(2))]
-    done = draw(server, num_images=2, width=1024, height=768, seed=5, guidance_scale=3)
-    assert server.asked == [
+    end = draw(server, num_images=2, width=1024, height=768, seed=5, guidance_scale=3)
+    assert server.bodies == [
         {"model": "image-model", "prompt": "a red square", "size": "1024x768", "n": 2}
     ]
     assert server.keys == [f"Bearer {KEY}"]
-    assert (len(done.images), done.seeds) == (2, ())
-    image = Image.open(io.BytesIO(done.images[0]))
+    assert (len(end.images), end.seeds) == (2, ())
+    image = Image.open(io.BytesIO(end.images[0]))
     assert (image.format, image.getpixel((3, 3))) == ("PNG", (255, 0, 0))
     assert image.text["parameters"].startswith("a red square\nSize: 1024x768, Model: image-model")
 
@@ -73,7 +73,7 @@ def test_pictures_come_back_as_png_with_the_prompt_inside(server):
 def test_a_parameter_that_the_server_does_not_know_is_left_out(server):
     server.answers = [(400, fault("unknown_parameter", param="size")), (200, answer(1))]
     assert len(draw(server).images) == 1
-    assert set(server.asked[0]) - set(server.asked[1]) == {"size"}
+    assert set(server.bodies[0]) - set(server.bodies[1]) == {"size"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_stop_does_not_wait_for_the_server(server):
     server.answers = [(200, (20.0,))]
     cache = ModelCache(settings(server))
     events = run(cache, SPEC, ImageRequest.of(prompt="x", api_key=KEY))
-    while not server.asked:
+    while not server.bodies:
         next(events)
     events.close()
     end = time.monotonic() + 3
@@ -132,7 +132,7 @@ def test_the_hosts_key_is_not_spent_on_a_public_page(server, public):
     if public:
         with pytest.raises(MissingKey):
             draw(server, limits, api_key=None)
-        assert server.asked == []
+        assert server.bodies == []
     else:
         draw(server, limits, api_key=None)
         assert server.keys == ["Bearer sk-host"]
@@ -150,5 +150,5 @@ def test_the_recipe_asks_the_same_and_holds_no_key(server, tmp_path, monkeypatch
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "recipe", "exec"), {})
-    assert server.asked[0] == server.asked[1]
+    assert server.bodies[0] == server.bodies[1]
     assert Image.open(tmp_path / "picture-1.png").size == (32, 32)

@@ -167,8 +167,8 @@ def test_raw_utf8_and_chunks_behind_the_pixels_are_read():
     assert read_note(png(parameters=text)).settings == expected({"prompt": "빨간 원"})
     late = chunk(b"tEXt", b"parameters\0" + text)
     assert read_note(png(after=late)).settings["prompt"] == "빨간 원"
-    packed = chunk(b"iTXt", b"parameters\0\1\0\0\0" + zlib.compress(text))
-    assert read_note(png(after=packed)).settings["prompt"] == "빨간 원"
+    bytes_of = chunk(b"iTXt", b"parameters\0\1\0\0\0" + zlib.compress(text))
+    assert read_note(png(after=bytes_of)).settings["prompt"] == "빨간 원"
     latin = read_note(png(parameters=f"café\n{LAST}".encode("latin-1")))
     assert latin.settings["prompt"] == "café"
 
@@ -338,9 +338,9 @@ def test_of_two_samplers_the_first_to_draw_counts_and_no_negative_prompt_is_none
             "inputs": {"string_a": "a red", "string_b": "circle", "delimiter": " "},
         },
     }
-    found = read_note(png(prompt=json.dumps(graph).encode())).settings
-    assert (found["seed"], found["width"], found["prompt"]) == (1234, 512, "a red circle")
-    assert found["negative_prompt"] == ""
+    result = read_note(png(prompt=json.dumps(graph).encode())).settings
+    assert (result["seed"], result["width"], result["prompt"]) == (1234, 512, "a red circle")
+    assert result["negative_prompt"] == ""
 
 
 def test_a_note_is_found_in_other_places():
@@ -374,7 +374,7 @@ def test_a_file_without_a_note_is_said():
 
 
 def dials(cache, settings, note=None):
-    named = dict(
+    by_name = dict(
         zip(
             restore.NAMES,
             restore.restore(Context(Settings(), cache), "auto", settings, note),
@@ -383,7 +383,7 @@ def dials(cache, settings, note=None):
     )
     return {
         name: update.get("value") if isinstance(update, dict) else update
-        for name, update in named.items()
+        for name, update in by_name.items()
         if not isinstance(update, dict) or "value" in update
     }
 
@@ -413,7 +413,7 @@ def test_all_are_back_only_where_all_are(cache):
 # ---------------------------------------------------------------- start pictures keep their tones
 
 
-def saved(picture, kind="PNG", **options):
+def save(picture, kind="PNG", **options):
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return np.asarray(read_picture(file.getvalue()))
@@ -421,10 +421,10 @@ def saved(picture, kind="PNG", **options):
 
 def test_a_picture_of_16_bits_keeps_its_tones():
     tones = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
-    read = saved(Image.fromarray(tones))
+    read = save(Image.fromarray(tones))
     assert np.abs(read[..., 0] - tones / 257).max() <= 0.5
     assert (read[..., 0] == read[..., 2]).all()
-    clear = saved(Image.fromarray(np.array([[0, 300, 65_535]], np.uint16)), transparency=0)
+    clear = save(Image.fromarray(np.array([[0, 300, 65_535]], np.uint16)), transparency=0)
     assert clear[0, :, 0].tolist() == [255, 1, 255]
 
 
@@ -432,8 +432,8 @@ def test_pictures_of_other_modes_keep_theirs():
     palette = Image.new("P", (2, 1))
     palette.putpalette([10, 20, 30, 200, 100, 50])
     palette.putdata([0, 1])
-    assert saved(palette).tolist() == [[[10, 20, 30], [200, 100, 50]]]
-    assert saved(palette, transparency=1).tolist() == [[[10, 20, 30], [255, 255, 255]]]
-    assert saved(Image.new("LA", (1, 1), (50, 255))).tolist() == [[[50, 50, 50]]]
-    assert saved(Image.new("1", (1, 1), 1)).tolist() == [[[255, 255, 255]]]
-    assert saved(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "JPEG").tolist() == [[[255, 0, 0]]]
+    assert save(palette).tolist() == [[[10, 20, 30], [200, 100, 50]]]
+    assert save(palette, transparency=1).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+    assert save(Image.new("LA", (1, 1), (50, 255))).tolist() == [[[50, 50, 50]]]
+    assert save(Image.new("1", (1, 1), 1)).tolist() == [[[255, 255, 255]]]
+    assert save(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "JPEG").tolist() == [[[255, 0, 0]]]

@@ -139,27 +139,27 @@ PROMPT, READING = "a flurby cat and a flurb in the snow", "a cat in the snow"
 
 
 def test_the_picture_is_that_of_what_is_read_and_keeps_the_persons_prompt(cache):
-    done, _ = draw(cache, PROMPT, STARTER, num_inference_steps=3, negative_prompt="flurb, red")
+    end, _ = draw(cache, PROMPT, STARTER, num_inference_steps=3, negative_prompt="flurb, red")
     same, _ = draw(cache, READING, STARTER, num_inference_steps=3, negative_prompt="red")
-    assert psnr(done.images[0], same.images[0]) == float("inf")
-    assert (done.unknown, done.reading) == (("flurby", "flurb"), READING)
+    assert psnr(end.images[0], same.images[0]) == float("inf")
+    assert (end.unknown, end.reading) == (("flurby", "flurb"), READING)
     assert (same.unknown, same.reading) == ((), "")
-    notes = open_png(done.images[0]).info["parameters"]
+    notes = open_png(end.images[0]).info["parameters"]
     assert notes.startswith(f"{PROMPT}\nNegative prompt: flurb, red\n")
 
 
 def test_words_and_their_maps_are_those_that_it_reads(cache):
     request = WordAttentionRequest.of(prompt=PROMPT, seed=7, num_inference_steps=2)
-    seen = next(e for e in run(cache, STARTER, request) if isinstance(e, WordAttention))
-    assert seen.words == ("cat", "snow")
+    record = next(e for e in run(cache, STARTER, request) if isinstance(e, WordAttention))
+    assert record.words == ("cat", "snow")
     request = LeaveOutRequest.of(prompt=PROMPT, seed=7, num_inference_steps=2)
-    done = next(e for e in run(cache, STARTER, request) if isinstance(e, GridDone))
-    assert done.reading == READING
+    end = next(e for e in run(cache, STARTER, request) if isinstance(e, GridDone))
+    assert end.reading == READING
 
 
 def test_the_code_draws_what_is_read_and_a_server_gets_the_persons_words(cache, tmp_path):
     request = ImageRequest.of(prompt=PROMPT, seed=7, num_inference_steps=2).with_defaults(STARTER)
-    done, events = draw(cache, PROMPT, STARTER, num_inference_steps=2)
+    end, events = draw(cache, PROMPT, STARTER, num_inference_steps=2)
     placement = events[-1].placement
     code = python(STARTER, request, placement)
     assert f"prompt='{READING}'" in code
@@ -167,7 +167,7 @@ def test_the_code_draws_what_is_read_and_a_server_gets_the_persons_words(cache, 
     code = code.replace("models/starter", str(sources.STARTERS))
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=250)
     with open_png((tmp_path / "picture-7.png").read_bytes()) as again:
-        assert psnr(again, done.images[0]) >= 50
+        assert psnr(again, end.images[0]) >= 50
     over_http = call(STARTER, request, placement, lambda name, **_: name)
     assert over_http.body["prompt"] == PROMPT
     assert over_http.app.body == {"prompt": READING}

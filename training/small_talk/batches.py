@@ -71,11 +71,11 @@ class Rows:
 
 def vary(question: str, language: str, random: Random) -> str:
     """Return the question as another person would type it, which may be none that the starter is judged by."""
-    changed = typed(question, language, random)
-    return changed if may_train(changed) else question
+    variation = with_other_letters(question, language, random)
+    return variation if may_train(variation) else question
 
 
-def typed(question: str, language: str, random: Random) -> str:
+def with_other_letters(question: str, language: str, random: Random) -> str:
     """Return the question in other case and points, with an opener or a word less."""
     words = question.split(" ")
     if len(words) >= 5 and random.random() < 0.08:
@@ -114,14 +114,14 @@ def vary_korean(question: str, random: Random) -> str:
     return question
 
 
-def asked(intent: Intent, random: Random) -> list[str]:
+def questions_of_epoch(intent: Intent, random: Random) -> list[str]:
     """Return the questions of an intent for one epoch: of a large one a part, of a small one each again."""
     most = OWN if intent.own else PUBLIC
     if intent.name == "unknown":
         most = UNKNOWN
     elif len(set(intent.answers.values())) == 1:
         most = GRAVE
-    pool = list(intent.trained)
+    pool = list(intent.training)
     if len(pool) >= most:
         return random.sample(pool, most)
     again = min(most, 3 * len(pool)) - len(pool)  # one with few questions is learned less well
@@ -130,9 +130,9 @@ def asked(intent: Intent, random: Random) -> list[str]:
 
 def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
     """Return an epoch's questions by voice and language, each in changed letters and points."""
-    drawn: dict[tuple[str, str], list[Turn]] = defaultdict(list)
+    by_voice: dict[tuple[str, str], list[Turn]] = defaultdict(list)
     for number, intent in enumerate(dialogues.intents):
-        for question in asked(intent, random):
+        for question in questions_of_epoch(intent, random):
             voice = random.choices(VOICES, VOICE_WEIGHTS)[0]
             if voice == PLAIN:
                 answer, persona = random.choice(intent.plainly), NOT_JUDGED
@@ -140,8 +140,8 @@ def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], li
                 answer, persona = intent.answers[voice], PERSONAS.index(voice)
             words = vary(question, intent.language, random)
             turn = Turn(intent.language, words, answer, number, persona)
-            drawn[voice, intent.language].append(turn)
-    return drawn
+            by_voice[voice, intent.language].append(turn)
+    return by_voice
 
 
 def draw_system(voice: str, language: str, random: Random) -> str:
@@ -191,13 +191,13 @@ def encode(
             ids += [system, *loose.encode(" " + prompt).ids]
         targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
         for turn in turns:
-            asked = [user, *loose.encode(" " + turn.question).ids, assistant]
-            said = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
-            if len(ids) + len(asked) + len(said) > CONTEXT:
+            question_ids = [user, *loose.encode(" " + turn.question).ids, assistant]
+            answer_ids = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
+            if len(ids) + len(question_ids) + len(answer_ids) > CONTEXT:
                 break
-            before, after = [NOT_JUDGED] * (len(asked) - 1), [NOT_JUDGED] * len(said)
-            ids += asked + said
-            targets += before + said + [NOT_JUDGED]
+            before, after = [NOT_JUDGED] * (len(question_ids) - 1), [NOT_JUDGED] * len(answer_ids)
+            ids += question_ids + answer_ids
+            targets += before + answer_ids + [NOT_JUDGED]
             intents += [*before, turn.intent, *after]
             personas += [*before, turn.persona, *after]
         if personas:
@@ -209,19 +209,19 @@ def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
     shape = (rows, CONTEXT)
 
     def empty() -> Rows:
-        judged = (np.full(shape, NOT_JUDGED) for _ in range(3))
-        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *judged)
+        blanks = (np.full(shape, NOT_JUDGED) for _ in range(3))
+        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *blanks)
 
-    batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+    batch, lengths, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
     for ids, targets, intents, personas in pieces:
         size = len(ids)
-        free = np.flatnonzero(filled + size <= CONTEXT)
+        free = np.flatnonzero(lengths + size <= CONTEXT)
         if not len(free):
             yield batch
-            batch, filled, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
+            batch, lengths, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
             free = np.arange(rows)
-        row = free[filled[free].argmax()]  # the fullest row that still has room
-        place = slice(filled[row], filled[row] + size)
+        row = free[lengths[free].argmax()]  # the fullest row that still has room
+        place = slice(lengths[row], lengths[row] + size)
         count[row] += 1
         batch.ids[row, place] = ids
         batch.segment[row, place] = count[row]
@@ -229,8 +229,8 @@ def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
         batch.target[row, place] = targets
         batch.intent[row, place] = intents
         batch.persona[row, place] = personas
-        filled[row] += size
-    if filled.any():
+        lengths[row] += size
+    if lengths.any():
         yield batch
 
 

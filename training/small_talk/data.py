@@ -52,7 +52,7 @@ class Intent:
 
     name: str
     language: str
-    trained: tuple[str, ...]
+    training: tuple[str, ...]
     held_out: tuple[str, ...]
     answers: dict[str, str]
     own: bool = False
@@ -86,8 +86,8 @@ def read_qna(path: Path) -> list[tuple[list[str], str]]:
     """Return the (questions, answer) pairs of a .qna file, cleaned of spaces and odd line ends."""
     pairs = []
     for block in path.read_text(encoding="utf-8").split("> !# @qna.pair.source")[1:]:
-        asked = block.split("**Filters")[0]
-        questions = re.findall(r"^(?:# \?|-) (.+)$", asked, re.MULTILINE)
+        head = block.split("**Filters")[0]
+        questions = re.findall(r"^(?:# \?|-) (.+)$", head, re.MULTILINE)
         answer = re.search(r"```markdown\n(.*?)```", block, re.DOTALL)
         if answer:
             text = re.sub(r"\s+", " ", answer[1]).strip().replace("’", "'")
@@ -107,7 +107,7 @@ def own_words(language: str) -> dict[str, Any]:
 
 
 @functools.cache
-def never_trained() -> frozenset[str]:
+def judging_fingerprints() -> frozenset[str]:
     """Return the fingerprints of the sentences that the starter is judged by; see never_trained.txt."""
     lines = (HERE / "never_trained.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
@@ -120,7 +120,7 @@ def fingerprint(question: str) -> str:
 
 def may_train(question: str) -> bool:
     """Say whether a question is none of those that the starter is judged by."""
-    return fingerprint(question) not in never_trained()
+    return fingerprint(question) not in judging_fingerprints()
 
 
 def expand(template: str, most: int = EXPANSIONS) -> list[str]:
@@ -131,17 +131,17 @@ def expand(template: str, most: int = EXPANSIONS) -> list[str]:
     numbers = range(total)
     if total > most:
         numbers = sorted(Random(template).sample(range(total), most))
-    found = []
+    sentences = []
     for number in numbers:
         words = []
         for part in parts:
             number, choice = divmod(number, len(part))
             words.append(part[choice])
-        found.append(re.sub(r"\s+", " ", "".join(words)).strip())
-    return list(dict.fromkeys(found))
+        sentences.append(re.sub(r"\s+", " ", "".join(words)).strip())
+    return list(dict.fromkeys(sentences))
 
 
-def expanded(questions: list[str]) -> list[str]:
+def expand_all(questions: list[str]) -> list[str]:
     """Return the sentences of several questions with {a|b}."""
     return [sentence for question in questions for sentence in expand(question)]
 
@@ -152,9 +152,9 @@ def english(data: Path) -> list[tuple[str, list[str], dict[str, str]]]:
     same_for_all = own_words("en")["same_for_all"]
     rows = []
     for questions, friendly in read["friendly"]:
-        known, answers = set(questions), {"friendly": friendly}
+        own, answers = set(questions), {"friendly": friendly}
         for persona in PERSONAS[1:]:
-            best = max(read[persona], key=lambda pair: len(known & set(pair[0])))
+            best = max(read[persona], key=lambda pair: len(own & set(pair[0])))
             answers[persona] = best[1]
         if questions[0] in same_for_all:
             answers = dict.fromkeys(PERSONAS, same_for_all[questions[0]]["answer"])
@@ -180,11 +180,11 @@ def korean(data: Path) -> list[tuple[str, list[str], dict[str, str]]]:
 def questions_of_fact(data: Path, language: str) -> list[str]:
     """Return public questions of fact and tasks, which the model has to decline."""
     corpus = yaml.safe_load(require(data, f"trivia_{language}").read_text(encoding="utf-8"))
-    asked = [str(turns[0]) for turns in corpus["conversations"]]
+    openings = [str(turns[0]) for turns in corpus["conversations"]]
     if language == "en":
         lines = require(data, "tasks_en").read_text(encoding="utf-8").splitlines()
-        asked += [json.loads(line)["instruction"] for line in lines]
-    return [tidy(question) for question in asked if 8 <= len(question) <= 100]
+        openings += [json.loads(line)["instruction"] for line in lines]
+    return [tidy(question) for question in openings if 8 <= len(question) <= 100]
 
 
 def split(
@@ -197,18 +197,18 @@ def split(
     also: tuple[str, ...] = (),
 ) -> Intent:
     """Return an intent whose questions are split; those that the starter is judged by are in neither part."""
-    seen: set[str] = set()
+    before: set[str] = set()
     parts: dict[bool, list[str]] = {True: [], False: []}
     for question in questions:
         # Repeats in other letters or points would put one question on both sides.
-        if (plain(question) in seen and plain(question)) or not may_train(question):
+        if (plain(question) in before and plain(question)) or not may_train(question):
             continue
-        seen.add(plain(question))
+        before.add(plain(question))
         parts[is_held_out(question)].append(question)
     return Intent(name, language, tuple(parts[False]), tuple(parts[True]), answers, own, also)
 
 
-def without_shared(rows: list[tuple[str, list[str], dict[str, str]]]) -> None:
+def drop_common(rows: list[tuple[str, list[str], dict[str, str]]]) -> None:
     """Leave a question that stands under several intents only under the one with the fewest questions."""
     owners: dict[str, list[int]] = defaultdict(list)
     for index, (_, questions, _) in enumerate(rows):
@@ -223,39 +223,39 @@ def without_shared(rows: list[tuple[str, list[str], dict[str, str]]]) -> None:
         ]
 
 
-def closeness(questions: list[str], known: list[str]) -> list[float]:
+def closeness(questions: list[str], others: list[str]) -> list[float]:
     """Return how near each question is to the nearest known one: the cosine of their character n-grams."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-    table = vectorizer.fit_transform(known)
-    found: list[float] = []
+    table = vectorizer.fit_transform(others)
+    nearest: list[float] = []
     for start in range(0, len(questions), 2000):
         part = vectorizer.transform(questions[start : start + 2000])
-        found += (part @ table.T).max(axis=1).toarray().ravel().tolist()
-    return found
+        nearest += (part @ table.T).max(axis=1).toarray().ravel().tolist()
+    return nearest
 
 
 def load_intents(data: Path, language: str) -> list[Intent]:
     """Return every intent of a language, the public ones first; "unknown" has no questions yet."""
     rows = english(data) if language == "en" else korean(data)
     words = own_words(language)
-    own = [(entry, expanded(entry["questions"])) for entry in words["intent"]]
+    own = [(entry, expand_all(entry["questions"])) for entry in words["intent"]]
     for entry, questions in own:
         if entry["name"] == "facts and tasks":
             questions += questions_of_fact(data, language)
     own_questions = [question for _, questions in own for question in questions]
-    without_shared(rows)
+    drop_common(rows)
     intents = []
     for name, questions, answers in rows:
         # What an intent of ours asks in nearly the same words is answered there.
         near = closeness(questions, own_questions)
-        kept = [q for q, close in zip(questions, near, strict=True) if close < SAME_MATTER]
+        own_part = [q for q, close in zip(questions, near, strict=True) if close < SAME_MATTER]
         more = words["more"].get(name, {})
-        kept = expanded(more.get("questions", [])) + kept
+        own_part = expand_all(more.get("questions", [])) + own_part
         also = tuple(more.get("also", ()))
-        intents.append(split(name, language, kept, answers, own=False, also=also))
-    public = {plain(q) for intent in intents for q in (*intent.trained, *intent.held_out)}
+        intents.append(split(name, language, own_part, answers, own=False, also=also))
+    public = {plain(q) for intent in intents for q in (*intent.training, *intent.held_out)}
     for entry, questions in own:
         new = [q for q in questions if not plain(q) or plain(q) not in public]
         answers = {persona: entry[persona] for persona in PERSONAS}
@@ -268,29 +268,33 @@ def messages(data: Path, language: str) -> list[str]:
     """Return public sentences of all kinds, among which those are that small talk has no answer to."""
     if language == "ko":
         with require(data, "songys").open(encoding="utf-8", newline="") as file:
-            found = [tidy(row["Q"]) for row in csv.DictReader(file)]
+            sentences_of_all = [tidy(row["Q"]) for row in csv.DictReader(file)]
         with gzip.open(require(data, "nsmc_train"), "rt", encoding="utf-8") as file:
             reviews = [tidy(line.split("\t")[1]) for line in itertools.islice(file, 1, 12_000)]
-        return found + [review for review in reviews if 6 <= len(review) <= 30]
+        return sentences_of_all + [review for review in reviews if 6 <= len(review) <= 30]
     with gzip.open(require(data, "self_dialogue"), "rt", encoding="utf-8") as file:
-        found = [tidy(turn) for line in file for turn in json.loads(line)["turns"]]
-    found = Random(7).sample([turn for turn in found if 4 <= len(turn.split()) <= 14], 12_000)
+        sentences_of_all = [tidy(turn) for line in file for turn in json.loads(line)["turns"]]
+    sentences_of_all = Random(7).sample(
+        [turn for turn in sentences_of_all if 4 <= len(turn.split()) <= 14], 12_000
+    )
     lines = require(data, "tasks_by_users_en").read_text(encoding="utf-8").splitlines()
-    found += [tidy(json.loads(line)["instruction"])[:120] for line in lines]
+    sentences_of_all += [tidy(json.loads(line)["instruction"])[:120] for line in lines]
     with tarfile.open(require(data, "novels")) as archive:
         for member in archive.getmembers()[::5]:
             file = archive.extractfile(member) if member.isfile() else None
             text = file.read(400_000).decode("utf-8", "ignore")[100_000:] if file else ""
             sentences = re.split(r"(?<=[.?!])\s+", re.sub(r"\s+", " ", text))
-            found += [tidy(s.strip('"“”')) for s in sentences[:400] if 4 <= len(s.split()) <= 14]
-    return found
+            sentences_of_all += [
+                tidy(s.strip('"“”')) for s in sentences[:400] if 4 <= len(s.split()) <= 14
+            ]
+    return sentences_of_all
 
 
 def unknown(data: Path, language: str, intents: list[Intent]) -> list[str]:
     """Return messages that are near no question of any intent, a mixture in a fixed order."""
-    known = [q for intent in intents for q in (*intent.trained, *intent.held_out)]
+    own_questions = [q for intent in intents for q in (*intent.training, *intent.held_out)]
     candidates = list(dict.fromkeys(messages(data, language)))
-    near = closeness(candidates, known)
+    near = closeness(candidates, own_questions)
     foreign = [
         message
         for message, close in zip(candidates, near, strict=True)
@@ -301,15 +305,15 @@ def unknown(data: Path, language: str, intents: list[Intent]) -> list[str]:
 
 def load(data: Path) -> Dialogues:
     """Read everything the starter learns from out of the data folder."""
-    found: list[Intent] = []
+    intents_of_all: list[Intent] = []
     for language in LANGUAGES:
         intents = load_intents(data, language)
         for intent in intents:
             if intent.name == "unknown":
-                own = [*intent.trained, *intent.held_out]
+                own = [*intent.training, *intent.held_out]
                 questions = own + unknown(data, language, intents)
                 intent = split(
                     "unknown", language, questions, intent.answers, own=True, also=intent.also
                 )
-            found.append(intent)
-    return Dialogues(tuple(found))
+            intents_of_all.append(intent)
+    return Dialogues(tuple(intents_of_all))

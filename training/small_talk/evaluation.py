@@ -25,7 +25,7 @@ STARTER = STARTERS / "small_talk"
 NEAR = 0.8  # share of words in common from which an answer counts as a known one
 NAMES = {"en": "English", "ko": "Korean"}
 DRAWS = 40  # of one question, to see how far its answers differ
-DRAWN = {
+SAMPLE_QUESTIONS = {
     "en": ("Hello, how are you?", "Tell me a joke", "Who made you?", "I'm bored", "Good night"),
     "ko": ("안녕", "농담 하나 해줘", "누가 만들었어?", "심심해", "잘 자"),
 }
@@ -34,7 +34,7 @@ Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownAnswers:
     """What the starter was taught to say, to recognise an answer by.
 
     Attributes:
@@ -44,7 +44,7 @@ class Known:
     meanings: dict[str, frozenset[tuple[str, str]]]
 
     @classmethod
-    def of(cls, intents: Iterable[Intent]) -> Known:
+    def of(cls, intents: Iterable[Intent]) -> KnownAnswers:
         """Collect the answers of all intents."""
         meanings: dict[str, set[tuple[str, str]]] = defaultdict(set)
         for intent in intents:
@@ -55,12 +55,12 @@ class Known:
         return cls({k: frozenset(v) for k, v in meanings.items()})
 
     @classmethod
-    def shipped(cls, language: str, folder: Path = STARTER) -> Known:
+    def of_starter(cls, language: str, folder: Path = STARTER) -> KnownAnswers:
         """Collect the answers that answers.json of the starter lists for a language."""
-        listed = json.loads((folder / "answers.json").read_text(encoding="utf-8"))[language]
+        entries = json.loads((folder / "answers.json").read_text(encoding="utf-8"))[language]
         return cls.of(
-            Intent(name, language, (), (), taught, also=tuple(taught.pop("also", ())))
-            for name, taught in listed.items()
+            Intent(name, language, (), (), entry, also=tuple(entry.pop("also", ())))
+            for name, entry in entries.items()
         )
 
     def meaning(self, answer: str) -> frozenset[tuple[str, str]]:
@@ -69,7 +69,7 @@ class Known:
         if exact:
             return exact
         words = set(key(answer).split())
-        best = max(self.meanings, key=lambda known: overlap(words, set(known.split())))
+        best = max(self.meanings, key=lambda text: overlap(words, set(text.split())))
         return self.meanings[best] if overlap(words, set(best.split())) >= NEAR else frozenset()
 
     def intents(self, answer: str) -> set[str]:
@@ -122,7 +122,7 @@ def answers(
         for one in chats
     ]
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    found = [""] * len(texts)
+    results = [""] * len(texts)
     torch.manual_seed(7)
     options = {"do_sample": True, "temperature": 0.8, "top_p": 0.9} if sample else {}
     for start in range(0, len(order), batch):
@@ -136,17 +136,19 @@ def answers(
             return_token_type_ids=False,
         )
         with torch.inference_mode():
-            said = network.generate(**inputs, **({"do_sample": False} | options), max_new_tokens=64)
-        new = said[:, inputs["input_ids"].shape[1] :]
+            output = network.generate(
+                **inputs, **({"do_sample": False} | options), max_new_tokens=64
+            )
+        new = output[:, inputs["input_ids"].shape[1] :]
         for number, text in zip(
             part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
         ):
-            found[number] = text.strip()
-    return found
+            results[number] = text.strip()
+    return results
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TestQuestion:
     """A held-out question, put to the starter in a persona by a held-out prompt."""
 
     intent: Intent
@@ -154,7 +156,7 @@ class Asked:
     messages: list[Message]
 
 
-def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[Asked]:
+def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[TestQuestion]:
     """Return every held-out question of the intents, the personas in turn; before it, trained turns.
 
     Args:
@@ -164,16 +166,16 @@ def ask(intents: Iterable[Intent], language: str, turns: int = 1) -> list[Asked]
     """
     random = Random(7)
     mine = [intent for intent in intents if intent.language == language]
-    asked = []
+    results = []
     questions = [(intent, question) for intent in mine for question in intent.held_out]
     for number, (intent, question) in enumerate(questions):
         persona = PERSONAS[number % len(PERSONAS)]
         before: list[str] = []
         for other in random.sample(mine, turns - 1):
-            before += [random.choice(other.trained), other.answers[persona]]
+            before += [random.choice(other.training), other.answers[persona]]
         system = random.choice(prompts.held_out(persona, language))
-        asked.append(Asked(intent, persona, chat(system, *before, question)))
-    return asked
+        results.append(TestQuestion(intent, persona, chat(system, *before, question)))
+    return results
 
 
 def share(right: Iterable[bool]) -> str:
@@ -196,35 +198,35 @@ class Judge:
 
     def __init__(self, data: Path, folder: Path = STARTER) -> None:
         self.dialogues = dialogue_data.load(data)
-        self.known = Known.of(self.dialogues.intents)
+        self.own_answers = KnownAnswers.of(self.dialogues.intents)
         self.network, self.tokenizer = load(folder)
 
     def answers(self, chats: Iterable[list[Message]], *, sample: bool = False) -> list[str]:
         """Return the starter's answers to the chats."""
         return answers(self.network, self.tokenizer, chats, sample=sample)
 
-    def right(self, asked: Asked, answer: str) -> bool:
+    def right(self, question: TestQuestion, answer: str) -> bool:
         """Say whether the answer is one of the question's intent, in whatever persona."""
-        return asked.intent.name in self.known.intents(answer)
+        return question.intent.name in self.own_answers.intents(answer)
 
-    def in_persona(self, asked: Asked, answer: str) -> bool:
+    def in_persona(self, question: TestQuestion, answer: str) -> bool:
         """Say whether the answer is one that the persona gives, to whatever question."""
-        return asked.persona in {persona for _, persona in self.known.meaning(answer)}
+        return question.persona in {persona for _, persona in self.own_answers.meaning(answer)}
 
     def small_talk(self, language: str) -> Iterator[tuple[str, str]]:
         """Yield the figures of one language: intent, persona, language, three turns, sampling."""
         public = [intent for intent in self.dialogues.intents if not intent.own]
         name = NAMES[language]
-        asked = ask(public, language)
-        pairs = list(zip(asked, self.answers(one.messages for one in asked), strict=True))
+        cases = ask(public, language)
+        pairs = list(zip(cases, self.answers(one.messages for one in cases), strict=True))
         yield f"{name}: right intent, greedy", share(self.right(a, text) for a, text in pairs)
         yield f"{name}: in the persona asked for", share(self.in_persona(a, t) for a, t in pairs)
         yield (
             f"{name}: in the question's language",
             share(in_language(t, language) for _, t in pairs),
         )
-        said = self.answers(one.messages[1:] for one in asked)
-        right = [self.right(one, text) for one, text in zip(asked, said, strict=True)]
+        replies = self.answers(one.messages[1:] for one in cases)
+        right = [self.right(one, text) for one, text in zip(cases, replies, strict=True)]
         yield f"{name}: right intent, no system prompt", share(right)
         third = ask(public, language, turns=3)
         pairs = list(zip(third, self.answers(one.messages for one in third), strict=True))
@@ -233,11 +235,11 @@ class Judge:
             f"{name}: in persona in the third turn",
             share(self.in_persona(a, t) for a, t in pairs),
         )
-        said = self.answers((one.messages for one in asked), sample=True)
-        pairs = list(zip(asked, said, strict=True))
+        replies = self.answers((one.messages for one in cases), sample=True)
+        pairs = list(zip(cases, replies, strict=True))
         yield (
             f"{name}: sampled at 0.8, a known answer",
-            share(bool(self.known.meaning(t)) for t in said),
+            share(bool(self.own_answers.meaning(t)) for t in replies),
         )
         yield f"{name}: sampled at 0.8, right intent", share(self.right(a, t) for a, t in pairs)
 
@@ -250,24 +252,24 @@ class Judge:
                 ("unknown messages and tasks refused", [i for i in mine if i.name in REFUSALS]),
             ):
                 own = ask(intents, language)
-                said = self.answers(one.messages[1:] for one in own)
-                pairs = zip(own, said, strict=True)
+                replies = self.answers(one.messages[1:] for one in own)
+                pairs = zip(own, replies, strict=True)
                 if intents[0].name in REFUSALS:
-                    right = (bool(REFUSALS & self.known.intents(text)) for _, text in pairs)
+                    right = (bool(REFUSALS & self.own_answers.intents(text)) for _, text in pairs)
                 else:
                     right = (self.right(one, text) for one, text in pairs)
                 yield f"{NAMES[language]}: {what}", share(right)
 
     def variety(self) -> Iterator[tuple[str, str]]:
         """Yield how many different answers the dice give, with and without a persona asked for."""
-        for language, questions in DRAWN.items():
+        for language, questions in SAMPLE_QUESTIONS.items():
             for name, system in (
                 ("no system prompt", ""),
                 ("witty asked for", prompts.held_out("witty", language)[0]),
             ):
                 chats = [[chat(system, question)] * DRAWS for question in questions]
-                found = [len(set(self.answers(one, sample=True))) for one in chats]
-                mean = f"{sum(found) / len(found):.1f} over {len(found)} questions"
+                numbers = [len(set(self.answers(one, sample=True))) for one in chats]
+                mean = f"{sum(numbers) / len(numbers):.1f} over {len(numbers)} questions"
                 yield f"{NAMES[language]}: different answers in {DRAWS} draws, {name}", mean
 
     def speed(self, threads: int = 1) -> tuple[str, str]:
@@ -287,8 +289,8 @@ class Judge:
                 chat("", question), add_generation_prompt=True, return_tensors="pt"
             )
             with torch.inference_mode():
-                said = self.network.generate(**ids, do_sample=False, max_new_tokens=64)
-            count += said.shape[1] - ids["input_ids"].shape[1]
+                output = self.network.generate(**ids, do_sample=False, max_new_tokens=64)
+            count += output.shape[1] - ids["input_ids"].shape[1]
         seconds = time.perf_counter() - start
         torch.set_num_threads(before)
         return (

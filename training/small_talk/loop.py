@@ -73,9 +73,9 @@ class Trainer:
                 "persona": nn.Linear(width, len(PERSONAS)),
             }
         )
-        named = [*network.named_parameters(), *self.heads.named_parameters()]
-        matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name]
-        others = [p for name, p in named if p.ndim != 2 or "embed" in name]
+        parameters = [*network.named_parameters(), *self.heads.named_parameters()]
+        matrices = [p for name, p in parameters if p.ndim == 2 and "embed" not in name]
+        others = [p for name, p in parameters if p.ndim != 2 or "embed" in name]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
             lr=plan.rate,
@@ -100,21 +100,21 @@ class Trainer:
         same = segment[:, :, None] == segment[:, None, :]
         mask = same.tril()[:, None]  # (rows, 1, CONTEXT, CONTEXT): its own conversation, no future
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16):
-            hidden = self.body(
+            states = self.body(
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=torch.from_numpy(rows.position),
                 use_cache=False,
             ).last_hidden_state.float()
         target = torch.from_numpy(rows.target)
-        said = target != batches.NOT_JUDGED
-        loss = F.cross_entropy(self.network.lm_head(hidden[said]), target[said])
+        is_answer = target != batches.NOT_JUDGED
+        loss = F.cross_entropy(self.network.lm_head(states[is_answer]), target[is_answer])
         for name, numbers in (("intent", rows.intent), ("persona", rows.persona)):
             number = torch.from_numpy(numbers)
-            named = number != batches.NOT_JUDGED
-            if named.any():
-                guess = self.heads[name](hidden[named])
-                loss = loss + SIDE_WEIGHT * F.cross_entropy(guess, number[named])
+            has_label = number != batches.NOT_JUDGED
+            if has_label.any():
+                guess = self.heads[name](states[has_label])
+                loss = loss + SIDE_WEIGHT * F.cross_entropy(guess, number[has_label])
         return loss
 
     def stream(self) -> Iterator[batches.Rows]:
@@ -181,16 +181,16 @@ def train(trainer: Trainer, checkpoint: Path, log: Callable[[str], None] = print
     batch_stream = trainer.stream()
     while trainer.step < trainer.plan.steps:
         losses.append(trainer.update(next(batch_stream)))
-        done, total = trainer.step, trainer.plan.steps
-        if done % 20 == 0 or done == total:
-            each = (time.monotonic() - start) / (done - first)
-            left = each * (total - done) / 60
+        step, total = trainer.step, trainer.plan.steps
+        if step % 20 == 0 or step == total:
+            each = (time.monotonic() - start) / (step - first)
+            minutes = each * (total - step) / 60
             mean = sum(losses) / len(losses)
             log(
-                f"step {done}/{total} epoch {trainer.epoch} loss {mean:.3f} "
-                f"rate {trainer.rate():.5f} {each:.2f} s a step, {left:.0f} min left"
+                f"step {step}/{total} epoch {trainer.epoch} loss {mean:.3f} "
+                f"rate {trainer.rate():.5f} {each:.2f} s a step, {minutes:.0f} min left"
             )
             losses.clear()
-        if done % SAVE_EVERY == 0 or done == total:
+        if step % SAVE_EVERY == 0 or step == total:
             trainer.save(checkpoint)
     trainer.network.eval()

@@ -50,16 +50,16 @@ TEMPLATE = """
 
 def texts(dialogues: Dialogues) -> list[str]:
     """Return every text of the training side, as the model meets it: a space before what people write."""
-    found = []
+    corpus = []
     for intent in dialogues.intents:
-        found += [" " + question for question in intent.trained]
-        found += [*intent.answers.values(), *intent.also] * 4
+        corpus += [" " + question for question in intent.training]
+        corpus += [*intent.answers.values(), *intent.also] * 4
     for persona in ("friendly", "professional", "witty", "caring", "enthusiastic"):
         lines = prompts.PROMPTS[persona]
-        found += [" " + text for text in (*lines["en"], *lines["ko"], *lines["sentences"])]
+        corpus += [" " + text for text in (*lines["en"], *lines["ko"], *lines["sentences"])]
     for kind in ("frames", "neutral", "unfamiliar"):
-        found += [" " + text for lines in prompts.PROMPTS[kind].values() for text in lines]
-    return found
+        corpus += [" " + text for lines in prompts.PROMPTS[kind].values() for text in lines]
+    return corpus
 
 
 def build_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -134,17 +134,17 @@ def word_meanings(
     import torch
     from gensim.models import Word2Vec
 
-    encoded = tokenizer.backend_tokenizer.encode_batch(lines, add_special_tokens=False)
-    tokens = [[str(number) for number in line.ids] for line in encoded]
+    encodings = tokenizer.backend_tokenizer.encode_batch(lines, add_special_tokens=False)
+    tokens = [[str(number) for number in line.ids] for line in encodings]
     vectors = Word2Vec(
         tokens, vector_size=width, window=5, min_count=3, sg=1, epochs=epochs, workers=1, seed=7
     ).wv
     table = torch.randn(len(tokenizer), width) * 0.02
     for word in vectors.index_to_key:
         table[int(word)] = torch.tensor(vectors[word])
-    known = [int(word) for word in vectors.index_to_key]
-    centred = table[known] - table[known].mean(0)
-    table[known] = centred / centred.std() * 0.02
+    ids = [int(word) for word in vectors.index_to_key]
+    around_mean = table[ids] - table[ids].mean(0)
+    table[ids] = around_mean / around_mean.std() * 0.02
     return table
 
 
@@ -180,18 +180,18 @@ def export(
     tokenizer.save_pretrained(part)
     # Written without line breaks it takes half as much.
     tokenizer.backend_tokenizer.save(str(part / "tokenizer.json"), pretty=False)
-    taught: dict[str, dict[str, dict[str, str | list[str]]]] = {}
+    answers_of_all: dict[str, dict[str, dict[str, str | list[str]]]] = {}
     for intent in dialogues.intents:
         answers = intent.answers | ({"also": list(intent.also)} if intent.also else {})
-        taught.setdefault(intent.language, {})[intent.name] = answers
-    listed = json.dumps(taught, ensure_ascii=False, indent=1) + "\n"
-    (part / "answers.json").write_text(listed, encoding="utf-8")
-    known = {
+        answers_of_all.setdefault(intent.language, {})[intent.name] = answers
+    content = json.dumps(answers_of_all, ensure_ascii=False, indent=1) + "\n"
+    (part / "answers.json").write_text(content, encoding="utf-8")
+    own_prompts = {
         "words": prompts.PROMPTS["known"]["words"],
         "sentences": [text for lines in prompts.PROMPTS["neutral"].values() for text in lines],
     }
-    listed = json.dumps(known, ensure_ascii=False) + "\n"
-    (part / "prompts.json").write_text(listed, encoding="utf-8")
+    content = json.dumps(own_prompts, ensure_ascii=False) + "\n"
+    (part / "prompts.json").write_text(content, encoding="utf-8")
     for file in part.iterdir():
         file.chmod(0o644)  # weights are written readable by their owner alone
     card = folder / "README.md"
