@@ -30,8 +30,8 @@ from models.sentiment.events import Scores
 from tests import engines
 from tests.engines import Steps, spec
 
-GRANTED = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "t"}
-BROKEN = GRANTED | {"nvidiaIndex": 1, "nvidiaUUID": "GPU-broken"}
+GRANT = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "t"}
+BROKEN_GPU = GRANT | {"nvidiaIndex": 1, "nvidiaUUID": "GPU-broken"}
 TOKEN = "head." + base64.urlsafe_b64encode(b'{"user": "ann"}').decode().rstrip("=") + ".tail"
 
 
@@ -89,7 +89,7 @@ class DeviceApi:
                     return self._send(200, {}, None)
                 api.calls.append((address.path, values))
                 if address.path == "/schedule":
-                    self._send(*(api.answers.pop(0) if api.answers else (200, {}, GRANTED)))
+                    self._send(*(api.answers.pop(0) if api.answers else (200, {}, GRANT)))
                 else:
                     self._send(200, {}, {})
 
@@ -135,7 +135,7 @@ def _believe() -> None:
 
 
 def _start_gpu(name: str) -> None:
-    if name == BROKEN["nvidiaUUID"]:
+    if name == BROKEN_GPU["nvidiaUUID"]:
         raise RuntimeError("Found no NVIDIA driver on your system")
 
 
@@ -245,7 +245,7 @@ def probe() -> dict[str, Any]:
     report["unknown"] = failure(on_gpu("unknown", "Fails"), "x")
     report["memory"] = failure(on_gpu("memory", "Fails"), "memory")
     report["dead"] = failure(on_gpu("dead", "Dies"), "1")
-    control(200, {}, BROKEN)
+    control(200, {}, BROKEN_GPU)
     report["broken"] = failure(at_start, "1")
     report["after_death"] = sum(isinstance(e, Scores) for e in run(cache, at_start, request))
     quota = {"left": 12, "wait": 11520}

@@ -244,8 +244,8 @@ def _as_problem(error: Exception) -> Exception:
     if words.startswith("Connection closed by visitor"):
         return Stopped()
     http = type(error).__module__.partition(".")[0]  # of what spaces asks its device API with
-    known = title.startswith("ZeroGPU") or "ZeroGPU API" in words or words in _QUEUE_BROKE
-    if known or http in {"httpx", "httpx2"}:
+    from_zero_gpu = title.startswith("ZeroGPU") or "ZeroGPU API" in words or words in _QUEUE_BROKE
+    if from_zero_gpu or http in {"httpx", "httpx2"}:
         log.warning("ZeroGPU gives no GPU: %s", words)
         return Unavailable("unavailable_zero_gpu")
     return error

@@ -399,8 +399,8 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
     faults = Counter[str]()
 
     def own() -> int:
-        found = process.memory_info()
-        return found.rss - found.shared
+        memory = process.memory_info()
+        return memory.rss - found.shared
 
     def work() -> None:
         nonlocal done

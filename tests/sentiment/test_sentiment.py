@@ -248,9 +248,9 @@ def test_an_adapter_is_merged_and_keeps_its_scores(cache, starters):
 def test_an_adapter_stays_on_the_processor_where_torch_says_there_is_a_gpu(cache, monkeypatch):
     """As on ZeroGPU: peft would put it on CUDA, which is not there outside a call."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    scores, finished = analyze(cache, "adapter", SENTENCES[0])
+    scores, end = analyze(cache, "adapter", SENTENCES[0])
     assert len(scores.scores) == 2
-    assert finished.placement.device == "cpu"
+    assert end.placement.device == "cpu"
 
 
 def test_an_adapter_without_its_head_is_refused(cache, starters):

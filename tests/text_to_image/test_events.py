@@ -84,11 +84,11 @@ def test_a_scheduler_leaves_the_latents_of_earlier_steps_alone(name):
     scheduler = getattr(diffusers, kind)(**settings)
     scheduler.set_timesteps(6)
     generator = torch.Generator().manual_seed(3)
-    latents, seen = torch.randn(1, 4, 8, 8, generator=generator), []
+    latents, copies = torch.randn(1, 4, 8, 8, generator=generator), []
     for index, timestep in enumerate(scheduler.timesteps):
         output = torch.randn(1, 4, 8, 8, generator=generator)
         scheduler.scale_model_input(latents, timestep)
         before, latents = latents, scheduler.step(output, timestep, latents)[0]
         guess = predicted_original(scheduler, before, output, timestep, index)
-        seen += [(one, one.clone()) for one in (latents, guess)]
-    assert all(torch.equal(one, copy) for one, copy in seen)
+        copies += [(one, one.clone()) for one in (latents, guess)]
+    assert all(torch.equal(one, copy) for one, copy in copies)
