@@ -399,8 +399,8 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
     faults = Counter[str]()
 
     def own() -> int:
-        memory = process.memory_info()
-        return memory.rss - found.shared
+        usage = process.memory_info()
+        return usage.rss - usage.shared
 
     def work() -> None:
         nonlocal done
