@@ -56,6 +56,8 @@ def _machine(context: Context) -> str:
     """Where a model on this machine runs, in which dtype, and why."""
     placement = place(ModelSpec("", "chat", "", "starter:", ""), context.settings)
     what = f"{placement.device.upper()} · {placement.dtype}"
+    if hardware().zero_gpu:
+        return f'<p class="result-line">{both("page.lent_gpu")}</p>'
     if placement.device == "cpu":
         cores = both("page.cores", cores=hardware().cores)
         return (

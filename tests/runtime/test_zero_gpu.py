@@ -302,10 +302,10 @@ def test_a_space_has_all_of_the_api_and_no_hint_of_local_servers(space):
     server, _ = space
     with httpx.Client(base_url=server.url, timeout=60) as web:
         assert web.get("health").status_code == 200
-        assert (
-            web.get("docs").status_code == 200
-        )  # Gradio's own server before ours would not know it
+        # Gradio's own server before ours would not know it.
+        assert web.get("docs").status_code == 200
         config = web.get("config").text
         assert "80, 443, 8080" in config
         assert "11434" not in config
+        assert "are lent one by ZeroGPU" in config
     assert "Traceback" not in server.log_text(), server.log_text()[-3000:]
