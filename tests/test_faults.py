@@ -1,9 +1,11 @@
 """What may go wrong around the app: it is told to end, its files go, the disk is full. Nothing is lost."""
 
 import asyncio
+import os
 import resource
 import shutil
 import signal
+import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import gradio as gr
 import httpx2
+import psutil
 import pytest
 
 from models.contract import Stop
@@ -26,6 +29,7 @@ from models.tasks import SENTIMENT
 from models.weights import sources
 from tabs.shared.events import at_field
 from tabs.shared.gradio_patches import PageBlocks, save_to_cache
+from tests.chat.test_llama_cpp import set_number
 from tests.conftest import start_server
 from tests.engines import Steps, spec
 
@@ -211,6 +215,85 @@ def test_out_of_memory_in_a_load_costs_nobody_their_work():
     worker.join(10)
     assert sum(isinstance(event, Scores) for event in results) == 60
     cache.close()
+
+
+# ---------------------------------------------------------------- GGUF files, through the whole app
+
+
+@pytest.fixture
+def host(real_weights, tmp_path):
+    """A running app with a folder of GGUF files of its host, all but one of them bad."""
+    own = tmp_path / "own"
+    own.mkdir()
+    whole = real_weights("smollm2-135m-instruct-gguf")
+    shutil.copyfile(whole, own / "whole.gguf")
+    with whole.open("rb") as file:
+        head = file.read(3_000_000)
+    (own / "cut.gguf").write_bytes(head)
+    (own / "text.gguf").write_text("no model")
+    architecture = b"general.architecture" + struct.pack("<IQ", 8, 5)
+    contents = {
+        "kind": head.replace(b"llama", b"lamma"),
+        "encoder": head.replace(architecture + b"llama", architecture + b"bert\0"),
+        **dict.fromkeys(("layers", "window", "turn"), head),
+    }
+    for name, content in contents.items():  # weights of nothing but zeros
+        (own / f"{name}.gguf").write_bytes(content)
+        os.truncate(own / f"{name}.gguf", whole.stat().st_size)
+    set_number(own / "layers.gguf", b"llama.block_count", 100_000)
+    set_number(own / "window.gguf", b"llama.context_length", 0)
+    set_number(own / "turn.gguf", b"llama.rope.dimension_count", 7)  # found by llama.cpp alone
+    (tmp_path / "outside.gguf").write_bytes(head)
+    server = start_server(tmp_path, HF_HUB_OFFLINE="1", GENLAB_MODELS_DIR=str(own))
+    yield server
+    server.process.kill()
+    server.process.wait(10)
+
+
+@pytest.mark.real
+def test_bad_gguf_files_are_sentences_and_a_killed_child_costs_one_answer(host):
+    question = {
+        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        "seed": 1,
+    }
+    good = {**question, "model": "file:whole.gguf", "temperature": 0, "max_new_tokens": 24}
+    good["system_prompt"] = "You are a helpful assistant."
+    other = {**question, "model": "genlab/small-talk"}
+    with httpx2.Client(base_url=host.url, timeout=120) as web:
+
+        def chat(body, language="en"):
+            return web.post("api/v1/chat", json=body, headers={"accept-language": language})
+
+        for name, code in (
+            *((bad, "damaged_gguf") for bad in ("cut", "text", "kind", "layers", "window", "turn")),
+            ("encoder", "not_found_task"),
+            ("../outside", "refused_models_folder"),
+            ("none", "not_found_gguf_tag"),
+        ):
+            answer = chat({**question, "model": f"file:{name}.gguf"}, "ko")
+            assert 400 <= answer.status_code < 600, name
+            problem = answer.json()["error"]
+            assert problem["code"] == code, name
+            assert any("가" <= letter <= "힣" for letter in problem["message"]), name
+            assert chat(other).status_code == 200, name  # the app and its other models live
+        assert "Paris" in chat(good).json()["texts"][0]
+        [child] = (
+            process
+            for process in psutil.Process(host.process.pid).children()
+            if "llama_child.py" in " ".join(process.cmdline())
+        )
+        long = {**good, "max_new_tokens": 1000, "temperature": 1, "stream": True}
+        with web.stream("POST", "api/v1/chat", json=long) as response:
+            lines = response.iter_lines()
+            while not next(lines).startswith("event: delta"):
+                pass
+            child.kill()
+            rest = list(lines)
+        assert [line for line in rest if line.startswith("event: ")][-1] == "event: error"
+        assert "unavailable_llama_died" in rest[-2]
+        assert "Paris" in chat(good).json()["texts"][0]
+        assert chat(other).status_code == 200
+    assert "Traceback" not in host.logged()
 
 
 # ---------------------------------------------------------------- a full disk

@@ -24,8 +24,9 @@ parameters = xllamacpp.CommonParams()
 parameters.model.path = {file}
 parameters.n_ctx = {window}
 parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
-# In 8 bits the text does not depend on the number of threads, nor on what was read before.
-parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+# With these the text does not depend on the number of threads, nor on what was read before.
+parameters.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
 {start}
 
 
@@ -46,7 +47,7 @@ _START_ANY = f"""\
 try:
     {_START}
 except RuntimeError:  # its heads are no multiple of 32 numbers wide
-    parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_BF16
+    parameters.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_BF16
     server = xllamacpp.Server(parameters)"""
 
 _CHAT = """\

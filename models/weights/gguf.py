@@ -151,14 +151,15 @@ class Header:
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of a KV cache for so many tokens: at most so many, windows aside.
 
-        In 8 bits and a scale for each 32 numbers where heads divide into blocks of 32, else in 16 bits.
+        Values in 16 bits; keys in 8 and a scale for each 32 numbers, or in 16 where that does not divide.
         """
         heads = self.number("attention.head_count")
         width = self.number("embedding_length") // heads if heads > 0 else 0
-        widths = [self.number(f"attention.{name}_length", width) for name in ("key", "value")]
+        keys = self.number("attention.key_length", width)
+        values = self.number("attention.value_length", width)
         rows = self.number("block_count") * self.number("attention.head_count_kv", heads)
-        bits = 16 if any(width % _BLOCK for width in widths) else 8 + 16 / _BLOCK
-        return int(tokens * rows * sum(widths) * bits / 8)
+        bits = 16 * values + keys * (16 if keys % _BLOCK else 8 + 16 / _BLOCK)
+        return int(tokens * rows * bits / 8)
 
     @property
     def is_plausible(self) -> bool:

@@ -27,7 +27,7 @@ from tabs.shared.widgets import model_picker
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic", "tutor", "translator")
 SMALL = {"genlab/small-talk", "smollm2-135m-instruct-gguf"}  # where a larger model is offered: this
-LARGER = "Qwen/Qwen3-0.6B"
+LARGER = "Qwen/Qwen3-0.6B-GGUF:Q8_0"  # less to fetch and quicker than the whole one
 
 
 class DialComponents(NamedTuple):

@@ -1,11 +1,13 @@
 """What stands between the chat page or a program and the model: turns, notes, words."""
 
+import html
 from types import SimpleNamespace
 from typing import get_args
 
 import gradio as gr
 import pytest
 
+from models.chat.catalog import default_system_prompt
 from models.chat.events import Note, NoteCode
 from models.chat.requests import ChatRequest
 from models.errors import InvalidInput
@@ -117,7 +119,7 @@ def context(server: StubServer, **values) -> Context:
 def test_what_a_model_reads_without_a_system_prompt_is_on_the_page():
     page = Context(Settings(), ModelCache(Settings()))
     about = _own_prompt(page, "smollm2-135m-instruct-gguf")
-    assert "You are a helpful" in about or "You are a friendly" in about
+    assert html.escape(default_system_prompt(find(CHAT, "smollm2-135m-instruct-gguf"))) in about
     assert "own_prompt" not in about
     assert STRINGS["en"]["chat.own_prompt"].split("{")[0] not in _own_prompt(page, LARGER)
 
@@ -137,6 +139,11 @@ def test_auto_says_which_model_answers_in_each_language(monkeypatch):
 
 def test_a_larger_model_is_offered_beside_the_small_ones_only():
     page = Context(Settings(), ModelCache(Settings()))
+    larger = find(CHAT, LARGER)
+    assert {"*", "ko"} & {*larger.languages}
+    assert larger.quantisation  # the quick one, which llama.cpp runs
+    for language in STRINGS:
+        assert larger.label.removesuffix(" (GGUF)") in STRINGS[language]["chat.larger"]
     for model, offers in (
         ("auto", True),
         ("genlab/small-talk", True),
