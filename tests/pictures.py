@@ -13,7 +13,11 @@ from models.text_to_image.catalog import ImageDials
 from models.text_to_image.diffusers_engine import DiffusersTextToImage
 from models.text_to_image.events import ImagesDone
 from models.text_to_image.requests import ImageRequest
+from models.text_to_image.schedulers import FOR_LITTLE_NOISE, NAMES
 
+FOR_ANY_NOISE = tuple(
+    name for name in NAMES if name not in FOR_LITTLE_NOISE
+)  # schedulers for any model
 CPU = Placement("cpu", "float32", "no_gpu", 1)
 # A machine without a GPU and without arithmetic of 16 bits, whatever this one has.
 CPU_MACHINE = Hardware(cuda=False, mps=False, cpu_torch=True, cores=2)

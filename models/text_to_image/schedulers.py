@@ -36,7 +36,6 @@ _ALIASES = {"PLMS": "PNDM"}
 # two nearly equal numbers there, and in float32 the result is below zero.
 _MOST_NOISE = 1000.0
 FOR_LITTLE_NOISE = ("Euler a", "DPM++ 2M Karras")  # only for a model whose noise has a bound
-FOR_ANY_NOISE = tuple(name for name in NAMES if name not in FOR_LITTLE_NOISE)  # for any other
 
 
 def canonical_name(name: str) -> str:

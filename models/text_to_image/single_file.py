@@ -25,7 +25,7 @@ def path_in(spec: ModelSpec, folder: Path) -> Path:
     return folder / spec.name.rpartition("/")[2]
 
 
-def layout_of(spec: ModelSpec, path: Path) -> safetensors_files.Layout:
+def require_layout(spec: ModelSpec, path: Path) -> safetensors_files.Layout:
     """The architecture: "sd1", "sd2" or "sdxl".
 
     Raises:
@@ -44,13 +44,13 @@ def load(spec: ModelSpec, path: Path, placement: Placement) -> Any:
     """The pipeline of a single file, on the CPU still.
 
     Raises:
-        Damaged, NotFound: as `layout_of`; a part of the model is missing (not_found_layout).
+        Damaged, NotFound: as `require_layout`; a part of the model is missing (not_found_layout).
         OutOfMemory: it does not fit.
     """
     import diffusers
     import torch
 
-    layout = layout_of(spec, path)
+    layout = require_layout(spec, path)
     kind = getattr(diffusers, CLASSES[layout])
     try:
         pipe = kind.from_single_file(

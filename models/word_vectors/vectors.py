@@ -372,7 +372,7 @@ def _as_utf8(data: bytes) -> bytes:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace").encode()
     letters = [line for line in data[:MOST_SAMPLE].split(b"\n")[:-1] if not line.isascii()]
-    if not letters or any(_is_utf8(line) for line in letters):
+    if not letters or any(_is_whole_utf8(line) for line in letters):
         return data
     content = decode_text(b"\n".join(letters))
     if content.encoding in EAST_ASIAN and BAD not in content.text:
@@ -380,7 +380,7 @@ def _as_utf8(data: bytes) -> bytes:
     return data
 
 
-def _is_utf8(line: bytes) -> bool:
+def _is_whole_utf8(line: bytes) -> bool:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:

@@ -12,9 +12,8 @@ from models.text_to_image import progress
 from models.text_to_image.catalog import PipelineOptions
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.schedulers import FOR_ANY_NOISE
 from tests import tiny
-from tests.pictures import TINY, load, open_png, psnr
+from tests.pictures import FOR_ANY_NOISE, TINY, load, open_png, psnr
 
 VALUES = {"prompt": "a red circle", "seed": 7, "num_inference_steps": 3}
 
@@ -122,7 +121,9 @@ def test_the_last_preview_is_what_the_decoder_gets(engine, monkeypatch, schedule
     monkeypatch.setattr(progress, "_INTERVAL", 0)
     previews, results, loop = [], [], engine._denoiser.loop
     monkeypatch.setattr(
-        progress.LatentColours, "sketch", lambda self, latents: previews.append(latents.clone())
+        progress.LatentColours,
+        "sketch",
+        lambda _, latents, *__, **___: previews.append(latents.clone()),
     )
     decode = loop.decode
     monkeypatch.setattr(

@@ -14,10 +14,10 @@ from models.runtime.jobs import run
 from models.text_to_image.events import CellDone, GridDone, StepDone
 from models.text_to_image.recipe import python
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
-from models.text_to_image.schedulers import FOR_ANY_NOISE, FOR_LITTLE_NOISE
+from models.text_to_image.schedulers import FOR_LITTLE_NOISE
 from models.weights import sources
 from tests import tiny
-from tests.pictures import TINY, draw, load, open_png, psnr
+from tests.pictures import FOR_ANY_NOISE, TINY, draw, load, open_png, psnr
 
 
 @pytest.fixture(autouse=True)

@@ -323,4 +323,4 @@ def test_damaged_and_not_found_are_their_kinds(tmp_path):
         safetensors_files.read(file)
     save_file({"a": torch.zeros(2)}, file)
     with pytest.raises(NotFound):
-        single_file.layout_of(find(TEXT_TO_IMAGE, "file:x.safetensors"), file)
+        single_file.require_layout(find(TEXT_TO_IMAGE, "file:x.safetensors"), file)
