@@ -191,9 +191,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.text_to_image")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--size", choices=tuple(architecture.SIZES), help="of v1-4's architecture")
+    parser.add_argument("--size", choices=tuple(architecture.SIZES), help="of the architecture")
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--steps", type=int, help="of v1-4's architecture")
+    parser.add_argument("--steps", type=int, help="of the architecture")
     parser.add_argument("--batch", type=int, nargs="+", help="pictures in a request")
     parser.add_argument(
         "--compile", nargs="*", default=(), help="values of GENLAB_COMPILE; on CUDA alone"
@@ -205,6 +205,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--profile", action="store_true", help="a table of kernels")
     options = parser.parse_args(words)
     on_cuda = options.device == "cuda"
+    size = options.size or "full"  # of SD-Turbo's architecture
     options.size = options.size or ("full" if on_cuda else "reduced")
     options.steps = options.steps or (50 if on_cuda else 10)
     options.batch = options.batch or ([1, 8] if on_cuda else [1])
@@ -212,7 +213,7 @@ def main(words: Sequence[str] | None = None) -> None:
         f"torch {torch.__version__}, {torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f}"
     )
     if options.cpu_turbo:
-        cpu_turbo.main(options.runs, in_turns)
+        cpu_turbo.main(options.runs, in_turns, size)
         return
     if not on_cuda:
         starter(options.runs)
