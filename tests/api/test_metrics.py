@@ -181,17 +181,17 @@ def test_spend_is_what_the_host_pays_for_answers_pictures_and_vectors(tmp_path):
         (200, {"data": [vector], "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}),
         chat,
     )
-    values = {"messages": [{"role": "user", "content": "a secret"}]}
+    message = {"messages": [{"role": "user", "content": "a secret"}]}
     with StubServer(*replies) as server:
         values = {"openai_base_url": server.url, "openai_api_key": "sk-host", "openai_timeout": 5}
         prices = {"prices": tmp_path / "prices.toml"}
         cache = ModelCache(Settings.model_validate(values | prices))  # without a budget
         cache.observer = metrics = Metrics(cache)
         for task, request in (
-            (CHAT, ChatRequest.of(**values)),
+            (CHAT, ChatRequest.of(**message)),
             (TEXT_TO_IMAGE, ImageRequest.of(prompt="a cat")),
             (SENTENCE_SIMILARITY, EncodeRequest.of(sentences=["one"])),
-            (CHAT, ChatRequest.of(**values, api_key="sk-a-visitors-own")),
+            (CHAT, ChatRequest.of(**message, api_key="sk-a-visitors-own")),
         ):
             hosted = next(one for one in task.models if one.hosted)
             list(run(cache, hosted, request))
