@@ -137,6 +137,36 @@ def test_no_list_tells_the_sessions_of_others(web):
     assert SECRET not in text
 
 
+def test_a_stolen_session_id_gives_nobody_what_was_said_in_it(web):
+    session = uuid.uuid4().hex
+    functions = {one["api_name"]: one["id"] for one in web.get("config").json()["dependencies"]}
+
+    def ask(text):
+        join = {"data": [text, "auto"], "fn_index": functions["analyze_sentiment"]}
+        web.post("gradio_api/queue/join", json=join | {"session_hash": session})
+        return listen()
+
+    def listen(seconds=60):
+        text, path = "", f"gradio_api/queue/data?session_hash={session}"
+        with (
+            suppress(httpx2.RemoteProtocolError, httpx2.ReadTimeout),
+            web.stream("GET", path, timeout=seconds) as stream,
+        ):
+            for piece in stream.iter_text():
+                text += piece
+                if "process_completed" in text:
+                    break
+        return text
+
+    assert "process_completed" in ask(SECRET)
+    afterwards = listen(2)
+    assert "process_" not in afterwards
+    own = ask("a stranger's own words")
+    assert "process_completed" in own
+    for seen in (afterwards, own):
+        assert SECRET not in seen
+
+
 # ---------------------------------------------------------------- raw calls
 
 
@@ -357,6 +387,11 @@ def test_secrets_and_words_stay_out_of_the_log(tmp_path):
             base_url=server.url, auth=("ann", "hunter2-hunter2"), timeout=120
         ) as web:
             body = {"model": "openai", "messages": [{"role": "user", "content": SECRET}]}
+            for door in ("queue/data?session_hash=stolen", "queue/join", "config", "file=x"):
+                method = "POST" if door == "queue/join" else "GET"
+                join = {"data": [], "fn_index": 0, "session_hash": "stolen"}
+                stranger = httpx2.request(method, f"{server.url}gradio_api/{door}", json=join)
+                assert stranger.status_code in (401, 403, 404), door
             failure = web.post("api/v1/chat", json=body)
             assert (failure.status_code, failure.json()["error"]["code"]) == (
                 503,
