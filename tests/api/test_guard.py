@@ -163,8 +163,8 @@ def test_a_stolen_session_id_gives_nobody_what_was_said_in_it(web):
     assert "process_" not in afterwards
     own = ask("a stranger's own words")
     assert "process_completed" in own
-    for seen in (afterwards, own):
-        assert SECRET not in seen
+    for text in (afterwards, own):
+        assert SECRET not in text
 
 
 # ---------------------------------------------------------------- raw calls

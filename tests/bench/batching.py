@@ -176,7 +176,7 @@ def together(
 
 
 @contextmanager
-def unshared() -> Generator[None]:
+def without_sharing() -> Generator[None]:
     """Within it every call has its pass at once, as if there were no batcher."""
     call = Batcher.__call__
 
@@ -195,7 +195,7 @@ def cost_of_sharing(cache: ModelCache, kind: Kind, numbers: Sequence[int]) -> fl
     times: dict[bool, list[float]] = {True: [], False: []}
     for number in numbers:
         times[True] += one_by_one(cache, kind, [number])[1]
-        with unshared():
+        with without_sharing():
             times[False] += one_by_one(cache, kind, [number])[1]
     return statistics.median(times[True]) / statistics.median(times[False])
 
@@ -224,8 +224,8 @@ def measure(cache: ModelCache, kind: Kind, callers: int, rounds: int, limit: flo
         alone += seconds
         waits += wait
         gains.append(sum(seconds) / whole)
-        found = [kind.apart(a, b) for a, b in zip(expected, results, strict=True)]
-        worst = min([worst, *found]) if is_picture else max([worst, *found])
+        distances = [kind.apart(a, b) for a, b in zip(expected, results, strict=True)]
+        worst = min([worst, *distances]) if is_picture else max([worst, *distances])
         print(f"    round {turn + 1}: {gains[-1]:.2f} times", file=sys.stderr, flush=True)
     cost = cost_of_sharing(cache, kind, numbers[: max(8, count // 2)])
     gain = statistics.median(gains)

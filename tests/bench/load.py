@@ -399,8 +399,8 @@ def memory(server: Server, figures: Figures, requests: int) -> None:
     faults = Counter[str]()
 
     def own() -> int:
-        usage = process.memory_info()
-        return usage.rss - usage.shared
+        info = process.memory_info()
+        return info.rss - info.shared
 
     def work() -> None:
         nonlocal done
