@@ -293,7 +293,7 @@ def test_bad_gguf_files_are_sentences_and_a_killed_child_costs_one_answer(host):
         assert "unavailable_llama_died" in rest[-2]
         assert "Paris" in chat(good).json()["texts"][0]
         assert chat(other).status_code == 200
-    assert "Traceback" not in host.logged()
+    assert "Traceback" not in host.log_text()
 
 
 # ---------------------------------------------------------------- a full disk

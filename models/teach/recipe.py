@@ -100,7 +100,7 @@ for epoch in range({epochs}):
     print("epoch", epoch + 1, "loss", loss.item())
 with torch.inference_mode():
     predictions = layer(vectors([texts[i] for i in test], lora_model.eval())).argmax(1).tolist()
-print("fine-lora_model", np.mean([names[k] == labels[i] for k, i in zip(predictions, test)]))
+print("fine-tuned", np.mean([names[k] == labels[i] for k, i in zip(predictions, test)]))
 """
 
 _INDEX = """\

@@ -45,7 +45,7 @@ def random_part(kind: Any, config: Any) -> Any:
 
 
 # A few channels instead of all: to see that it runs, for nothing else.
-REDUCED = {
+FEWER = {
     "unet": {"block_out_channels": (32, 64, 64, 64), "attention_head_dim": (2, 4, 4, 4)},
     "vae": {"block_out_channels": (32, 32, 64, 64)},
 }
@@ -63,7 +63,7 @@ def plain_pipeline(size: str = "full") -> Any:
 
     layout = single_file.LAYOUTS / "sd2"  # SD-Turbo is a distilled Stable Diffusion 2.1
     text = CLIPTextConfig.from_pretrained(layout / "text_encoder")
-    fewer: dict[str, dict[str, Any]] = {"unet": {}, "vae": {}} if size == "full" else REDUCED
+    fewer: dict[str, dict[str, Any]] = {"unet": {}, "vae": {}} if size == "full" else FEWER
     if size != "full":
         text.num_hidden_layers = 1
     unet = dict(UNet2DConditionModel.load_config(layout / "unet")) | fewer["unet"]
@@ -156,9 +156,9 @@ def main(runs: int, in_turns: Any, size: str = "full") -> None:
     spec = find(TEXT_TO_IMAGE, "stabilityai/sd-turbo")
     placement = place(spec, Settings(device="cpu"))
     before = resident()
-    needed, free = 14e9, psutil.virtual_memory().available  # the most at full size, with room
-    if size == "full" and free < needed:
-        raise SystemExit(f"It needs about {needed / 1e9:.0f} GB, and {free / 1e9:.1f} GB are free.")
+    least, free = 14e9, psutil.virtual_memory().available  # the most at full size, with room
+    if size == "full" and free < least:
+        raise SystemExit(f"It needs about {least / 1e9:.0f} GB, and {free / 1e9:.1f} GB are free.")
     plain = plain_pipeline(size)
     at_plain = resident()
     ours = our_engine(plain, placement)

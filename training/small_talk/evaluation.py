@@ -29,7 +29,11 @@ SAMPLE_QUESTIONS = {
     "en": ("Hello, how are you?", "Tell me a joke", "Who made you?", "I'm bored", "Good night"),
     "ko": ("안녕", "농담 하나 해줘", "누가 만들었어?", "심심해", "잘 자"),
 }
-REFUSALS = {"unknown", "facts and tasks"}  # intents whose answers say that it knows small talk only
+REFUSALS = {
+    "unknown",
+    "everyday words",
+    "facts and tasks",
+}  # intents whose answers say that it knows small talk only
 Message = dict[str, str]
 
 
