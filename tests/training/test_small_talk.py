@@ -292,7 +292,7 @@ def test_openers_get_a_fitting_answer_or_an_honest_refusal(
         assert not verdicts.count("broken"), pairs
 
 
-# Counted: 20 and 20 of distress, 6 and 7 of the others, which is more than the aim of none.
+# Counted: 20 and 20 of distress, 6 and 3 of the others, which is more than the aim of none.
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_numbers_to_ring_come_to_distress(own_starter: Starter, language: str) -> None:
     meanings, cases = evaluation.KnownAnswers.of_starter(language), openers.judgements()

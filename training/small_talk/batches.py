@@ -29,7 +29,7 @@ VOICES, VOICE_WEIGHTS = (PLAIN, *PERSONAS), (50, 10, 10, 10, 10, 10)
 # What the plain voice is prompted with: nothing, a prompt without a persona, one for a persona that it does not know.
 OPEN, OPEN_WEIGHTS = ("nothing", "neutral", "unfamiliar"), (70, 12, 18)
 TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (60, 20, 10, 6, 4)
-PUBLIC, OWN, UNKNOWN, GRAVE = 30, 110, 800, 400  # questions an epoch of an intent, at most
+PUBLIC, OWN, UNKNOWN, GRAVE = 30, 110, 800, 300  # questions an epoch of an intent, at most
 OPENERS = {
     "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
     "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),

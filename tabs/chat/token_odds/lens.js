@@ -124,7 +124,7 @@ window.genlab.lens = (() => {
       item.classList.toggle("cut", cut);
       item.querySelector(".line > span").style.width = `${100 * share}%`;
       item.querySelector(".line > i").style.left = `${100 * own[at]}%`;
-      const number = `${about && !cut && at >= now.rows.length ? "≈" : ""}${percent(share)}`;
+      const number = `${about && at >= now.rows.length ? "≈" : ""}${percent(share)}`;
       item.querySelector(".percent").innerHTML = cut ? `(${number})` : number;
     });
     page("dice-about").hidden = !about;
