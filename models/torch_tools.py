@@ -103,15 +103,22 @@ def token_limit(model: Any, tokenizer: Any) -> int:
 
 
 def in_turn(tokenizer: Any) -> None:
-    """Let one thread at a time call a tokenizer: a fast one holds the padding and limit of its newest call."""
-    kind, lock = type(tokenizer), threading.Lock()
+    """Let one thread at a time use a tokenizer: a fast one holds the padding and limit of its newest call.
 
-    def call(self: Any, *texts: Any, **settings: Any) -> Any:
+    All its ways in (`tokenizer(...)`, `tokenize`, `encode`) come through `_encode_plus`; diffusers uses two of them.
+    """
+    kind, lock = type(tokenizer), threading.RLock()
+
+    def encode(self: Any, *texts: Any, **settings: Any) -> Any:
         with lock:
-            return kind.__call__(self, *texts, **settings)
+            return kind._encode_plus(self, *texts, **settings)
 
     # The same names, since diffusers asks for them.
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__call__": call}
+    names = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "_encode_plus": encode,
+    }
     tokenizer.__class__ = type(kind.__name__, (kind,), names)
 
 

@@ -2,9 +2,12 @@
 
 import platform
 import random
+import sys
+import threading
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from models.contract import Stop
 from models.runtime.cache import ModelCache
@@ -12,7 +15,8 @@ from models.select import find
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
 from models.text.language import batches_by_length
-from models.torch_tools import OneDnnLinear, by_onednn
+from models.torch_tools import OneDnnLinear, by_onednn, in_turn
+from models.weights.sources import STARTERS
 
 pytestmark = pytest.mark.skipif(
     platform.machine() not in {"x86_64", "AMD64"} or not torch.backends.mkldnn.is_available(),
@@ -96,3 +100,28 @@ def test_every_text_is_in_one_batch(window):
         longest = max(lengths[index] for index in batch)
         assert len(batch) == 1 or longest * len(batch) <= 512
         assert len(batch) <= 8
+
+
+def test_a_tokenizer_keeps_the_padding_of_a_call_whatever_other_threads_do():
+    """diffusers calls `tokenize` before each `tokenizer(...)`, which takes the padding away."""
+    tokenizer = AutoTokenizer.from_pretrained(STARTERS / "scenes" / "tokenizer")
+    in_turn(tokenizer)
+    end, interval = threading.Event(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads change places often
+
+    def tokenize() -> None:
+        while not end.is_set():
+            tokenizer.tokenize("a cat on the beach")
+
+    threads = [threading.Thread(target=tokenize) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(1500):
+            ids = tokenizer("", padding="max_length", max_length=48, truncation=True).input_ids
+            assert len(ids) == 48
+    finally:
+        sys.setswitchinterval(interval)
+        end.set()
+        for thread in threads:
+            thread.join()
