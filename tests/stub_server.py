@@ -10,6 +10,18 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+# What its models cost, as a prices.toml says it.
+PRICES = """
+[[list]]
+server = "127.0.0.1"
+source = "a test"
+date = "2026-11"
+[list.models]
+"gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
+"gpt-image-2" = { input = 1000, output = 10000 }
+"text-embedding-3-small" = { input = 1000, output = 0 }
+"""
+
 
 def fault(code: str | None, message: str = "no", param: str | None = None) -> dict[str, Any]:
     """An error body as OpenAI writes it."""

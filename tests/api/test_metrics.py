@@ -32,7 +32,7 @@ from models.settings import Settings, SettingsError
 from models.tasks import CHAT, SENTENCE_SIMILARITY, TEXT_TO_IMAGE
 from models.text_to_image.requests import ImageRequest
 from tests.engines import Steps, spec
-from tests.stub_server import DONE, StubServer, chunk, usage
+from tests.stub_server import DONE, PRICES, StubServer, chunk, usage
 
 TOKEN = "a-token-of-the-scraper"
 
@@ -153,18 +153,6 @@ def test_problems_stops_evictions_and_what_waits():
     assert now["genlab_errors_total", "failed", "sentiment"] == 1
     assert now["genlab_unloads_total", "typed", "room", "sentiment"] == 1
     assert not now.get(("genlab_queue_length", "typed", "sentiment"))
-
-
-PRICES = """
-[[list]]
-server = "127.0.0.1"
-source = "a test"
-date = "2026-11"
-[list.models]
-"gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
-"gpt-image-2" = { input = 1000, output = 10000 }
-"text-embedding-3-small" = { input = 1000, output = 0 }
-"""
 
 
 def test_spend_is_what_the_host_pays_for_answers_pictures_and_vectors(tmp_path):

@@ -36,16 +36,8 @@ from models.state import StateFile
 from models.tasks import CHAT, SENTENCE_SIMILARITY, TEXT_TO_IMAGE
 from models.text_to_image.requests import ImageRequest
 from tests.conftest import start_server
-from tests.stub_server import DONE, WHOLE, StubServer, chunk, fault, usage
+from tests.stub_server import DONE, PRICES, WHOLE, StubServer, chunk, fault, usage
 
-PRICES = """
-[[list]]
-server = "127.0.0.1"
-source = "a test"
-date = "2026-11"
-[list.models]
-"gpt-4o" = { input = 1000, cached_input = 100, output = 10000 }
-"""
 WITH_COUNTS = (200, (chunk("Hi"), chunk(None, end="stop"), usage(10, 20, cache_hits=5), DONE))
 
 
