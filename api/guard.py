@@ -60,9 +60,8 @@ _NO_WAY = re.compile(
     r"|/deep_link|/dev/)",
     re.I,
 )
-BODY_SECONDS = (
-    60.0  # until a body must be there whole: a caller may hold a connection, not for ever
-)
+# Until a body must be there whole: a caller may hold a connection, not for ever.
+BODY_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0  # the same for a file that the page takes, over a slow line
 _UPLOADS = "/gradio_api/upload"
 ADDRESS: ContextVar[str] = ContextVar("ADDRESS", default="")  # of the caller
