@@ -44,6 +44,10 @@ def test_one_click_draws_and_the_download_is_the_true_png(open_page):
     korean.click()
     picture = draw_one(page)
     assert picture.bounding_box()["width"] > 250
+    # The list of words scrolls in its own box, and does not lie over what follows.
+    words = page.locator("#text_to_image-word-list")
+    assert words.evaluate("box => getComputedStyle(box).overflowY") == "auto"
+    assert words.evaluate("box => box.scrollHeight > box.clientHeight")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     status = page.locator(f"#{TAB}-status").inner_text()
     seed = re.search(r"시드 (\d+)", status)[1]
