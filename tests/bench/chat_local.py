@@ -231,7 +231,7 @@ def speed(engine: Any, request: ChatRequest) -> float:
 def loaded() -> LlamaCppChat:
     """The engine on a processor, as the page has it."""
     settings = Settings(device="cpu")
-    file = index.cached(GGUF)
+    file = index.cached_path(GGUF)
     assert file is not None
     return LlamaCppChat.load(GGUF, file.parent, place(GGUF, settings), settings)
 
@@ -243,7 +243,7 @@ from models.contract import Stop
 from tests import dequantised
 from tests.bench import chat_local as bench
 before = psutil.Process().memory_info().rss
-engine = TransformersChat(*dequantised.load(bench.index.cached(bench.GGUF)))
+engine = TransformersChat(*dequantised.load(bench.index.cached_path(bench.GGUF)))
 list(engine.stream(bench.story(1), Stop()))
 print(psutil.Process().memory_info().rss, before)
 """
@@ -364,7 +364,7 @@ def processor() -> str:
 
 def gguf_figures() -> None:
     """Print the GGUF engine's figures, or why there are none; "memory" alone if it is named."""
-    file = index.cached(GGUF)
+    file = index.cached_path(GGUF)
     if file is None:
         print("GGUF engine: not measured, python -m models.weights fetches SmolLM2")
         return
