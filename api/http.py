@@ -33,13 +33,12 @@ from models.contract import Request as Job
 from models.errors import ModelError
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
-from models.runtime.limits import PERSON
+from models.runtime.limits import PERSON, RETRY_SECONDS
 from models.runtime.observer import REQUEST_ID, CallReport
 from models.settings import Settings
 from tabs.shared.events import sentence
 from tabs.shared.strings import LANGUAGES
 
-RETRY_SECONDS = 5  # what a caller is told to wait where the queue is full
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CALLER_AWAY = 499  # the caller left before there was an answer: nginx' own number, only for the log
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limits.strategies import FixedWindowRateLimiter
 
 MINUTE = 60
+RETRY_SECONDS = 5  # after which a caller is to come back where the queue is full
 # As `person_of` has it.
 PERSON: ContextVar[str] = ContextVar("PERSON", default="")
 

@@ -9,9 +9,10 @@ import json
 import logging
 import re
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,8 +27,8 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj, traverse
 from starlette.exceptions import HTTPException
 
-from models.errors import InvalidInput, ModelError, Refused
-from models.runtime.limits import PERSON, person_of
+from models.errors import InvalidInput, ModelError, RateLimited, Refused
+from models.runtime.limits import PERSON, RETRY_SECONDS, person_of
 from tabs.shared.events import error, sentence
 from tabs.shared.strings import LANGUAGES, STRINGS, language_of_page
 
@@ -59,6 +60,8 @@ class _Iterators(dict[str, Any]):
 async def lifespan(app: App) -> AsyncGenerator[None]:
     """What the app does from its start to its end: delete its generators without fault."""
     app.iterators = _Iterators(app.iterators)
+    queue = app.get_blocks()._queue
+    queue.push = partial(_push, queue, queue.push)
     for module in (blocks, route_utils, state_holder):
         module.SessionState = Session  # pyright: ignore[reportAttributeAccessIssue]
     routes.upload_fn = _upload  # pyright: ignore[reportAttributeAccessIssue]
@@ -73,6 +76,25 @@ async def lifespan(app: App) -> AsyncGenerator[None]:
     for module in (queueing, routes, route_utils):
         module.traceback = _Traces()  # pyright: ignore[reportAttributeAccessIssue]
     yield
+
+
+async def _push(
+    queue: queueing.Queue,
+    push: Callable[..., Any],
+    body: Any,
+    request: Any,
+    username: str | None,
+) -> Any:
+    """Gradio's way into its queue, which says in English only, and not when to come back, that it is full.
+
+    Raises:
+        HTTPException: 429, with the sentence in the page's language: of a 503 the page shows words of its own.
+    """
+    if queue.max_size is not None and len(queue) >= queue.max_size:
+        problem = RateLimited("too_many", seconds=RETRY_SECONDS)
+        words = html.unescape(sentence(problem, language_of_page(request)))
+        raise HTTPException(429, words, {"Retry-After": str(RETRY_SECONDS)})
+    return await push(body=body, request=request, username=username)
 
 
 # ---------------------------------------------------------------- sessions

@@ -1,6 +1,7 @@
 """What Gradio is patched for, on Gradio's own classes. Its files and stops have tests of their own."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,3 +66,44 @@ def test_sessions_keep_states_and_changed_components_but_nothing_that_is_shown(p
     assert [one for one, *_ in ann.state_components] == [state]
     assert not list(ann.components)
     assert not descriptions, "Gradio described the page's components for a session"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "All places are taken: come back in 5 seconds."),
+        ("ko", "지금은 자리가 모두 찼어요. 5초 뒤에 다시 요청해 주세요."),
+    ],
+)
+def test_a_full_queue_says_so_in_the_pages_language_and_when_to_come_back(language, words):
+    """The page shows the detail of a refusal as a message, of every status but 503."""
+    go, begin = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begin.set()
+        assert go.wait(20)
+
+    with gradio_patches.PageBlocks(analytics_enabled=False) as blocks:
+        blocks.queue(max_size=1, default_concurrency_limit=1)
+        gr.api(hold, api_name="hold")
+    _, url, _ = blocks.launch(
+        prevent_thread_lock=True, quiet=True, app_kwargs={"lifespan": gradio_patches.lifespan}
+    )
+    try:
+        with httpx.Client(base_url=url, timeout=20, params={"lang": language}) as http:
+
+            def join(session: str) -> httpx.Response:
+                return http.post(JOIN, json={"data": [], "fn_index": 0, "session_hash": session})
+
+            assert join("first").status_code == 200
+            assert begin.wait(10)
+            assert join("waits").status_code == 200
+            refusal = join("too late")
+            assert (refusal.status_code, refusal.json()) == (429, {"detail": words})
+            assert refusal.headers["Retry-After"] == "5"
+            go.set()
+            with http.stream("GET", STREAM, params={"session_hash": "waits"}) as stream:
+                assert any('"process_completed"' in line for line in stream.iter_lines())
+    finally:
+        go.set()
+        blocks.close()
