@@ -115,6 +115,9 @@ if __name__ == "__main__":
     if os.environ.get("SPACE_ID"):
         space.tell(settings)
     gc.freeze()  # the page's objects are never garbage: no later look through them either
+    # How long a thread that wants the interpreter waits for it, at most, before another gives it up: 5 ms by
+    # default, in which the many short waits of a crowd's models added up to seconds.
+    sys.setswitchinterval(0.0002)
     access = Access(settings, login or ())
     demo.launch(
         share=options.share,

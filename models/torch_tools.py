@@ -129,13 +129,13 @@ def twin(model: Any) -> Any:
 
 
 @contextmanager
-def share_of_threads(count: int) -> Iterator[None]:
-    """In the with block this thread uses its share of torch's threads; `count` others like it compute too.
+def on_cores(count: int) -> Iterator[None]:
+    """In the with block this thread uses at most so many of torch's threads.
 
     Threads beyond the cores wait for each other, which takes many times as long.
     """
     own = torch.get_num_threads()
-    share = max(1, own // max(1, count))
+    share = min(own, max(1, count))
     if share == own:
         yield
         return

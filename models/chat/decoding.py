@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
+from models.chat.decoder_program import DecoderProgram
 from models.chat.events import Note
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.errors import InvalidInput
@@ -278,6 +279,7 @@ def generate_steps(
     inputs: dict[str, torch.Tensor],
     seed: int,
     kv_cache: KVCache | None = None,
+    program: DecoderProgram | None = None,
     **arguments: Any,
 ) -> Iterator[Step]:
     """The answer's tokens one at a time, the end token among them.
@@ -291,6 +293,7 @@ def generate_steps(
         inputs: input_ids and attention_mask, each (1, tokens), on the model's device.
         seed: of the sampling.
         kv_cache: keys and values of earlier conversations; those of this one are added at the end.
+        program: computes the steps after the first instead of the model.
         **arguments: as `requests.generate_arguments` gives them.
     """
     past = kv_cache.take(inputs["input_ids"][0].tolist()) if kv_cache is not None else None
@@ -301,6 +304,7 @@ def generate_steps(
         custom_generate=_decode,
         generator=torch.Generator(model.device).manual_seed(seed),
         kv_cache=kv_cache,
+        program=program,
     )
 
 
@@ -312,6 +316,7 @@ def _decode(
     generation_config: GenerationConfig,
     generator: torch.Generator,
     kv_cache: KVCache | None,
+    program: DecoderProgram | None,
     **model_kwargs: Any,
 ) -> Iterator[Step]:
     # The steps of transformers' GenerationMixin._sample for one sequence, token by token.
@@ -323,12 +328,16 @@ def _decode(
     try:
         while True:
             consistent = False
-            inputs = model.prepare_inputs_for_generation(input_ids, **first, **model_kwargs)
-            outputs = model(**inputs, return_dict=True)
-            first = {"next_sequence_length": 1}
-            model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
-            logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
-            del outputs
+            past = model_kwargs.get("past_key_values")
+            if program is not None and len(first) == 1 and program.takes(past):
+                logits = program(input_ids[:, -1:], past)
+            else:
+                inputs = model.prepare_inputs_for_generation(input_ids, **first, **model_kwargs)
+                outputs = model(**inputs, return_dict=True)
+                first = {"next_sequence_length": 1}
+                model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
+                logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
+                del outputs
             scores = logits_processor(input_ids, logits)
             if greedy:
                 token = scores.argmax(dim=-1, keepdim=True)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from models.chat.decoder_program import DecoderProgram
 from models.chat.decoding import (
     KVCache,
     Prompt,
@@ -32,6 +34,7 @@ from models.chat.token_odds import pieces
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import UntrainedHead
 from models.fields import draw_seed
+from models.runtime.turns import TURNS
 from models.settings import Settings
 from models.torch_tools import loading, token_limit, torch_dtype, weights_bytes
 
@@ -160,6 +163,7 @@ class TransformersChat:
         model: on its device.
         tokenizer: its own; a chat template in it makes the model one to chat with.
         prompts: the system prompts it knows; None where it reads any.
+        is_tiny: it computes a token on one core in milliseconds: its tokens take turns with other work.
     """
 
     def __init__(
@@ -167,8 +171,11 @@ class TransformersChat:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         prompts: KnownPrompts | None = None,
+        is_tiny: bool = False,
     ) -> None:
         self._model = model.eval()
+        self._is_tiny = is_tiny
+        self._program = DecoderProgram(model) if is_tiny and DecoderProgram.fits(model) else None
         self._tokenizer = tokenizer
         self._prompts = prompts
         self._window = token_limit(model, tokenizer)
@@ -209,7 +216,8 @@ class TransformersChat:
         if info["missing_keys"]:
             missing = ", ".join(sorted(info["missing_keys"])[:3])
             raise UntrainedHead("untrained_writer", model=spec.label, missing=missing)
-        return cls(model.to(placement.device), tokenizer, prompts)
+        is_tiny = placement.device == "cpu" and placement.threads == 1
+        return cls(model.to(placement.device), tokenizer, prompts, is_tiny)
 
     def stream(
         self, request: ChatRequest | NextTokenRequest, stop: Stop
@@ -221,7 +229,8 @@ class TransformersChat:
         Raises:
             InvalidInput: the conversation does not fit the model.
         """
-        with torch.inference_mode():
+        turns = TURNS.turn("chat") if self._is_tiny else nullcontext()
+        with turns as turn, torch.inference_mode():
             if isinstance(request, NextTokenRequest):
                 yield self._next_token(request)
                 return
@@ -241,6 +250,8 @@ class TransformersChat:
                 for sample in growing:
                     if stop.is_set():
                         return
+                    if turn is not None:
+                        TURNS.rest(turn)
                     delta = sample.next_delta()
                     if delta.text or delta.tokens or delta.thoughts or delta.before_was_thought:
                         yield delta
@@ -266,7 +277,9 @@ class TransformersChat:
         inputs = prompt.inputs(self._model.device)
         return _Sample(
             index=index,
-            steps=generate_steps(self._model, inputs, seed + index, kv_cache, **arguments),
+            steps=generate_steps(
+                self._model, inputs, seed + index, kv_cache, self._program, **arguments
+            ),
             text=TextStream(self._tokenizer, prompt.answer_ids),
             limit=arguments["max_new_tokens"],
             end_ids=self._end_ids(),

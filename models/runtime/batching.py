@@ -1,8 +1,8 @@
 """Forward passes that people share: requests that come while a pass runs go together into the next one.
 
-Nobody waits for company: a call that finds a free lane starts at once, alone, as if there were no batcher.
-Each call stays with its own thread, so that seeds, events, errors and stops stay with their person; only
-the pass itself is common, and it runs in the thread of the call that has waited longest.
+Nobody waits for company: a call that finds a free lane and a free core starts at once, alone, as if there were
+no batcher. Each call stays with its own thread, so that seeds, events, errors and stops stay with their person;
+only the pass itself is common, and it runs in the thread of the call that has waited longest.
 """
 
 import threading
@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from models.contract import Stop
 from models.errors import Stopped
+from models.runtime.turns import TURNS
 
 _LOOK = (
     0.05  # seconds between two looks at the stop flag; also the longest wait for those who attend
@@ -38,30 +39,37 @@ class Batcher(Generic[Item, Result]):
     """Calls to one model from many threads, put together to passes.
 
     Args:
-        work: the results of some items, in their order. It runs in one of the callers' threads, in up to
-            `lanes` of them at once. If it fails for several items, each is tried alone, so that what is
-            wrong with one costs the others nothing.
+        work: the results of some items, in their order, computed on so many cores. It runs in one of the
+            callers' threads, in up to `lanes` of them at once. If it fails for several items, each is tried
+            alone, so that what is wrong with one costs the others nothing.
         most: the weight of a pass; an item that weighs more has a pass of its own.
         weigh: of an item.
         kind: items of equal kinds may share a pass.
         lanes: passes at once. With several, those who wait are shared out evenly.
+        spread: cores that one pass can use; with several lanes only a pass beside which nobody waits has them.
+        turns: the kind of work as which a pass waits for its turn on the processor; "" waits for none.
     """
 
     def __init__(
         self,
-        work: Callable[[list[Item]], Sequence[Result]],
+        work: Callable[[list[Item], int], Sequence[Result]],
         *,
         most: int,
         weigh: Callable[[Item], int] = lambda _: 1,
         kind: Callable[[Item], object] = lambda _: None,
         lanes: int = 1,
+        spread: int = 1,
+        turns: str = "",
     ) -> None:
         self._work, self._most, self._weigh, self._kind = work, most, weigh, kind
-        self._lanes = lanes
+        self._lanes, self._spread, self._turns = lanes, spread, turns
         self._lock = threading.Lock()
         self._queue: list[_Call] = []
         self._attending = 0
         self._inside = 0  # calls in passes now
+        self._leader: _Call | None = (
+            None  # that waits for its turn: who comes meanwhile goes with it
+        )
         self.passes = 0  # passes now, `lane`s included
 
     def __call__(self, item: Item, stop: Stop) -> Result:
@@ -88,6 +96,9 @@ class Batcher(Generic[Item, Result]):
         """
         call = _Call(None, object(), self._most)
         self._await(call, stop)
+        with self._lock:
+            self._leader = None
+            self._appoint()
         try:
             yield
         finally:
@@ -123,29 +134,47 @@ class Batcher(Generic[Item, Result]):
 
     def _appoint(self, patient: bool = True) -> None:
         """Let whoever has waited longest lead, while there is a free lane. Under the lock."""
-        while self._queue and self.passes < self._lanes:
+        while self._queue and self.passes < self._lanes and self._leader is None:
             if patient and len(self._queue) + self._inside < self._attending:
                 return
             self.passes += 1
             self._inside += 1
             first = self._queue.pop(0)
             first.leads = True
+            self._leader = first
             first.ready.set()
 
     def _lead(self, first: _Call) -> None:
         batch = [first]
         try:
-            with self._lock:
-                self._fill(batch)
-            self._do(batch)
+            with self._turn() as cores:
+                with self._lock:
+                    self._fill(batch)
+                    self._leader = None
+                    self._appoint()
+                self._do(batch, cores)
         finally:
             self._leave(len(batch))
             for call in batch[1:]:
                 call.ready.set()
 
+    @contextmanager
+    def _turn(self) -> Generator[int]:
+        """Within it a pass may compute, on so many cores."""
+        spread = 1 if self._lanes > 1 and self._inside + len(self._queue) > 1 else self._spread
+        if not self._turns:
+            yield spread
+            return
+        with TURNS.turn(self._turns, spread) as turn:
+            yield turn.cores
+
     def _fill(self, batch: list[_Call]) -> None:
-        """Add those who wait for a pass of the same kind: a lane's even share, in order of arrival."""
-        weight, share = batch[0].weight, -(-(len(self._queue) + self._inside) // self._lanes)
+        """Add those who wait for a pass of the same kind, in order of arrival: a lane's even share.
+
+        All of them where other work wants the cores, since the other lanes would wait for those.
+        """
+        lanes = 1 if self._turns and TURNS.has_rival(self._turns) else self._lanes
+        weight, share = batch[0].weight, -(-(len(self._queue) + self._inside) // lanes)
         for call in list(self._queue):
             if len(batch) >= share:
                 break
@@ -155,10 +184,10 @@ class Batcher(Generic[Item, Result]):
                 batch.append(call)
         self._inside += len(batch) - 1
 
-    def _do(self, batch: list[_Call]) -> None:
+    def _do(self, batch: list[_Call], cores: int) -> None:
         """Fill in each call's result or error."""
         try:
-            results = self._work([call.item for call in batch])
+            results = self._work([call.item for call in batch], cores)
             for call, result in zip(batch, results, strict=True):
                 call.result = result
             return
@@ -167,7 +196,7 @@ class Batcher(Generic[Item, Result]):
                 batch[0].error = error
                 return
         for call in batch:  # here the exception, whose frames hold the pass's tensors, is gone
-            self._do([call])
+            self._do([call], cores)
 
     def _leave(self, calls: int) -> None:
         with self._lock:

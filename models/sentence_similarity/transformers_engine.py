@@ -21,7 +21,7 @@ from models.torch_tools import (
     in_turn,
     int8_bytes,
     loading,
-    share_of_threads,
+    on_cores,
     token_limit,
     torch_dtype,
     weights_bytes,
@@ -45,11 +45,14 @@ class _OnTorch(Encoder):
         # In int8 each batch sets the scale of its numbers: nobody's vectors may hang on others' sentences.
         self._capacity = 1 if int8_bytes(model) else CAPACITY
         on_cpu = model.device.type == "cpu"
+        lanes = min(os.cpu_count() or 1, _MAX_LANES) if on_cpu else 1
         self._passes: Batcher[list[str], np.ndarray] = Batcher(
             self._embed_together,
             most=self.batch,
             weigh=len,
-            lanes=min(os.cpu_count() or 1, _MAX_LANES) if on_cpu else 1,
+            lanes=lanes,
+            spread=lanes,
+            turns="sentence_similarity" if on_cpu else "",
         )
 
     def capacity(self, request: Request) -> int:
@@ -60,9 +63,9 @@ class _OnTorch(Encoder):
         """The model's own embeddings, float32, shape (sentences, dimensions)."""
         return self._passes(list(sentences), Stop())
 
-    def _embed_together(self, items: list[list[str]]) -> list[np.ndarray]:
+    def _embed_together(self, items: list[list[str]], cores: int) -> list[np.ndarray]:
         """The vectors of several people's sentences, by as little padding as is worth a pass."""
-        with share_of_threads(self._passes.passes):
+        with on_cores(cores):
             if len(items) == 1:
                 return [self.embed(items[0])]
             sentences = [sentence for item in items for sentence in item]

@@ -17,7 +17,7 @@ from models.errors import InvalidInput, Stopped
 from models.runtime.batching import Batcher
 from models.sentiment.events import RowScores, Scores, TextPiece
 from models.text.language import batches_by_length, cheapest_batches, split_pieces
-from models.torch_tools import in_turn, share_of_threads, weights_bytes
+from models.torch_tools import in_turn, on_cores, weights_bytes
 
 WINDOW = 512  # texts that are sorted by length together; a stop loses at most these
 BATCH_ROWS = 32
@@ -89,6 +89,8 @@ class TextClassifier:
             most=BATCH_TOKENS.get(device, 1024),
             weigh=lambda pieces: len(pieces) * max(map(len, pieces)),
             lanes=self.workers,
+            spread=self.workers,
+            turns="sentiment" if device == "cpu" else "",
         )
 
     def split(self, text: str) -> list[tuple[int, str]]:
@@ -270,9 +272,9 @@ class TextClassifier:
         self._padding_side = next(works, "")
         return self._padding_side
 
-    def _score_together(self, items: list[list[list[int]]]) -> list[np.ndarray]:
+    def _score_together(self, items: list[list[list[int]]], cores: int) -> list[np.ndarray]:
         """The scores of several people's pieces, by as few tokens of padding as are worth a pass."""
-        with share_of_threads(self.passes.passes):
+        with on_cores(cores):
             if len(items) == 1:
                 return [self._score_batch(items[0])]
             pieces = [piece for item in items for piece in item]

@@ -87,9 +87,14 @@ class FastUNet:
         self._cores = min(cores(), _MOST_CORES) if self._traces else 1
         self._helpers: ThreadPoolExecutor | None = None
         self._own = threading.local()
-        self._layout = _RowLayout((), (), [])
+        self._layouts = dict[int, _RowLayout]()
         self._passes: Batcher[_Input, tuple[Tensor, int]] = Batcher(
-            self._run, most=_MOST_ROWS, weigh=lambda call: len(call.latents), kind=_shape
+            self._run,
+            most=_MOST_ROWS,
+            weigh=lambda call: len(call.latents),
+            kind=_shape,
+            spread=self._cores,
+            turns="text_to_image",
         )
 
     @property
@@ -138,14 +143,14 @@ class FastUNet:
     def forget(self) -> None:
         """The UNet's layers have changed: trace them anew, or with a LoRA no longer."""
         self._traces = self._small and is_traceable(self._unet)
-        self._programs, self._layout = _Programs(self._unet), _RowLayout((), (), [])
+        self._programs, self._layouts = _Programs(self._unet), {}
 
     # ------------------------------------------------------------ one pass
 
-    def _run(self, calls: list[_Input]) -> list[tuple[Tensor, int]]:
+    def _run(self, calls: list[_Input], cores: int) -> list[tuple[Tensor, int]]:
         """The output of each call, and how many pictures were computed together with it."""
         with torch.inference_mode():
-            first, *others = self._split(calls)
+            first, *others = self._split(calls, cores)
             latents = torch.cat([one.latents for one in calls])
             times = torch.cat([one.times for one in calls])
             waits = [self._pool().submit(_compute, one, latents, times) for one in others]
@@ -160,17 +165,18 @@ class FastUNet:
             self._helpers = ThreadPoolExecutor(self._cores - 1, "part", torch.set_num_threads, (1,))
         return self._helpers
 
-    def _split(self, calls: list[_Input]) -> list[list[_Chunk]]:
+    def _split(self, calls: list[_Input], cores: int) -> list[list[_Chunk]]:
         """An even part of the rows for each core, in chunks for which there are programs.
 
         It stays the same from step to step, and so do the contexts that are put together in it.
         """
         rows = sum(len(one.latents) for one in calls)
-        share = -(-rows // self._cores)
+        share = -(-rows // cores)
         example, contexts = calls[0], tuple(one.context for one in calls)
         sizes = tuple(n for n in _SIZES if self._programs.has(n, share, example))
-        if self._layout.fits(contexts, sizes):
-            return self._layout.parts
+        layout = self._layouts.get(cores)
+        if layout is not None and layout.fits(contexts, sizes):
+            return layout.parts
         context = tuple(torch.cat(several) for several in zip(*contexts, strict=True))
         parts = list[list[_Chunk]]()
         for begin in range(0, rows, share):
@@ -181,7 +187,7 @@ class FastUNet:
                 part.append(_Chunk(begin, stop, size, self._programs.get(size, example), own))
                 begin = stop
             parts.append(part)
-        self._layout = _RowLayout(contexts, sizes, parts)
+        self._layouts[cores] = _RowLayout(contexts, sizes, parts)
         return parts
 
 
@@ -223,7 +229,7 @@ def split_rows(count: int, sizes: Collection[int]) -> list[int]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _RowLayout:
-    """How the rows of some drawings are split, as long as the same ones go on together."""
+    """How the rows of some drawings are split over so many cores, as long as the same ones go on together."""
 
     contexts: tuple[tuple[Tensor, ...], ...]
     sizes: tuple[int, ...]

@@ -181,7 +181,7 @@ def without_sharing() -> Generator[None]:
     call = Batcher.__call__
 
     def alone(self: Any, item: Any, _: Any) -> Any:
-        return self._work([item])[0]
+        return self._work([item], self._spread)[0]
 
     setattr(Batcher, "__call__", alone)  # noqa: B010
     try:

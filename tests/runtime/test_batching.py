@@ -17,7 +17,7 @@ class Passes:
         self.at_once = self.most_at_once = 0
         self.batcher = Batcher(self.work, **({"most": 100} | settings))
 
-    def work(self, items):
+    def work(self, items, cores):
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.batches.append(list(items))

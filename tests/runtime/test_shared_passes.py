@@ -58,7 +58,9 @@ def note_calls(monkeypatch, engine, name):
     """How many items each pass had."""
     sizes, work = [], getattr(engine, name)
     batcher = engine.passes if hasattr(engine, "passes") else engine._passes
-    monkeypatch.setattr(batcher, "_work", lambda items: sizes.append(len(items)) or work(items))
+    monkeypatch.setattr(
+        batcher, "_work", lambda items, *rest: sizes.append(len(items)) or work(items, *rest)
+    )
     return sizes
 
 
