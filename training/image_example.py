@@ -34,7 +34,7 @@ from tabs.text_to_image.example import FOLDER, MODEL, PROMPTS, SEED, grid_reques
 from tabs.text_to_image.lens import Drawing, Moments, decode_request, film_content, word_maps
 from tabs.text_to_image.picture_html import data_url
 
-MOMENTS = 9  # of the 26 stages: small, and enough for a slider
+MOMENTS = 7  # of the 26 stages: small, and enough for a slider
 SMALL = 128  # pixels of all pictures but the finished one, which the page opens with
 
 

@@ -295,7 +295,7 @@ def test_each_word_is_left_out_with_the_same_seed(open_page):
 
 
 def test_the_first_screen_is_a_worked_example_with_examples_above_the_fold(open_page, server):
-    for locale, prompt in (("en-US", "a snowman and a tree"), ("ko-KR", "눈사람 하나와 나무")):
+    for locale, prompt in (("en-US", "a yellow fish and a crab"), ("ko-KR", "노란 물고기와 게")):
         page = fresh_page(open_page, locale)
         page.set_viewport_size({"width": 1280, "height": 800})
         example = page.locator(f"#{TAB}-example")

@@ -182,6 +182,8 @@ def test_export_loads_with_diffusers_classes(data, tmp_path):
     assert pictures.shape == (2, 256, 256, 3)
     assert np.isfinite(pictures).all()
     assert model.vae_scale_factor == 32
+    assert model.vae.config.scaling_factor == 0.5
+    assert model.scheduler.config.prediction_type == "sample"
 
 
 def test_a_run_goes_on_from_the_shipped_starter(tmp_path):

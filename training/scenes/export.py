@@ -29,7 +29,7 @@ STEPS = "steps.json"  # how far each part was trained
 def new_scheduler() -> DPMSolverMultistepScheduler:
     """The scheduler that agrees with the training: flow matching, a linear path."""
     return DPMSolverMultistepScheduler(
-        prediction_type="flow_prediction",
+        prediction_type="sample",  # the UNet says the latents without noise
         use_flow_sigmas=True,
         flow_shift=1.0,
         algorithm_type="dpmsolver++",
@@ -46,7 +46,10 @@ def new_pipeline(
     scaling_factor: float,
 ) -> StableDiffusionPipeline:
     """A pipeline of the parts; the autoencoder becomes one that takes a generator."""
-    config = dict(autoencoder.config) | {"scaling_factor": scaling_factor}
+    config = {name: value for name, value in autoencoder.config.items() if name[0] != "_"}
+    config["scaling_factor"] = (
+        scaling_factor  # with the names of defaults beside it, it would be ignored
+    )
     vae = PipelineAutoencoder.from_config(config)
     vae.load_state_dict(autoencoder.state_dict())
     # The pipeline counts these widths to know the factor of 32; the class itself has none.

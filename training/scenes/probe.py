@@ -25,6 +25,7 @@ SHRINK = 4  # pictures are compared at 64 px
 AGREES = 0.1  # of the brightness: a pixel that differs less belongs to the background
 MOST_ITEMS = 3
 LEAST_GAIN = 2.5  # in squared brightness at 64 px: what a thing has to explain to count
+LEAST_SHARE = 0.5  # of what is in its box: the soft edges of one thing are not read as a second one
 
 
 def shrunk(pixels: np.ndarray) -> np.ndarray:
@@ -99,6 +100,8 @@ class Probe:
                     attempt = below * (1 - sprites[..., 3:]) + sprites[..., :3]
                     gains = here - ((attempt - part) ** 2).sum(axis=(1, 2, 3))
                     index = int(gains.argmax())
+                    if gains[index] < here * LEAST_SHARE:
+                        continue
                     if best_fit is None or gains[index] > best_fit[0]:
                         best_fit = (float(gains[index]), size, index, x, y)
         if best_fit is None:

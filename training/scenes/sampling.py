@@ -22,8 +22,8 @@ from training.scenes.world import (
     offsets,
 )
 
-KINDS = {"one": 0.42, "two": 0.3, "count": 0.13, "shape": 0.11, "empty": 0.04}
-SIZE_SHARES = {"small": 0.25, "medium": 0.5, "large": 0.25}
+KINDS = {"one": 0.48, "two": 0.28, "count": 0.1, "shape": 0.1, "empty": 0.04}
+SIZE_SHARES = {"small": 0.25, "medium": 0.4, "large": 0.35}  # large ones have most to be learned
 COLOUR_SHARE = 0.4  # of the things that can take a colour, how many are asked for in one
 HOME_SHARE = 0.5  # how many stand where a person would put them
 SWIMMERS = ("fish", "whale", "dolphin", "octopus", "tropical fish", "shark", "squid", "turtle")

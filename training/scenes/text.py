@@ -80,7 +80,7 @@ def new_text_encoder(vocabulary: int, start: int, end: int, pad: int) -> CLIPTex
     return CLIPTextModel(config)
 
 
-def known_words(things: int, lexicon: Lexicon, captions: int = 20_000) -> dict[str, list[str]]:
+def known_words(things: int, lexicon: Lexicon, captions: int = 80_000) -> dict[str, list[str]]:
     """Every word that captions of the first `things` things use, by language, in lower case."""
     rng, keys = random.Random("words"), first_keys(things)
     words: dict[str, set[str]] = {language: set() for language in LANGUAGES}
