@@ -61,6 +61,8 @@ _IN_A_LINK = (
     *("num_images", "scheduler", "style", "lora", "lora_strength", "decoder"),
 )
 _SAME_SEED = {"prompt": example.PROMPTS, "random": False, "seed": example.SEED}
+# It leaves the background open, so that the seed decides it.
+_OPEN_PROMPT = {"en": "a birthday cake", "ko": "생일 케이크"}
 
 # On a phone the result is below the controls: there a press of the button scrolls to it.
 TO_THE_RESULT = """() => {
@@ -197,7 +199,9 @@ def _build_experiments(
         [
             Experiment("guidance", _grid("1, 8", "25"), f"{TAB}-explore-grid", f"{TAB}-compare"),
             Experiment("steps", _grid("3", "2, 25"), f"{TAB}-explore-grid", f"{TAB}-compare"),
-            Experiment("seeds", _SAME_SEED | {"num_images": 3}, f"{TAB}-result"),
+            Experiment(
+                "seeds", _SAME_SEED | {"prompt": _OPEN_PROMPT, "num_images": 3}, f"{TAB}-result"
+            ),
         ],
         follow,
         [targets.about, targets.words, targets.upload, dials.api_key],

@@ -26,7 +26,7 @@ from tabs.text_to_image.picture_html import grid_table, model_limits, no_prompt
 
 TAB = "text_to_image"
 MODEL = "genlab/scenes"
-# After two steps the fish is not yellow yet; guidance 8 wears it out, at 15 all is broken.
+# Two steps leave it rough; guidance 8 wears the colours out, at 15 all is broken.
 PROMPTS = {
     "en": "a yellow fish and a crab",
     "ko": "노란 물고기와 게",
