@@ -285,6 +285,7 @@ def test_stop_before_the_first_word_gives_the_message_back_and_ends_the_servers_
         hosted(page, stub)
         says(page, "Hello")
         assert stub.first_request.wait(30)
+        expect(page.locator("#chat-message textarea")).to_have_value("")  # the message has gone up
         page.fill("#chat-message textarea", "half typed")
         page.click("#chat-stop")
         expect(page.locator("#chat-message textarea")).to_have_value("Hello\nhalf typed")
