@@ -67,9 +67,8 @@ class Batcher(Generic[Item, Result]):
         self._queue: list[_Call] = []
         self._attending = 0
         self._inside = 0  # calls in passes now
-        self._leader: _Call | None = (
-            None  # that waits for its turn: who comes meanwhile goes with it
-        )
+        # It waits for its turn: who comes meanwhile goes with it.
+        self._leader: _Call | None = None
         self.passes = 0  # passes now, `lane`s included
 
     def __call__(self, item: Item, stop: Stop) -> Result:

@@ -51,9 +51,8 @@ class Turns:
         self.count, self._free, self._patience = count, count, patience
         self._lock = threading.Lock()
         self._waiting: list[CoreTurn] = []
-        self._seconds: dict[
-            str, float
-        ] = {}  # of a core, that each kind has had for each of its parts
+        # Of a core, that each kind has had for each of its parts.
+        self._seconds: dict[str, float] = {}
         self._clock = 0.0  # such seconds of the kind whose turn began last
 
     @contextmanager

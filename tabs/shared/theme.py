@@ -43,6 +43,12 @@ THEME = gr.themes.Soft(
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_600",
     button_border_width="1px",
+    # Gradio's own edge of an empty box cannot be seen: WCAG wants 3:1
+    checkbox_border_color="*neutral_500",
+    checkbox_border_color_dark="*neutral_400",
+    checkbox_border_color_hover="*neutral_700",
+    checkbox_border_color_hover_dark="*neutral_200",
+    checkbox_border_color_focus_dark="*primary_400",
     checkbox_label_background_fill_selected="*primary_600",
     checkbox_label_background_fill_selected_dark="*primary_600",
     # Gradio's own greys fall below 4.5:1 on its backgrounds

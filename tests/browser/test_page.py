@@ -77,6 +77,40 @@ def test_axe_finds_nothing(open_page, dark):
     assert not faults, "\n".join(map(str, faults))
 
 
+# The contrast between the edge of each empty box or circle that can be seen and what is behind it.
+EDGES = """() => {
+  const numbers = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = (color) => numbers(color).slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    const color = getComputedStyle(node).backgroundColor, alpha = numbers(color)[3];
+    return alpha === undefined || alpha === 1 || !node.parentElement ? color : behind(node.parentElement);
+  };
+  return [...document.querySelectorAll("input[type=checkbox], input[type=radio]")]
+    .filter((box) => box.checkVisibility() && !box.checked && box.offsetWidth)
+    .map((box) => {
+      const [a, b] = [getComputedStyle(box).borderTopColor, behind(box.parentElement)].map(light);
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    });
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_an_empty_box_can_be_seen(open_page, dark):
+    """WCAG 1.4.11, which axe does not measure."""
+    page = open_page(dark=dark, query=f"?__theme={'dark' if dark else 'light'}")
+    open_tab(page, "text_to_image")
+    box = page.locator("#text_to_image-random input")
+    box.uncheck()
+    for change in (lambda: None, box.blur, lambda: page.mouse.move(1, 1)):
+        change()  # with the focus, under the mouse, and by itself
+        page.wait_for_timeout(500)  # colours fade in
+        edges = page.evaluate(EDGES)
+        assert len(edges) >= 2
+        assert min(edges) >= 3, edges
+
+
 def test_an_example_gives_a_result_at_one_click(open_page, server):
     page = open_page()
     open_tab(page, "sentiment")
