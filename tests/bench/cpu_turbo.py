@@ -1,11 +1,13 @@
 """SD-Turbo's architecture at full size with random weights on a CPU: 512 x 512, one step.
 
 Plain diffusers (float32, torch's own threads) and GenLab draw in turns, with the same decoder and with the
-tiny one. Random weights change neither speed nor memory. Called by `python -m tests.bench.text_to_image
---cpu-turbo`.
+tiny one. Random weights change neither speed nor memory. Where `openvino` is installed, its UNet and
+decoder run in the same turns, in the dtype of GenLab's: GenLab does without it unless it gains 1.5 times.
+Called by `python -m tests.bench.text_to_image --cpu-turbo`.
 """
 
 import copy
+import importlib.util
 import statistics
 from functools import partial
 from typing import Any
@@ -140,6 +142,56 @@ def unet_alone(unet: Any, threads: int, channels_last: bool) -> Way:
     return run
 
 
+def decoder_alone(vae: Any, threads: int) -> Way:
+    """One pass through the full decoder."""
+    latents = torch.randn(1, 4, 64, 64, dtype=vae.dtype).contiguous(
+        memory_format=torch.channels_last
+    )
+
+    def run() -> None:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            vae.decode(latents, return_dict=False)
+
+    return run
+
+
+def openvino_ways(pipe: Any, dtype: str) -> dict[str, Way]:
+    """The UNet and the decoder compiled by OpenVINO for this processor; nothing where it is missing."""
+    if importlib.util.find_spec("openvino") is None:
+        return {}
+    import openvino
+
+    class Decoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.vae = pipe.vae
+
+        def forward(self, latents: torch.Tensor) -> torch.Tensor:
+            return self.vae.decode(latents, return_dict=False)[0]
+
+    text = torch.randn(1, 77, pipe.unet.config.cross_attention_dim)
+    latents = torch.randn(1, 4, 64, 64)
+    hints = {
+        "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16"}.get(dtype, "f32"),
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": THREADS,
+    }
+    ways: dict[str, Way] = {}
+    for name, part, inputs in (
+        ("UNet, OpenVINO", pipe.unet, (latents, torch.tensor(999), text)),
+        ("decoder, OpenVINO", Decoder(), (latents,)),
+    ):
+        with torch.no_grad():
+            model = openvino.convert_model(part, example_input=inputs)
+        model.reshape(
+            {place: list(value.shape) for place, value in zip(model.inputs, inputs, strict=False)}
+        )
+        program = openvino.Core().compile_model(model, "CPU", hints)
+        ways[name] = partial(program, [value.numpy() for value in inputs])
+    return ways
+
+
 def resident() -> float:
     """GB that the process holds."""
     return psutil.Process().memory_info().rss / 1e9
@@ -172,10 +224,13 @@ def main(runs: int, in_turns: Any, size: str = "full") -> None:
     ways: dict[str, Way] = {
         "UNet, plain diffusers": unet_alone(unets[0], THREADS, False),
         "UNet, GenLab": unet_alone(unets[1], placement.threads or THREADS, True),
+        "decoder, plain diffusers": decoder_alone(plain.vae, THREADS),
+        "decoder, GenLab": decoder_alone(ours._pipe.vae, placement.threads or THREADS),
         "picture, plain diffusers": partial(plainly, plain),
         "picture, GenLab, same decoder": partial(whole, ours, ""),
         "picture, GenLab, tiny decoder": partial(whole, ours, "tiny"),
     }
+    ways |= openvino_ways(plain, placement.dtype)
     seconds_of = in_turns(ways, "cpu", runs)
     seconds = {name: statistics.median(t[0] for t in times) for name, times in seconds_of.items()}
     for name, own in seconds.items():
