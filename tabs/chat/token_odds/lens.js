@@ -7,6 +7,7 @@ window.genlab.lens = (() => {
   const CURVES = 4;
   const dials = { temperature: 1, top_p: 1, top_k: 0 };
   let pinned = null; // the button whose odds stay
+  let pinnedOdds = null; // these odds: a new answer may come into the elements of the one before
   let current = null; // the one whose odds are on the page
 
   // ---------------------------------------------------------------- numbers
@@ -135,7 +136,8 @@ window.genlab.lens = (() => {
 
   // ---------------------------------------------------------------- the curve over temperature
 
-  const [WIDE, HIGH, LEFT, BOTTOM, RIGHT] = [320, 150, 30, 22, 74];
+  // As wide as its place beside the bars on a laptop, so that its letters are as large as they say.
+  const [WIDE, HIGH, LEFT, BOTTOM, RIGHT] = [256, 156, 34, 22, 64];
   const x = (temperature) => LEFT + (temperature / 2) * (WIDE - LEFT - RIGHT);
   const y = (share) => 6 + (1 - share) * (HIGH - BOTTOM - 6);
   const curve = (odds) => {
@@ -174,6 +176,7 @@ window.genlab.lens = (() => {
     document.querySelectorAll("#dice-view .tok[aria-pressed=true]").forEach((b) => b.setAttribute("aria-pressed", false));
     document.querySelectorAll("#dice-view .tok[tabindex='0']").forEach((b) => (b.tabIndex = -1));
     pinned = button;
+    pinnedOdds = button ? button.dataset.odds : null;
     if (button) { button.setAttribute("aria-pressed", true); button.tabIndex = 0; }
     draw(button);
   };
@@ -253,7 +256,10 @@ window.genlab.lens = (() => {
   // The answer on the page is another one: its most open token comes first.
   const start = () => {
     tintSoon();
-    if (pinned?.isConnected && pinned.offsetParent) { if (current !== pinned) draw(pinned); return; }
+    if (pinned?.isConnected && pinned.offsetParent && pinned.dataset.odds === pinnedOdds) {
+      if (current !== pinned || pinned.getAttribute("aria-pressed") !== "true") pin(pinned);
+      return;
+    }
     const open = (button) => oddsOf(button)?.bits ?? 0;
     pin(tokens().reduce((best, button) => (!best || open(button) > open(best) ? button : best), null));
   };
@@ -275,7 +281,7 @@ window.genlab.lens = (() => {
       all[to].focus();
       event.preventDefault();
     });
-    new MutationObserver(start).observe(element, { childList: true, subtree: true });
+    new MutationObserver(start).observe(element, { childList: true, subtree: true, attributeFilter: ["data-odds"] });
     new MutationObserver(start).observe(document.documentElement, { attributeFilter: ["lang"] });
     new IntersectionObserver(start).observe(element); // its tab is opened
     const chat = page("chat-bot");

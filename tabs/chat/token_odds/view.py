@@ -181,7 +181,7 @@ BARS = (
     '<p class="facts" id="dice-entropy"></p></div>'
 )
 CURVE = (
-    '<figure id="dice-curve" hidden><svg viewBox="0 0 320 150" role="img" '
+    '<figure id="dice-curve" hidden><svg viewBox="0 0 256 156" role="img" '
     f'aria-labelledby="dice-curve-title"></svg><figcaption class="legend" id="dice-curve-title">'
     f"{both('chat.temperature_info')} {both('dice.curve')}</figcaption></figure>"
 )
