@@ -13,9 +13,12 @@ endpoint.py       the same for programs: /chat and /next_token
 """
 
 import html
+from dataclasses import asdict
 
 import gradio as gr
 
+from models.chat.catalog import dials_of
+from models.select import find
 from models.tasks import CHAT
 from tabs.chat import controls, endpoint, pieces, shelf, talk, token_odds, versus
 from tabs.chat.answers import RecordedExample
@@ -36,6 +39,7 @@ EXAMPLES = [
     ["오늘 너무 힘들었어요."],
     ["취미가 뭐예요?"],
 ]
+SMALL_TALK = "genlab/small-talk"
 
 
 def build(context: Context) -> None:
@@ -107,16 +111,22 @@ def _experiments(message: gr.Textbox, dials: controls.DialComponents) -> Experim
     hobby = {"en": "What do you like to do for fun?", "ko": "취미가 뭐예요?"}
     hello = {"en": "Hi there! How are you today?", "ko": "안녕하세요! 오늘 기분이 어때요?"}
     witty = {language: say("chat.witty_prompt", language) for language in LANGUAGES}
-    # Short answers: they come soon on every machine, and all three are in sight.
-    thrice = {"message": hobby, "num_return_sequences": 3, "max_new_tokens": 64}
-    persona = {"message": hello, "model": "genlab/small-talk", "system_prompt": witty}
+    # Short answers: they come soon on every machine, and all are in sight. Five: the small model has three
+    # or four answers to choose from, and of three draws all were the same in every seventh run.
+    short = {"message": hobby, "max_new_tokens": 64}
+    own = asdict(dials_of(find(CHAT, SMALL_TALK)))  # not those of the page's first model
+    persona = own | {"message": hello, "model": SMALL_TALK, "system_prompt": witty}
     return Experiments(
         "chat",
         {"message": message, **fields},
         "chat-start",
         [
-            Experiment("again", thrice | {"temperature": 1}, look="dice-view"),
-            Experiment("cold", thrice | {"temperature": 0}, look="dice-view"),
+            Experiment(
+                "again", short | {"temperature": 1, "num_return_sequences": 5}, look="dice-view"
+            ),
+            Experiment(
+                "cold", short | {"temperature": 0, "num_return_sequences": 3}, look="dice-view"
+            ),
             Experiment("persona", persona, look="chat-bot"),
         ],
     )

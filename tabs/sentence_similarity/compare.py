@@ -158,6 +158,7 @@ def build(context: Context) -> None:
         at_field(compare, problem),
         [first, second, also, *encoder],
         [result, others, status, code, problem],
+        trigger_mode="always_last",  # an example that is pressed while another is compared is not lost
         show_progress="hidden",
         api_visibility="private",
     )

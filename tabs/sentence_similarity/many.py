@@ -114,6 +114,7 @@ def build(context: Context) -> None:
         at_field(compare, problem),
         [*texts.inputs(), groups, *encoder],
         [result, status, code, download, problem],
+        trigger_mode="always_last",  # an example that is pressed while others are compared is not lost
         show_progress="hidden",
         api_visibility="private",
     )

@@ -169,6 +169,7 @@ def build(context: Context) -> None:
         at_field(analyze, problem),
         [text, other, model],
         [*outputs, problem],
+        trigger_mode="always_last",  # an example that is pressed while another is read is not lost
         **private,
     )
     tries.after(event)

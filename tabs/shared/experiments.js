@@ -110,27 +110,52 @@ window.genlab.experiments = (() => {
   });
   if (!local((storage) => storage.getItem(SEEN))) document.documentElement.classList.add("first-visit");
 
+  // The sentence that says what to see stands below the question; where the page goes to the answer, a copy
+  // of it goes along, until the next run.
+  const forget = () => document.querySelectorAll(".look-note").forEach((copy) => copy.remove());
+  const bring = (id, part) => {
+    forget();
+    const words = document.getElementById(`${id}-try-note`);
+    const { top, bottom } = words?.getBoundingClientRect() || {};
+    if (!words?.textContent.trim() || (top >= 0 && bottom <= innerHeight)) return;
+    const copy = Object.assign(document.createElement("div"), { className: "note look-note" });
+    copy.innerHTML = words.querySelector("p")?.outerHTML || "";
+    part.before(copy);
+    if (innerWidth < 800 || copy.getBoundingClientRect().top < 0) copy.scrollIntoView({ block: "start" });
+  };
+  addEventListener("click", (event) => {
+    if (event.isTrusted && event.target.closest?.("button[id$=-start]")) forget();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches?.("textarea, input")) forget();
+  });
+
   // Where the answer is out of sight - on a phone it is far below the question - go there once there is
   // something. A visitor who scrolls meanwhile stays where they are.
-  const lookAt = async (look) => {
+  const lookAt = async (look, id) => {
+    forget();
     if (!look) return;
     const place = scrollY;
     for (const end = Date.now() + 60_000; Date.now() < end;) {
       await new Promise((wait) => setTimeout(wait, 300));
       const part = document.getElementById(look);
       if (!(part?.offsetHeight > 20)) continue;
-      if (innerWidth < 800) return part.scrollIntoView({ block: "start" });
+      if (innerWidth < 800) {
+        part.scrollIntoView({ block: "start" });
+        return bring(id, part);
+      }
       const { top, bottom, height } = part.getBoundingClientRect();
       const sight = Math.min(bottom, innerHeight) - Math.max(top, 0);
       if (sight < Math.min(height, innerHeight) / 2 && Math.abs(scrollY - place) < 40) {
         part.scrollIntoView({ block: height > innerHeight ? "start" : "center" });
+        bring(id, part);
       }
       return;
     }
   };
-  const run = (start, look) => {
+  const run = (start, look, id) => {
     setTimeout(() => document.getElementById(start)?.click(), 50);
-    lookAt(look);
+    lookAt(look, id);
     return [];
   };
   const done = (id, tab) => {

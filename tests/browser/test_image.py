@@ -328,7 +328,11 @@ def test_an_experiment_shows_what_guidance_does_and_is_a_link(open_page):
     expect(cells).to_have_count(2)
     expect(page.locator(f"#{TAB}-explore-grid .no-prompt img:visible")).to_have_count(1)
     expect(page.locator(f"#{TAB}-try-note")).to_contain_text("Same seed")
-    expect(cells.first).to_be_in_viewport()  # it is below the fold: the page goes there
+    expect(cells.first).to_be_in_viewport()  # it is below the fold: the page goes there,
+    expect(page.locator(".look-note:visible")).to_be_in_viewport()  # and takes the sentence along
+    expect(page.locator(".look-note")).to_contain_text("Same seed")
+    page.click(f"#{TAB}-start")
+    expect(page.locator(".look-note")).to_have_count(0)
     query = "#text_to_image?prompt=a%20green%20heart&seed=12&random=false&num_inference_steps=7"
     page_of_link = open_page(query=query)
     expect(page_of_link.locator(f"#{TAB}-prompt textarea")).to_have_value("a green heart")

@@ -149,6 +149,17 @@ def test_an_experiment_and_an_empty_sentence(open_page):
     expect(page.locator("#sentence_similarity-result")).to_contain_text("동생이 형을")
 
 
+def test_an_example_that_is_pressed_while_another_is_compared_is_not_lost(open_page):
+    page = open_page()
+    open_tab(page, "sentence_similarity")
+    examples = page.locator("#sentence_similarity-examples .examples-en button")
+    examples.nth(0).click()
+    expect(page.locator("#sentence_similarity-a textarea")).to_have_value(re.compile("guitar"))
+    examples.nth(2).click()
+    result = page.locator("#sentence_similarity-result .quoted").first
+    expect(result).to_have_text("The bank raised its interest rates.", timeout=LONG)
+
+
 def test_a_large_heatmap_can_be_read_as_a_table(open_page):
     page = open_page("ko-KR", width=390)
     open_tab(page, "sentence_similarity")

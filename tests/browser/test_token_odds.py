@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from models.chat.catalog import dials_of
 from models.chat.token_odds import probabilities
+from models.select import find
 from models.settings import ROOT
+from models.tasks import CHAT
 from tests.browser.conftest import open_tab
 from tests.browser.test_chat import hosted, says, wait_for_answer
 from tests.stub_server import DONE, StubServer, chunk
@@ -206,6 +209,9 @@ def test_each_experiment_runs_at_one_click_and_says_where_to_look(page, name):
     expect(page.locator("#dice-view .example-note")).to_have_count(0)
     if name == "persona":
         expect(page.locator("#chat-persona input")).to_have_value(re.compile("Witty"))
+        own = dials_of(find(CHAT, "genlab/small-talk"))
+        dial = page.locator("#chat-temperature input[type=number]")
+        expect(dial).to_have_value(str(own.temperature))
         page.click("#chat-copy-link")
         link = page.locator("#chat-try-note input").get_attribute("value") or ""
         assert "#chat?" in link
@@ -213,7 +219,7 @@ def test_each_experiment_runs_at_one_click_and_says_where_to_look(page, name):
         assert "system_prompt=You%20are%20a%20witty" in link
         return
     cards = page.locator("#dice-view .card .text")
-    expect(cards).to_have_count(3)
+    expect(cards).to_have_count({"again": 5, "cold": 3}[name])
     if name == "cold":
         expect(page.locator("#chat-status")).to_contain_text("dice are not thrown")
         assert len(set(cards.all_inner_texts())) == 1

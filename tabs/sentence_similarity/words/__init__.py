@@ -121,6 +121,7 @@ def build(context: Context, own: gr.State) -> None:
         at_field(ask, problem),
         [source, question, text, own],
         [result, status, code, problem],
+        trigger_mode="always_last",  # an example that is pressed while another is answered is not lost
         show_progress="hidden",
         **private,
     )

@@ -141,6 +141,7 @@ def build(context: Context, own: gr.State) -> None:
         at_field(train, problem),
         controls,
         [result, status, code, own, problem],
+        trigger_mode="always_last",  # an experiment that is pressed in a training is not lost
         show_progress="hidden",
         **private,
     )
