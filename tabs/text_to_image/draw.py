@@ -226,7 +226,7 @@ def _gallery(spec: ModelSpec, images: ImagesDone) -> Any:
     return gr.update(
         value=list(zip(files, captions, strict=True)) if len(files) > 1 else files,
         visible=bool(files),
-        columns=1 if len(files) == 1 else 2,
+        columns={1: 1, 3: 3}.get(len(files), 2),  # three side by side, four in a square
         selected_index=None,
     )
 

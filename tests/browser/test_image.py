@@ -89,6 +89,7 @@ def test_stop_keeps_what_has_formed_and_frees_the_model(open_page):
     text = words.inner_text()
     page.wait_for_timeout(700)
     assert words.inner_text() == text
+    expect(page.locator(f"#{TAB}-forming .progress")).to_be_hidden()  # nothing counts down any more
     ask(page, "a red circle", num_inference_steps=2, num_images=1)
     draw_one(page)
 
