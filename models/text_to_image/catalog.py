@@ -89,7 +89,7 @@ SINGLE_FILE = _model(
     id="file:",
     note={
         "en": "A single file from the host's folder; its maker says what it was trained on. It brings no safety checker.",
-        "ko": "이 페이지를 연 사람의 폴더에 있는 파일이에요. 무엇으로 배웠는지는 만든 사람의 설명을 보세요. 안전 검사기는 들어 있지 않아요.",
+        "ko": "페이지 운영자의 폴더에 있는 파일이에요. 무엇으로 배웠는지는 만든 사람의 설명을 보세요. 안전 검사기는 들어 있지 않아요.",
     },
     languages=("en",),
     licence="",
@@ -144,7 +144,7 @@ MODELS: tuple[ModelSpec, ...] = (
         label="SD-Turbo",
         note={
             "en": "Stable Diffusion 2.1 (trained on LAION) distilled to 1 to 4 steps, 512x512. Faces and writing come out wrong. Works without a GPU too, only slower.",
-            "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 1~4스텝으로 그리게 줄인 모델이에요. 512x512. 얼굴과 글자는 잘 못 그려요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
+            "ko": "LAION으로 배운 Stable Diffusion 2.1을 1~4스텝으로 그리게 줄인 모델이에요. 512x512. 얼굴과 글자는 잘 못 그려요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
         },
         languages=("en",),
         licence=f"Stability AI Community ({LICENCE_SOURCE})",
@@ -166,7 +166,7 @@ MODELS: tuple[ModelSpec, ...] = (
         label="SDXS-512",
         note={
             "en": "A third of Stable Diffusion 2.1 (trained on LAION), distilled to a single step, with the tiny decoder built in; 512x512. The quickest here without a GPU, and the roughest.",
-            "ko": "LAION으로 배운 스테이블 디퓨전 2.1을 3분의 1로 줄여서 한 스텝 만에 그리게 한 모델이에요. 작은 디코더가 들어 있어요. 512x512. GPU 없이 가장 빠르지만 그림이 가장 거칠어요.",
+            "ko": "LAION으로 배운 Stable Diffusion 2.1을 3분의 1로 줄여서 한 스텝 만에 그리게 한 모델이에요. 작은 디코더가 들어 있어요. 512x512. GPU 없이 가장 빠르지만 그림이 가장 거칠어요.",
         },
         languages=("en",),
         licence=f"OpenRAIL++ ({_CHECK})",
@@ -188,7 +188,7 @@ MODELS: tuple[ModelSpec, ...] = (
         label="LCM Dreamshaper v7",
         note={
             "en": "A latent consistency model: Dreamshaper, a painterly Stable Diffusion 1.5 (trained on LAION and more), distilled to 4 to 8 steps, 512x512. It keeps its guidance dial. Works without a GPU too, only slower.",
-            "ko": "잠재 일관성 모델(LCM)이에요. 회화풍 스테이블 디퓨전 1.5인 Dreamshaper(LAION 등으로 학습)를 4~8스텝으로 그리게 했어요. 512x512. 가이던스도 조절할 수 있어요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
+            "ko": "잠재 일관성 모델(LCM)이에요. 회화풍 Stable Diffusion 1.5인 Dreamshaper(LAION 등으로 학습)를 4~8스텝으로 그리게 했어요. 512x512. 가이던스도 조절할 수 있어요. GPU가 없어도 그릴 수 있고, 조금 느릴 뿐이에요.",
         },
         languages=("en",),
         licence=f"MIT ({_CHECK})",
@@ -211,7 +211,7 @@ MODELS: tuple[ModelSpec, ...] = (
         label="SDXL-Turbo",
         note={
             "en": "Stable Diffusion XL distilled to 1 to 4 steps, at 512x512; its makers name no training data. Writing comes out wrong. Not for commercial use. Without a GPU it wants much memory and patience.",
-            "ko": "스테이블 디퓨전 XL을 1~4스텝으로 줄인 모델이에요. 512x512. 학습 데이터는 공개되지 않았고, 글자는 잘 못 그려요. 비상업용이에요. GPU가 없으면 메모리가 많이 들고 오래 걸려요.",
+            "ko": "Stable Diffusion XL을 1~4스텝으로 줄인 모델이에요. 512x512. 학습 데이터는 공개되지 않았고, 글자는 잘 못 그려요. 비상업용이에요. GPU가 없으면 메모리가 많이 들고 오래 걸려요.",
         },
         languages=("en",),
         licence=f"Stability AI Non-Commercial ({LICENCE_SOURCE})",
@@ -317,7 +317,7 @@ MODELS: tuple[ModelSpec, ...] = (
         label="OpenAI Images",
         note={
             "en": "OpenAI's image model behind a key; its training data is not public. Guidance, steps and seed do not apply, so its work cannot be looked into.",
-            "ko": "API 키로 쓰는 OpenAI 이미지 모델이에요. 학습 데이터는 공개되지 않았어요. 가이던스, 스텝, 시드를 쓰지 않아서 과정은 들여다볼 수 없어요.",
+            "ko": "API 키로 쓰는 OpenAI의 그림 모델이에요. 학습 데이터는 공개되지 않았어요. 가이던스, 스텝, 시드를 쓰지 않아서 과정은 들여다볼 수 없어요.",
         },
         licence="terms of the provider",
         size_gb=0,

@@ -8,7 +8,7 @@ from models.sentiment.catalog import doubt
 from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
 from tabs.shared.charts import Bar, Kind, bars
-from tabs.shared.strings import STRINGS, both, percent
+from tabs.shared.strings import LANGUAGES, STRINGS, both, percent
 from tabs.shared.widgets import model_note
 
 MAX_COLOUR = 45  # per cent, behind the strongest word; with more its text is hard to read
@@ -106,7 +106,11 @@ def language_note(spec: ModelSpec, text: str) -> list[str]:
     """A note, as HTML, that a model does not read the text's language or a part of it; "" where it does."""
     language = unread(spec, text)
     if language and language == language_of(text):
-        return [both("sentiment.language", languages=", ".join(spec.languages))]
+        names = {
+            page: ", ".join(STRINGS[page].get(f"languages.{one}", one) for one in spec.languages)
+            for page in LANGUAGES
+        }
+        return [both("sentiment.language", languages=names)]
     if language:
         return [both("sentiment.language_mixed")]
     from_hub = not spec.note  # an id that is not in the catalogue: its languages are not known

@@ -89,7 +89,7 @@ def test_a_korean_text_for_the_english_model_is_answered_with_a_warning(open_pag
     page.get_by_role("option", name="GenLab Sentiment (English)").click()
     page.fill("#sentiment-text textarea", "정말 재미있는 영화였어요")
     page.click("#sentiment-start")
-    expect(page.locator("#sentiment-status")).to_contain_text("다른 언어", timeout=LONG)
+    expect(page.locator("#sentiment-status")).to_contain_text("다른 언어(영어)", timeout=LONG)
 
 
 def test_a_file_shows_its_first_rows_and_is_read_as_the_reader_chooses(open_page, tmp_path):

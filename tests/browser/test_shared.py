@@ -209,6 +209,10 @@ def test_the_korean_page_names_every_button_in_korean(open_page):
               .filter((s) => s && /[A-Za-z]{4}/.test(s) && !/[가-힣]/.test(s) && !/float|GPU|GenLab|id \\d/.test(s))"""
         )
         assert not english, (name, english)
+    # Gradio's own Korean is in another style, with other terms.
+    expect(page.locator("footer")).to_contain_text("API 사용")
+    page.locator("#tab-sentence_similarity-many-button:visible").click()
+    expect(page.locator("#many-upload")).to_contain_text("눌러서 올리기")
     page.click("#language")
     open_tab(page, "chat")
     expect(page.get_by_label("Reset to default value").first).to_be_visible()
