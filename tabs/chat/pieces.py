@@ -47,8 +47,8 @@ def build(context: Context, dials: DialComponents) -> gr.Button:
             message = gr.Textbox(
                 label=t("pieces.message"),
                 value=t("next.example"),
-                lines=2,
                 max_lines=4,
+                elem_classes="tall",
                 elem_id="pieces-message",
             )
             english = gr.Textbox(label=t("pieces.english"), value=_PAIR[0], elem_id="pieces-en")

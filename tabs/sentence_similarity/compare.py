@@ -123,8 +123,8 @@ def build(context: Context) -> None:
     """Lay the comparison out and bind it to its models."""
     with gr.Row():
         with gr.Column():
-            first = gr.Textbox(label=t(f"{TAB}.sentence_a"), lines=2, elem_id=f"{TAB}-a")
-            second = gr.Textbox(label=t(f"{TAB}.sentence_b"), lines=2, elem_id=f"{TAB}-b")
+            first = _sentence("a")
+            second = _sentence("b")
             problem = problem_box(TAB)
             with gr.Row():
                 start = gr.Button(t(f"{TAB}.start"), variant="primary", elem_id=f"{TAB}-start")
@@ -164,6 +164,12 @@ def build(context: Context) -> None:
     )
     tries.after(job)
     bind_stop(stop, [job], status, line(both("page.stopped")))
+
+
+def _sentence(name: str) -> gr.Textbox:
+    return gr.Textbox(
+        label=t(f"{TAB}.sentence_{name}"), elem_classes="tall", elem_id=f"{TAB}-{name}"
+    )
 
 
 def _more_encoders(context: Context) -> gr.Dropdown:

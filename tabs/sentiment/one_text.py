@@ -126,7 +126,7 @@ def build(context: Context) -> None:
             text = gr.Textbox(
                 label=t(f"{TAB}.text"),
                 placeholder=t(f"{TAB}.placeholder"),
-                lines=3,
+                elem_classes="taller",
                 elem_id=f"{TAB}-text",
             )
             other = gr.Textbox(

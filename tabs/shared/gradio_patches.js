@@ -89,6 +89,23 @@
     (seen("[id$=-message] textarea") || seen("textarea") || seen("input[type=text]"))?.focus();
   });
 
+  // The Models panel stands at the page's end: the keyboard goes into it when it opens, and Escape closes
+  // it and goes back to where it was opened from.
+  const side = () => document.querySelector(".sidebar.open");
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("#open-models")) return;
+    const end = Date.now() + 5000;
+    const look = setInterval(() => {
+      side()?.querySelector("button")?.focus(); // not before it has become visible
+      if (side()?.contains(document.activeElement) || Date.now() > end) clearInterval(look);
+    }, 100);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !side() || event.target.getAttribute?.("aria-expanded") === "true") return;
+    side().querySelector("button").click();
+    document.getElementById("open-models").focus();
+  });
+
   // On a phone the result is below the controls: a run scrolls to it once something comes.
   const toResult = (start) => {
     if (innerWidth >= 800) return;

@@ -153,7 +153,10 @@ def _loaded_entry(label: str, models: list[LoadedModel]) -> str:
         facts.append(both("models.in_use", active=active, waiting=waiting))
     else:
         minutes = min(model.idle_seconds for model in models) / 60
-        facts.append(both("models.idle", minutes=f"{minutes:.0f}"))
+        idle = (
+            both("models.idle", minutes=f"{minutes:.0f}") if minutes >= 1 else both("models.fresh")
+        )
+        facts.append(idle)
     return _entry(label, "", facts)
 
 

@@ -79,7 +79,7 @@ def build(context: Context) -> None:
                 prompt = gr.Textbox(
                     label=t(f"{TAB}.prompt"),
                     placeholder=t(f"{TAB}.placeholder"),
-                    lines=2,
+                    elem_classes="tall",
                     scale=3,
                     min_width=160,
                     elem_id=f"{TAB}-prompt",

@@ -146,6 +146,11 @@ def test_the_models_panel_shows_and_unloads(open_page):
     page.get_by_role("option", name="GenLab Sentiment (English)").click()
     page.click("#unload")
     expect(row).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator(".sidebar.open")).to_have_count(0)
+    expect(page.locator("#open-models")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".sidebar.open .toggle-button")).to_be_focused()
 
 
 def test_by_keyboard_alone(open_page):
@@ -161,6 +166,10 @@ def test_by_keyboard_alone(open_page):
     expect(page.locator("#sentiment-result")).to_contain_text(
         re.compile("negative", re.I), timeout=90_000
     )
+    page.fill("#sentiment-text textarea", "I loved every minute of it.")
+    page.press("#sentiment-text textarea", "Enter")  # as in the chat
+    bars = page.locator("#sentiment-result .bar:visible")
+    expect(bars.first).to_contain_text("positive")
 
 
 def test_nothing_is_fetched_from_outside(browser, server):

@@ -51,7 +51,7 @@ def test_a_model_that_two_tasks_use_is_one_entry_with_the_memory_of_both(cache):
         use(cache, ModelSpec(engine="tests.engines:Steps", source="none:", **fields))
     (entry,) = entries(cache)
     assert "GenLab Sentiment (한국어)" in entry
-    assert "idle for 0 min" in entry
+    assert "used just now" in entry
     (models,) = by_label(cache.status()).values()
     assert sum(model.nbytes for model in models) == 2000
 
@@ -61,7 +61,7 @@ def test_an_idle_model_without_weights_is_not_said_to_be_loading(cache):
     use(cache, model)
     (entry,) = entries(cache)
     assert "loading" not in entry
-    assert "idle for 0 min" in entry
+    assert "used just now" in entry
 
 
 def test_a_model_on_its_way_is_loading_and_a_load_that_failed_is_gone(cache):

@@ -77,8 +77,8 @@ def build(context: Context, dials: DialComponents) -> None:
         with gr.Column(scale=2, min_width=280):
             text = gr.Textbox(
                 label=t("next.text"),
-                lines=2,
                 max_lines=6,
+                elem_classes="tall",
                 value=t("next.example"),
                 elem_id="next-text",
             )
