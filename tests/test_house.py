@@ -104,6 +104,7 @@ ORDER = (
     ("models.tasks",),
     ("models.weights",),
     ("models.runtime", "models.select", "models.torch_tools"),
+    ("models.bert_program",),
     (*(f"models.{name}" for name in FOLDERS), "models.access"),
     ("tabs.shared",),
     tuple(f"tabs.{name}" for name in FOLDERS),

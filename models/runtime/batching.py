@@ -1,11 +1,13 @@
 """Forward passes that people share: requests that come while a pass runs go together into the next one.
 
-Nobody waits for company: a call that finds a free lane and a free core starts at once, alone, as if there were
-no batcher. Each call stays with its own thread, so that seeds, events, errors and stops stay with their person;
+Nobody waits for company without cause: a call that finds a free lane and a free core starts at once, alone, as if
+there were no batcher. Only where a pass of several has just ended, the next one waits a moment for its callers: in
+a crowd they come again within milliseconds of each other, and the first would go on alone. Each call stays with its own thread, so that seeds, events, errors and stops stay with their person;
 only the pass itself is common, and it runs in the thread of the call that has waited longest.
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from models.runtime.turns import TURNS
 _LOOK = (
     0.05  # seconds between two looks at the stop flag; also the longest wait for those who attend
 )
+_HOPE = 0.5  # of a pass's time, in which those who were in it may come again
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -64,7 +67,10 @@ class Batcher(Generic[Item, Result]):
         self._work, self._most, self._weigh, self._kind = work, most, weigh, kind
         self._lanes, self._spread, self._turns = lanes, spread, turns
         self._lock = threading.Lock()
+        self._arrival = threading.Condition(self._lock)
         self._queue: list[_Call] = []
+        self._away, self._hope = 0, 0.0  # callers that may come again, and until when
+        self._goal = 0  # calls in the queue with which a leader who waits for them goes
         self._attending = 0
         self._inside = 0  # calls in passes now
         # It waits for its turn: who comes meanwhile goes with it.
@@ -122,7 +128,10 @@ class Batcher(Generic[Item, Result]):
         """Wait until the call leads or is done."""
         with self._lock:
             self._queue.append(call)
+            self._away = max(0, self._away - 1)
             self._appoint()
+            if 0 < self._goal <= len(self._queue):
+                self._arrival.notify()
         while not call.ready.wait(_LOOK):
             with self._lock:
                 if stop.is_set() and call in self._queue:
@@ -144,18 +153,31 @@ class Batcher(Generic[Item, Result]):
             first.ready.set()
 
     def _lead(self, first: _Call) -> None:
-        batch = [first]
+        batch, start = [first], 0.0
         try:
+            self._gather()
             with self._turn() as cores:
                 with self._lock:
                     self._fill(batch)
                     self._leader = None
                     self._appoint()
+                start = time.monotonic()
                 self._do(batch, cores)
         finally:
-            self._leave(len(batch))
+            self._leave(len(batch), start)
             for call in batch[1:]:
                 call.ready.set()
+
+    def _gather(self) -> None:
+        """Wait for those who have just been in a pass of several, until there is a lane's share of all."""
+        with self._lock:
+            everybody = len(self._queue) + self._inside + self._away
+            self._goal = -(-everybody // self._lanes) - 1  # beside the leader
+            while len(self._queue) < self._goal and not self._attending:
+                if (rest := self._hope - time.monotonic()) <= 0:
+                    break
+                self._arrival.wait(rest)
+            self._goal = 0
 
     @contextmanager
     def _turn(self) -> Generator[int]:
@@ -197,8 +219,15 @@ class Batcher(Generic[Item, Result]):
         for call in batch:  # here the exception, whose frames hold the pass's tensors, is gone
             self._do([call], cores)
 
-    def _leave(self, calls: int) -> None:
+    def _leave(self, calls: int, start: float = 0.0) -> None:
+        """A pass of so many calls, begun then, is over."""
         with self._lock:
             self.passes -= 1
             self._inside -= calls
+            now = time.monotonic()
+            if now > self._hope:
+                self._away = 0
+            if calls > 1:
+                self._away += calls
+                self._hope = now + _HOPE * (now - start)
             self._appoint()

@@ -11,9 +11,10 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from contextvars import copy_context
+from functools import partial
 
 from models.contract import Event, Finished, ModelSpec, Request, Stop, Wait, Working
 from models.errors import ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
@@ -24,7 +25,9 @@ from models.weights import sources
 
 HEARTBEAT = 0.5  # seconds
 GRACE = 8.0  # seconds that answers under way have when the program is told to end
+_IDLE = 2.0  # seconds that a thread which has done a job waits for another
 Events = queue.SimpleQueue[tuple[int, Event | ModelError | None]]  # with the number of their job
+_Task = tuple[Callable[[], object], str]
 log = logging.getLogger("genlab")
 
 
@@ -74,10 +77,8 @@ def together(
         for number, (spec, request) in enumerate(jobs):
             values = (_work, cache, spec, request, stop, events, number)
             # With the caller's context: whose job it is, which the log says, and whose quota pays on ZeroGPU.
-            here = copy_context().run
-            threading.Thread(
-                target=here, args=values, name=f"job {id_in_logs(spec.id)}", daemon=True
-            ).start()
+            here = partial(copy_context().run, *values)
+            WORKERS.start(here, f"job {id_in_logs(spec.id)}")
         try:
             while waits:
                 if over.is_set():
@@ -89,7 +90,7 @@ def together(
                     seconds = time.perf_counter() - start
                     yield from ((n, Working(seconds, wait)) for n, wait in waits.items())
                     continue
-                if event is None or isinstance(event, ModelError):
+                if event is None or isinstance(event, ModelError | Finished):
                     del waits[number]
                 else:
                     waits[number] = event if isinstance(event, Wait) else None
@@ -107,14 +108,15 @@ def _work(
     events: Events,
     number: int,
 ) -> None:
-    """One job: its events go into the queue, then the ModelError that ended it or None."""
+    """One job: its events go into the queue, last Finished, the ModelError that ended it or None."""
     watch = cache.observer.watch(spec, request, stop)
 
-    def put(event: Event | ModelError | None) -> None:
+    def put(event: Event) -> None:
         watch.see(event)
         events.put((number, event))
 
     failure: ModelError | None = None
+    finish: Finished | None = None
     try:
         cache.limits.admit(request)
         with cache.lease(spec, stop, put, request) as lease:
@@ -127,7 +129,8 @@ def _work(
                     if stop.is_set():
                         break
             seconds = time.perf_counter() - start
-        put(Finished(spec, lease.placement, seconds, lease.load_seconds, first))
+        finish = Finished(spec, lease.placement, seconds, lease.load_seconds, first)
+        watch.see(finish)
     except Stopped:
         pass
     except Exception as error:
@@ -136,7 +139,49 @@ def _work(
             log.exception("job of %s failed", id_in_logs(spec.id))
     if isinstance(failure, OutOfMemory):  # the trace that held tensors is gone by now
         cache.free_idle()
-    put(failure)
+    watch.see(failure)
+    events.put((number, failure or finish))
+
+
+class _Workers:
+    """Threads for jobs. One that has done its job waits a little for the next.
+
+    To start a thread takes longer than all else that a job costs beside its engine: both wait for the
+    interpreter until the other has had it, the longer the more threads there are.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[_Task]] = []
+
+    def start(self, work: Callable[[], object], name: str) -> None:
+        """Do the work in a thread that has nothing to do, else in a new one; it goes by the name meanwhile."""
+        with self._lock:
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = queue.SimpleQueue[_Task]()
+            threading.Thread(target=self._serve, args=(inbox,), name=name, daemon=True).start()
+        inbox.put((work, name))
+
+    def _serve(self, inbox: queue.SimpleQueue[_Task]) -> None:
+        thread = threading.current_thread()
+        while True:
+            try:
+                work, thread.name = inbox.get(timeout=_IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if inbox in self._idle:
+                        self._idle.remove(inbox)
+                        return
+                continue  # somebody has just chosen this one
+            work()
+            del work  # what it holds
+            thread.name = "idle"
+            with self._lock:
+                self._idle.append(inbox)
+
+
+WORKERS = _Workers()
 
 
 def fetch(settings: Settings, spec: ModelSpec) -> Generator[Event]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from models.bert_program import BertProgram
 from models.contract import ModelSpec, Placement, Request, Stop
 from models.runtime.batching import Batcher
 from models.sentence_similarity.catalog import Pooling, encoder_options
@@ -29,6 +30,7 @@ from models.torch_tools import (
 
 CAPACITY = 16  # requests that may share passes
 PASS_LETTERS = 160  # what a pass costs beside its letters, in letters: measured on MiniLM and E5
+PADDING_SHARE = 8  # one in so many parts of a letter's cost is what padding costs the program
 _MAX_LANES = 8
 
 
@@ -42,6 +44,7 @@ class _OnTorch(Encoder):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model.eval()
+        self._program: BertProgram | None = None  # for several sentences at once, once it is loaded
         # In int8 each batch sets the scale of its numbers: nobody's vectors may hang on others' sentences.
         self._capacity = 1 if int8_bytes(model) else CAPACITY
         on_cpu = model.device.type == "cpu"
@@ -70,14 +73,18 @@ class _OnTorch(Encoder):
                 return [self.embed(items[0])]
             sentences = [sentence for item in items for sentence in item]
             lengths = [len(sentence) for sentence in sentences]
-            parts = cheapest_batches(lengths, PASS_LETTERS)
-            vectors = np.concatenate([self.embed([sentences[i] for i in part]) for part in parts])
+            parts = cheapest_batches(
+                lengths, PASS_LETTERS * (PADDING_SHARE if self._program else 1)
+            )
+            vectors = np.concatenate(
+                [self.embed([sentences[i] for i in part], self._program) for part in parts]
+            )
             vectors[[i for part in parts for i in part]] = vectors.copy()
             return np.split(vectors, np.cumsum([len(item) for item in items])[:-1])
 
     @abstractmethod
-    def embed(self, sentences: list[str]) -> np.ndarray:
-        """`vectors` of a few sentences, in one pass."""
+    def embed(self, sentences: list[str], program: BertProgram | None = None) -> np.ndarray:
+        """`vectors` of a few sentences, in one pass; by the program if there is one."""
 
     @classmethod
     def load(
@@ -93,12 +100,18 @@ class _OnTorch(Encoder):
         with loading(spec, folder):
             encoder = cls.from_folder(spec, folder, placement)
         by_onednn(encoder.model)
+        bert = encoder.transformer()
+        encoder._program = BertProgram(bert) if BertProgram.fits(bert) else None
         return encoder
 
     @classmethod
     @abstractmethod
     def from_folder(cls, spec: ModelSpec, folder: Path, placement: Placement) -> Self:
         """The encoder of a folder, on its device."""
+
+    @abstractmethod
+    def transformer(self) -> Any:
+        """The network within it that a traced program may stand for; None if nothing may."""
 
     def too_long(self, sentences: Sequence[str]) -> tuple[int, ...]:
         """Indexes of the sentences that are longer than the encoder reads."""
@@ -151,11 +164,36 @@ class SentenceTransformerSimilarity(_OnTorch):
             in_int8(model)
         return cls(model)
 
-    def embed(self, sentences: list[str]) -> np.ndarray:
+    def transformer(self) -> Any:
+        """The first of its modules, where only a pooling and a length follow."""
+        from sentence_transformers.sentence_transformer.modules import (
+            Normalize,
+            Pooling,
+            Transformer,
+        )
+
+        first, *others = self.model
+        plain = type(first) is Transformer and all(type(m) in {Pooling, Normalize} for m in others)
+        return first.auto_model if plain and self.model.truncate_dim is None else None
+
+    def embed(self, sentences: list[str], program: BertProgram | None = None) -> np.ndarray:
         """The library's encode, float32, shape (sentences, dimensions)."""
+        if program:
+            return self._embed_by_program(program, sentences)
         with torch.inference_mode():
             vectors = self.model.encode(sentences, convert_to_tensor=True, show_progress_bar=False)
         return vectors.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def _embed_by_program(self, program: BertProgram, sentences: list[str]) -> np.ndarray:
+        model = self.model
+        prompt = model.prompts.get(model.default_prompt_name or "")
+        features = model.preprocess(sentences, prompt=prompt)
+        states = program(features["input_ids"], features["attention_mask"])
+        features["token_embeddings"] = states
+        for module in [*model][1:]:
+            features = module(features)
+        return features["sentence_embedding"].numpy()
 
 
 class BertSimilarity(_OnTorch):
@@ -183,12 +221,19 @@ class BertSimilarity(_OnTorch):
         )
         return cls(model.to(placement.device), tokenizer, encoder_options(spec).pooling)
 
-    def embed(self, sentences: list[str]) -> np.ndarray:
+    def transformer(self) -> Any:
+        """All of it."""
+        return self.model
+
+    def embed(self, sentences: list[str], program: BertProgram | None = None) -> np.ndarray:
         """Pooled last hidden states, float32, shape (sentences, hidden size)."""
         settings = {"padding": True, "truncation": True, "max_length": self.limit}
         inputs = self.tokenizer(sentences, **settings, return_tensors="pt").to(self.model.device)
         with torch.inference_mode():
-            states = self.model(**inputs).last_hidden_state.float()
+            if program:
+                states = program(inputs["input_ids"], inputs["attention_mask"])
+            else:
+                states = self.model(**inputs).last_hidden_state.float()
         if self.pooling == "cls":
             return states[:, 0].cpu().numpy()
         return mean_pooled(states, inputs["attention_mask"]).cpu().numpy()

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import BertForSequenceClassification
 
+from models.bert_program import BertProgram, pad_right
 from models.contract import Request, Stop
 from models.errors import InvalidInput, Stopped
 from models.runtime.batching import Batcher
@@ -25,6 +27,7 @@ BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768, "mps": 8192}  # with padding: bound
 MAX_WORKERS = 8
 CAPACITY = 16  # requests that may share passes
 PASS_TOKENS = 40  # what a pass costs beside its tokens, in tokens: measured on both starters
+PADDING_SHARE = 8  # one in so many parts of a token's cost is what padding costs the program
 PROBE = 24  # tokens by which it is seen whether padding changes a score
 SAME, SAME_IN_HALF = 1e-4, 2e-2  # that scores may differ alone and in a batch
 
@@ -61,6 +64,13 @@ def _agree_on_padding(model: Any, tokenizer: Any) -> bool:
     return True
 
 
+def _program(model: Any) -> BertProgram | None:
+    """What computes several texts at once without their padding, where the model is a BERT it takes."""
+    if type(model) is BertForSequenceClassification and BertProgram.fits(model.bert):
+        return BertProgram(model.bert)
+    return None
+
+
 class TextClassifier:
     """A transformers model for sequence classification with its tokenizer.
 
@@ -82,6 +92,7 @@ class TextClassifier:
         self.labels = class_names(model.config)
         self._pads = _agree_on_padding(model, tokenizer)
         self._padding_side: str | None = None  # "" where padded rows score otherwise than alone
+        self._program = _program(model)
         device = self.model.device.type
         self.workers = min(os.cpu_count() or 1, MAX_WORKERS) if device == "cpu" else 1
         self.passes: Batcher[list[list[int]], np.ndarray] = Batcher(
@@ -151,28 +162,39 @@ class TextClassifier:
         A piece weighs as much as it has tokens. Scores are a softmax and sum to 1; for a
         multi-label model each is a sigmoid of its own and they need not.
         """
-        pieces = self.split(text)
-        results: list[tuple[torch.Tensor, list[int]]] = []
-        for _, piece in pieces:
+        pieces = self._encode_pieces(text)
+        results = list[np.ndarray]()
+        for *_, ids in pieces:
             if stop.is_set():
                 return
-            ids = self.encode(piece)
-            results.append((torch.from_numpy(self.passes([ids], stop)[0]), ids))
-        tokens = [token for _, ids in results for token in ids]
-        total = sum((scores * len(ids) for scores, ids in results), torch.zeros(()))
+            results.append(self.passes([ids], stop)[0])
+        tokens = [token for *_, ids in pieces for token in ids]
+        total = sum(
+            (scores * len(ids) for scores, (*_, ids) in zip(results, pieces, strict=True)),
+            np.zeros(len(self.labels), np.float32),
+        )
         mean = total / len(tokens)
-        order = mean.argsort(descending=True, stable=True).tolist()
+        order = np.argsort(-mean, kind="stable").tolist()
 
-        def with_labels(scores: torch.Tensor) -> tuple[tuple[str, float], ...]:
-            return tuple((self.labels[i], scores[i].item()) for i in order)
+        def with_labels(scores: np.ndarray) -> tuple[tuple[str, float], ...]:
+            values = scores.tolist()
+            return tuple((self.labels[i], values[i]) for i in order)
 
         parts = tuple(
-            TextPiece(begin, begin + len(piece), len(ids), with_labels(scores))
-            for (begin, piece), (scores, ids) in zip(pieces, results, strict=True)
+            TextPiece(begin, end, len(ids), with_labels(scores))
+            for (begin, end, ids), scores in zip(pieces, results, strict=True)
         )
         unknown = tokens.count(self.tokenizer.unk_token_id) / len(tokens)
         several = parts if len(parts) > 1 else ()
         yield Scores(with_labels(mean), len(parts), self.multi_label, several, unknown)
+
+    def _encode_pieces(self, text: str) -> list[tuple[int, int, list[int]]]:
+        """Begin and end of each piece in the text, in characters, and its token ids."""
+        ids = self.tokenizer(text, verbose=False)["input_ids"]
+        if self.tokenizer.num_special_tokens_to_add() < len(ids) <= self.limit:
+            return [(0, len(text), ids)]  # cut once: most texts are short
+        pieces = self.split(text)
+        return [(begin, begin + len(piece), self.encode(piece)) for begin, piece in pieces]
 
     # ------------------------------------------------------------ many texts
 
@@ -239,7 +261,7 @@ class TextClassifier:
             return indexes, self.passes([pieces[i] for i in indexes], stop)
 
         device = self.model.device.type
-        rows = BATCH_ROWS if self._find_padding_side(pieces) else 1
+        rows = BATCH_ROWS if self._program or self._find_padding_side(pieces) else 1
         lengths, tokens = [len(ids) for ids in pieces], BATCH_TOKENS.get(device, 1024)
         batches = [*batches_by_length(lengths, rows, tokens=tokens)]
         workers = min(self.workers, len(batches))
@@ -280,14 +302,20 @@ class TextClassifier:
             pieces = [piece for item in items for piece in item]
             lengths = [len(ids) for ids in pieces]
             alone = [[index] for index in range(len(pieces))]
-            batches = cheapest_batches(lengths, PASS_TOKENS)
+            batches = cheapest_batches(
+                lengths, PASS_TOKENS * (PADDING_SHARE if self._program else 1)
+            )
             scores = np.zeros((len(pieces), len(self.labels)), np.float32)
-            for indexes in batches if self._find_padding_side(pieces) else alone:
+            for indexes in batches if self._program or self._find_padding_side(pieces) else alone:
                 scores[indexes] = self._score_batch([pieces[i] for i in indexes])
             return np.split(scores, np.cumsum([len(item) for item in items])[:-1])
 
     @torch.inference_mode()
     def _score_batch(self, pieces: list[list[int]], side: str = "") -> np.ndarray:
+        if self._program and len(pieces) > 1 and not side:
+            states = self._program(*pad_right(pieces))
+            logits = self.model.classifier(self.model.bert.pooler(states))
+            return self.probabilities(logits).numpy()
         inputs: Any = {"input_ids": torch.tensor(pieces[:1])}
         if len(pieces) > 1:
             side = side or self._padding_side or "right"

@@ -210,3 +210,35 @@ def test_many_threads_lose_nothing():
     assert all(results[n] == [f"{n}.{i}!" for i in range(50)] for n in range(16))
     assert passes.batcher.passes == 0
     assert passes.batcher._inside == 0
+
+
+def test_a_crowd_goes_on_in_halves_and_nobody_waits_for_those_who_do_not_come_again():
+    passes = Passes(lanes=2)
+    work, seconds = passes.batcher._work, 0.05
+
+    def slow(items, cores):
+        time.sleep(seconds)
+        return work(items, cores)
+
+    passes.batcher._work = slow
+    start = threading.Barrier(16)
+
+    def ask(name):
+        start.wait(5)
+        for number in range(6):
+            assert passes.batcher(f"{name}.{number}", Stop()) == f"{name}.{number}!"
+            time.sleep(0.001 * (name % 4))  # back within milliseconds, but not at once
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    sizes = [len(batch) for batch in passes.batches]
+    assert sum(sizes) == 96
+    assert len(sizes) <= 20, sizes  # 12 of eight; without the wait every other one is of one or two
+    time.sleep(seconds)
+    begin = time.monotonic()
+    assert passes.batcher("later", Stop()) == "later!"
+    assert time.monotonic() - begin < 1.3 * seconds, "it waits for those who have left"

@@ -6,6 +6,7 @@ import pytest
 
 from models.contract import Finished, Loading, Working
 from models.errors import ModelError, OutOfMemory, Unavailable
+from models.runtime import jobs
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run, together
 from models.sentiment.events import Scores
@@ -124,3 +125,24 @@ def test_leaving_jobs_together_stops_all_of_them(cache):
             if isinstance(event, Scores):
                 record.add(number)
     free(cache)
+
+
+def test_a_job_takes_a_thread_that_has_done_one_and_idle_ones_end(cache, monkeypatch):
+    monkeypatch.setattr(jobs, "_IDLE", 0.3)
+    threads = set()
+
+    def note(*_):
+        threads.add(threading.current_thread())
+
+    monkeypatch.setattr(cache.limits, "admit", note)
+    for number in range(30):
+        *_, last = run(cache, spec("threads"), ask(1 + number % 2))
+        assert isinstance(last, Finished)
+        time.sleep(0.005)  # the thread has still to say that it is idle
+    assert len(threads) <= 3, "a thread a job"
+    assert not any(thread.name.startswith("job") for thread in threads if thread.is_alive())
+    end = time.monotonic() + 5
+    while any(thread.is_alive() for thread in threads):
+        assert time.monotonic() < end, "they stay"
+        time.sleep(0.02)
+    assert isinstance(list(run(cache, spec("threads"), ask(1)))[-1], Finished)
