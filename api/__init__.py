@@ -27,7 +27,7 @@ from models.runtime.cache import ModelCache
 _DESCRIPTION = """\
 GenLab's models for programs. The same models, limits and queue as the page's; a result names the model that gave it.
 
-`/api/v1` has a resource a task. `/v1` speaks OpenAI's API: point a client's `base_url` here.
+`/api/v1` has one resource for each task. `/v1` speaks OpenAI's API: point a client's `base_url` here.
 `model` is `"auto"` (what is here, free and reads the text's language), an id of `GET /api/v1/models`, or a Hugging Face id.
 `seed: -1` draws a seed and gives it back. Errors have one shape, in English or Korean by `Accept-Language`.
 """
@@ -64,7 +64,7 @@ def build(cache: ModelCache, access: Access | None = None) -> FastAPI:
         redoc_url=None,
         version="1",
         openapi_tags=[
-            {"name": "tasks", "description": "A resource a task."},
+            {"name": "tasks", "description": "One resource for each task."},
             {"name": "models", "description": "What there is, and what is in memory."},
             {"name": "openai", "description": "OpenAI's API, for clients that speak it."},
         ],

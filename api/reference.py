@@ -1,6 +1,7 @@
 """GET /docs: the API in plain words, from its own OpenAPI schema; nothing is loaded from elsewhere."""
 
 import html
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ def page(schema: dict[str, Any], base: str) -> str:
     """
     parts = [_paragraphs(schema["info"]["description"])]
     for tag in schema["tags"]:
-        parts.append(f"<h2>{html.escape(tag['description'])}</h2>")
+        parts.append(f"<h2>{_words(tag['description'].rstrip('.'))}</h2>")
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
                 if tag["name"] in operation.get("tags", ()):
@@ -52,7 +53,12 @@ def page(schema: dict[str, Any], base: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{html.escape(part)}</p>" for part in text.strip().split("\n\n"))
+    return "".join(f"<p>{_words(part)}</p>" for part in text.strip().split("\n\n"))
+
+
+def _words(text: str) -> str:
+    """Text of a docstring as HTML, with what stands in backticks as code."""
+    return re.sub("`+([^`]+)`+", r"<code>\1</code>", html.escape(text))
 
 
 def _operation(
@@ -73,7 +79,7 @@ def _operation(
 def _fields(
     schema: dict[str, Any], operation: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """(name, schema, whether it must be there) of each parameter and field of the body."""
+    """(name, schema, whether it is required) of each parameter and field of the body."""
     for parameter in operation.get("parameters", ()):
         yield parameter["name"], parameter["schema"], parameter.get("required", False)
     content = operation.get("requestBody", {}).get("content", {})
@@ -84,8 +90,8 @@ def _fields(
 
 
 def _row(name: str, field: dict[str, Any], necessary: bool) -> str:
-    cells = (name, _kind(field), "must be there" if necessary else _default(field))
-    words = html.escape(field.get("description", ""))
+    cells = (name, _kind(field), "required" if necessary else _default(field))
+    words = _words(field.get("description", ""))
     return "<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) + f"<td>{words}</tr>"
 
 

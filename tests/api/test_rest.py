@@ -328,6 +328,8 @@ def test_the_reference_names_each_path_and_its_examples_run(web):
     page = web.get("docs").text
     schema = web.get("openapi.json").json()
     assert "src=" not in page
+    assert "`" not in page  # of docstrings: shown as code
+    assert "<code>base_url</code>" in page
     for path, methods in schema["paths"].items():
         assert path in page
         for method in methods:
