@@ -43,6 +43,8 @@ def sentence(problem: ModelError, language: str) -> str:
         k: v if isinstance(v, int | float) else html.escape(str(v))
         for k, v in problem.params.items()
     }
+    if isinstance(limit := params.get("limit"), int) and limit >= 10_000:
+        params["limit"] = f"{limit:,}"
     if "field" in params:
         name = f"fields.{params['field']}"
         params["field"] = STRINGS[language].get(name, params["field"])

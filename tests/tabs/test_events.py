@@ -6,8 +6,9 @@ import time
 import pytest
 
 from models.contract import Finished, Loading, ModelSpec, Placement, WarmingUp
+from models.errors import InvalidInput
 from models.tasks import CATALOG
-from tabs.shared.events import Pace, result_line, waiting_line
+from tabs.shared.events import Pace, result_line, sentence, waiting_line
 
 ON_SERVER = [spec for spec in CATALOG if spec.hosted]
 
@@ -34,3 +35,10 @@ def test_the_first_update_is_due_at_once_and_the_next_after_the_pace():
     time.sleep(0.06)
     assert pace.due()
     assert not pace.due()
+
+
+def test_a_large_limit_is_written_to_be_read():
+    problem = InvalidInput("invalid_too_long", field="text", limit=20_000)
+    assert "20,000자 이하" in sentence(problem, "ko")
+    assert "20,000" in sentence(problem, "en")
+    assert "2000 이하" in sentence(InvalidInput("invalid_le", field="seed", limit=2000), "ko")
