@@ -171,13 +171,17 @@ class Batcher(Generic[Item, Result]):
     def _gather(self) -> None:
         """Wait for those who have just been in a pass of several, until there is a lane's share of all."""
         with self._lock:
-            everybody = len(self._queue) + self._inside + self._away
-            self._goal = -(-everybody // self._lanes) - 1  # beside the leader
+            self._goal = self._share(self._lanes) - 1  # beside the leader
             while len(self._queue) < self._goal and not self._attending:
                 if (rest := self._hope - time.monotonic()) <= 0:
                     break
                 self._arrival.wait(rest)
             self._goal = 0
+
+    def _share(self, lanes: int) -> int:
+        """Of all who wait, are in passes or have just been in one, those of one lane. Under the lock."""
+        away = self._away if time.monotonic() <= self._hope else 0
+        return -(-(len(self._queue) + self._inside + away) // lanes)
 
     @contextmanager
     def _turn(self) -> Generator[int]:
@@ -195,7 +199,7 @@ class Batcher(Generic[Item, Result]):
         All of them where other work wants the cores, since the other lanes would wait for those.
         """
         lanes = 1 if self._turns and TURNS.has_rival(self._turns) else self._lanes
-        weight, share = batch[0].weight, -(-(len(self._queue) + self._inside) // lanes)
+        weight, share = batch[0].weight, self._share(lanes)
         for call in list(self._queue):
             if len(batch) >= share:
                 break

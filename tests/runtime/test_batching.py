@@ -214,7 +214,7 @@ def test_many_threads_lose_nothing():
 
 def test_a_crowd_goes_on_in_halves_and_nobody_waits_for_those_who_do_not_come_again():
     passes = Passes(lanes=2)
-    work, seconds = passes.batcher._work, 0.05
+    work, seconds = passes.batcher._work, 0.1
 
     def slow(items, cores):
         time.sleep(seconds)
@@ -237,8 +237,8 @@ def test_a_crowd_goes_on_in_halves_and_nobody_waits_for_those_who_do_not_come_ag
         assert not thread.is_alive()
     sizes = [len(batch) for batch in passes.batches]
     assert sum(sizes) == 96
-    assert len(sizes) <= 20, sizes  # 12 of eight; without the wait every other one is of one or two
+    assert len(sizes) <= 18, sizes  # 12 of eight; 24 without the wait
     time.sleep(seconds)
     begin = time.monotonic()
     assert passes.batcher("later", Stop()) == "later!"
-    assert time.monotonic() - begin < 1.3 * seconds, "it waits for those who have left"
+    assert time.monotonic() - begin < 1.4 * seconds, "it waits for those who have left"
