@@ -191,14 +191,14 @@ def test_the_answer_in_the_conversation_is_tinted_and_leads_to_its_tokens(page):
 
 def test_each_new_answer_brings_its_own_token_into_the_lens(page):
     """Gradio puts a new answer into the elements of the one before: their tokens are others."""
-    pressed = page.locator("#dice-view .tok[aria-pressed=true]")
+    token = page.locator("#dice-view .tok[aria-pressed=true]")
     for number, message in enumerate(("What do you like to do for fun?", "I had a bad day."), 1):
         says(page, message)
         wait_for_answer(page, number)
         expect(page.locator("#dice-view")).to_contain_text(message)
-        expect(pressed).to_have_count(1)
-        expect(page.locator("#dice-bars li.drawn .name")).to_have_text(pressed.inner_text())
-        expect(page.locator("#dice-which-token .in-en b")).to_have_text(pressed.inner_text())
+        expect(token).to_have_count(1)
+        expect(page.locator("#dice-bars li.drawn .name")).to_have_text(token.inner_text())
+        expect(page.locator("#dice-which-token .in-en b")).to_have_text(token.inner_text())
 
 
 @pytest.mark.parametrize("name", ["again", "cold", "persona"])
