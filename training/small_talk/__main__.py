@@ -20,6 +20,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=8, help="rows of 256 tokens a step")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--start", type=Path, help="go on from the weights of this folder")
+    parser.add_argument(
+        "--anchor",
+        type=float,
+        default=0.0,
+        help="with --start: learn when to speak of distress, and stay near those weights so strongly (1)",
+    )
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocabulary", type=int, default=6144)
@@ -27,7 +33,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--export-only", action="store_true", help="ship the last checkpoint")
     parser.add_argument("--no-compile", action="store_true", help="where there is no C++ compiler")
     parser.add_argument("--bfloat16", action="store_true", help="where the processor knows it")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.anchor and not args.start:
+        parser.error("--anchor needs --start, the weights to stay near to")
+    return args
 
 
 def main() -> None:
@@ -66,6 +75,7 @@ def main() -> None:
         args.rate,
         compiled=not args.no_compile,
         bfloat16=args.bfloat16,
+        anchor=args.anchor,
     )
     trainer = loop.Trainer(network, tokenizer, dialogues, plan)
     size = sum(p.numel() for p in network.parameters())

@@ -30,6 +30,9 @@ VOICES, VOICE_WEIGHTS = (PLAIN, *PERSONAS), (50, 10, 10, 10, 10, 10)
 OPEN, OPEN_WEIGHTS = ("nothing", "neutral", "unfamiliar"), (70, 12, 18)
 TURNS, TURN_WEIGHTS = (1, 2, 3, 4, 6), (60, 20, 10, 6, 4)
 PUBLIC, OWN, UNKNOWN, GRAVE = 30, 110, 800, 300  # questions an epoch of an intent, at most
+# Where a trained model learns only when to speak of distress: the most of distress and of what only sounds like it, and the
+# share of those above.
+ANEW, SHARE = 800, 0.5
 OPENERS = {
     "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
     "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),
@@ -39,13 +42,18 @@ CLOSERS = {"en": ("!", "?", ".", " :)", " lol", "??"), "ko": ("!", "?", "~", " �
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, and the numbers of its intent and persona (NOT_JUDGED for the plain voice)."""
+    """One question with its answer, and the numbers of its intent and persona (NOT_JUDGED for the plain voice).
+
+    Attributes:
+        anew: Whether the answer is taught anew where a trained model learns only when to speak of distress.
+    """
 
     language: str
     question: str
     answer: str
     intent: int
     persona: int
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Rows:
         target: The next token where it is the assistant's to say, else NOT_JUDGED.
         intent: Number of the intent at the token that opens an answer, else NOT_JUDGED.
         persona: Number of the persona there, else NOT_JUDGED; also where the plain voice speaks.
+        anew: Whether the target is of an answer that is taught anew.
     """
 
     ids: np.ndarray
@@ -67,18 +76,26 @@ class Rows:
     target: np.ndarray
     intent: np.ndarray
     persona: np.ndarray
+    anew: np.ndarray
 
 
-def vary(question: str, language: str, random: Random) -> str:
-    """Return the question as another person would type it, which may be none that the starter is judged by."""
-    variation = with_other_letters(question, language, random)
+def vary(question: str, language: str, random: Random, *, whole: bool = False) -> str:
+    """Return the question as another person would type it, which may be none that the starter is judged by.
+
+    Args:
+        question: In whose words.
+        language: Of the question.
+        random: Draws the changes.
+        whole: Whether every word stays: without its last, "I want to be dead" is everyday words.
+    """
+    variation = with_other_letters(question, language, random, whole=whole)
     return variation if may_train(variation) else question
 
 
-def with_other_letters(question: str, language: str, random: Random) -> str:
-    """Return the question in other case and points, with an opener or a word less."""
+def with_other_letters(question: str, language: str, random: Random, *, whole: bool = False) -> str:
+    """Return the question in other case and points, with an opener or, unless whole, a word less."""
     words = question.split(" ")
-    if len(words) >= 5 and random.random() < 0.08:
+    if len(words) >= 5 and random.random() < 0.08 and not whole:
         del words[random.randrange(len(words))]
         question = " ".join(words)
     if random.random() < 0.3:
@@ -114,13 +131,15 @@ def vary_korean(question: str, random: Random) -> str:
     return question
 
 
-def questions_of_epoch(intent: Intent, random: Random) -> list[str]:
+def questions_of_epoch(intent: Intent, random: Random, *, on_distress: bool = False) -> list[str]:
     """Return the questions of an intent for one epoch: of a large one a part, of a small one each again."""
     most = OWN if intent.own else PUBLIC
     if intent.name == "unknown":
         most = UNKNOWN
-    elif len(set(intent.answers.values())) == 1:
+    elif intent.is_grave:
         most = GRAVE
+    if on_distress:
+        most = ANEW if intent.about_distress else round(SHARE * most)
     pool = list(intent.training)
     if len(pool) >= most:
         return random.sample(pool, most)
@@ -128,18 +147,20 @@ def questions_of_epoch(intent: Intent, random: Random) -> list[str]:
     return pool + random.choices(pool, k=again) if pool else []
 
 
-def draw_turns(dialogues: Dialogues, random: Random) -> dict[tuple[str, str], list[Turn]]:
+def draw_turns(
+    dialogues: Dialogues, random: Random, *, on_distress: bool = False
+) -> dict[tuple[str, str], list[Turn]]:
     """Return an epoch's questions by voice and language, each in changed letters and points."""
     by_voice: dict[tuple[str, str], list[Turn]] = defaultdict(list)
     for number, intent in enumerate(dialogues.intents):
-        for question in questions_of_epoch(intent, random):
+        for question in questions_of_epoch(intent, random, on_distress=on_distress):
             voice = random.choices(VOICES, VOICE_WEIGHTS)[0]
             if voice == PLAIN:
                 answer, persona = random.choice(intent.plainly), NOT_JUDGED
             else:
                 answer, persona = intent.answers[voice], PERSONAS.index(voice)
-            words = vary(question, intent.language, random)
-            turn = Turn(intent.language, words, answer, number, persona)
+            words = vary(question, intent.language, random, whole=intent.about_distress)
+            turn = Turn(intent.language, words, answer, number, persona, intent.about_distress)
             by_voice[voice, intent.language].append(turn)
     return by_voice
 
@@ -154,10 +175,12 @@ def draw_system(voice: str, language: str, random: Random) -> str:
     return "" if kind == "nothing" else prompts.draw_open(kind, language, random)
 
 
-def draw_conversations(dialogues: Dialogues, random: Random) -> list[tuple[str, list[Turn]]]:
+def draw_conversations(
+    dialogues: Dialogues, random: Random, *, on_distress: bool = False
+) -> list[tuple[str, list[Turn]]]:
     """Return one epoch of conversations, shuffled, as (system prompt, turns)."""
     conversations = []
-    for (voice, language), turns in draw_turns(dialogues, random).items():
+    for (voice, language), turns in draw_turns(dialogues, random, on_distress=on_distress).items():
         random.shuffle(turns)
         while turns:
             count = random.choices(TURNS, TURN_WEIGHTS)[0]
@@ -177,7 +200,7 @@ def encode(
     tokenizer: PreTrainedTokenizerFast,
     loose: Tokenizer,
 ) -> Iterator[tuple[list[int], ...]]:
-    """Yield (ids, targets, intents, personas) of each conversation, cut to whole turns within CONTEXT.
+    """Yield (ids, targets, intents, personas, anew) of each conversation, cut to whole turns within CONTEXT.
 
     Args:
         conversations: As drawn.
@@ -190,6 +213,7 @@ def encode(
         if prompt:
             ids += [system, *loose.encode(" " + prompt).ids]
         targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
+        anew = [False] * len(ids)
         for turn in turns:
             question_ids = [user, *loose.encode(" " + turn.question).ids, assistant]
             answer_ids = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
@@ -200,8 +224,9 @@ def encode(
             targets += before + answer_ids + [NOT_JUDGED]
             intents += [*before, turn.intent, *after]
             personas += [*before, turn.persona, *after]
+            anew += [turn.anew] * (len(question_ids) + len(answer_ids))
         if personas:
-            yield ids, targets, intents, personas
+            yield ids, targets, intents, personas, anew
 
 
 def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
@@ -210,10 +235,10 @@ def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
 
     def empty() -> Rows:
         blanks = (np.full(shape, NOT_JUDGED) for _ in range(3))
-        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *blanks)
+        return Rows(*(np.zeros(shape, np.int64) for _ in range(3)), *blanks, np.zeros(shape, bool))
 
     batch, lengths, count = empty(), np.zeros(rows, int), np.zeros(rows, int)
-    for ids, targets, intents, personas in pieces:
+    for ids, targets, intents, personas, anew in pieces:
         size = len(ids)
         free = np.flatnonzero(lengths + size <= CONTEXT)
         if not len(free):
@@ -229,6 +254,7 @@ def pack(pieces: Iterator[tuple[list[int], ...]], rows: int) -> Iterator[Rows]:
         batch.target[row, place] = targets
         batch.intent[row, place] = intents
         batch.persona[row, place] = personas
+        batch.anew[row, place] = anew
         lengths[row] += size
     if lengths.any():
         yield batch
@@ -240,8 +266,10 @@ def epoch(
     rows: int,
     seed: int,
     bpe_dropout: float = 0.0,
+    *,
+    on_distress: bool = False,
 ) -> Iterator[Rows]:
-    """Yield the batches of one epoch.
+    """Yield the batches of one epoch; on_distress: mostly of distress and of what only sounds like it.
 
     The same seed gives the same conversations; how BPE dropout splits their words, its library draws unseeded.
     """
@@ -249,5 +277,5 @@ def epoch(
 
     loose = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     loose.model.dropout = bpe_dropout or None
-    conversations = draw_conversations(dialogues, Random(seed))
+    conversations = draw_conversations(dialogues, Random(seed), on_distress=on_distress)
     yield from pack(encode(conversations, tokenizer, loose), rows)

@@ -16,7 +16,7 @@ import re
 import tarfile
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,10 +33,28 @@ GRAVE = re.compile(
     r"죽|자살|자해|살기|살고 ?싶|포기|유서|목숨|suicid|\bkill|\bdie|\bdead|\bdying|overdos|\bhurt|\bcut\b|alive",
     re.IGNORECASE,
 )
+# A sentence of despair, or near it: such a one must not be taught as everyday words.
+DESPAIR = re.compile(
+    r"자살|자해|유서|목숨|손목|수면제|뛰어내|목을? ?매|죽고 ?싶|죽을래|죽어야|죽어 ?버|죽는 ?게|죽을 ?것|죽을 ?돈"
+    r"|죽어도|죽도록|죽음|죽이|죽여|살고 ?싶지|(?<!이)살기 ?싫|그만 살|못 ?살|살아갈|살려|사는 ?게|태어나|깨어나"
+    r"|(?:사는|살|살아야 할) ?(?:이유|가치|의미)|사라지|없어지[고는]|세상|삶을?|생을|천국|도망|벗어나|그만 ?두고 싶"
+    r"|(?:이제|그만|다|모두) 끝내|영원히|아무도|아무 ?것도|미치겠|헤어지|이별|붙잡|버티|희망|절망|괴롭|괴로|고통"
+    r"|지옥|외로|외롭|우울|울적|힘들|힘드|슬프|슬퍼|눈물|포기|혼자|상처|찢어지|숨 ?못|마지막 편지"
+    r"|suicid|overdos|myself|kill(?:ing)? (?:\w+sel|him|her|them|you)|my life|end(?:ing)? it|without me"
+    r"|\b(?:want|wish|wanna|ready|going|like|tried|rather|prefer|will|let me|could|should)\b.*\b(?:die|dead|death)\b"
+    r"|\b(?:to|can't|could|would|'d) (?:be|breathe|cry|die|disappear|do (?:it|that|this)|end|exist|give up|go away"
+    r"|go on|kill|leave|lie|live|lose|scream|stop|suffer|survive|take (?:it|this))(?: any ?more| any longer)?\W*$"
+    r"|live (?:forever|without)|\b(?:alive|exist\w*|living)\b|worth living|forever|\bhurt|alone|lonel|depress"
+    r"|hopeless|worthless|miser|despair|unhapp|\bsad\b|\bpain\b|\bcry|pills|wrist|bridge|grave\b|funeral|murder",
+    re.IGNORECASE,
+)
 # Character n-gram cosines: from SAME_MATTER on a public question is one of our own intents, and below
 # FOREIGN a message is none of any intent.
 SAME_MATTER, FOREIGN = 0.7, 0.34
+# Below NO_OTHER on every other intent, a sentence that gets the answer of distress is one of everyday words.
+NO_OTHER = 0.6
 UNKNOWN = {"en": 2600, "ko": 2600}  # messages of no intent, to be taught as unknown
+OF_FRAMES = 6000  # everyday sentences of one group of frames at most
 EXPANSIONS = 40  # of one {a|b} question at most
 HERE = Path(__file__).parent
 
@@ -48,6 +66,7 @@ class Intent:
     Attributes:
         also: More answers of the plain voice, which speaks where no persona is requested: the friendly one, or these.
         own: Whether its questions are ours, not the public ones.
+        pool: More questions, of which training takes those that the model still answers as distress.
     """
 
     name: str
@@ -57,6 +76,17 @@ class Intent:
     answers: dict[str, str]
     own: bool = False
     also: tuple[str, ...] = ()
+    pool: tuple[str, ...] = ()
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether it is the one of distress, which every persona answers in the same words."""
+        return len(set(self.answers.values())) == 1
+
+    @property
+    def about_distress(self) -> bool:
+        """Whether it is distress, or what only sounds like it."""
+        return self.is_grave or self.name == "everyday words"
 
     @property
     def plainly(self) -> tuple[str, ...]:
@@ -303,6 +333,48 @@ def unknown(data: Path, language: str, intents: list[Intent]) -> list[str]:
     return Random(7).sample(foreign, min(len(foreign), UNKNOWN[language]))
 
 
+def fill(frame: str, filling: str) -> str:
+    """Return the frame with the filling at its "_"; of 이가, 을를 and 은는 behind it the particle that fits stays."""
+    ends_open = "가" <= filling[-1] <= "힣" and (ord(filling[-1]) - ord("가")) % 28 == 0
+    for pair in ("이가", "을를", "은는"):
+        frame = frame.replace("_" + pair, "_" + pair[ends_open])
+    return frame.replace("_", filling)
+
+
+def put_together(language: str, candidates: list[str]) -> list[str]:
+    """Return everyday sentences on the patterns of distress: frames with words of public text and of our own lists."""
+    sentences: list[str] = []
+    for part in own_words(language)["everyday"]:
+        pattern = part.get("found")
+        matches = [m.strip() for c in candidates if pattern for m in re.findall(pattern, c.lower())]
+        fillings = [f for f in dict.fromkeys([*part["ordinary"], *matches]) if len(f) <= 24]
+        frames = expand_all(part["frames"])
+        whole = [fill(frame, filling) for frame in frames for filling in fillings]
+        sentences += Random(7).sample(whole, min(len(whole), OF_FRAMES))
+    return list(dict.fromkeys(sentences))
+
+
+def everyday(data: Path, language: str, intents: list[Intent]) -> tuple[str, ...]:
+    """Return sentences of no despair that are near no other intent, public ones and put together, in a fixed order.
+
+    The choice of `unknown` leaves out what looks like distress and is none; here it is.
+    """
+    others = [
+        question
+        for intent in intents
+        if not intent.is_grave and intent.name not in ("unknown", "everyday words")
+        for question in (*intent.training, *intent.held_out)
+    ]
+    public = list(dict.fromkeys(messages(data, language)))
+    candidates = [
+        c
+        for c in dict.fromkeys(public + put_together(language, public))
+        if plain(c) and not DESPAIR.search(c) and may_train(c) and not is_held_out(c)
+    ]
+    near = closeness(candidates, others)
+    return tuple(c for c, close in zip(candidates, near, strict=True) if close < NO_OTHER)
+
+
 def load(data: Path) -> Dialogues:
     """Read everything the starter learns from out of the data folder."""
     intents_of_all: list[Intent] = []
@@ -315,5 +387,7 @@ def load(data: Path) -> Dialogues:
                 intent = split(
                     "unknown", language, questions, intent.answers, own=True, also=intent.also
                 )
+            elif intent.name == "everyday words":
+                intent = replace(intent, pool=everyday(data, language, intents))
             intents_of_all.append(intent)
     return Dialogues(tuple(intents_of_all))

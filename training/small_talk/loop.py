@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import torch
 from torch import nn
@@ -20,7 +22,10 @@ from training.small_talk.data import PERSONAS, Dialogues
 
 SIDE_WEIGHT = 0.5  # of each side task: name the intent, and the persona, where the answer opens
 SAVE_EVERY = 100  # steps
-AVERAGE = 0.995  # of the moving average of the weights, which is what ships
+AVERAGE, NEAR_AVERAGE = 0.995, 0.99  # of the moving average of the weights, which is what ships
+# Where a trained model learns only when to speak of distress, it is asked so many everyday sentences before an epoch, and learns
+# those where the chance of the answer of distress is above MISTAKEN; a question of distress with one below SURE comes again.
+QUESTIONS, MISTAKEN, SURE = 6000, 0.02, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Plan:
         bpe_dropout: Share of merges left out in what people write.
         compiled: Whether torch.compile is used (faster; needs a C++ compiler).
         bfloat16: Whether products are computed in bfloat16 (a quarter faster where the processor knows it).
+        anchor: Weight of staying near the weights it starts from in what it says of all but distress; 0 trains freely.
     """
 
     steps: int
@@ -44,6 +50,7 @@ class Plan:
     bpe_dropout: float = 0.02
     compiled: bool = True
     bfloat16: bool = False
+    anchor: float = 0.0
 
 
 class Trainer:
@@ -82,11 +89,15 @@ class Trainer:
             betas=(0.9, 0.98),
             fused=True,
         )
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
+        decay = NEAR_AVERAGE if plan.anchor else AVERAGE
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.step, self.epoch, self.batch = 0, 0, 0
         self.body: Callable[..., object] = network.model
+        self.start = copy.deepcopy(network).eval() if plan.anchor else network
+        self.start_body: Callable[..., object] = self.start.model
         if plan.compiled:
             self.body = torch.compile(network.model)
+            self.start_body = torch.compile(self.start.model)
 
     def rate(self) -> float:
         """Return the learning rate of this step: warm-up, then a cosine to nearly nothing."""
@@ -100,15 +111,31 @@ class Trainer:
         same = segment[:, :, None] == segment[:, None, :]
         mask = same.tril()[:, None]  # (rows, 1, CONTEXT, CONTEXT): its own conversation, no future
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16):
-            states = self.body(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=torch.from_numpy(rows.position),
-                use_cache=False,
-            ).last_hidden_state.float()
+            inputs = {
+                "input_ids": ids,
+                "attention_mask": mask,
+                "position_ids": torch.from_numpy(rows.position),
+                "use_cache": False,
+            }
+            states = self.body(**inputs).last_hidden_state.float()
         target = torch.from_numpy(rows.target)
         is_answer = target != batches.NOT_JUDGED
-        loss = F.cross_entropy(self.network.lm_head(states[is_answer]), target[is_answer])
+        words = self.network.lm_head(states[is_answer])
+        loss = F.cross_entropy(words, target[is_answer])
+        if self.plan.anchor:
+            # No side tasks: their fresh heads would shake what is learned.
+            with (
+                torch.no_grad(),
+                torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16),
+            ):
+                before = self.start_body(**inputs).last_hidden_state.float()
+            with torch.no_grad():
+                before = self.start.lm_head(before[is_answer]).log_softmax(-1)
+            near = torch.from_numpy(~rows.anew)[is_answer]
+            # Where it was wrong there is nothing to stay near to.
+            near &= before.gather(1, target[is_answer][:, None])[:, 0] > math.log(0.05)
+            apart = F.kl_div(words.log_softmax(-1), before, reduction="none", log_target=True)
+            return loss + self.plan.anchor * (apart.sum(-1) * near).mean()
         for name, numbers in (("intent", rows.intent), ("persona", rows.persona)):
             number = torch.from_numpy(numbers)
             has_label = number != batches.NOT_JUDGED
@@ -121,17 +148,70 @@ class Trainer:
         """Yield batches without end, from the place in the data where training stands."""
         while True:
             rows = batches.epoch(
-                self.dialogues,
+                self.with_hard_ones() if self.plan.anchor else self.dialogues,
                 self.tokenizer,
                 self.plan.rows,
                 self.plan.seed + 1000 * self.epoch,
                 self.plan.bpe_dropout,
+                on_distress=bool(self.plan.anchor),
             )
             for number, batch in enumerate(rows):
                 if number >= self.batch:
                     self.batch += 1
                     yield batch
             self.epoch, self.batch = self.epoch + 1, 0
+
+    def with_hard_ones(self) -> Dialogues:
+        """Return the dialogues with what the averaged weights get wrong now: distress missed, everyday words taken for it.
+
+        Training that resumes in an epoch asks anew, with the weights of that moment.
+        """
+        random = Random(self.plan.seed + 1000 * self.epoch)
+        intents = list(self.dialogues.intents)
+        answers = {one.language: one.answers["friendly"] for one in intents if one.is_grave}
+        for number, intent in enumerate(intents):
+            questions: list[str] = []
+            if intent.is_grave:
+                questions = [
+                    batches.vary(q, intent.language, random, whole=True) for q in intent.training
+                ]
+            elif intent.name == "everyday words":
+                questions = random.sample(intent.pool, min(QUESTIONS, len(intent.pool)))
+                questions += intent.training
+            if questions and intent.language in answers:
+                chances = self.chances(questions, answers[intent.language])
+                hard = [
+                    question
+                    for question, chance in zip(questions, chances, strict=True)
+                    if (chance < SURE if intent.is_grave else chance > MISTAKEN)
+                ]
+                intents[number] = replace(intent, training=(*intent.training, *hard, *hard))
+        return Dialogues(tuple(intents))
+
+    @torch.inference_mode()
+    def chances(self, questions: list[str], answer: str, first: int = 8) -> list[float]:
+        """Return how likely the averaged weights begin so to answer each question, by its first tokens; no system prompt."""
+        network, words = self.average.module.eval(), self.tokenizer
+        opening = words.backend_tokenizer.encode(answer).ids[:first]
+        user, assistant = words.convert_tokens_to_ids([batches.USER, batches.ASSISTANT])
+        rows = [
+            [user, *words.backend_tokenizer.encode(" " + question).ids, assistant, *opening]
+            for question in questions
+        ]
+        chances = [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+        for begin in range(0, len(order), 128):
+            part = order[begin : begin + 128]
+            longest = len(rows[part[-1]])
+            ids = torch.tensor([rows[n] + [0] * (longest - len(rows[n])) for n in part])
+            states = network.model(input_ids=ids, use_cache=False).last_hidden_state
+            ends = torch.tensor([len(rows[n]) for n in part])
+            places = ends[:, None] - 1 - len(opening) + torch.arange(len(opening))
+            next_words = network.lm_head(states[torch.arange(len(part))[:, None], places])
+            each = next_words.log_softmax(-1)[:, list(range(len(opening))), opening]
+            for number, chance in zip(part, each.sum(-1).exp().tolist(), strict=True):
+                chances[number] = chance
+        return chances
 
     def update(self, rows: batches.Rows) -> float:
         """Take one optimiser step and return its loss."""

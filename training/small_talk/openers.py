@@ -9,7 +9,7 @@ too) where it is no taught answer nor nearly one. The lists were written by read
 says has to be read by a person: its answers are printed.
 
 ``examples`` in place of a folder asks the example messages of the page; ``distress`` those of judged.toml that call for
-the answer with the numbers to ring, and those that do not.
+the answer with the numbers to ring, and those that do not; ``choosing`` the others of both kinds, which weights are chosen by.
 """
 
 from __future__ import annotations
@@ -119,15 +119,24 @@ def report(
         yield f"{name}: {mean:.1f} of {len(lines)} (from {min(each)} to {max(each)} over {len(each)} seeds)"
 
 
-def distress(models: ModelCache, language: str, seeds: Iterable[int]) -> Iterator[str]:
-    """Yield how many messages got the answer of distress, of those that need it and of others."""
+def distress(
+    models: ModelCache, language: str, seeds: Iterable[int], cases: dict[str, Any]
+) -> Iterator[str]:
+    """Yield how many messages got the answer of distress, of those that need it and of others.
+
+    Args:
+        models: Brings the model.
+        language: Of the messages.
+        seeds: Of the answers.
+        cases: The "distress" and the "others" of each language.
+    """
     own_answers, spec, own_seeds = (
         KnownAnswers.of_starter(language),
         find(CHAT, SMALL_TALK),
         [*seeds],
     )
     for name in ("distress", "others"):
-        messages = [(message, "") for message in judgements()[name][language]]
+        messages = [(message, "") for message in cases[name][language]]
         hits: dict[str, int] = dict.fromkeys((message for message, _ in messages), 0)
         for one in answers(models, spec, messages, own_seeds):
             hits[one.message] += DISTRESS[language] in own_answers.intents(one.answer)
@@ -148,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate openers", description=__doc__
     )
-    parser.add_argument("--openers", required=True, help="folder, or: examples, distress")
+    parser.add_argument("--openers", required=True, help="folder, or: examples, distress, choosing")
     parser.add_argument("--model", default=SMALL_TALK, help="an id of the catalogue or the hub")
     parser.add_argument("--language", choices=("en", "ko"), help="one of the two")
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 1")
@@ -176,8 +185,9 @@ def _lines(
     seeds: Iterable[int],
     values: dict[str, float],
 ) -> Iterator[str]:
-    if what == "distress":
-        yield from distress(models, language, seeds)
+    if what in ("distress", "choosing"):
+        cases = judgements()["choosing"] if what == "choosing" else judgements()
+        yield from distress(models, language, seeds, cases)
         return
     kind = "examples" if what == "examples" else "openers"
     fitting = judgements()[kind][language]
