@@ -16,7 +16,9 @@ from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
 from models.torch_tools import by_onednn, has_onednn
 from tests import tiny
 
-ALIKE = 1e-4  # the tiny model's weights are ten times as large as trained ones, and so is the rounding
+ALIKE = (
+    1e-4  # the tiny model's weights are ten times as large as trained ones, and so is the rounding
+)
 pytestmark = pytest.mark.skipif(
     not has_onednn(), reason="torch takes another way on this processor"
 )
