@@ -71,8 +71,9 @@
   };
 
   let due = false;
-  const mend = () => { due = false; name(); connection(); tabStops(); sortExamples(); };
+  const mend = () => { due = false; name(); connection(); tabStops(); };
   new MutationObserver(() => {
+    sortExamples(); // at once: what moves later moves from under a finger
     if (due) return;
     due = true;
     setTimeout(mend, 150);
