@@ -124,8 +124,10 @@
     setTimeout(() => watch.disconnect(), 60_000);
   };
   document.addEventListener("click", (event) => {
-    const start = event.target.closest?.("button[id$=-start]");
-    if (start) toResult(start.id);
+    const button = event.target.closest?.("button[id$=-start], [id$=-examples] button");
+    if (!button) return;
+    if (event.detail > 1) event.stopImmediatePropagation(); // a double click is one run, also where a second would wait
+    else if (button.id) toResult(button.id);
   }, true);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches?.("textarea, input")) return;

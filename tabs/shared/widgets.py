@@ -156,7 +156,9 @@ def _bind_examples(
         sample = [value() if callable(value) else value for value in samples[index]]
         return tuple(sample) if len(inputs) > 1 else sample[0]
 
-    fill_in = box.click(fill, box, list(inputs), api_visibility="private", show_progress="hidden")
+    # By default a click is lost that comes when the one before has filled the inputs, but is not yet done.
+    mode: Any = {"trigger_mode": "always_last", "api_visibility": "private", "show_progress": "hidden"}
+    fill_in = box.click(fill, box, list(inputs), **mode)
     fill_in.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
 
 

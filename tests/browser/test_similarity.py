@@ -153,11 +153,28 @@ def test_an_example_that_is_pressed_while_another_is_compared_is_not_lost(open_p
     page = open_page()
     open_tab(page, "sentence_similarity")
     examples = page.locator("#sentence_similarity-examples .examples-en button")
-    examples.nth(0).click()
-    expect(page.locator("#sentence_similarity-a textarea")).to_have_value(re.compile("guitar"))
-    examples.nth(2).click()
     result = page.locator("#sentence_similarity-result .quoted").first
-    expect(result).to_have_text("The bank raised its interest rates.", timeout=LONG)
+    for _ in range(3):
+        examples.nth(0).click()
+        expect(page.locator("#sentence_similarity-a textarea")).to_have_value(re.compile("guitar"))
+        examples.nth(2).click()
+        expect(result).to_have_text("The bank raised its interest rates.", timeout=LONG)
+
+
+def test_a_double_click_is_one_run(open_page):
+    page = open_page()
+    open_tab(page, "sentence_similarity")
+    page.locator("#sentence_similarity-examples .examples-en button").first.click()
+    status = page.locator("#sentence_similarity-status")
+    expect(status).to_contain_text("float32", timeout=LONG)
+    runs = []
+    page.on("request", lambda request: runs.append(1) if "queue/join" in request.url else None)
+    page.click("#sentence_similarity-start")
+    page.wait_for_timeout(1500)
+    once = len(runs)
+    page.dblclick("#sentence_similarity-start")
+    page.wait_for_timeout(2500)
+    assert len(runs) == 2 * once > 0
 
 
 def test_a_large_heatmap_can_be_read_as_a_table(open_page):
