@@ -24,6 +24,7 @@ from typing import Any
 import yaml
 
 from training.corpora import require
+from training.scenes.words import with_particle
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic")
 LANGUAGES = ("en", "ko")
@@ -335,9 +336,8 @@ def unknown(data: Path, language: str, intents: list[Intent]) -> list[str]:
 
 def fill(frame: str, filling: str) -> str:
     """Return the frame with the filling at its "_"; of 이가, 을를 and 은는 behind it the particle that fits stays."""
-    ends_open = "가" <= filling[-1] <= "힣" and (ord(filling[-1]) - ord("가")) % 28 == 0
-    for pair in ("이가", "을를", "은는"):
-        frame = frame.replace("_" + pair, "_" + pair[ends_open])
+    for consonant, vowel in ("이가", "을를", "은는"):
+        frame = frame.replace(f"_{consonant}{vowel}", with_particle(filling, consonant, vowel))
     return frame.replace("_", filling)
 
 

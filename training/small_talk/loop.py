@@ -124,12 +124,9 @@ class Trainer:
         loss = F.cross_entropy(words, target[is_answer])
         if self.plan.anchor:
             # No side tasks: their fresh heads would shake what is learned.
-            with (
-                torch.no_grad(),
-                torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16),
-            ):
-                before = self.start_body(**inputs).last_hidden_state.float()
             with torch.no_grad():
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16):
+                    before = self.start_body(**inputs).last_hidden_state.float()
                 before = self.start.lm_head(before[is_answer]).log_softmax(-1)
             near = torch.from_numpy(~rows.anew)[is_answer]
             # Where it was wrong there is nothing to stay near to.
