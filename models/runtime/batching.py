@@ -107,7 +107,7 @@ class Batcher(Generic[Item, Result]):
         try:
             yield
         finally:
-            self._leave(1)
+            self._leave(1, 0.0)
 
     @contextmanager
     def attending(self) -> Generator[None]:
@@ -153,7 +153,7 @@ class Batcher(Generic[Item, Result]):
             first.ready.set()
 
     def _lead(self, first: _Call) -> None:
-        batch, start = [first], 0.0
+        batch, start = [first], time.monotonic()
         try:
             self._gather()
             with self._turn() as cores:
@@ -164,7 +164,7 @@ class Batcher(Generic[Item, Result]):
                 start = time.monotonic()
                 self._do(batch, cores)
         finally:
-            self._leave(len(batch), start)
+            self._leave(len(batch), time.monotonic() - start)
             for call in batch[1:]:
                 call.ready.set()
 
@@ -223,8 +223,8 @@ class Batcher(Generic[Item, Result]):
         for call in batch:  # here the exception, whose frames hold the pass's tensors, is gone
             self._do([call], cores)
 
-    def _leave(self, calls: int, start: float = 0.0) -> None:
-        """A pass of so many calls, begun then, is over."""
+    def _leave(self, calls: int, seconds: float) -> None:
+        """A pass of so many calls, which took so long, is over."""
         with self._lock:
             self.passes -= 1
             self._inside -= calls
@@ -233,5 +233,5 @@ class Batcher(Generic[Item, Result]):
                 self._away = 0
             if calls > 1:
                 self._away += calls
-                self._hope = now + _HOPE * (now - start)
+                self._hope = now + _HOPE * seconds
             self._appoint()

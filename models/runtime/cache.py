@@ -392,7 +392,7 @@ def _free() -> None:
 
 
 def _set_threads(placement: Placement) -> None:
-    # OpenMP keeps the number per calling thread; each job has a thread of its own.
+    # OpenMP keeps the number per calling thread, and a job may have one that another model had.
     torch = sys.modules.get("torch")
     if torch is not None and placement.device == "cpu":
         torch.set_num_threads(placement.threads or 1)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from models.contract import Stop
 from models.errors import Stopped
@@ -15,6 +16,7 @@ class Passes:
         self.go, self.batches = threading.Event(), []
         self.go.set()
         self.at_once = self.most_at_once = 0
+        self.seconds = 0.0  # that a pass takes
         self.batcher = Batcher(self.work, **({"most": 100} | settings))
 
     def work(self, items, cores):
@@ -22,6 +24,7 @@ class Passes:
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.batches.append(list(items))
         assert self.go.wait(10)
+        time.sleep(self.seconds)
         self.at_once -= 1
         if any(item == "bad" for item in items):
             raise ValueError("bad")
@@ -54,6 +57,12 @@ class Callers:
         for thread in self.threads:
             thread.join(10)
             assert not thread.is_alive()
+
+
+def in_threads(work, *columns):
+    """All calls at once, a thread each; what fails in one fails the test."""
+    with ThreadPoolExecutor(len(columns[0])) as pool:
+        list(pool.map(work, *columns))
 
 
 def until(condition):
@@ -183,12 +192,7 @@ def test_those_who_attend_go_on_together_and_nobody_waits_for_one_who_left():
                 assert passes.batcher(name, Stop()) == f"{name}!"
                 time.sleep(0.002 * len(name))  # some are slower between two calls
 
-    threads = [threading.Thread(target=attend, args=pair) for pair in counts.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
+    in_threads(attend, counts.keys(), counts.values())
     sizes = [len(batch) for batch in passes.batches]
     assert sizes[:3] == [3, 3, 3]
     assert sum(sizes) == 27
@@ -202,11 +206,7 @@ def test_many_threads_lose_nothing():
     def work(name):
         results[name] = [passes.batcher(f"{name}.{i}", Stop()) for i in range(50)]
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    in_threads(work, range(16))
     assert all(results[n] == [f"{n}.{i}!" for i in range(50)] for n in range(16))
     assert passes.batcher.passes == 0
     assert passes.batcher._inside == 0
@@ -214,13 +214,7 @@ def test_many_threads_lose_nothing():
 
 def test_a_crowd_goes_on_in_halves_and_nobody_waits_for_those_who_do_not_come_again():
     passes = Passes(lanes=2)
-    work, seconds = passes.batcher._work, 0.1
-
-    def slow(items, cores):
-        time.sleep(seconds)
-        return work(items, cores)
-
-    passes.batcher._work = slow
+    passes.seconds = 0.1
     start = threading.Barrier(16)
 
     def ask(name):
@@ -229,16 +223,11 @@ def test_a_crowd_goes_on_in_halves_and_nobody_waits_for_those_who_do_not_come_ag
             assert passes.batcher(f"{name}.{number}", Stop()) == f"{name}.{number}!"
             time.sleep(0.001 * (name % 4))  # back within milliseconds, but not at once
 
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
+    in_threads(ask, range(16))
     sizes = [len(batch) for batch in passes.batches]
     assert sum(sizes) == 96
     assert len(sizes) <= 18, sizes  # 12 of eight; 24 without the wait
-    time.sleep(seconds)
+    time.sleep(passes.seconds)
     begin = time.monotonic()
     assert passes.batcher("later", Stop()) == "later!"
-    assert time.monotonic() - begin < 1.4 * seconds, "it waits for those who have left"
+    assert time.monotonic() - begin < 1.4 * passes.seconds, "it waits for those who have left"
