@@ -157,7 +157,11 @@ def _bind_examples(
         return tuple(sample) if len(inputs) > 1 else sample[0]
 
     # By default a click is lost that comes when the one before has filled the inputs, but is not yet done.
-    mode: Any = {"trigger_mode": "always_last", "api_visibility": "private", "show_progress": "hidden"}
+    mode: Any = {
+        "trigger_mode": "always_last",
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
     fill_in = box.click(fill, box, list(inputs), **mode)
     fill_in.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
 
