@@ -2,7 +2,8 @@
 
 One lock guards all bookkeeping (a plain Lock inside a Condition: never held while a model loads or
 works). Each model has a slot with a queue of tickets: the gate is as many at a time as its engine takes
-(Engine.capacity), else `spec.concurrency`, in order of arrival. Loading happens inside the gate under one
+(Engine.capacity), else `spec.concurrency`, in order of arrival. A slot exists while somebody uses the model or
+waits for it and while it is in memory: anybody may type an id. Loading happens inside the gate under one
 construction lock for all models with weights, since from_pretrained patches globals while it runs;
 hosted ones do not wait for those.
 """
@@ -145,20 +146,23 @@ class ModelCache:
             with self._change:
                 del slot.inside[ticket]
                 slot.last_used = time.monotonic()
+                self._forget(slot)
                 self._change.notify_all()
 
     def _enter(
         self, spec: ModelSpec, stop: Stop, notify: Notify, ticket: object, request: Request | None
     ) -> _Slot:
-        last = 0
+        last = 0  # the position that was told
         with self._change:
             slot = self._slots.get((spec.task, spec.id))
             if slot is None:
                 slot = _Slot(spec, place(spec, self.settings, self._machine))
                 self._slots[spec.task, spec.id] = slot
             slot.queue.append(ticket)
+            # By the caller's own spec: a comparison takes two places in a model of one.
+            places = zerogpu.AT_ONCE if zerogpu.lends(slot.placement) else spec.concurrency
             try:
-                while slot.queue[0] is not ticket or not slot.has_room(request, _places(slot)):
+                while slot.queue[0] is not ticket or not slot.has_room(request, places):
                     if stop.is_set():
                         raise Stopped
                     position = slot.queue.index(ticket) + 1
@@ -169,8 +173,14 @@ class ModelCache:
                 slot.inside[ticket] = request
             finally:
                 slot.queue.remove(ticket)
+                self._forget(slot)
                 self._change.notify_all()
         return slot
+
+    def _forget(self, slot: _Slot) -> None:
+        """Remove a slot that holds no model and that nobody uses or waits for; the lock is held."""
+        if slot.engine is None and not slot.inside and not slot.queue:
+            self._slots.pop((slot.spec.task, slot.spec.id), None)
 
     def _lease_on(self, slot: _Slot, stop: Stop, notify: Notify) -> Lease:
         if slot.engine is not None:
@@ -190,10 +200,8 @@ class ModelCache:
             self._make_room(slot.spec.loaded_bytes(slot.placement.dtype), slot)
             start = time.perf_counter()
             engine = _construct(slot, where, self.settings)
-            if isinstance(
-                engine, ModelError
-            ):  # its traceback, gone by now, held the half-made model
-                _free()
+            if isinstance(engine, ModelError):
+                _free()  # its traceback, gone by now, held the half-made model
                 raise engine
             seconds = time.perf_counter() - start
             with self._change:
@@ -250,7 +258,7 @@ class ModelCache:
     def free_idle(self) -> None:
         """Unload every model that is not in use: what a job that ran out of memory does."""
         with self._change:
-            for slot in self._slots.values():
+            for slot in [*self._slots.values()]:
                 if not slot.active:
                     self._drop(slot, "out_of_memory")
         _free()
@@ -260,6 +268,7 @@ class ModelCache:
         if slot.engine is not None:
             slot.engine = None
             self.observer.on_unload(slot.spec, reason)
+            self._forget(slot)
 
     def unload(self, task: str, model_id: str, reason: str = "host") -> None:
         """Give a model's memory back now; nothing happens if it is not loaded.
@@ -285,8 +294,7 @@ class ModelCache:
         """What is loaded, loading or waited for, most recently used first."""
         now = time.monotonic()
         with self._change:
-            rows = [s for s in self._slots.values() if s.engine or s.active or s.queue]
-            rows.sort(key=lambda s: s.last_used, reverse=True)
+            rows = sorted(self._slots.values(), key=lambda s: s.last_used, reverse=True)
             return [
                 LoadedModel(
                     id=s.spec.id,
@@ -362,11 +370,6 @@ class ModelCache:
         """Unload what is idle and end the watch: for a reload of the app, and tests."""
         self._end.set()
         self.free_idle()
-
-
-def _places(slot: _Slot) -> int:
-    """How many requests at once a model takes."""
-    return zerogpu.AT_ONCE if zerogpu.lends(slot.placement) else slot.spec.concurrency
 
 
 def _construct(slot: _Slot, where: Path | None, settings: Settings) -> Engine | ModelError:

@@ -120,6 +120,34 @@ def test_a_failed_load_leaves_nothing_and_can_be_tried_again(cache):
         assert lease.load_seconds == 0
 
 
+def test_ids_that_cannot_be_loaded_leave_nothing_behind():
+    cache = ModelCache(Settings(memory_gb=1))
+
+    def objects_after(ids):
+        for number in ids:
+            model = spec(f"typed {number}", size_gb=5)
+            with pytest.raises(OutOfMemory), cache.lease(model, Stop(), lambda _: None):
+                pass
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects_after(range(5))
+    assert objects_after(range(5, 205)) - before < 100  # fewer than one an id
+
+
+def test_who_wants_two_places_in_a_loaded_model_of_one_gets_them(cache):
+    one, two, leave = spec("of one"), spec("of one", concurrency=2), threading.Event()
+    with cache.lease(one, Stop(), lambda _: None):
+        pass
+    entries = [threading.Event(), threading.Event()]
+    threads = [hold(cache, two, entry, leave) for entry in entries]
+    inside = [entry.wait(5) for entry in entries]
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert inside == [True, True]
+
+
 def test_eviction_is_by_bytes_oldest_first_and_never_one_in_use():
     Steps.reset()
     cache = ModelCache(Settings(memory_gb=2.5e-6))  # room for two of 1,000 bytes
