@@ -26,6 +26,7 @@ from transformers.cache_utils import DynamicLayer
 from models.chat.decoder_program import DecoderProgram
 from models.chat.events import Note
 from models.chat.requests import ChatRequest, NextTokenRequest
+from models.chat.token_odds import common_length
 from models.errors import InvalidInput
 
 MAX_ENTRIES = 4  # conversations
@@ -62,7 +63,7 @@ class KVCache:
         """
         prefixes = _prefixes(ids)[:-1]  # the last token is to be read: it brings the logits
         with self._lock:
-            lengths = [(_common_length(entry.prefixes, prefixes), entry) for entry in self._entries]
+            lengths = [(common_length(entry.prefixes, prefixes), entry) for entry in self._entries]
             length, best = max(lengths, key=lambda pair: pair[0], default=(0, None))
             if best is None or not length:
                 return None
@@ -129,12 +130,6 @@ def _prefixes(ids: Iterable[int]) -> list[bytes]:
         digest = hashlib.blake2b(data, digest_size=16, key=_KEY).digest()
         prefixes.append(digest)
     return prefixes
-
-
-def _common_length(one: list[bytes], other: list[bytes]) -> int:
-    """How many of the first tokens are the same."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 # ---------------------------------------------------------------- the prompt

@@ -5,7 +5,7 @@ Imports no model library, so that the page can use it too.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,12 @@ def token_at(distribution: np.ndarray, position: float) -> int:
     order = np.argsort(-distribution, kind="stable")
     place = int(np.searchsorted(np.cumsum(distribution[order]), position, side="right"))
     return int(order[min(place, int((distribution > 0).sum()) - 1)])
+
+
+def common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many items at the beginning of two sequences are the same."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 # ---------------------------------------------------------------- text of single tokens

@@ -5,7 +5,7 @@ They live in the visitor's own session and nowhere else, without any key.
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from models.chat import recipe
 from models.chat.events import Alternative, ChatDone, Note, TextDelta, Token, with_delta
 from models.chat.requests import ChatRequest
-from models.chat.token_odds import is_whole, join_texts
+from models.chat.token_odds import common_length, is_whole, join_texts
 from models.contract import Event, Finished, ModelSpec
 from models.select import find
 from models.servers.prices import price_of, read
@@ -261,10 +261,13 @@ def common_prefixes(samples: Sequence[AnswerSample]) -> list[list[int]]:
     keys = [
         [token.id if token.id is not None else token.text for token in s.tokens] for s in samples
     ]
-    return [
-        [sum(other[: at + 1] == own[: at + 1] for other in keys) - 1 for at in range(len(own))]
-        for own in keys
-    ]
+    return [_shares(own, [one for one in keys if one is not own]) for own in keys]
+
+
+def _shares(own: Sequence[Any], others: Iterable[Sequence[Any]]) -> list[int]:
+    """For each item of a sequence, how many others are the same up to it."""
+    lengths = [common_length(own, other) for other in others]
+    return [sum(length > at for length in lengths) for at in range(len(own))]
 
 
 def with_newest(history: list[Answers], newest: Any) -> list[Answers]:
