@@ -15,7 +15,7 @@ from models.chat.catalog import default_system_prompt
 from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.llama_odds import GgufVocabulary
 from models.chat.llama_server import LlamaServer
-from models.chat.requests import ChatRequest, NextTokenRequest
+from models.chat.requests import ChatRequest, NextTokenRequest, with_system
 from models.chat.thoughts import ThoughtSplitter, begins_in_thoughts, notes_on, writes_thoughts
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import InvalidInput, ModelError, NotFound, OutOfMemory
@@ -25,7 +25,7 @@ from models.settings import Settings
 from models.weights import gguf
 
 WINDOW = 2048  # tokens of each slot: memory grows with it
-ORDER = ("temperature", "top_k", "top_p")  # of the samplers: as models/chat/distribution.py has it
+ORDER = ("temperature", "top_k", "top_p")  # of the samplers: as in token_odds.probabilities
 _BUFFERS = 200_000_000  # bytes of the process beside weights and KV cache, at most, as measured
 _LEAST_PROBABILITIES = 100  # tokens whose probabilities are requested where alternatives are
 _WHOLE = 60_000  # tokens of a vocabulary that is answer whole; of a larger one the likeliest
@@ -147,16 +147,10 @@ class LlamaCppChat:
                 self._busy -= count
 
 
-def with_system(turns: list[dict[str, str]], system: str) -> list[dict[str, str]]:
-    """The turns after a system prompt, if there is one."""
-    first = [{"role": "system", "content": system}] if system.strip() else []
-    return [*first, *turns]
-
-
 def turns(request: ChatRequest, start: int, system: str) -> list[dict[str, str]]:
     """The turns from `start` on, with the person's system prompt or else `system`."""
     own_turns = request.turns(start)
-    return own_turns if own_turns[0]["role"] == "system" else with_system(own_turns, system)
+    return own_turns if own_turns[0]["role"] == "system" else with_system(system, own_turns)
 
 
 def completion(request: ChatRequest, ids: Sequence[int], seed: int, room: int) -> dict[str, Any]:
@@ -370,7 +364,7 @@ class _Talk:
         notes: tuple[Note, ...] = ()
         if request.as_message and self._header.chat_template is not None:
             message = [{"role": "user", "content": request.text}]
-            ids = self._apply_template(with_system(message, request.system_prompt or self._system))
+            ids = self._apply_template(with_system(request.system_prompt or self._system, message))
         else:
             ids = self._ids(request.text)
             notes = (Note("plain_continuation"),) if request.as_message else ()

@@ -7,8 +7,8 @@ from typing import Any
 
 from models.chat.catalog import default_system_prompt
 from models.chat.events import Note
-from models.chat.llama_cpp import WINDOW, completion, turns, with_system
-from models.chat.requests import ChatRequest, NextTokenRequest
+from models.chat.llama_cpp import WINDOW, completion, turns
+from models.chat.requests import ChatRequest, NextTokenRequest, with_system
 from models.contract import ModelSpec
 from models.weights import gguf, hub, index
 
@@ -144,7 +144,7 @@ def next_token(spec: ModelSpec, request: NextTokenRequest, notes: Iterable[Note]
     if request.as_message and Note("plain_continuation") not in notes:
         message: list[dict[str, Any]] = [{"role": "user", "content": request.text}]
         system = request.system_prompt or default_system_prompt(spec)
-        ids = _CHAT.format(messages=_literal(with_system(message, system)))
+        ids = _CHAT.format(messages=_literal(with_system(system, message)))
     else:
         ids = _TEXT.format(text=_literal(request.text))
     ids += _IDS

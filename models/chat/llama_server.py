@@ -136,7 +136,7 @@ class LlamaServer:
             put: is told each piece, last one with "stop": true; or a ModelError, which is the last.
 
         Returns:
-            A function that ends it: the server sees the closed connection at its next token.
+            A function that ends it, at any time: the server sees the closed connection at its next token.
         """
         connection = self._connection()
 
@@ -155,7 +155,8 @@ class LlamaServer:
             except ModelError as problem:
                 put(problem)
             except (OSError, ValueError, AttributeError, http.client.HTTPException):
-                put(self.failure() if not over.is_set() else None)
+                if not over.is_set():
+                    put(self.failure())
             finally:
                 connection.close()
 
@@ -170,12 +171,20 @@ class LlamaServer:
         return end
 
     def _connection(self) -> http.client.HTTPConnection:
+        """An open connection: one that is shut down before its request is not opened again."""
         if not self.alive:
             raise self.failure()
         if self._address.startswith("unix://"):
-            return _SocketFile(self._address.removeprefix("unix://"))
-        parts = urlsplit(self._address)
-        return http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port)
+            connection = _SocketFile(self._address.removeprefix("unix://"))
+        else:
+            parts = urlsplit(self._address)
+            connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port)
+        try:
+            connection.connect()
+        except OSError:
+            connection.close()
+            raise self.failure() from None
+        return connection
 
     def _response(
         self, connection: http.client.HTTPConnection, path: str, body: dict[str, Any]
@@ -190,9 +199,8 @@ class LlamaServer:
     def _refusal(self, error: dict[str, Any]) -> ModelError:
         if error.get("type") == "exceed_context_size_error":
             return InvalidInput("invalid_over_window", limit=error.get("n_ctx", 0))
-        if "emplate" in str(
-            error.get("message")
-        ):  # some know no system prompt, some want strict turns
+        # Some templates know no system prompt, some want strict turns.
+        if "emplate" in str(error.get("message")):
             return InvalidInput("invalid_turns")
         return Unavailable("unavailable_llama_cut", model=self._label)
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import torch
 
-from models.chat import recipe
+from models.chat import llama_server, recipe
 from models.chat.events import ChatDone, NextToken, Note, TextDelta, Token
 from models.chat.llama_cpp import LlamaCppChat
 from models.chat.requests import ChatRequest, NextTokenRequest
@@ -456,6 +456,21 @@ def test_a_process_killed_in_mid_answer_is_a_sentence_and_the_next_answer_comes(
     assert "Paris" in text(engine, ask())
     assert engine.server.pid != pid
     engine.server.close()
+
+
+def test_an_answer_that_is_ended_before_it_began_is_not_written(engine, monkeypatch):
+    connect = llama_server._SocketFile.connect
+
+    def connect_late(connection) -> None:
+        time.sleep(0.3)
+        connect(connection)
+
+    monkeypatch.setattr(llama_server._SocketFile, "connect", connect_late)
+    pieces: list[dict] = []
+    body = {"prompt": "Tell me", "n_predict": 20, "stream": True}
+    engine.server.stream(body, pieces.append)()
+    time.sleep(2)
+    assert pieces == []
 
 
 def test_the_process_goes_with_the_app(file):
