@@ -23,6 +23,7 @@ from api.http import ERRORS, STREAM, Service, stream_response
 from api.rest import ModelId, chat_job, draw, encode, encoder
 from models.chat.events import Alternative, ChatDone, TextDelta, Token
 from models.chat.requests import ChatRequest
+from models.chat.token_odds import bytes_of_text
 from models.contract import Event, Finished, ModelSpec
 from models.errors import InvalidInput
 from models.select import find
@@ -386,16 +387,8 @@ def _log(probability: float) -> float:
 
 
 def _logprob(token: Alternative) -> dict[str, Any]:
-    data = list(bytes_of(token.text))
+    data = list(bytes_of_text(token.text))
     return {"token": token.text, "logprob": _log(token.raw), "bytes": data}
-
-
-def bytes_of(text: str) -> bytes:
-    """A token's bytes: the inverse of token_odds.text_of_bytes."""
-    parts = text.replace("⟩", "⟨").split("⟨")
-    return b"".join(
-        bytes.fromhex(part) if place % 2 else part.encode() for place, part in enumerate(parts)
-    )
 
 
 async def _complete(
@@ -415,7 +408,7 @@ async def _complete(
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         chunks = _chunks(service, request, spec, job, body.stops, form, head, usage)
-        return await stream_response(request, chunks, lambda problem: _data(problem))
+        return await stream_response(request, chunks, _data)
     samples = {i: _Answer(_Cutter(body.stops)) for i in range(job.num_return_sequences)}
     events: list[Event] = []
     async with aclosing(service.events(request, spec, job)) as stream:

@@ -512,7 +512,7 @@ def _text_and_probability(token: dict[str, Any]) -> tuple[str, None, float]:
     if math.isnan(logprob):
         raise ValueError("no probability")
     data = token.get("bytes")
-    text = text_of_bytes(bytes(data)) if data else str(token["token"])
+    text = text_of_bytes(bytes(data)) if data else _HALF.sub("\ufffd", str(token["token"]))
     return text, None, math.exp(min(0.0, logprob))
 
 

@@ -78,7 +78,7 @@ def common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
 # ---------------------------------------------------------------- text of single tokens
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-_BYTES = re.compile("(?:⟨[0-9a-f]{2}(?: [0-9a-f]{2})*⟩)+")
+_BYTES = re.compile("((?:⟨[0-9a-f]{2}(?: [0-9a-f]{2})*⟩)+)")
 
 
 def text_of_bytes(data: bytes) -> str:
@@ -90,13 +90,17 @@ def text_of_bytes(data: bytes) -> str:
     return re.sub("[\udc80-\udcff]+", hexadecimal, data.decode("utf-8", "surrogateescape"))
 
 
+def bytes_of_text(text: str) -> bytes:
+    """The inverse of `text_of_bytes`; a ⟨ around anything else is a letter of the text."""
+    return b"".join(
+        bytes.fromhex(re.sub("[⟨⟩]", "", part)) if at % 2 else part.encode()
+        for at, part in enumerate(_BYTES.split(text))
+    )
+
+
 def join_texts(texts: Iterable[str]) -> str:
     """Tokens' texts as one text: bytes side by side become their letter."""
-
-    def letters(match: re.Match[str]) -> str:
-        return text_of_bytes(bytes.fromhex(match[0].replace("⟨", "").replace("⟩", "")))
-
-    return _BYTES.sub(letters, "".join(texts))
+    return _BYTES.sub(lambda match: text_of_bytes(bytes_of_text(match[0])), "".join(texts))
 
 
 def is_whole(text: str) -> bool:

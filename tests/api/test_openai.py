@@ -9,9 +9,8 @@ import numpy as np
 import openai
 import pytest
 
-from api.openai import _Cutter, bytes_of
+from api.openai import _Cutter
 from models.chat.events import ChatDone, TextDelta
-from models.chat.token_odds import text_of_bytes
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
 from models.select import find
@@ -138,11 +137,6 @@ def test_neutral_values_are_no_fault(client):
     client.chat.completions.create(
         model="auto", messages=HELLO, presence_penalty=0, frequency_penalty=0, user="x", tools=[]
     )
-
-
-def test_a_token_of_half_a_letter_has_its_bytes():
-    for data in (b"a", "한".encode(), "한".encode()[:2], b"x\xed\x95y"):
-        assert bytes_of(text_of_bytes(data)) == data
 
 
 def test_genlab_talks_to_genlab(server):

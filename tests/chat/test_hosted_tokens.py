@@ -51,6 +51,12 @@ def test_a_token_that_is_half_a_letter_shows_its_bytes():
     assert [token.text for token in result] == ["⟨ed 95⟩"]
 
 
+def test_a_token_of_half_a_letter_in_utf_16_can_be_written():
+    half = {"token": "a\ud83d", "logprob": -1.0, "bytes": None, "top_logprobs": []}
+    result, *_ = tokens([chunk("a", logprobs=[half], end="stop"), DONE])
+    assert [token.text for token in result] == ["a\ufffd"]
+
+
 @pytest.mark.parametrize(
     "forgery",
     [

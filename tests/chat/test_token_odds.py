@@ -16,6 +16,7 @@ from models.chat.decoding import TextStream
 from models.chat.events import ChatDone, NextToken, Note, TextDelta
 from models.chat.requests import ChatRequest, NextTokenRequest
 from models.chat.token_odds import (
+    bytes_of_text,
     entropy,
     join_texts,
     pieces,
@@ -181,6 +182,12 @@ def test_the_tokens_of_a_letter_come_with_the_letter():
     texts = [piece.text for piece in pieces(tokenizer, tokenizer("a한 <end>").input_ids)]
     assert texts == ["a", "⟨ed⟩", "⟨95⟩", "⟨9c⟩", " ", "<end>"]
     assert text_of_bytes("한".encode()[:2] + b"a" + "é".encode()) == "⟨ed 95⟩aé"
+
+
+def test_a_tokens_text_says_its_bytes():
+    letters = ("한".encode(), "⟨ψ|".encode(), "a⟩ ⟨".encode(), "⟨0⟩⟨".encode())
+    for data in (b"a", "한".encode()[:2], b"x\xed\x95y\x8c", *letters):
+        assert bytes_of_text(text_of_bytes(data)) == data
 
 
 def test_a_samples_tokens_are_its_own(cache):
