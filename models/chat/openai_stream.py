@@ -39,6 +39,8 @@ _ENDS = {
     "error": {"error", "network_error", "insufficient_system_resource", "abort", "aborted"},
 }  # fmt: skip
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
+# Characters read in search of a frame's end, each line of it anew: a hostile server's would take hours.
+_MOST_VAIN = 200_000_000
 _HALF = re.compile("[\ud800-\udfff]")  # of a letter in UTF-16
 _KEYS = ("data", "models", "result", "results", "items", "model_list", "body")  # of lists of models
 
@@ -60,7 +62,7 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
         Unavailable: a web page came (unavailable_html).
     """
     event, pending, others = "", "", ""
-    other, has_output = "", False
+    other, has_output, vain = "", False, 0
     async for line in _lines(response):
         field = _FIELD.fullmatch(line)
         if line.strip().strip('"').upper() == DONE:
@@ -80,6 +82,9 @@ async def frames(response: httpx2.Response) -> AsyncIterator[dict[str, Any] | st
                 yield DONE
                 return
             frames = _parse(pending)
+            vain += len(pending) if frames is None else 0
+            if vain > _MOST_VAIN:
+                raise json.JSONDecodeError("endless frame", "", 0)
             pending = "" if frames is not None else f"{pending}\n" if pending else ""
         elif field[1] == "error":  # llama.cpp's own field
             frames = _parse(field[2])

@@ -7,6 +7,7 @@ import time
 import httpx2
 import pytest
 
+from models.chat import openai_stream
 from models.chat.events import Note, ServerModels, TextDelta, with_delta
 from models.chat.openai_protocol import server_sentence
 from models.chat.openai_stream import frames, next_page
@@ -185,6 +186,14 @@ def test_an_empty_answer_and_a_tool_call_say_so():
     _, end, _, _ = replay((200, pieces))
     assert Note("tool_call", "get_weather") in end.notes
     assert codes(end) == {"tool_call"}
+
+
+def test_a_frame_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(openai_stream, "_MOST_VAIN", 100_000)
+    endless = 'data: {"choices": "\n' + "data: word\n" * 1000
+    with pytest.raises(Unavailable) as problem:
+        replay((200, [endless, 60.0, DONE]))  # it does not wait for the rest
+    assert problem.value.code == "unavailable_bad_json"
 
 
 # ---------------------------------------------------------------- errors within a stream
