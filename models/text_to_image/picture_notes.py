@@ -291,11 +291,6 @@ def parse_note(text: str) -> PictureNote:
     return note
 
 
-def parse_parameters(text: str) -> dict[str, Any]:
-    """The settings in such a text."""
-    return parse_note(text).settings
-
-
 def _settings_begin(text: str) -> int:
     """Where the settings begin: at the last "Steps:" that begins a line, else within one."""
     steps = [match.start() for match in _STEPS.finditer(text)]
@@ -393,9 +388,13 @@ def _novelai(texts: Mapping[str, str]) -> PictureNote | None:
     values = {"prompt": texts.get("Description", ""), **values}
     image_to_image = "img2img" in str(values.get("request_type", "")).lower()
     note = _flat("NovelAI", values, image_to_image)
-    caption = (values.get("v4_prompt") or {}).get("caption") or {}
-    characters = caption.get("char_captions") or []
-    note.unread += [("char_caption", _short(one.get("char_caption", ""))) for one in characters]
+    match values.get("v4_prompt"):
+        case {"caption": {"char_captions": [*characters]}}:
+            note.unread += [
+                ("char_caption", _short(one.get("char_caption", "")))
+                for one in characters
+                if isinstance(one, dict)
+            ]
     return note
 
 

@@ -16,11 +16,11 @@ from models.text_to_image.image_files import read_picture
 from models.text_to_image.speed import seconds_a_picture
 from models.weights.sources import is_here, single_files_in
 from tabs.shared.context import Context
-from tabs.shared.events import line
+from tabs.shared.events import line, problem_line
 from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.shared.widgets import model_line
 from tabs.text_to_image import prompt_words
-from tabs.text_to_image.picture_html import problem_note, status_note
+from tabs.text_to_image.picture_html import status_note
 
 TAB = "text_to_image"
 CLASSIC = "CompVis/stable-diffusion-v1-4"
@@ -220,7 +220,7 @@ def _take_picture(path: str) -> tuple[Any, Any, Any, str]:
     try:
         read_picture(Path(path).read_bytes())
     except InvalidInput as problem:
-        return *picture_updates(None), problem_note(problem)
+        return *picture_updates(None), status_note(problem_line(problem))
     return *picture_updates(path), status_note(both(f"{TAB}.start_picture.next"))
 
 

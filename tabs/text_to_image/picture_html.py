@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 from models.contract import ModelSpec
-from models.errors import ModelError
 from models.text_to_image.events import GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.events import line
@@ -139,11 +138,6 @@ def _prompt_remarks(result: ImagesDone | GridDone) -> list[str]:
 
 def _notes(remarks: Sequence[str]) -> str:
     return "".join(f'<p class="note">{remark}</p>' for remark in remarks)
-
-
-def problem_note(problem: ModelError) -> str:
-    """What is wrong, in words, where it arose."""
-    return status_note(both(f"errors.{problem.code}", **problem.params))
 
 
 def status_note(words: str) -> str:

@@ -22,7 +22,7 @@ from models.text_to_image.image_files import compact_start_picture, read_picture
 from models.text_to_image.picture_notes import PictureNote, read_note
 from models.text_to_image.requests import ImageRequest
 from tabs.shared.context import Context
-from tabs.shared.events import line
+from tabs.shared.events import line, problem_line
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import LANGUAGES, both, say, t
 from tabs.shared.widgets import updates
@@ -31,7 +31,6 @@ from tabs.text_to_image.picture_html import (
     SELECT_ON_CLICK,
     SHARED_FIELDS,
     data_url,
-    problem_note,
     settings_button,
     settings_of,
     status_note,
@@ -100,7 +99,7 @@ def build_drop(context: Context, targets: RestoreTargets) -> None:
         try:
             picture = read_note(Path(path))
         except InvalidInput as problem:  # in the note: an error would mark every field as wrong
-            return updates(NAMES, note=problem_note(problem))
+            return updates(NAMES, note=status_note(problem_line(problem)))
         return restore(context, model, {"image": "", **picture.settings}, picture)
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -15,7 +15,7 @@ from models.runtime.cache import ModelCache
 from models.settings import ROOT, Settings
 from models.tasks import CATALOG
 from models.text_to_image import image_files
-from models.text_to_image.picture_notes import parse_parameters
+from models.text_to_image.picture_notes import parse_note
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from models.text_to_image.vocabulary import Vocabulary
 from tabs.shared.context import Context
@@ -75,7 +75,7 @@ def test_cells_appear_as_they_finish_and_a_cell_is_the_picture_of_its_seed_alone
         assert sheet.width > 2 * 128
         assert sheet.height > 2 * 128
         assert sheet.crop((0, 0, sheet.width, 30)).convert("L").getextrema() == (0, 255)
-        read = parse_parameters(sheet.text["parameters"])
+        read = parse_note(sheet.text["parameters"]).settings
     assert (read["prompt"], read["seed"]) == ("a red circle", 5)
 
 

@@ -100,10 +100,10 @@ def test_we_read_the_web_uis_as_the_independent_reader_does(tmp_path, text):
 
 
 def test_a_prompt_alone_and_odd_values_are_read_for_what_they_are():
-    assert picture_notes.parse_parameters("a cat: sitting")["prompt"] == "a cat: sitting"
-    odd = picture_notes.parse_parameters(
+    assert picture_notes.parse_note("a cat: sitting").settings["prompt"] == "a cat: sitting"
+    odd = picture_notes.parse_note(
         'p\nSteps: many, CFG scale: 7, Seed: 5, Size: big, Model: "a, b: c"'
-    )
+    ).settings
     assert odd == {
         "prompt": "p",
         "negative_prompt": "",
@@ -190,7 +190,7 @@ def dials(cache, match, model="auto"):
 
 
 def test_every_known_field_comes_back(cache):
-    result = picture_notes.parse_parameters(WEB_UI) | {"model": "CompVis/stable-diffusion-v1-4"}
+    result = picture_notes.parse_note(WEB_UI).settings | {"model": "CompVis/stable-diffusion-v1-4"}
     set_to = dials(cache, result)
     assert set_to["prompt"].endswith("by a lake")
     assert set_to["negative_prompt"] == "blurry, lowres"
@@ -200,7 +200,7 @@ def test_every_known_field_comes_back(cache):
 
 
 def test_what_cannot_be_had_here_is_named_and_the_rest_comes_back(cache):
-    result = picture_notes.parse_parameters(WEB_UI) | {
+    result = picture_notes.parse_note(WEB_UI).settings | {
         "num_inference_steps": 5000,
         "guidance_scale": float("nan"),
     }
@@ -226,7 +226,7 @@ def test_values_that_a_models_dials_do_not_reach_are_named(cache):
 def test_a_note_without_a_start_picture_takes_the_pages_away_or_says_that_it_holds_none(cache):
     from_noise = dials(cache, {"prompt": "x", "image": ""})
     assert from_noise["image"] is None
-    from_picture = dials(cache, {**picture_notes.parse_parameters(WEB_UI_NEWER), "image": ""})
+    from_picture = dials(cache, {**picture_notes.parse_note(WEB_UI_NEWER).settings, "image": ""})
     assert "image" not in from_picture
     assert "start picture" in from_picture["note"]
 

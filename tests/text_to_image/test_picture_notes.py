@@ -319,6 +319,14 @@ def test_novelais_schedule_and_characters():
     assert note.unread == [("char_caption", "girl, red hair")]
 
 
+@pytest.mark.parametrize(
+    "prompt", ["girl", {"caption": ["girl"]}, {"caption": {"char_captions": "girl"}}]
+)
+def test_characters_in_another_form_do_not_cost_the_settings(prompt):
+    comment = json.dumps({**NOVELAI, "v4_prompt": prompt}).encode()
+    assert read_note(png(Software=b"NovelAI", Comment=comment)).settings["seed"] == 1234
+
+
 def sampler(seed, positive, negative, latent, **more):
     inputs = {"seed": seed, "steps": 20, "cfg": 7.5, "sampler_name": "euler", "positive": positive}
     inputs |= {"negative": negative, "latent_image": latent, **more}
