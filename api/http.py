@@ -89,9 +89,9 @@ _OTHERS = {
     413: "body_too_large",
     415: "no_json",
 }
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/json": {"schema": {"$ref": _REF}}}}
-    for _REF in ["#/components/schemas/Error"]
+    status: {"description": text, "content": _ERROR_CONTENT}
     for status, text in {
         400: "The body is no JSON.",
         401: "Nobody the host knows: sign in with HTTP Basic or a token (Bearer).",
@@ -246,9 +246,8 @@ class Service:
             raise TooMany(seconds=RETRY_SECONDS)
         self._threads = self._threads or CapacityLimiter(MAX_THREADS)
         self._jobs += 1
-        LocalContext.request.set(
-            cast(Any, request)
-        )  # whose GPU quota pays, on a Space with ZeroGPU
+        # Whose GPU quota pays, on a Space with ZeroGPU.
+        LocalContext.request.set(cast(Any, request))
         iterator = run(self.cache, spec, job)
         try:
             while True:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints, create_model, model_validator
 
 from api.http import ERRORS, STREAM, Service, event_of, stream_response
-from models.chat.events import ChatDone, NextToken, TextDelta, Token, with_delta
+from models.chat.events import ChatDone, NextToken, TextDelta, with_delta
 from models.chat.requests import ChatRequest, NextTokenRequest, SamplingParameters
 from models.chat.token_odds import probabilities
 from models.contract import Event, Finished, ModelSpec
@@ -35,7 +35,9 @@ from models.text_to_image.requests import ImageRequest
 from models.weights.sources import is_here
 
 MAX_HITS = 1000
-SAMPLE = 200  # lines whose language counts
+_LANGUAGE_SAMPLE = (
+    200  # of the texts of a search, the query first: their language picks the encoder
+)
 ModelId = Annotated[
     str,
     Field(description='"auto", an id of GET /api/v1/models, or a Hugging Face id', max_length=200),
@@ -198,7 +200,7 @@ def _chat(routes: APIRouter, service: Service) -> None:
             answer["thoughts"] = thoughts
         if job.alternatives:
             tokens = [[d for d in deltas if d.index == n] for n in samples]
-            answer["tokens"] = [[_token(t) for d in ds for t in d.tokens] for ds in tokens]
+            answer["tokens"] = [[asdict(t) for d in ds for t in d.tokens] for ds in tokens]
         return JSONResponse(answer)
 
 
@@ -230,7 +232,7 @@ async def _chat_frames(
                 if event.before_was_thought:
                     delta["before_was_thought"] = True
                 if event.tokens:
-                    delta["tokens"] = [_token(token) for token in event.tokens]
+                    delta["tokens"] = [asdict(token) for token in event.tokens]
                 yield _frame("delta", delta)
             elif isinstance(event, ChatDone | Finished):
                 events.append(event)
@@ -260,10 +262,6 @@ def _chat_facts(events: Sequence[Event]) -> dict[str, Any]:
         "notes": [{"code": note.code, "value": note.value} for note in end.notes],
         "seconds": finish.seconds,
     }
-
-
-def _token(token: Token) -> dict[str, Any]:
-    return asdict(token)
 
 
 def _next_token(routes: APIRouter, service: Service) -> None:
@@ -425,14 +423,14 @@ def _similarity(routes: APIRouter, service: Service) -> None:
         if not rows:
             raise InvalidInput("invalid_no_lines")
         job = EncodeRequest.of(sentences=[body.query, *(body.lines[i] for i in rows)])
-        spec = encoder(service, body.model, job.sentences[:SAMPLE])
+        sample = job.sentences[:_LANGUAGE_SAMPLE]
+        spec = encoder(service, body.model, sample)
         vectors, events = await encode(service, request, spec, job)
         hits = [
             {"line": rows[i], "score": cosine, "text": body.lines[rows[i]]}
             for i, cosine in nearest_rows(vectors[1:], vectors[0], body.k)
         ]
-        fields = reads(spec, job.sentences[:SAMPLE])
-        return {"hits": hits, "language_known": fields, **_facts(events)}
+        return {"hits": hits, "language_known": reads(spec, sample), **_facts(events)}
 
 
 def encoder(service: Service, model: str, sentences: Sequence[str]) -> ModelSpec:

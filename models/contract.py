@@ -181,21 +181,21 @@ class Request(BaseModel):
     @property
     def tokens(self) -> int:
         """Tokens it may read and write at most, about: what it counts towards the host's limits."""
-        return _letters(tuple(self.__dict__.values())) // LETTERS_A_TOKEN
+        return _text_bytes(tuple(self.__dict__.values())) // BYTES_PER_TOKEN
 
 
-LETTERS_A_TOKEN = 4  # bytes of UTF-8: four letters of English, one and a half of Korean's syllables
+BYTES_PER_TOKEN = 4  # of UTF-8: four letters of English, one and a third of Korean's syllables
 
 
-def _letters(value: Any) -> int:
-    """Bytes of all text within a value."""
+def _text_bytes(value: Any) -> int:
+    """Bytes in UTF-8 of all text within a value."""
     match value:
         case str():
             return len(value.encode("utf-8", "surrogatepass"))
         case tuple() | list():
-            return sum(map(_letters, cast(Sequence[Any], value)))
+            return sum(map(_text_bytes, cast(Sequence[Any], value)))
         case Request():
-            return _letters(tuple(value.__dict__.values()))
+            return _text_bytes(tuple(value.__dict__.values()))
         case _:
             return 0
 

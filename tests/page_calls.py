@@ -18,7 +18,7 @@ class ChatPage:
     Args:
         url: of the app.
         language: of the page.
-        **typed: what stands in the controls, by elem_id (chat_model="openai"); the others are as drawn.
+        **inputs: what stands in the controls, by elem_id (chat_model="openai"); the others are as drawn.
     """
 
     def __init__(self, url: str, language: str = "en", **inputs: Any) -> None:
@@ -45,7 +45,7 @@ class ChatPage:
 
         Args:
             message: what stands in the box.
-            **typed: as above, for this message.
+            **inputs: as above, for this message.
 
         Returns:
             "success" and "output", which has the "error" that stands at the box.

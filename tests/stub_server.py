@@ -65,7 +65,7 @@ class StubServer:
     Attributes:
         bodies: the bodies of the requests so far; keys: their Authorization headers; headers: all.
         first_request: is set with the first request.
-        left: is set when the other side has gone away while an answer was being sent.
+        hangup: is set when the other side has gone away while an answer was being sent.
     """
 
     def __init__(

@@ -41,9 +41,8 @@ def probabilities(
     powers = np.exp(scores - scores.max())
     result = powers / powers.sum()
     if top_p < 1:
-        order = np.argsort(
-            result, kind="stable"
-        )  # the unlikeliest first: their sum to 1 - top_p goes
+        # The unlikeliest first: those that together have up to 1 - top_p go.
+        order = np.argsort(result, kind="stable")
         tail = np.cumsum(result[order]) <= 1 - top_p
         tail[-1] = False
         result[order[tail]] = 0

@@ -236,9 +236,8 @@ class TransformersChat:
                 return
             seed = draw_seed(request.seed)
             prompt = chat_prompt(self._tokenizer, request, self._window)
-            if (
-                prompt.answer_ids and prompt.answer_ids[-1] in self._end_ids()
-            ):  # it is whole already
+            is_whole = prompt.answer_ids and prompt.answer_ids[-1] in self._end_ids()
+            if is_whole:
                 yield ChatDone("stop", seed, len(prompt.ids), 0, prompt.notes)
                 return
             samples = [

@@ -47,9 +47,8 @@ class Hardware:
 def hardware() -> Hardware:
     """Look once at what this machine has."""
     apple = platform.system() == "Darwin" and platform.machine() == "arm64"
-    if (
-        has_zero_gpu()
-    ):  # its driver must not be touched: a process that is forked later could not use it
+    if has_zero_gpu():
+        # Its driver must not be touched: a process that is forked later could not use it.
         return Hardware(False, False, False, cores(), zero_gpu=True)
     return Hardware(
         _has_cuda(), apple, _cpu_torch(), cores(), _cuda_llama(), bfloat16=_has_bfloat16()

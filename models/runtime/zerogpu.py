@@ -46,9 +46,8 @@ _SPARE = 5  # seconds for moving the weights that came along
 _UNKNOWN_GB = 8.0  # of a model whose size the catalogue does not say
 log = logging.getLogger("genlab")
 Key = tuple[str, str]
-_engines: dict[
-    Key, Engine
-] = {}  # that lie on "cuda" here: from before the launch, or of a process with a GPU
+# That lie on "cuda" here: from before the launch, or of a process with a GPU.
+_engines: dict[Key, Engine] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +236,8 @@ def _as_problem(error: Exception) -> Exception:
         return Unavailable("unavailable_zero_gpu_session")
     if title == "ZeroGPU worker error" and "aborted" in words:
         return Unavailable("unavailable_zero_gpu_cut")
-    if (
-        title == "ZeroGPU worker error"
-    ):  # the process says so before it begins; a job's own errors are yielded
+    # The process says so before it begins; a job's own errors are yielded.
+    if title == "ZeroGPU worker error":
         return Unavailable("unavailable_zero_gpu_start")
     if words.startswith("Connection closed by visitor"):
         return Stopped()

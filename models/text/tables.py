@@ -245,10 +245,10 @@ def _at(
     body = [row for _, row in full_rows[number + header :]] or [full_rows[number][1]]
     if header and delimiter == ",":
         names = len(full_rows[number][1])
-        body_rows = [row if len(row) <= names else _thousands(row, names) or row for row in body]
+        whole_rows = [row if len(row) <= names else _thousands(row, names) or row for row in body]
         # Groups of three that begin with 0 are of no other numbers, such as those of R's columns.
         if any(len(row) > names and any(c[:1] == "0" for c in row[1:]) for row in body):
-            body = body_rows
+            body = whole_rows
     widths = Counter(map(len, body))
     width = max(widths, key=lambda width: (widths[width], width))
     share = widths[width] / len(body)
@@ -582,10 +582,11 @@ def _mend(row: Sequence[str]) -> tuple[Sequence[str], list[str]]:
     return row, codes
 
 
-def _fault(row: Sequence[str], names: Sequence[str], body_rows: bool) -> str:
+def _fault(row: Sequence[str], names: Sequence[str], has_mark: bool) -> str:
+    """The code of what a row is left out for, "" for none; has_mark: a file that was joined on begins there."""
     if any(cell.strip() for cell in row[len(names) :]):
         return "too_many_cells"
-    if (body_rows or len(names) > 1) and list(row) == list(names):
+    if (has_mark or len(names) > 1) and list(row) == list(names):
         return "repeated_header"
     return "too_long" if any(len(cell) > MAX_CELL for cell in row[:MAX_COLUMNS]) else ""
 

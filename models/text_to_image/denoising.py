@@ -281,9 +281,8 @@ class StableDiffusionLoop:
     def __init__(self, pipe: Any, program: CompiledUNet | None = None) -> None:
         self._pipe = pipe
         self._unet: CompiledUNet | FastUNet
-        if (
-            program is not None
-        ):  # it takes minutes a shape: at the first use, so that the page can say so
+        if program is not None:
+            # It takes minutes a shape: at the first use, so that the page can say so.
             self._unet = program
             return
         self._unet = FastUNet(pipe.unet)

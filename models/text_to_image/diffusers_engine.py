@@ -139,9 +139,8 @@ class DiffusersTextToImage:
         self._check(singles)
         yield from self._fit(request, stop)
         original = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
-        scheduler = copy.deepcopy(
-            original
-        )  # it holds the state of a drawing, and others may draw too
+        # A scheduler holds the state of a drawing, and others may draw too.
+        scheduler = copy.deepcopy(original)
         drawing = in_thread(
             lambda emit: self._draw_all(request, singles, scheduler, emit, stop), stop
         )

@@ -115,9 +115,8 @@ class PipelineParts:
         self._lora = name  # whatever was put in is taken out by `_unload`
         self._on_change()
         own_layers = sum(bool(_DOWN.search(key)) for key in weights)
-        if (
-            problem is None and 0 < 0.9 * own_layers <= self._layers()
-        ):  # what has no place is left out
+        # What has no place is left out: up to a tenth of the layers.
+        if problem is None and 0 < 0.9 * own_layers <= self._layers():
             return
         self._unload()
         if isinstance(problem, OutOfMemory):

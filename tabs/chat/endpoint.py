@@ -65,9 +65,8 @@ def _chat(context: Context) -> Callable[..., Generator[str]]:
             for event in events:
                 if isinstance(event, TextDelta):
                     text = event.text if event.before_was_thought else text + event.text
-                if (
-                    pace.due()
-                ):  # also while waiting: Gradio notices only at a yield that a caller left
+                # Also while waiting: Gradio notices only at a yield that a caller left.
+                if pace.due():
                     yield text
         yield text
 

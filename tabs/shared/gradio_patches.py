@@ -66,9 +66,8 @@ async def lifespan(app: App) -> AsyncGenerator[None]:
         module.SessionState = Session  # pyright: ignore[reportAttributeAccessIssue]
     routes.upload_fn = _upload  # pyright: ignore[reportAttributeAccessIssue]
     for function in app.get_blocks().fns.values():
-        if (
-            function.api_visibility == "private"
-        ):  # Gradio hides its name and answers to it all the same
+        # Gradio hides the name of a private one and answers to it all the same.
+        if function.api_visibility == "private":
             function.api_name = None
     # Launch has had an answer of its own by then; this asks for the page once more and ends the app where that
     # takes over three seconds, as on a busy machine.

@@ -1,4 +1,4 @@
-"""models/hub.py with the real huggingface_hub client, against a hub on this machine."""
+"""models/weights/hub.py with the real huggingface_hub client, against a hub on this machine."""
 
 import hashlib
 import json

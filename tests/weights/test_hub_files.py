@@ -1,4 +1,4 @@
-"""Which files make a whole model: models/hub_files.py on lists of names and on folders."""
+"""Which files make a whole model: models/weights/hub_files.py on lists of names and on folders."""
 
 import json
 from pathlib import Path
