@@ -36,7 +36,6 @@ from tabs.sentence_similarity.encoders import (
 from tabs.shared.context import Context
 from tabs.shared.events import (
     at_field,
-    error,
     line,
     problem_line,
     result_line,
@@ -44,7 +43,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiment, Experiments
-from tabs.shared.strings import both, language_of_page, phrases, phrases_html, t
+from tabs.shared.strings import both, phrases, phrases_html, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -213,10 +212,8 @@ def _compare(
         specs = {spec.id: spec for spec in (find_encoder(context, m, sentences) for m in models)}
     verdicts = [Verdict(spec) for spec in specs.values()]
     first = verdicts[0]
-    try:
+    with show_errors(page):
         yield from _run(context, first, verdicts, request)
-    except ModelError as problem:
-        raise error(problem, language_of_page(page)) from None
     for verdict in verdicts[1:]:
         try:
             yield from _run(context, verdict, verdicts, request)

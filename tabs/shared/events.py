@@ -1,4 +1,4 @@
-"""The one bridge between models and the page: events -> HTML lines, ModelError -> gr.Error."""
+"""The one bridge between models and the page: events -> HTML lines, ModelError -> PageError."""
 
 import html
 import inspect
@@ -52,22 +52,16 @@ def sentence(problem: ModelError, language: str) -> str:
 
 
 class PageError(gr.Error):
-    """A ModelError on its way to the page.
+    """A ModelError on its way to the page: its sentence in the visitor's language.
 
     Attributes:
         line: the sentence as HTML in both languages, for the place at the field.
     """
 
     def __init__(self, problem: ModelError, language: str) -> None:
-        """The one sentence for a problem, in the visitor's language."""
         title = say("errors.title", language)
         super().__init__(sentence(problem, language), title=title, print_exception=False)
         self.line = alert(problem)
-
-
-def error(problem: ModelError, language: str) -> gr.Error:
-    """The one sentence for a problem, in the visitor's language."""
-    return PageError(problem, language)
 
 
 def at_field(
@@ -135,11 +129,11 @@ def alert(problem: ModelError) -> str:
 
 @contextmanager
 def show_errors(request: gr.Request | None) -> Generator[None]:
-    """In the with block a ModelError becomes a gr.Error in the visitor's language."""
+    """In the with block a ModelError becomes a PageError in the visitor's language."""
     try:
         yield
     except ModelError as problem:
-        raise error(problem, language_of_page(request)) from None
+        raise PageError(problem, language_of_page(request)) from None
 
 
 def follow(

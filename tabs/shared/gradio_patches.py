@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 
 from models.errors import InvalidInput, ModelError, RateLimited, Refused
 from models.runtime.limits import PERSON, RETRY_SECONDS, person_of
-from tabs.shared.events import error, sentence
+from tabs.shared.events import PageError, sentence
 from tabs.shared.strings import LANGUAGES, STRINGS, language_of_page
 
 log = logging.getLogger("genlab")
@@ -145,11 +145,11 @@ class PageBlocks(gr.Blocks):
             problem.print_exception = False
             raise
         except ModelError as problem:
-            raise error(problem, language_of_page(_first(options.get("request")))) from None
+            raise PageError(problem, language_of_page(_first(options.get("request")))) from None
         except Exception as problem:
             log.exception("a handler failed")
             failure = ModelError("failed", kind=type(problem).__name__)
-            raise error(failure, language_of_page(_first(options.get("request")))) from None
+            raise PageError(failure, language_of_page(_first(options.get("request")))) from None
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
