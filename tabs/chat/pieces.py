@@ -121,11 +121,14 @@ def _compare(context: Context, english: Any, korean: Any) -> Generator[Any]:
         rows.append(_row(spec, results[1], results[2], context))
         yield line(""), gr.skip(), _table(context, english, korean, rows)
     for spec, file in _other_tokenizers(context):
-        with ThreadPoolExecutor(1) as worker:  # a large vocabulary takes seconds to read
-            future, start = worker.submit(pieces_of_texts, file, (english, korean)), monotonic()
-            while wait([future], _HEARTBEAT).not_done:
-                seconds = f"{monotonic() - start:.0f}"
-                yield line(both("wait.work", seconds=seconds)), gr.skip(), gr.skip()
+        # A large vocabulary takes seconds to read. Nobody waits for its end: Gradio closes this generator on
+        # its event loop.
+        worker = ThreadPoolExecutor(1)
+        future, start = worker.submit(pieces_of_texts, file, (english, korean)), monotonic()
+        worker.shutdown(wait=False)
+        while wait([future], _HEARTBEAT).not_done:
+            seconds = f"{monotonic() - start:.0f}"
+            yield line(both("wait.work", seconds=seconds)), gr.skip(), gr.skip()
         try:
             cut = future.result()
         except Exception:  # damaged: the model says so where it is used

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import gradio as gr
@@ -18,7 +19,7 @@ from models.runtime.jobs import run
 from models.select import find
 from models.settings import ROOT, Settings
 from models.tasks import CHAT
-from tabs.chat import token_odds
+from tabs.chat import pieces, token_odds
 from tabs.chat.answers import (
     MAX_ANSWERS,
     Answers,
@@ -64,6 +65,17 @@ def answers_of(context, request: ChatRequest) -> Answers:
     for event in run(context.cache, STARTER, request):
         answers.add(event)
     return answers
+
+
+def test_leaving_while_a_vocabulary_is_read_waits_for_nothing(context, monkeypatch, tmp_path):
+    monkeypatch.setattr(pieces, "_light", lambda *_: False)
+    monkeypatch.setattr(pieces, "_other_tokenizers", lambda _: [(STARTER, tmp_path)])
+    monkeypatch.setattr(pieces, "pieces_of_texts", lambda *_: time.sleep(3))
+    frames = pieces._compare(context, "a", "가")
+    next(frames)
+    start = time.monotonic()
+    frames.close()
+    assert time.monotonic() - start < 1
 
 
 # ---------------------------------------------------------------- what is stored
