@@ -17,7 +17,16 @@ from models.text_to_image.events import CellDone, GridDone, ImagesDone, StepDone
 from models.text_to_image.image_files import contact_sheet, format_parameters
 from models.text_to_image.requests import ImageGridRequest, NoPromptRequest
 from tabs.shared.context import Context
-from tabs.shared.events import Pace, at_field, follow, line, result_line, show_errors, waiting_line
+from tabs.shared.events import (
+    Pace,
+    PageError,
+    at_field,
+    follow,
+    line,
+    result_line,
+    show_errors,
+    waiting_line,
+)
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import bind_stop, problem_box, recipe, stop_button, updates
@@ -228,13 +237,20 @@ def compare(context: Context, request: gr.Request, *values: Any) -> Generator[tu
 def _without_prompt(
     context: Context, visitor: gr.Request | None, spec: ModelSpec, grid: ImageGridRequest
 ) -> Generator[tuple[Any, ...], None, str]:
-    """Draw what the first seed gives without a prompt; returns the picture as HTML for beside the grid."""
+    """Draw what the first seed gives without a prompt.
+
+    Returns:
+        The picture as HTML, for beside the grid; or the problem in its place, since the grid is whole.
+    """
     common = {name: getattr(grid, name) for name in SHARED_FIELDS}
     bare = NoPromptRequest.of(**common).with_defaults(spec)
-    for event in follow(context, spec, bare, visitor):
-        if isinstance(event, ImagesDone) and not event.is_flagged(0):
-            return no_prompt(file_address(event.images[0], "no-prompt.png"))
-        yield _frame()
+    try:
+        for event in follow(context, spec, bare, visitor):
+            if isinstance(event, ImagesDone) and not event.is_flagged(0):
+                return no_prompt(file_address(event.images[0], "no-prompt.png"))
+            yield _frame()
+    except PageError as problem:
+        return problem.line
     return ""
 
 

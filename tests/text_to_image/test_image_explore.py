@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from models.runtime.cache import ModelCache
+from models.runtime.limits import Limits
 from models.settings import ROOT, Settings
 from models.tasks import CATALOG
 from models.text_to_image import image_files
@@ -77,6 +78,17 @@ def test_cells_appear_as_they_finish_and_a_cell_is_the_picture_of_its_seed_alone
         assert sheet.crop((0, 0, sheet.width, 30)).convert("L").getextrema() == (0, 255)
         read = parse_note(sheet.text["parameters"]).settings
     assert (read["prompt"], read["seed"]) == ("a red circle", 5)
+
+
+def test_a_grid_is_whole_where_the_picture_without_a_prompt_is_refused(context, monkeypatch):
+    # Fewer steps than that picture has alone: a grid of two is let in.
+    limits = Limits(Settings.model_validate({"all_image_steps": 10}))
+    monkeypatch.setattr(context.cache, "limits", limits)
+    end = compare(context, explore.SETTINGS, guidances="1", steps="2")[-1]
+    assert len(settings_in(end["table"])) == 1
+    assert "problem-line" in end["table"]
+    assert end["sheet"]["visible"]
+    assert end["code"]
 
 
 def test_a_grid_of_seeds_has_a_seed_a_cell(context):
