@@ -30,7 +30,6 @@ from tabs.sentence_similarity.encoders import (
     number,
     picker,
     server_fields,
-    shorten,
     warnings,
 )
 from tabs.shared.context import Context
@@ -43,7 +42,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiment, Experiments
-from tabs.shared.strings import both, phrases, phrases_html, t
+from tabs.shared.strings import both, phrases, phrases_html, shorten, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -76,6 +75,7 @@ STRENGTHS = (
     25,
 )  # per cent of the colour of a strip, from pairs of one meaning to unrelated ones
 WORDS = {"en": "genlab/words-en", "ko": "genlab/words-ko"}  # quick encoders beside any other
+QUOTE = 160  # characters of a sentence over its result
 ENGLISH = "sentence-transformers/all-MiniLM-L6-v2"
 NAMES = ("result", "others", "status", "code")
 EXPERIMENTS = [
@@ -279,7 +279,7 @@ def verdict_html(verdict: Verdict, sentences: Sequence[str]) -> str:
     cosine = verdict.cosine
     if cosine is None:
         return ""
-    quotes = (f'<p class="quoted">{html.escape(shorten(one))}</p>' for one in sentences)
+    quotes = (f'<p class="quoted">{html.escape(shorten(one, QUOTE))}</p>' for one in sentences)
     result = "".join(quotes) + line(both(f"{TAB}.cosine"))
     result += large_number(cosine, _reading(verdict, sentences)) + model_note(verdict.spec)
     result += _notes(verdict, sentences)

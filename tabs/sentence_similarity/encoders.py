@@ -120,12 +120,6 @@ def warnings(
 STRONGEST = 45  # per cent of the colour behind a cosine of 1: text on it keeps its contrast
 
 
-def shorten(text: str, most: int = 160) -> str:
-    """The beginning of a sentence, on one line."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
 def number(cosine: float) -> str:
     """Two digits; a dash where there is no vector."""
     if math.isnan(cosine):

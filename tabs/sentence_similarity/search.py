@@ -4,7 +4,6 @@ The first search computes them by itself; later ones among the same lines need o
 """
 
 import html
-import textwrap
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +42,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiments
-from tabs.shared.strings import both, t
+from tabs.shared.strings import both, shorten, t
 from tabs.shared.widgets import (
     Script,
     bind_stop,
@@ -332,7 +331,7 @@ def _hits_html(
     rows = "".join(
         f'<tr><td class="tight"><strong>{number(cosine)}</strong></td>'
         f'<td class="tight">{numbers[row]:,}</td>'
-        f"<td>{html.escape(textwrap.shorten(lines[row], EXCERPT))}</td></tr>"
+        f"<td>{html.escape(shorten(lines[row], EXCERPT))}</td></tr>"
         for row, cosine in hits
     )
     return f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

@@ -8,7 +8,7 @@ from models.sentiment.catalog import doubt
 from models.sentiment.events import Attribution, Scores, TextPiece, WordAttribution
 from models.text.language import language_of, unread
 from tabs.shared.charts import Bar, Kind, bars
-from tabs.shared.strings import LANGUAGES, STRINGS, both, percent
+from tabs.shared.strings import LANGUAGES, STRINGS, both, percent, shorten
 from tabs.shared.widgets import model_note
 
 MAX_COLOUR = 45  # per cent, behind the strongest word; with more its text is hard to read
@@ -79,12 +79,6 @@ def pieces_table(text: str, pieces: tuple[TextPiece, ...]) -> str:
         f"<p>{both('sentiment.parts_rule')}</p>"
         f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>'
     )
-
-
-def shorten(text: str, most: int = 120) -> str:
-    """A text in a table: its beginning, on one line."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def notes(spec: ModelSpec, text: str, scores: Scores) -> list[str]:

@@ -19,7 +19,7 @@ from models.sentiment.results import Evaluation, TableResults, evaluate, propose
 from models.tasks import SENTIMENT
 from models.text.language import unread
 from models.text.tables import Table, read_table
-from tabs.sentiment.scores_html import class_kind, class_name, shorten
+from tabs.sentiment.scores_html import class_kind, class_name
 from tabs.shared import table_input
 from tabs.shared.charts import Bar, bars
 from tabs.shared.context import Context
@@ -33,7 +33,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import LANGUAGES, both, percent, t
+from tabs.shared.strings import LANGUAGES, both, percent, shorten, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,

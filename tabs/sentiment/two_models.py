@@ -15,7 +15,7 @@ from models.sentiment.requests import ManyTextsRequest
 from models.sentiment.results import TableResults
 from models.tasks import SENTIMENT
 from models.text.tables import read_lines
-from tabs.sentiment.scores_html import class_name, language_note, shorten
+from tabs.sentiment.scores_html import class_name, language_note
 from tabs.shared import table_input
 from tabs.shared.context import Context
 from tabs.shared.events import (
@@ -28,7 +28,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiments
-from tabs.shared.strings import both, percent, phrases_html, t
+from tabs.shared.strings import both, percent, phrases_html, shorten, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,

@@ -110,6 +110,12 @@ def percent(share: float) -> str:
     return "&lt; 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
+def shorten(text: str, most: int = 120) -> str:
+    """The beginning of a text on one line, at most `most` characters with the sign that more follows."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def language_of_page(request: gr.Request | None) -> str:
     """The visitor's language: from the page's address, or from the header of another client."""
     if request is None:

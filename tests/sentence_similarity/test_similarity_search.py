@@ -83,6 +83,11 @@ def test_search_finds_what_sentence_transformers_finds():
     assert [c for _, c in hits] == pytest.approx([hit["score"] for hit in expected], abs=1e-3)
 
 
+def test_a_long_line_without_a_blank_is_shown_by_its_beginning():
+    page = search._hits_html(["가" * 500], [1], [(0, 0.9)])
+    assert "가" * (search.EXCERPT - 1) + "…" in page
+
+
 def test_a_half_filled_index_answers_from_what_there_is_and_fills_on():
     index = Index(["a", "b", "c"], "m")
     assert index.nearest(np.ones(3, np.float32), 5) == []

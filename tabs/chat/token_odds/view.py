@@ -11,7 +11,7 @@ import numpy as np
 from models.chat.events import NextToken, Piece, Token
 from tabs.chat.answers import Answers, RecordedExample, common_prefixes
 from tabs.shared.charts import example_note, shade, shade_legend
-from tabs.shared.strings import both
+from tabs.shared.strings import both, shorten
 
 CSS = Path(__file__).with_name("token_odds.css").read_text(encoding="utf-8")
 # A click on an element with data-at selects it.
@@ -26,6 +26,7 @@ VIEW_JS = "window.genlab.lens.mount(element);"
 PART_JS = f"{JS}window.genlab.lens.start();"
 # Where answers part. No letter: the sign for a fork is missing on many machines.
 FORK = '<svg class="parts" viewBox="0 0 10 14" aria-hidden="true"><path d="M5 14V8L1 2M5 8L9 2"/></svg>'
+_QUOTE = 80  # characters of the message over its answers
 _SYMBOLS = {" ": "·", "\n": "↵", "\t": "→"}
 
 
@@ -61,17 +62,13 @@ def answers_view(answers: Answers, odds: bool = True) -> str:
         f'<div class="text" role="group">{_text(answers, number, prefixes[number], odds)}</div></div>'
         for number in range(len(answers.samples))
     )
-    where = f'<p class="legend">{both("dice.to", message=_short(answers.message))}</p>'
+    where = f'<p class="legend">{both("dice.to", message=shorten(answers.message, _QUOTE))}</p>'
     if len(answers.samples) > 1:
         where += f'<p class="legend">{both("dice.legend_parts", mark="⑂").replace("⑂", FORK)}</p>'
     return f'{where}<div class="cards">{cards}</div>{LEGEND}'
 
 
 LEGEND = f'{shade_legend()}<p class="legend">{both("dice.legend")}</p>'
-
-
-def _short(message: str) -> str:
-    return message if len(message) <= 80 else f"{message[:79]}…"
 
 
 def example_view(language: str) -> str:
