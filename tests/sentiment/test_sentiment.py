@@ -280,7 +280,7 @@ def test_recipes_give_the_same_scores_in_another_process(cache, starters):
         text=True,
         check=True,
     )
-    for (scores, _), output in zip(results, ran.stdout.split("=====\n"), strict=False):
+    for (scores, _), output in zip(results, ran.stdout.split("=====\n")[:-1], strict=True):
         rows = [line.split("  ") for line in output.splitlines()]
         assert [label for _, label in rows] == [label for label, _ in scores.scores]
         expected = [p for _, p in scores.scores]

@@ -210,6 +210,6 @@ def test_the_recipes_give_the_same_numbers(starters_of_project):
     one = "import sys\nfor s in sys.argv[1:]:\n    exec(s, {})\n    print('=====')"
     command = [sys.executable, "-c", one, *scripts]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for numbers, output in zip(expected, ran.stdout.split("=====\n"), strict=False):
+    for numbers, output in zip(expected, ran.stdout.split("=====\n")[:-1], strict=True):
         view = [float(line.split("  ")[0]) for line in output.splitlines()]
         assert view == pytest.approx(numbers, abs=1e-4)
