@@ -1,15 +1,15 @@
 """The one way to wait for what blocks (a server, a download, a library's own loop), and to stop it.
 
-`iterate` and `run` wait for an async generator or a coroutine and look at the stop flag meanwhile.
-What has no async interface becomes an async generator by `in_thread`.
+`iterate` and `run` wait for an async generator or a coroutine and look at the stop flag meanwhile;
+`in_thread` does so for what has no async interface.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, TypeVar
 
 from models.contract import Event, Stop
@@ -68,18 +68,19 @@ async def _next(events: AsyncGenerator[T], stop: Stop) -> Any:
     return step.result()
 
 
-async def in_thread(
+def in_thread(
     work: Callable[[Emit], None],
     stop: Stop,
     *,
     pace: float = _PACE,
     newest_only: bool = False,
     join: bool = True,
-) -> AsyncGenerator[Event]:
+) -> Generator[Event]:
     """Run `work(emit)` in a thread of its own and yield what it emits until it ends.
 
     What is emitted wakes nobody: on a machine whose cores are all at work each waking holds up a step
-    (1.7 % of the starter's drawing in all). It is looked for instead, and comes up to `pace` late.
+    (1.7 % of the starter's drawing in all). It is looked for instead, and comes up to `pace` late. In a crowd a
+    drawing has many such looks, so asyncio has no part in them: its timeouts take three times as much of a core.
 
     Closing the generator early sets stop, at which the work is to end by itself.
 
@@ -92,11 +93,11 @@ async def in_thread(
             may give it back then. False where the thread may wait for a network.
 
     Raises:
+        Stopped: stop was set before the work had ended.
         Exception: what the work raised.
     """
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
     events: deque[Event] = deque(maxlen=1 if newest_only else None)
-    result: Future[None] = Future()
+    faults = list[Exception]()
 
     def target() -> None:
         try:
@@ -104,27 +105,32 @@ async def in_thread(
         except Exception as error:
             fault = as_model_error(error)
             # A foreseen error goes without its traceback, whose frames hold the picture's tensors.
-            result.set_exception(error if fault.code == "failed" else fault.with_traceback(None))
-        else:
-            result.set_result(None)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(over.set)
+            faults.append(error if fault.code == "failed" else fault.with_traceback(None))
 
     thread = threading.Thread(target=target, name="blocking work", daemon=True)
     thread.start()
     try:
-        is_over = False
-        while not is_over:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pace):
-                    await over.wait()
-            is_over = result.done()  # before the look at the events: nothing is missed
+        while True:
+            _wait_for(thread, pace, stop)
+            is_over = not thread.is_alive()  # before the look at the events: nothing is missed
             while events:
                 yield events.popleft()
-        result.result()
-    except (GeneratorExit, asyncio.CancelledError):
+            if is_over:
+                break
+            if stop.is_set():
+                raise Stopped
+        if faults:
+            raise faults.pop()  # kept, it would keep itself by its traceback
+    except GeneratorExit:
         stop.set()
         raise
     finally:
         if join:
             thread.join()
+
+
+def _wait_for(thread: threading.Thread, seconds: float, stop: Stop) -> None:
+    """Wait for a thread's end, at most so many seconds, or until stop is set."""
+    end = time.monotonic() + seconds
+    while thread.is_alive() and not stop.is_set() and (rest := end - time.monotonic()) > 0:
+        thread.join(min(rest, _LOOK))

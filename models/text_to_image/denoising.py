@@ -15,7 +15,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from models.contract import ModelSpec
+from models.contract import ModelSpec, Stop
 from models.errors import InvalidInput, ModelError
 from models.text_to_image.catalog import dials_of, options_of
 from models.text_to_image.events import WordAttention
@@ -119,7 +119,9 @@ class Denoiser:
             drawing = self._call_pipeline(self._in_own_words(requests[0]), progress, scheduler)
             return [self._encode(requests[0], scheduler, *drawing)]
         own = [self._in_own_words(request) for request in requests]
-        latents, company = self.loop.denoise(own, progress.step, progress.begin, scheduler)
+        latents, company = self.loop.denoise(
+            own, progress.step, progress.begin, scheduler, progress.stop
+        )
         progress.meet(company)
         return [
             self._encode(request, scheduler, *self.loop.decode(latents[index : index + 1]))
@@ -321,6 +323,7 @@ class StableDiffusionLoop:
         on_step: OnStep,
         on_start: Callable[[Tensor], None] | None = None,
         scheduler: Any = None,
+        stop: Stop | None = None,
     ) -> tuple[Tensor, int]:
         """Draw as far as the decoder.
 
@@ -329,6 +332,7 @@ class StableDiffusionLoop:
             on_step: called after each pass; what it raises ends the loop.
             on_start: called with the noise before the first.
             scheduler: of this drawing; by default the pipeline's own, which no other may use meanwhile.
+            stop: ends the wait for a place among those who draw.
 
         Returns:
             Latents of the finished pictures (pictures, channels, height, width), and of how many pictures
@@ -349,7 +353,7 @@ class StableDiffusionLoop:
         scale = torch.tensor([one.guidance_scale or 0 for one in requests], dtype=latents.dtype)
         scale = scale.to(latents.device).view(-1, 1, 1, 1)
         gpu_queue = GpuQueue(pipe.device.type)
-        with self._unet.drawing() as drawing:
+        with self._unet.drawing(stop or Stop()) as drawing:
             for index, timestep in enumerate(scheduler.timesteps):
                 inputs = torch.cat([latents, latents]) if first.is_guided else latents
                 output = self._unet(scheduler.scale_model_input(inputs, timestep), timestep, text)

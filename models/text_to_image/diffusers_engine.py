@@ -22,7 +22,7 @@ from models.errors import (
     Stopped,
     as_model_error,
 )
-from models.runtime.blocking import in_thread, iterate
+from models.runtime.blocking import in_thread
 from models.runtime.placement import free_memory
 from models.settings import Settings
 from models.text_to_image import single_file
@@ -130,9 +130,7 @@ class DiffusersTextToImage:
         """
         if isinstance(request, DecodeRequest):
             yield from self._fit(request, stop)
-            yield from iterate(
-                in_thread(lambda emit: self._decode(request, emit, stop), stop), stop
-            )
+            yield from in_thread(lambda emit: self._decode(request, emit, stop), stop)
             return
         request = request.with_defaults(self._spec)
         singles = request.singles()
@@ -141,14 +139,13 @@ class DiffusersTextToImage:
         original = build_scheduler(self._own_scheduler, request.scheduler, self._spec.label)
         # A scheduler holds the state of a drawing, and others may draw too.
         scheduler = copy.deepcopy(original)
-        drawing = in_thread(
+        yield from in_thread(
             lambda emit: self._draw_all(request, singles, scheduler, emit, stop), stop
         )
-        yield from iterate(drawing, stop)
 
     def _fit(self, request: PictureRequest | DecodeRequest, stop: Stop) -> Generator[Event]:
         """Put in what the request adds to the pipeline, and take out what the one before added."""
-        yield from iterate(in_thread(lambda emit: self._parts.fit(request, emit, stop), stop), stop)
+        yield from in_thread(lambda emit: self._parts.fit(request, emit, stop), stop)
 
     def _check(self, singles: Sequence[ImageRequest]) -> None:
         first, label = singles[0], self._spec.label

@@ -143,7 +143,7 @@ class Progress:
     ) -> None:
         self._request, self._singles = request, request.singles()
         self._passes, self._colours = list(passes), colours
-        self._emit, self._stop = emit, stop
+        self._emit, self.stop = emit, stop
         self._prompt_remarks: dict[str, Any] = {"cut": cut, "unknown": unknown, "reading": reading}
         self._pictures: dict[int, PictureFile] = {}
         self._cells: dict[int, CellDone] = {}
@@ -175,7 +175,7 @@ class Progress:
         Raises:
             Stopped: stop was set.
         """
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
         preview = noisy = None
         is_stage = index in stages(count)

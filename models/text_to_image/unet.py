@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.contract import Stop
+from models.errors import Stopped
 from models.runtime.batching import Batcher
 from models.runtime.placement import cores
 from models.torch_tools import has_onednn
@@ -34,6 +35,8 @@ _TRACES = 6  # programs in memory; each has a copy of the weights in the order o
 _SIZES = (1, 4, 8)  # rows of a program; a row of the starter's takes 6.7, 4.5 and 3.3 ms of a core
 _FULL_ENOUGH = 0.7  # of a program's rows, from which filling it up is faster than smaller programs
 _MOST_ROWS = 16  # of a pass: eight pictures with guidance
+_READY = 4  # people in beside those eight: at their decoder, or ready to draw when a place is free
+_LOOK = 0.05  # seconds between two looks at the stop flag
 _MOST_CORES = 8
 
 
@@ -87,6 +90,7 @@ class FastUNet:
         self._cores = min(cores(), _MOST_CORES) if self._traces else 1
         self._helpers: ThreadPoolExecutor | None = None
         self._own = threading.local()
+        self._places = threading.BoundedSemaphore(_MOST_ROWS // 2)
         self._layouts = dict[int, _RowLayout]()
         self._passes: Batcher[_Input, tuple[Tensor, int]] = Batcher(
             self._run,
@@ -99,8 +103,8 @@ class FastUNet:
 
     @property
     def capacity(self) -> int:
-        """Drawings at once that gain by sharing passes."""
-        return _MOST_ROWS // 2 if self._traces else 1
+        """People at once that gain by sharing passes: who is at the decoder holds up nobody who would draw."""
+        return _MOST_ROWS // 2 + _READY if self._traces else 1
 
     def prepare(self, *shapes: tuple[int, int, int, int, int]) -> None:
         """Trace these shapes now: (batch, channels, height, width, tokens)."""
@@ -111,14 +115,31 @@ class FastUNet:
                 self(latents, torch.tensor(1.0), torch.zeros(batch, tokens, width_of_text))
 
     @contextmanager
-    def drawing(self) -> Generator[SharedDrawing]:
-        """Within it this thread calls the UNet step after step: the others who draw wait for it."""
+    def drawing(self, stop: Stop) -> Generator[SharedDrawing]:
+        """Within it this thread calls the UNet step after step: the others who draw wait for it.
+
+        Where as many draw as a pass holds, it waits until one of them is done.
+
+        Raises:
+            Stopped: stop was set meanwhile.
+        """
         self._own.drawing = drawing = SharedDrawing()
         try:
-            with self._passes.attending() if self._traces else nullcontext():
+            with self._place(stop) if self._traces else nullcontext():
                 yield drawing
         finally:
             del self._own.drawing
+
+    @contextmanager
+    def _place(self, stop: Stop) -> Generator[None]:
+        while not self._places.acquire(timeout=_LOOK):
+            if stop.is_set():
+                raise Stopped
+        try:
+            with self._passes.attending():
+                yield
+        finally:
+            self._places.release()
 
     def __call__(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         """The model's output for the latents: noise, velocity or picture, as it was trained.
@@ -149,16 +170,20 @@ class FastUNet:
 
     def _run(self, calls: list[_Input], cores: int) -> list[tuple[Tensor, int]]:
         """The output of each call, and how many pictures were computed together with it."""
+        # In the same order at each step, whoever comes first: so the layout of their rows can stay.
+        in_order = sorted(calls, key=lambda one: id(one.context))
         with torch.inference_mode():
-            first, *others = self._split(calls, cores)
-            latents = torch.cat([one.latents for one in calls])
-            times = torch.cat([one.times for one in calls])
+            first, *others = self._split(in_order, cores)
+            latents = torch.cat([one.latents for one in in_order])
+            times = torch.cat([one.times for one in in_order])
             waits = [self._pool().submit(_compute, one, latents, times) for one in others]
             parts = [_compute(first, latents, times), *(wait.result() for wait in waits)]
             output = torch.cat(parts)
         together = any(chunk.size > 1 for part in (first, *others) for chunk in part)
         company = len(calls) if together else 1
-        return [(own, company) for own in output.split([len(one.latents) for one in calls])]
+        shares = output.split([len(one.latents) for one in in_order])
+        outputs = dict(zip(in_order, shares, strict=True))
+        return [(outputs[one], company) for one in calls]
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._helpers is None:
@@ -483,7 +508,7 @@ class CompiledUNet:
 
     capacity = 1
 
-    def drawing(self) -> AbstractContextManager[SharedDrawing]:
+    def drawing(self, stop: Stop) -> AbstractContextManager[SharedDrawing]:
         """As FastUNet's; nothing is shared here."""
         return nullcontext(SharedDrawing())
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from models.contract import Downloading, ModelSpec, Notify, Stop
 from models.errors import ModelError, NotFound, RateLimited, Refused, Stopped, Unavailable, WrongKey
-from models.runtime.blocking import Emit, in_thread, iterate
+from models.runtime.blocking import Emit, in_thread
 from models.settings import Settings
 from models.tasks import CATALOG, check_hub_config
 from models.weights import index
@@ -78,8 +78,7 @@ def fetch(spec: ModelSpec, settings: Settings, stop: Stop, notify: Notify) -> Pa
     if spec.terms and not index.is_accepted(spec):
         raise Refused("refused_terms", model=spec.label, url=spec.terms, id=spec.id)
     transfer = _Transfer(spec, settings, stop)
-    progress = in_thread(transfer.run, stop, pace=_PACE, newest_only=True, join=False)
-    for event in iterate(progress, stop):
+    for event in in_thread(transfer.run, stop, pace=_PACE, newest_only=True, join=False):
         notify(event)
     return transfer.snapshot
 

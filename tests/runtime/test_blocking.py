@@ -69,14 +69,12 @@ def test_a_thread_s_events_come_in_order_and_its_error_last():
 
     stop, events = Stop(), []
     with pytest.raises(Damaged) as error:
-        events.extend(iterate(in_thread(work, stop), stop))
+        events.extend(in_thread(work, stop))
     assert not stop.is_set()
     # The frames of the thread, which hold tensors, are not among the error's.
     assert "work" not in [entry.name for entry in error.traceback]
 
-    events = list(
-        iterate(in_thread(lambda emit: [emit(Loading(str(n))) for n in range(9)], stop), stop)
-    )
+    events = list(in_thread(lambda emit: [emit(Loading(str(n))) for n in range(9)], stop))
     assert events == [Loading(str(n)) for n in range(9)]
 
 
@@ -85,7 +83,7 @@ def test_only_the_newest_event_of_each_look():
         for number in range(1000):
             emit(Loading(str(number)))
 
-    events = list(iterate(in_thread(work, Stop(), pace=0.2, newest_only=True), Stop()))
+    events = list(in_thread(work, Stop(), pace=0.2, newest_only=True))
     assert events[-1] == Loading("999")
     assert len(events) <= 2
 
@@ -100,7 +98,7 @@ def test_a_thread_has_ended_when_the_generator_has(closes):
         time.sleep(0.3)  # the end of a step
         end_time.set()
 
-    events = iterate(in_thread(work, stop), stop)
+    events = in_thread(work, stop)
     assert next(events) == Loading("m")
     if closes:
         events.close()
@@ -114,10 +112,10 @@ def test_a_thread_has_ended_when_the_generator_has(closes):
 
 def test_a_thread_that_waits_for_a_network_is_left_behind():
     stop, release = Stop(), threading.Event()
-    events = iterate(in_thread(lambda emit: release.wait(10), stop, join=False), stop)
+    events = in_thread(lambda emit: release.wait(10), stop, join=False)
     threading.Timer(0.1, stop.set).start()
     start = time.perf_counter()
     with pytest.raises(Stopped):
         next(events)
     assert time.perf_counter() - start < 1
-    release.set()  # its end finds the loop closed
+    release.set()

@@ -1,12 +1,15 @@
 """models/text_to_image/unet.py: faster than the UNet as it was loaded, and the same numbers."""
 
+import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from models.contract import Placement
+from models.contract import Placement, Stop
+from models.errors import Stopped
 from models.select import find
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image import unet as module
@@ -79,3 +82,35 @@ def test_one_of_another_kind_is_asked_as_it_is(unet):
     with torch.inference_mode():
         plain = other(latents, now, encoder_hidden_states=text, return_dict=False)[0]
         assert torch.equal(module.FastUNet(other)(latents, now, text), plain)
+
+
+def test_who_comes_when_a_pass_is_full_waits_for_a_place_and_may_leave(unet):
+    fast, stop = module.FastUNet(unet), Stop()
+    with ExitStack() as places:
+        for _ in range(module._MOST_ROWS // 2):
+            places.enter_context(fast._place(Stop()))
+        threading.Timer(0.1, stop.set).start()
+        with pytest.raises(Stopped), fast.drawing(stop):
+            pass
+        threading.Timer(0.1, places.pop_all().close).start()
+        with fast.drawing(Stop()):
+            pass
+
+
+def test_the_layout_of_a_pass_stays_whoever_comes_first(unet):
+    fast = module.FastUNet(unet)
+    latents, _, text = request(unet, 2)
+    times = torch.tensor([400.0, 300.0])
+    with torch.inference_mode():
+        first, second = (
+            module._Input(
+                latents[n : n + 1], times[n : n + 1], module.keys_and_values(unet, text[n : n + 1])
+            )
+            for n in range(2)
+        )
+        one, other = fast._run([first, second], 1)
+        layout = fast._layouts[1]
+        swap = fast._run([second, first], 1)
+    assert fast._layouts[1] is layout
+    assert torch.equal(one[0], swap[1][0])
+    assert torch.equal(other[0], swap[0][0])
