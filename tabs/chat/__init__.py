@@ -99,7 +99,8 @@ def build(context: Context) -> None:
     for event in events:
         shelf.bind_failure(event, boxes)
     empty = {status: "", go_on: talk.HIDE, samples: talk.sample_cards([]), code: ""}
-    conversations.bind(chatbot, dials, [*events, *odds_events], empty | token_odds.empty(odds))
+    empty |= token_odds.empty(odds)
+    conversations.bind(chatbot, message, status, dials, [*events, *odds_events], empty)
     token_odds.show_newest(odds, [*events, stopping])
     endpoint.build(context)
 

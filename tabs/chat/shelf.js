@@ -74,25 +74,42 @@ window.genlab.chats = (() => {
     return fresh || name !== before.name ? [choices(), name, note(room ? "" : full)] : [, , note(room ? "" : full)];
   };
 
-  // -> [chooser, name, note, chatbot, ...dials]
-  const open = (names, id) => {
+  // A question whose answer never began: the page or the server went away before its first word.
+  const unanswered = ({ messages }) => {
+    const [question, reply] = messages.slice(-2);
+    return question?.role === "user" && reply?.role === "assistant" && !reply.content.trim() ? question.content : "";
+  };
+  const above = (question, typed) =>
+    typed === question || typed?.startsWith(question + "\n") ? typed : [question, typed].filter(Boolean).join("\n");
+
+  // An unanswered question is not shown with an empty answer: it goes back into the box, and `line` says so.
+  // -> [chooser, name, note, chatbot, message, status, ...dials]
+  const open = (names, line, id, typed) => {
     const entry = id && read(id);
     if (!entry) return [choices()];
     show(id);
     entryText = localStorage.getItem(PREFIX + id);
     stale = turnsText;
+    const question = unanswered(entry);
+    const turns = question ? entry.messages.slice(0, -2) : entry.messages;
+    const box = question ? [above(question, typed), line] : [undefined, undefined];
     const dials = names.map((name) => entry.dials[name] ?? undefined);
-    return [choices(), entry.name, "", blocks(entry.messages), ...dials];
+    return [choices(), entry.name, "", blocks(turns), ...box, ...dials];
   };
-  const restore = (names) => {
+  const restore = (names, line) => {
     let id = null;
     try { id = sessionStorage.getItem(CURRENT); } catch { /* private */ }
-    return id && read(id) ? open(names, id) : [choices()];
+    const entry = id && read(id);
+    if (!entry) return [choices()];
+    const question = unanswered(entry);
+    // What was half typed comes back by experiments.js, a moment later: below the question.
+    if (question) window.genlab.experiments.bringBack("chat", "message", (typed) => above(question, typed));
+    return open(names, line, id);
   };
-  const fresh = (names) => {
+  const fresh = () => {
     show(null);
     stale = turnsText;
-    return [choices(), "", "", [], ...names.map(() => undefined)];
+    return [choices(), "", "", []];
   };
 
   // -> [chooser]
@@ -104,10 +121,10 @@ window.genlab.chats = (() => {
     return [choices()];
   };
   // -> as open
-  const remove = (names, question) => {
+  const remove = (question) => {
     if (!current || !confirm(question[window.genlab.language()])) return [];
     localStorage.removeItem(PREFIX + current);
-    return fresh(names);
+    return fresh();
   };
 
   // ---------------------------------------------------------------- files
@@ -138,14 +155,14 @@ window.genlab.chats = (() => {
     input.click();
   });
   // The conversations of a file, checked by the server: beside those that are there. -> as open
-  const add = (names, full, conversations) => {
+  const add = (names, line, full, conversations, typed) => {
     const ids = conversations.map((entry) => {
       const id = newId();
       const name = entry.name || nameOf(entry.messages);
       return write(id, { ...entry, name, named: Boolean(entry.name), updated: Date.now() }) && id;
     });
     if (ids.includes(false)) return [choices(), , note(full)];
-    return ids.length ? open(names, ids[0]) : [];
+    return ids.length ? open(names, line, ids[0], typed) : [];
   };
 
   // After a fault: a message without an answer goes back into the box, a half answer can be
@@ -154,7 +171,7 @@ window.genlab.chats = (() => {
     const [question, reply] = (turns || []).slice(-2);
     if (reply?.role !== "assistant") return [];
     if (text(reply.content)) return [, , { __type__: "update", visible: true }];
-    return [turns.slice(0, -2), [text(question.content), message].filter(Boolean).join("\n")];
+    return [turns.slice(0, -2), above(text(question.content), message)];
   };
 
   const failed = (turns, message, status) => (/class="failed"/.test(status || "") ? giveBack(turns, message) : []);
@@ -164,8 +181,8 @@ window.genlab.chats = (() => {
   const stop = (line, turns, message, status) => {
     const pending = /class="pending( half)?"/.exec(status || "");
     if (!pending) return [];
-    const unanswered = !text((turns || []).at(-1)?.content);
-    const [before, back, goOn] = pending[1] || unanswered ? giveBack(turns, message) : [];
+    const wordless = !text((turns || []).at(-1)?.content);
+    const [before, back, goOn] = pending[1] || wordless ? giveBack(turns, message) : [];
     return [before, back, goOn, line];
   };
 

@@ -18,7 +18,7 @@ from tabs.chat.conversations import (
     messages,
     read,
 )
-from tabs.shared.events import alert
+from tabs.shared.events import alert, line
 from tabs.shared.strings import LANGUAGES, both, say, t
 
 # The dials that are stored with a conversation.
@@ -62,6 +62,8 @@ class Shelf:
     def bind(
         self,
         chatbot: gr.Chatbot,
+        message: gr.Textbox,
+        status: gr.HTML,
         dials: DialComponents,
         events: Sequence[Any],
         empty: dict[Any, Any],
@@ -70,13 +72,15 @@ class Shelf:
 
         Args:
             chatbot: where the conversation is shown.
+            message: the box, which a question without an answer goes back into.
+            status: the line that says so.
             dials: the controls; those of NAMES are stored.
             events: answers on their way, which end when another conversation is opened.
             empty: components that belong to the conversation, and their values after a change of it.
         """
         values = [getattr(dials, name) for name in NAMES]
-        view = [self.chooser, self.name, self.note, chatbot, *values]
-        full = both("chats.full")
+        view = [self.chooser, self.name, self.note, chatbot, message, status, *values]
+        full, unanswered = both("chats.full"), line(both("chat.unanswered"))
         gr.on(
             [chatbot.change, *(dial.change for dial in values)],
             None,
@@ -85,12 +89,12 @@ class Shelf:
             js=_js("store", NAMES, full),
             **_PRIVATE,
         )
-        gr.on(None, None, None, view, js=_js("restore", NAMES), **_PRIVATE)  # when the page loads
+        gr.on(None, None, None, view, js=_js("restore", NAMES, unanswered), **_PRIVATE)  # when the page loads
         for trigger, inputs, call in (
-            (self.chooser.input, self.chooser, _js("open", NAMES)),
-            (self.new.click, None, _js("fresh", NAMES)),
-            (chatbot.clear, None, _js("fresh", NAMES)),
-            (self.remove.click, None, _js("remove", NAMES, _words("chats.really"))),
+            (self.chooser.input, [self.chooser, message], _js("open", NAMES, unanswered)),
+            (self.new.click, None, _js("fresh")),
+            (chatbot.clear, None, _js("fresh")),
+            (self.remove.click, None, _js("remove", _words("chats.really"))),
         ):
             # First the answer on its way ends. Then the server empties the view: by then the answer's
             # last words are through. Then the other conversation comes.
@@ -100,10 +104,15 @@ class Shelf:
         # A paste by mouse brings no input event: the name is read again when the box is left.
         for change in (self.name.input, self.name.blur):
             change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
-        self._bind_files(chatbot, values, view, full)
+        self._bind_files(chatbot, message, values, view, _js("add", NAMES, unanswered, full))
 
     def _bind_files(
-        self, chatbot: gr.Chatbot, values: list[Any], view: list[Any], full: str
+        self,
+        chatbot: gr.Chatbot,
+        message: gr.Textbox,
+        values: list[Any],
+        view: list[Any],
+        add: str,
     ) -> None:
         self.save_one.click(None, None, None, js=_js("saveOne"), **_PRIVATE)
         self.save_all.click(None, None, None, js=_js("saveAll"), **_PRIVATE)
@@ -114,7 +123,7 @@ class Shelf:
         pick = self.pick.click(None, None, self.file, js=_js("pick", MAX_BYTES), **_PRIVATE)
         outputs = [self.conversations, self.note]
         check = pick.then(_read_file, self.file, outputs, **_PRIVATE)
-        check.success(None, self.conversations, view, js=_js("add", NAMES, full), **_PRIVATE)
+        check.success(None, [self.conversations, message], view, js=add, **_PRIVATE)
 
 
 def bind_failure(event: Any, parts: Sequence[gr.components.Component]) -> None:

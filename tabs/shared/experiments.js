@@ -11,6 +11,12 @@ window.genlab.experiments = (() => {
   const session = (call) => { try { return call(sessionStorage); } catch { return null; } };
   const local = (call) => { try { return call(localStorage); } catch { return null; } };
   const written = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  // What this browser tab had in its controls before it was loaded again, by tab: read before the page's
+  // first changes are stored over it.
+  const before = {};
+  session((storage) => Object.keys(storage).filter((key) => key.startsWith(STORED)).forEach((key) => {
+    try { before[key.slice(STORED.length)] = JSON.parse(storage.getItem(key)) || {}; } catch { /* not ours */ }
+  }));
   // The values that differ from a fresh page's, as text
   const different = (names, defaults, values) => Object.fromEntries(names
     .map((name, at) => [name, values[at]])
@@ -65,17 +71,16 @@ window.genlab.experiments = (() => {
     session((storage) => storage.setItem(STORED + tab, JSON.stringify(different(names, defaults, values))));
     return [];
   };
-  // After a reload: all that this browser tab had in its controls, but for the tab that a link sets.
-  const restore = (but) => session((storage) => {
-    for (const key of Object.keys(storage).filter((k) => k.startsWith(STORED))) {
-      const tab = key.slice(STORED.length);
-      let values = null;
-      try { values = JSON.parse(storage.getItem(key)); } catch { /* not ours */ }
-      if (tab !== but && values && Object.keys(values).length) {
-        press(tab.replaceAll(".", "-"), { values, link: false });
-      }
+  // After a reload: all of that, but for the tab that a link sets.
+  const restore = (but) => {
+    for (const [tab, values] of Object.entries(before)) {
+      if (tab !== but && Object.keys(values).length) press(tab.replaceAll(".", "-"), { values, link: false });
     }
-  });
+  };
+  // Another part of the page has more to bring back into a control: `change` makes its text of the one before.
+  const bringBack = (tab, name, change) => {
+    before[tab] = { ...before[tab], [name]: change(before[tab]?.[name] || "") };
+  };
 
   // ---------------------------------------------------------------- a run, and the guided one
 
@@ -165,5 +170,5 @@ window.genlab.experiments = (() => {
     return [];
   };
 
-  return { copy, open, payload, store, restore, run, done, leave, visibleTour };
+  return { copy, open, payload, store, restore, bringBack, run, done, leave, visibleTour };
 })();

@@ -265,6 +265,7 @@ def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser
         page.fill("#chat-message textarea", "안녕!")
         page.click("#chat-start")
         expect(page.locator("#chat-bot")).to_contain_text("안녕!")
+        page.fill("#chat-message textarea", "반쯤")
         server.process.kill()  # the model is still being loaded
         words = page.locator(".toast-body")
         expect(words).to_contain_text("마지막 메시지를 다시 보내 주세요", timeout=LONG)
@@ -273,7 +274,9 @@ def test_a_restart_in_mid_answer_says_what_to_do_and_the_page_comes_back(browser
         port = int(server.url.rstrip("/").rpartition(":")[2])
         server = start_server(tmp_path, port=port, patience=240, HF_HUB_OFFLINE="1")
         page.wait_for_function("window.old === undefined", timeout=LONG)
-        expect(page.locator("#chat-message textarea")).to_be_visible()
+        expect(page.locator("#chat-message textarea")).to_have_value("안녕!\n반쯤")
+        expect(page.locator("#chat-status")).to_contain_text("답이 오지 않았어요")
+        expect(page.locator("#chat-bot .message")).to_have_count(0)
         expect(words).to_have_count(0)
     finally:
         context.close()
