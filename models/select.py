@@ -85,7 +85,9 @@ def _gguf(task: Task, model_id: str, file: str, source: str = "") -> ModelSpec:
     )
 
 
-def select(task: Task, model_id: str, settings: Settings, text: str = "") -> ModelSpec:
+def select(
+    task: Task, model_id: str, settings: Settings, text: str = "", page: str = "en"
+) -> ModelSpec:
     """The spec for a model id; "auto" picks one that is on this machine.
 
     Args:
@@ -93,21 +95,23 @@ def select(task: Task, model_id: str, settings: Settings, text: str = "") -> Mod
         model_id: "auto", a catalogue id or a hub id.
         settings: decides what may be used.
         text: for "auto": its language decides, where the task's models differ by language.
+        page: the language of a text without a letter: the page's.
 
     Raises:
         NotFound: no such model.
     """
     if model_id != "auto":
         return find(task, model_id)
-    return default_model(task, settings, language_of(text))
+    return default_model(task, settings, language_of(text, page))
 
 
 def select_by_language(
-    task: Task, model_id: str, settings: Settings, texts: Sequence[str]
+    task: Task, model_id: str, settings: Settings, texts: Sequence[str], page: str = "en"
 ) -> list[tuple[ModelSpec, list[int]]]:
     """The models for many texts, each with the indexes of its texts.
 
-    "auto" picks for each text by its language; any other id is the one model of all.
+    "auto" picks for each text by its language (the page's for one without a letter); any other id is the
+    one model of all.
 
     Raises:
         NotFound: no such model.
@@ -116,7 +120,7 @@ def select_by_language(
         return [(find(task, model_id), [*range(len(texts))])]
     languages: dict[str, list[int]] = {}
     for index, text in enumerate(texts):
-        languages.setdefault(language_of(text), []).append(index)
+        languages.setdefault(language_of(text, page), []).append(index)
     models: dict[str, tuple[ModelSpec, list[int]]] = {}
     for language, indexes in languages.items():
         spec = default_model(task, settings, language)

@@ -16,13 +16,19 @@ SENTENCE_END = r"[.!?…。]+[\"'”’)\]]*(?=\s)|\S(?=\s*\n)"
 LONGEST_LINE = 10_000  # words of a sentence that gensim reads; it would drop the rest unsaid
 
 
-def language_of(text: str) -> str:
+def language_of(text: str, otherwise: str = "en") -> str:
     """Say "ko" where Hangul carries the text, else "en".
 
     A syllable of Hangul says about as much as two or three letters, so Korean with English names in
     it is still Korean.
+
+    Args:
+        text: of any length.
+        otherwise: what to say of a text without a letter, as of emoji or digits alone.
     """
     hangul, latin = len(_HANGUL.findall(text)), len(_LATIN.findall(text))
+    if not (hangul or latin or any(map(str.isalpha, text))):
+        return otherwise
     return "ko" if hangul and 2 * hangul >= latin else "en"
 
 
@@ -36,7 +42,7 @@ def unread(spec: ModelSpec, text: str) -> str:
         return ""
     if "ko" not in spec.languages and _HANGUL.search(text):
         return "ko"
-    return "en" if "en" not in spec.languages and language_of(text) == "en" else ""
+    return "en" if "en" not in spec.languages and language_of(text, "") == "en" else ""
 
 
 def words(text: str) -> list[str]:

@@ -89,7 +89,9 @@ class Shelf:
             js=_js("store", NAMES, full),
             **_PRIVATE,
         )
-        gr.on(None, None, None, view, js=_js("restore", NAMES, unanswered), **_PRIVATE)  # when the page loads
+        gr.on(
+            None, None, None, view, js=_js("restore", NAMES, unanswered), **_PRIVATE
+        )  # when the page loads
         for trigger, inputs, call in (
             (self.chooser.input, [self.chooser, message], _js("open", NAMES, unanswered)),
             (self.new.click, None, _js("fresh")),

@@ -23,7 +23,7 @@ from tabs.chat.controls import DialComponents
 from tabs.chat.conversations import messages, text_of
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, alert, line, waiting_line
-from tabs.shared.strings import both
+from tabs.shared.strings import both, language_of_page
 from tabs.shared.widgets import updates
 
 HIDE = gr.update(visible=False)
@@ -144,18 +144,22 @@ def _split(history: Any, index: Any) -> tuple[list[Any], str]:
 
 
 def chat_request(
-    context: Context, earlier: list[dict[str, str]], message: Any, dials: dict[str, Any]
+    context: Context,
+    earlier: list[dict[str, str]],
+    message: Any,
+    dials: dict[str, Any],
+    page: str = "en",
 ) -> tuple[ModelSpec, ChatRequest]:
     """The model and the validated request of what a person or a program sent.
 
-    Dials that are None take the model's own value.
+    Dials that are None take the model's own value. `page` is the language of a message without a letter.
 
     Raises:
         ModelError: something in it cannot be used.
     """
     if not isinstance(message, str):
         raise InvalidInput("invalid_not_text", field="messages")
-    spec = select(CHAT, dials.pop("model"), context.settings, message)
+    spec = select(CHAT, dials.pop("model"), context.settings, message, page)
     values = asdict(dials_of(spec))
     values |= {name: value for name, value in dials.items() if value is not None}
     if spec.hosted and not str(values.get("model_name", "")).strip():
@@ -177,31 +181,34 @@ def answer(
         question_of: (event, the chatbot's value, the message in the box) -> what is to be answered.
 
     Returns:
-        (event, chatbot, message, *dials in the order of DialComponents) -> updates.
+        (event, page, chatbot, message, *dials in the order of DialComponents) -> updates.
     """
 
-    def handler(event: gr.EventData, history: Any, message: Any, *values: Any) -> Generator[Frame]:
+    def handler(
+        event: gr.EventData, page: gr.Request, history: Any, message: Any, *values: Any
+    ) -> Generator[Frame]:
         try:
             question = question_of(event, history, message)
             dials = DialComponents(*values)._asdict()
             if question.prefix:
                 dials |= {"prefix": question.prefix, "num_return_sequences": 1}
             earlier = messages(question.earlier)
-            spec, chat = chat_request(context, earlier, question.message, dials)
+            language = language_of_page(page)
+            spec, chat = chat_request(context, earlier, question.message, dials, language)
         except ModelError as problem:  # nothing was sent: all stays, and the reason at the box
             yield frame(status=alert(problem))
             return
         answers = Answers.to(spec, chat)
-        page = _Page(context.settings, question, earlier, answers)
-        yield page.start()
+        view = _Page(context.settings, question, earlier, answers)
+        yield view.start()
         try:
             with closing(run(context.cache, spec, chat)) as events:
                 for one in events:
                     answers.add(one)
-                    if (update := page.update(one)) is not None:
+                    if (update := view.update(one)) is not None:
                         yield update
         except ModelError as problem:
-            yield page.failure(problem)
+            yield view.failure(problem)
 
     return handler
 

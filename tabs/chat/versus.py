@@ -28,7 +28,7 @@ from tabs.chat.conversations import messages
 from tabs.chat.talk import chat_request, pending
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, alert, line, waiting_line
-from tabs.shared.strings import both, t
+from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import (
     LATEX,
     Script,
@@ -190,15 +190,17 @@ def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
     """The handler that yields updates while both answer.
 
     Returns:
-        (message, whether both read the conversation, the chatbot's value, *values of
+        (page, message, whether both read the conversation, the chatbot's value, *values of
         DialComponents, *values of OwnDials) -> (status, text of A, its line, text of B, its line,
         Python of both).
     """
 
-    def handler(message: Any, along: Any, history: Any, *values: Any) -> Generator[Frame]:
+    def handler(
+        page: gr.Request, message: Any, along: Any, history: Any, *values: Any
+    ) -> Generator[Frame]:
         try:
             turns = messages(history if along else None)
-            sides = _sides(context, turns, message, values)
+            sides = _sides(context, turns, message, values, language_of_page(page))
         except ModelError as problem:  # the answers that are there stay
             yield alert(problem), *[gr.skip()] * 5
             return
@@ -221,13 +223,18 @@ def answer_both(context: Context) -> Callable[..., Generator[Frame]]:
 
 
 def _sides(
-    context: Context, turns: list[dict[str, str]], message: Any, values: tuple[Any, ...]
+    context: Context,
+    turns: list[dict[str, str]],
+    message: Any,
+    values: tuple[Any, ...],
+    language: str,
 ) -> list[_Side]:
     """The jobs of A and B: with one seed, and where both are of one model, in it at once."""
     count = len(DialComponents._fields)
     dials = DialComponents(*values[:count])._asdict() | {"num_return_sequences": 1}
     own = OwnDials(*values[count:])._asdict()
-    jobs = [chat_request(context, turns, message, dict(one)) for one in (dials, dials | own)]
+    both_dials = (dials, dials | own)
+    jobs = [chat_request(context, turns, message, dict(one), language) for one in both_dials]
     seed = draw_seed(jobs[0][1].seed)
     same = jobs[0][0] == jobs[1][0]
     sides: list[_Side] = []

@@ -271,7 +271,10 @@ def _readings(
     with show_errors(request):
         SentimentRequest.of(text=text)
         texts = [text, *([other] if (other or "").strip() else [])]
-        return [Reading(select(SENTIMENT, model, context.settings, one), one) for one in texts]
+        page = language_of_page(request)
+        return [
+            Reading(select(SENTIMENT, model, context.settings, one, page), one) for one in texts
+        ]
 
 
 def _explain(

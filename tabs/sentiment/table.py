@@ -33,7 +33,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import LANGUAGES, both, percent, shorten, t
+from tabs.shared.strings import LANGUAGES, both, language_of_page, percent, shorten, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -126,7 +126,8 @@ def _classify(context: Context, values: tuple[Any, ...], request: gr.Request) ->
     with show_errors(request):
         table, column = table_input.table(*inputs)
         results = TableResults(table, table.column(column))
-        models = select_by_language(SENTIMENT, model, context.settings, results.texts)
+        language = language_of_page(request)
+        models = select_by_language(SENTIMENT, model, context.settings, results.texts, language)
         job = TableJob(results, table.column(truth) if truth else None)
     yield job, _rows(results), line(both("sentiment.file.begin")), gr.update(visible=False), ""
     count, total, pace, start = 0, len(results.texts), Pace(), time.monotonic()

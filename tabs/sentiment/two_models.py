@@ -28,7 +28,7 @@ from tabs.shared.events import (
     waiting_line,
 )
 from tabs.shared.experiments import Experiments
-from tabs.shared.strings import both, percent, phrases_html, shorten, t
+from tabs.shared.strings import both, language_of_page, percent, phrases_html, shorten, t
 from tabs.shared.widgets import (
     bind_stop,
     examples_box,
@@ -109,8 +109,9 @@ def _compare(
     with show_errors(request):
         table, column = table_input.table(*inputs)
         texts = table.column(column)
+        language = language_of_page(request)
         sides = [
-            select_by_language(SENTIMENT, model, context.settings, texts)
+            select_by_language(SENTIMENT, model, context.settings, texts, language)
             for model in (first, second)
         ]
     both_results, pace = [TableResults(table, texts) for _ in sides], Pace()

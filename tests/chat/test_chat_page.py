@@ -156,7 +156,7 @@ def test_a_larger_model_is_offered_beside_the_small_ones_only():
 def answer(page: Context, question_of, history, message="", index=None, value=None):
     """The updates of the view; index and value are those of a retry or an edit."""
     event = SimpleNamespace(index=index, value=value)
-    return talk.answer(page, question_of)(event, history, message, *DIALS)
+    return talk.answer(page, question_of)(event, None, history, message, *DIALS)
 
 
 def last_view(updates, view: dict | None = None) -> dict:

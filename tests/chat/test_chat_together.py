@@ -59,7 +59,7 @@ def answer_of(url: str, alternatives: int) -> tuple[str, Answers]:
     dials = [values.get(name) for name in DialComponents._fields]
     visible = talk.frame()
     handler = talk.answer(page(url), talk.new_message)
-    for update in handler(None, [], "Hi", *dials):
+    for update in handler(None, None, [], "Hi", *dials):
         visible = [b if a == gr.skip() else a for a, b in zip(update, visible, strict=True)]
     view = talk.View(*visible)
     return view.status, view.newest

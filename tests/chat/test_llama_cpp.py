@@ -428,6 +428,7 @@ def test_english_starts_with_it_and_unload_ends_the_process(file):
     spec = select(CHAT, "auto", Settings(), "Hello, how are you?")
     assert spec.id == ID  # the default for English where it is here
     assert select(CHAT, "auto", Settings(), "안녕하세요?").id != ID
+    assert select(CHAT, "auto", Settings(), "😀👍 1!", "ko").id != ID  # a Korean page
     list(run(cache, spec, ask(max_new_tokens=2)))
     process = cache._slots[(spec.task, spec.id)].engine.server.pid
     assert cache.status()[0].nbytes > 98_000_000

@@ -39,7 +39,7 @@ def page():
 
 def both(page: Context, history, message: str, *values):
     """The updates while A and B answer; with a conversation both read it."""
-    return answer_both(page)(message, history is not None, history, *values)
+    return answer_both(page)(None, message, history is not None, history, *values)
 
 
 def last(updates) -> list:

@@ -10,7 +10,7 @@ from models.contract import ModelSpec
 from models.errors import InvalidInput, UntrainedHead
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
-from models.select import find
+from models.select import find, select, select_by_language
 from models.sentiment.events import Attribution, AttributionProgress, Scores
 from models.sentiment.requests import AttributionRequest, SentimentRequest
 from models.settings import ROOT, Settings
@@ -177,6 +177,15 @@ def test_what_a_model_does_not_read():
     assert unread(korean, "CG와 OST가 좋아요") == ""
     assert unread(korean, "All of it in English") == "en"
     assert unread(find(SENTIMENT, "somebody/classifier"), KOREAN) == ""
+    assert unread(korean, "😀👍") == unread(english, "5, 4 (!)") == ""
+
+
+@pytest.mark.parametrize("text", ["😀👍", "10/10", "?!", ""])
+def test_a_text_without_a_letter_goes_where_the_pages_language_goes(text):
+    for page in ("en", "ko"):
+        spec = find(SENTIMENT, f"genlab/sentiment-{page}")
+        assert select(SENTIMENT, "auto", Settings(), text, page) == spec
+        assert select_by_language(SENTIMENT, "auto", Settings(), [text], page) == [(spec, [0])]
 
 
 def test_a_headless_model_is_refused_by_its_configuration_alone():

@@ -235,7 +235,7 @@ def repeat_job(
     earlier = [turn.model_dump() for turn in answers.request.messages[:-1]]
     dials = DialComponents(*values)._asdict() | {"num_return_sequences": times}
     dials["alternatives"] = dials["alternatives"] or _USUAL_ALTERNATIVES
-    spec, request = chat_request(context, earlier, answers.message, dials)
+    spec, request = chat_request(context, earlier, answers.message, dials, language)
     history = with_newest(history, Answers.to(spec, request))
     return Job(request, history, len(history) - 1)
 
