@@ -29,6 +29,13 @@
         } else if (before && text === korean(before)) element.setAttribute(attribute, before);
       }
     }
+    // and our own, which HTML of the server has in both
+    for (const element of document.querySelectorAll(`[data-name-${lang}]`)) {
+      const text = element.getAttribute(`data-name-${lang}`);
+      for (const attribute of ["aria-label", "title"]) {
+        if (element.getAttribute(attribute) !== text) element.setAttribute(attribute, text);
+      }
+    }
   };
 
   // What to do while the server is gone, instead of Gradio's "Attempting reconnection..."

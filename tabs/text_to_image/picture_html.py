@@ -13,7 +13,7 @@ from models.text_to_image.events import GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest
 from tabs.shared.events import line
 from tabs.shared.gradio_patches import save_to_cache
-from tabs.shared.strings import both, spans
+from tabs.shared.strings import LANGUAGES, both, say, spans
 
 TAB = "text_to_image"
 SHARED_FIELDS = (
@@ -156,19 +156,25 @@ def seed_range(seeds: Sequence[int]) -> list[str]:
 # ---------------------------------------------------------------- buttons
 
 
-def settings_button(settings: Mapping[str, Any], name: str, picture: str, words: str = "") -> str:
+def settings_button(
+    settings: Mapping[str, Any], name: str | Mapping[str, str], picture: str, words: str = ""
+) -> str:
     """A picture to press; its settings are the data of the event (see SELECT_ON_CLICK).
 
     Args:
         settings: of the picture.
-        name: what it is, as plain text.
+        name: what it is, as plain text; by language, it follows the page's (gradio_patches.js).
         picture: address of the picture.
         words: HTML below it.
     """
     data = html.escape(json.dumps(settings, ensure_ascii=False), quote=True)
-    name = html.escape(name, quote=True)
+    by_language = dict.fromkeys(LANGUAGES, name) if isinstance(name, str) else name
+    names = {language: html.escape(text, quote=True) for language, text in by_language.items()}
+    data_names = (
+        "" if isinstance(name, str) else "".join(f' data-name-{k}="{v}"' for k, v in names.items())
+    )
     return (
-        f'<button type="button" class="pick" data-pick="{data}" title="{name}" aria-label="{name}">'
+        f'<button type="button" class="pick" data-pick="{data}" title="{names["en"]}" aria-label="{names["en"]}"{data_names}>'
         f'<img alt="" src="{html.escape(picture, quote=True)}">{words}</button>'
     )
 
@@ -235,9 +241,18 @@ def _cell(
         return f'<span class="pick pending">{words}</span>'
     guidance, steps = one.guidance_scale or 0, one.num_inference_steps
     own = {"guidance_scale": guidance, "num_inference_steps": steps, "seed": one.seed}
-    name = f"CFG {guidance:g} · {steps} · seed {one.seed}"
+    names = {
+        language: " · ".join(
+            (
+                say(f"{TAB}.explore.guidance", language, value=f"{guidance:g}"),
+                say(f"{TAB}.explore.steps", language, value=steps),
+                say("result.seed", language, seed=one.seed),
+            )
+        )
+        for language in LANGUAGES
+    }
     words = f"<span>{one.seed}</span>" if grid.num_seeds > 1 else ""
-    return settings_button(settings_of(spec, grid, **own), name, address, words)
+    return settings_button(settings_of(spec, grid, **own), names, address, words)
 
 
 def no_prompt(address: str) -> str:
