@@ -30,6 +30,7 @@ from models.word_vectors.requests import WordsRequest
 from models.word_vectors.vectors import formula, map_points
 from tabs.chat.answers import RecordedExample
 from tabs.sentence_similarity import compare, many, search, words
+from tabs.sentence_similarity.encoders import ColourScale
 from tabs.sentence_similarity.words import training as word2vec
 from tabs.sentiment import one_text, table, teach, two_models
 from tabs.shared.strings import LANGUAGES, say
@@ -131,8 +132,9 @@ class Recorder:
     def many(self, language: str) -> Mapping[str, Any]:
         """The sentences of an example, each with every other."""
         sentences = next(e for e in many.EXAMPLES if language_of(e) == language).splitlines()
-        request = SimilarityRequest.of(sentences=sentences)
+        request = SimilarityRequest.of(sentences=sentences, reference=True)
         cosines = self.event(SENTENCE_SIMILARITY, ENCODERS[language], request, Similarities)
+        pairs = self.event(SENTENCE_SIMILARITY, ENCODERS[language], request, ReferenceCosines)
         land = landscape(cosines.cosines)
         return {
             "sentences": sentences,
@@ -141,6 +143,7 @@ class Recorder:
             "groups": list(land.groups),
             "points": short(land.points.tolist()),
             "variance": short(land.variance),
+            "scale": short([*ColourScale.of(pairs)]),
         }
 
     def search(self, language: str) -> Mapping[str, Any]:

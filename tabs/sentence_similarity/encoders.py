@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import gradio as gr
+import numpy as np
 
 from models.contract import ModelSpec
 from models.errors import InvalidInput, NotFound
 from models.select import reads, select_encoder
+from models.sentence_similarity.events import ReferenceCosines
 from models.tasks import SENTENCE_SIMILARITY
 from tabs.shared.context import Context
+from tabs.shared.events import line
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import model_line, model_picker
 
@@ -135,12 +138,51 @@ def large_number(cosine: float, reading: str) -> str:
     )
 
 
-def cell(cosine: float) -> str:
+class ColourScale(NamedTuple):
+    """The cosines between which a colour goes from clear to full."""
+
+    low: float = 0
+    high: float = 1
+
+    @classmethod
+    def of(cls, reference: ReferenceCosines) -> Self:
+        """From what an encoder gives unrelated sentences to what it gives two of one meaning.
+
+        These are medians of its reference pairs. 0 to 1 where it does not tell the two apart.
+        """
+        low, high = reference.median("none"), reference.median("same")
+        return cls(low, high) if high - low > 0.01 else cls()
+
+    def shares(self, cosines: Any) -> np.ndarray:
+        """Of the full colour, 0 to 1, an array of the shape of `cosines`; 0 where there is no vector."""
+        shares = (np.asarray(cosines, dtype=float) - self.low) / (self.high - self.low)
+        return np.nan_to_num(shares).clip(0, 1)
+
+
+WHOLE_SCALE = ColourScale()
+
+
+def cell(cosine: float, scale: ColourScale = WHOLE_SCALE) -> str:
     """A table's cell: the more alike, the darker."""
-    share = 0 if math.isnan(cosine) else round(STRONGEST * max(0.0, cosine))
-    colour = f"color-mix(in srgb, var(--alike) {share}%, transparent)"
-    style = f"background:{colour};white-space:nowrap;padding:.3rem .2rem"
+    style = (
+        f"background:{_alike(float(scale.shares(cosine)))};white-space:nowrap;padding:.3rem .2rem"
+    )
     return f'<td style="{style}">{number(cosine)}</td>'
+
+
+def scale_legend(scale: ColourScale) -> str:
+    """A strip of the colours between its two cosines, and what they stand for."""
+    strip = f"background:linear-gradient(to right, {_alike(0)}, {_alike(1)})"
+    ends = (f"<span>{number(cosine)}</span>" for cosine in scale)
+    return (
+        f'<p class="legend colour-scale">{f"""<i aria-hidden="true" style="{strip}"></i>""".join(ends)}</p>'
+        + line(both("many.scale", low=number(scale.low), high=number(scale.high)))
+    )
+
+
+def _alike(share: float) -> str:
+    """The colour of a share of what alike means, as CSS."""
+    return f"color-mix(in srgb, var(--alike) {round(STRONGEST * share)}%, transparent)"
 
 
 def note(content: str) -> str:

@@ -11,16 +11,19 @@ import gradio as gr
 import numpy as np
 
 from models.contract import Finished, ModelSpec
-from models.sentence_similarity.events import Similarities
+from models.sentence_similarity.events import ReferenceCosines, Similarities
 from models.sentence_similarity.many_sentences import Landscape, landscape
 from models.sentence_similarity.requests import SimilarityRequest
 from models.tasks import SENTENCE_SIMILARITY
 from tabs.sentence_similarity.encoders import (
+    WHOLE_SCALE,
+    ColourScale,
     cell,
     find_encoder,
     note,
     number,
     picker,
+    scale_legend,
     server_fields,
     warnings,
 )
@@ -144,16 +147,19 @@ def _compare(
     with show_errors(page):
         request = SimilarityRequest.of(sentences=sentences, **hosted)
         spec = find_encoder(context, model, request.sentences)
-    similarities = Similarities(())
+        # For the scale of the colours; a server would take money for the reference sentences.
+        request = request.model_copy(update={"reference": not spec.hosted})
+    similarities, scale = Similarities(()), WHOLE_SCALE
     for event in follow(context, spec, request, page):
         if isinstance(event, Finished):
             land = landscape(similarities.cosines, int(groups))
-            result = result_html(spec, request.sentences, similarities, land)
+            result = result_html(spec, request.sentences, similarities, land, scale)
             file = csv_file(request.sentences, similarities, land)
             download = gr.update(value=file, visible=True)
             yield result, result_line(event), recipe(spec, request, event.placement), download
         else:
             similarities = event if isinstance(event, Similarities) else similarities
+            scale = ColourScale.of(event) if isinstance(event, ReferenceCosines) else scale
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 
 
@@ -175,7 +181,11 @@ def _csv_cell(cosine: float) -> str:
 
 
 def result_html(
-    spec: ModelSpec, sentences: Sequence[str], similarities: Similarities, land: Landscape
+    spec: ModelSpec,
+    sentences: Sequence[str],
+    similarities: Similarities,
+    land: Landscape,
+    scale: ColourScale = WHOLE_SCALE,
 ) -> str:
     """Notes, the most similar pairs, groups, map and heatmap."""
     notes = warnings(spec, sentences, similarities.truncated, similarities.unknown)
@@ -183,7 +193,7 @@ def result_html(
         ("pairs", _most_similar(sentences, similarities.cosines)),
         ("groups", _groups(sentences, land)),
         ("map", _map(sentences, land)),
-        ("heat", heatmap(sentences, similarities.cosines, land)),
+        ("heat", heatmap(sentences, similarities.cosines, land, scale)),
     ]
     sections = (
         f'<h2 class="part-title">{both(f"{TAB}.{name}")}</h2>{part}' for name, part in parts if part
@@ -197,7 +207,8 @@ def _example(recording: Recording) -> str:
         tuple(recording["groups"]), np.array(recording["points"]), recording["variance"]
     )
     cosines = restore(Similarities, recording["similarities"])
-    return result_html(spec, recording["sentences"], cosines, land)
+    scale = ColourScale(*recording["scale"])
+    return result_html(spec, recording["sentences"], cosines, land, scale)
 
 
 def _most_similar(sentences: Sequence[str], cosines: Sequence[Sequence[float]]) -> str:
@@ -269,17 +280,23 @@ def _map(sentences: Sequence[str], land: Landscape) -> str:
     )
 
 
-def heatmap(sentences: Sequence[str], cosines: Sequence[Sequence[float]], land: Landscape) -> str:
+def heatmap(
+    sentences: Sequence[str],
+    cosines: Sequence[Sequence[float]],
+    land: Landscape,
+    scale: ColourScale = WHOLE_SCALE,
+) -> str:
     """Every cosine: few as a table of numbers, more as a picture ordered by group."""
+    legend = scale_legend(scale) if scale != WHOLE_SCALE else ""
     if len(sentences) <= IN_TABLE:
-        return _matrix(cosines)
+        return _matrix(cosines, scale) + legend
     order = sorted(range(len(sentences)), key=lambda i: (land.groups[i] < 0, land.groups[i], i))
-    picture = _picture(np.array(cosines)[np.ix_(order, order)])
+    picture = _picture(scale.shares(np.array(cosines)[np.ix_(order, order)]))
     return (
         f'<img src="{picture}" alt="cosines / 코사인" aria-describedby="{TAB}-heat-says" '
         'style="width:100%;max-width:36rem;aspect-ratio:1;image-rendering:pixelated;'
         'border:1px solid var(--border-color-primary)">'
-        f'<p class="result-line" id="{TAB}-heat-says">{both(f"{TAB}.heat_says")}</p>'
+        f'<p class="result-line" id="{TAB}-heat-says">{both(f"{TAB}.heat_says")}</p>{legend}'
         f"{_nearest(sentences, np.array(cosines))}"
     )
 
@@ -301,25 +318,23 @@ def _nearest(sentences: Sequence[str], cosines: np.ndarray) -> str:
     )
 
 
-def _picture(cosines: np.ndarray) -> str:
-    """A PNG with a pixel a pair, from clear (the lowest) to the full colour (1), as a data: address."""
+def _picture(shares: np.ndarray) -> str:
+    """A PNG with a pixel a pair, from clear (0) to the full colour (1), as a data: address."""
     from PIL import Image
 
-    low = min(float(np.nanmin(cosines)), 0.9) if not np.isnan(cosines).all() else 0.0
-    share = np.nan_to_num((cosines - low) / (1 - low)).clip(0, 1)
-    pixels = np.empty((*share.shape, 4), np.uint8)
+    pixels = np.empty((*shares.shape, 4), np.uint8)
     pixels[..., :3] = ALIKE
-    pixels[..., 3] = (255 * share).round()
+    pixels[..., 3] = (255 * shares).round()
     file = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _matrix(cosines: Sequence[Sequence[float]]) -> str:
+def _matrix(cosines: Sequence[Sequence[float]], scale: ColourScale) -> str:
     """Every sentence with every other: the more alike, the darker. Scrolls in itself if it must."""
     head = "".join(f'<th scope="col">{n}</th>' for n in range(1, len(cosines) + 1))
     rows = "".join(
-        f'<tr><th scope="row">{n}</th>{"".join(map(cell, row))}</tr>'
+        f'<tr><th scope="row">{n}</th>{"".join(cell(cosine, scale) for cosine in row)}</tr>'
         for n, row in enumerate(cosines, 1)
     )
     return (

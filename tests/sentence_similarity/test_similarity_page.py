@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from models.word_vectors.events import OtherSeed, Word2VecDone, WordAnswer
 from models.word_vectors.requests import Word2VecRequest
 from tabs.sentence_similarity import compare, encoders, many
 from tabs.sentence_similarity.compare import Verdict
-from tabs.sentence_similarity.encoders import number
+from tabs.sentence_similarity.encoders import ColourScale, number
 from tabs.sentence_similarity.words import training, view
 from tabs.shared.context import Context
 
@@ -145,6 +146,23 @@ def test_several_sentences_are_pairs_groups_a_map_and_a_table():
     assert result.count("<circle") == 3
     assert "of sentence 3 only" in result
     assert "<img src=x" not in result
+
+
+def test_the_colours_span_what_an_encoder_gives_from_unrelated_to_one_meaning():
+    """All cosines of E5 are high: between 0 and 1 they would be of nearly one colour."""
+    pairs = {"none": (0.75, 0.8, 0.85), "some": (), "close": (), "same": (0.9, 0.95, 1.0)}
+    scale = ColourScale.of(ReferenceCosines("en", pairs))
+    assert scale == (0.8, 0.95)
+    cosines = ((1.0, 0.8, 0.875), (0.8, 1.0, math.nan), (0.875, math.nan, 1.0))
+    result = many.heatmap("abc", cosines, landscape(((1.0,) * 3,) * 3), scale)
+    for words, share in (("1.00", 45), ("0.80", 0), ("0.88", 22), ("–", 0)):
+        assert re.search(rf"--alike\) {share}%[^<]*>{words}</td>", result), words
+    assert "colour begins at 0.80" in result
+    assert "뜻이 같은 두 문장에 주는 0.95" in result
+    assert scale.shares([0.7, 0.8, 0.875, 0.95, math.nan]) == pytest.approx([0, 0, 0.5, 1, 0])
+    same = dict.fromkeys(pairs, (0.5,))
+    assert ColourScale.of(ReferenceCosines("en", same)) == (0, 1)  # it tells nothing apart
+    assert ColourScale.of(ReferenceCosines("en", dict.fromkeys(pairs, ()))) == (0, 1)
 
 
 def test_sentences_without_a_vector_stand_apart_and_many_are_a_picture():
