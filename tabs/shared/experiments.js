@@ -59,9 +59,11 @@ window.genlab.experiments = (() => {
     if (button) button.click();
     return Boolean(button);
   };
+  const byLink = new Set(); // elem_id prefixes of the tabs that a link is setting
   const payload = (id) => {
     const content = waiting[id] || { values: {}, link: false };
     delete waiting[id];
+    if (content.link) byLink.add(id);
     return [JSON.stringify(content)];
   };
   const open = (tab, values) => press(tab.replaceAll(".", "-"), { values, link: true });
@@ -124,9 +126,15 @@ window.genlab.experiments = (() => {
     const { top, bottom } = words?.getBoundingClientRect() || {};
     if (!words?.textContent.trim() || (top >= 0 && bottom <= innerHeight)) return;
     const copy = Object.assign(document.createElement("div"), { className: "note look-note" });
-    copy.innerHTML = words.querySelector("p")?.outerHTML || "";
+    copy.innerHTML = [...words.querySelectorAll("p")].map((line) => line.outerHTML).join("");
     part.before(copy);
     if (innerWidth < 800 || copy.getBoundingClientRect().top < 0) copy.scrollIntoView({ block: "start" });
+  };
+  // What a link has set, and what of it could not be, stands on top of the tab: "Try this" is below the inputs.
+  const opened = (id) => {
+    const panel = document.getElementById(`${id}-try`)?.closest("[role=tabpanel]");
+    if (byLink.delete(id) && panel) setTimeout(() => bring(id, panel.firstElementChild), 150);
+    return [];
   };
   addEventListener("click", (event) => {
     if (event.isTrusted && event.target.closest?.("button[id$=-start]")) forget();
@@ -158,8 +166,29 @@ window.genlab.experiments = (() => {
       return;
     }
   };
+  // What an example or an experiment begins takes the place of a run that is on its way: that one is
+  // stopped, by its own stop button. A press of the start button by hand changes nothing meanwhile.
+  const underWay = new Map(); // elem_id of a start button -> that of its stop button
+  const due = new Set(); // elem_ids of start buttons to press once the run before has ended
+  const click = (id) => document.getElementById(id)?.click();
+  const begin = (start) => {
+    if (!underWay.has(start)) return click(start);
+    due.add(start);
+    click(underWay.get(start));
+  };
+  const began = (start, stop) => (underWay.set(start, stop), []);
+  const ended = (start) => {
+    underWay.delete(start);
+    // Gradio forgets a stopped run when the server has answered twice; a new one must not be forgotten with it.
+    if (due.delete(start)) setTimeout(() => click(start), 300);
+    return [];
+  };
+  addEventListener("click", (event) => {
+    if (event.isTrusted && event.target.closest?.(".stop-button")) due.clear();
+  }, true);
+
   const run = (start, look, id) => {
-    setTimeout(() => document.getElementById(start)?.click(), 50);
+    setTimeout(() => begin(start), 50);
     lookAt(look, id);
     return [];
   };
@@ -170,5 +199,5 @@ window.genlab.experiments = (() => {
     return [];
   };
 
-  return { copy, open, payload, store, restore, bringBack, run, done, leave, visibleTour };
+  return { copy, open, payload, opened, store, restore, bringBack, begin, began, ended, run, done, leave, visibleTour };
 })();

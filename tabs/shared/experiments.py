@@ -94,13 +94,15 @@ class Experiments:
             ready = button.click(self._setter(one), None, outputs, **_QUIET)
             arguments = json.dumps([one.start or self.start, one.look or "", self._id])
             ready.then(None, js=f"() => window.genlab.experiments.run(...{arguments})", **_QUIET)
-        opener.click(
+        came = opener.click(
             self._open,
             payload,
             outputs,
             js=f"() => window.genlab.experiments.payload({json.dumps(self._id)})",
             **_QUIET,
         )
+        opened = f"() => window.genlab.experiments.opened({json.dumps(self._id)})"
+        came.then(None, js=opened, **_QUIET)
         controls = [*self.controls.values()]
         about = json.dumps([self.tab, [*self.controls], self._defaults()], ensure_ascii=False)
         words = json.dumps({k: both(f"try.{k}") for k in ("copied", "left_out")})

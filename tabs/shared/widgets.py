@@ -109,6 +109,30 @@ def bind_stop(stop: gr.Button, events: Sequence[Any], status: gr.HTML, text: str
     return end.then(lambda: text, None, status, **private)
 
 
+def one_at_a_time(triggers: Sequence[Any], start: str, stop: str, **job: Any) -> Any:
+    """Bind a run of which there is one at a time on the page.
+
+    Pressed by hand meanwhile, its button does nothing. An example or an experiment takes the place of the
+    run that is on its way (experiments.js).
+
+    Args:
+        triggers: what begins it.
+        start: elem_id of the button that examples and experiments press.
+        stop: elem_id of the button that ends the run.
+        **job: of gr.on.
+
+    Returns:
+        The event.
+    """
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    call = "() => window.genlab.experiments"
+    gr.on(list(triggers), None, js=f"{call}.began('{start}', '{stop}')", **quiet)
+    event = gr.on(list(triggers), trigger_mode="once", **job, **quiet)
+    for end in (event.then, event.failure):  # Gradio runs the first after a success or a stop only
+        end(None, js=f"{call}.ended('{start}')", **quiet)
+    return event
+
+
 def examples_box(
     tab: str,
     samples: Sequence[Sequence[Any]],
@@ -163,7 +187,7 @@ def _bind_examples(
         "show_progress": "hidden",
     }
     fill_in = box.click(fill, box, list(inputs), **mode)
-    fill_in.then(None, js=f"() => {{ document.getElementById('{start}').click(); }}")
+    fill_in.then(None, js=f"() => window.genlab.experiments.begin('{start}')")
 
 
 def result_box(tab: str, empty: str) -> tuple[gr.HTML, gr.HTML]:

@@ -30,6 +30,7 @@ from tabs.shared.widgets import (
     how_it_works,
     inner_tabs,
     model_picker,
+    one_at_a_time,
     problem_box,
     recipe_box,
     stop_button,
@@ -126,20 +127,18 @@ def build(context: Context) -> None:
         "fn": at_field(run, problem),
         "inputs": [view.pictures, view.status, prompt, model, *dials],
         "outputs": [*view, film, drawing, code, dials.seed, note, unknown, new_cards, problem],
-        **_QUIET,
     }
     start.click(None, js=TO_THE_RESULT)
-    events: list[Any] = [box(**job) for box in (start.click, prompt.submit)]
+    event = one_at_a_time([start.click, prompt.submit], f"{TAB}-start", f"{TAB}-stop", **job)
     stop_line = line(
         f'{both("page.stopped")} <span class="unfinished">{both(f"{TAB}.unfinished")}</span>'
     )
-    for event in events:
-        restore.bind_history(event, new_cards, pictures)
-        experiments.after(event)
+    restore.bind_history(event, new_cards, pictures)
+    experiments.after(event)
     prompt_words.bind_unknown_words(context, prompt, model, unknown)
     controls.bind_start_picture(upload, start_picture, strength, note)
     draw.bind_start_from(view, start_picture, strength, note)
-    bind_stop(stop, events, view.status, stop_line)
+    bind_stop(stop, [event], view.status, stop_line)
     endpoint.build(context)
 
 

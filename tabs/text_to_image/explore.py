@@ -29,7 +29,14 @@ from tabs.shared.events import (
 )
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, language_of_page, t
-from tabs.shared.widgets import bind_stop, problem_box, recipe, stop_button, updates
+from tabs.shared.widgets import (
+    bind_stop,
+    one_at_a_time,
+    problem_box,
+    recipe,
+    stop_button,
+    updates,
+)
 from tabs.text_to_image import example, picture_html
 from tabs.text_to_image.controls import start_value
 from tabs.text_to_image.draw import request_of
@@ -82,7 +89,7 @@ def build(
         compare_button: outside the tab, for experiments: it draws the grid too.
 
     Returns:
-        What is compared, and the event of that button.
+        What is compared, and the event of a grid.
     """
     with gr.Column(elem_id=f"{TAB}-explore"):
         gr.HTML(f'<p class="quiet">{both(f"{TAB}.explore.info")}</p>', padding=False)
@@ -118,8 +125,9 @@ def build(
     outputs = [*view, code, problem]
     job: dict[str, Any] = {"fn": at_field(run, problem), "inputs": inputs, "outputs": outputs}
     compare_button.click(None, js=TO_THE_GRID)
-    clicks = [one.click(**job, trigger_mode="once", **quiet) for one in (start, compare_button)]
-    bind_stop(stop, clicks, view.status, line(both("page.stopped")))
+    begin = [start.click, compare_button.click]
+    event = one_at_a_time(begin, f"{TAB}-compare", f"{TAB}-explore-stop", **job)
+    bind_stop(stop, [event], view.status, line(both("page.stopped")))
     bind_buttons(context, view.table, targets)
     targets.model.input(
         lambda model: _axes_for(context, model),
@@ -127,7 +135,7 @@ def build(
         [axes.guidance_scales, axes.step_counts],
         **quiet,
     )
-    return axes, clicks[1]
+    return axes, event
 
 
 def _build_axes(spec: ModelSpec) -> GridAxes:

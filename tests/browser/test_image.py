@@ -94,6 +94,20 @@ def test_stop_keeps_what_has_formed_and_frees_the_model(open_page):
     draw_one(page)
 
 
+def test_an_experiment_takes_the_place_of_a_drawing_and_a_second_press_does_not(open_page):
+    page = fresh_page(open_page)
+    open_part(page, "advanced")
+    ask(page, "a red circle", num_inference_steps=100, num_images=4)
+    forming = page.locator(f"#{TAB}-forming .progress")
+    expect(forming).to_be_visible(timeout=WAIT)
+    page.click(f"#{TAB}-start")  # nothing, now or later
+    page.click(f"#{TAB}-try-seeds")
+    expect(page.locator(f"#{TAB}-status")).to_contain_text("seed 1 – 3", timeout=WAIT)
+    expect(page.locator(f"#{TAB}-prompt textarea")).to_have_value("a birthday cake")
+    page.wait_for_timeout(1000)
+    expect(forming).to_be_hidden()
+
+
 def test_words_it_does_not_know_are_said(open_page):
     page = fresh_page(open_page)
     ask(page, "a red circle and a zebra", num_inference_steps=2)
@@ -332,6 +346,10 @@ def test_an_experiment_shows_what_guidance_does_and_is_a_link(open_page):
     expect(cells.first).to_be_in_viewport()  # it is below the fold: the page goes there,
     expect(page.locator(".look-note:visible")).to_be_in_viewport()  # and takes the sentence along
     expect(page.locator(".look-note")).to_contain_text("Same seed")
+    expect(page.get_by_title("guidance 8 · 25 steps · seed 1")).to_be_visible()
+    page.click("#language")
+    expect(page.get_by_label("가이던스 8 · 25스텝 · 시드 1")).to_be_visible()
+    page.click("#language")
     page.click(f"#{TAB}-start")
     expect(page.locator(".look-note")).to_have_count(0)
     query = "#text_to_image?prompt=a%20green%20heart&seed=12&random=false&num_inference_steps=7"
