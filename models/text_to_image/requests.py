@@ -16,6 +16,7 @@ from models.text_to_image.schedulers import canonical_name
 from models.text_to_image.vocabulary import drawable_words, leave_out
 from models.weights.safetensors_files import PICKLES
 
+MAX_PROMPT = 2000  # characters
 MAX_CELLS = 36  # of a grid: as many as fit on a page
 MAX_GRID_STEPS = 1500  # of all cells of a grid together: six by six at 40 steps
 
@@ -53,8 +54,8 @@ Length = Annotated[int, Field(ge=1, le=4096)]
 
 
 class _PictureRequest(Request):
-    prompt: Annotated[str, StringConstraints(max_length=2000), AfterValidator(not_blank)]
-    negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT), AfterValidator(not_blank)]
+    negative_prompt: Annotated[str, StringConstraints(max_length=MAX_PROMPT)] = ""
     seed: Seed = -1
     width: Side | None = None
     height: Side | None = None

@@ -4,6 +4,7 @@ A key that is typed here stays in the page: it comes with each request and is st
 """
 
 import html
+import json
 import re
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -101,8 +102,11 @@ def build(context: Context, top: gr.Column, more: gr.Column) -> tuple[DialCompon
     sampling = (temperature, top_p, max_new_tokens)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     persona.input(_prompt_of, persona, system_prompt, **private)
-    # Another prompt, by hand, from a link or from a stored conversation, is no persona of the list.
-    system_prompt.change(_persona_of, system_prompt, persona, **private)
+    # Another prompt, by hand, from a link or from a stored conversation, is no persona of the list. In the
+    # browser: a long text would go to the server at each key.
+    prompts = {say(f"chat.{p}_prompt", lang): p for p in PERSONAS for lang in LANGUAGES}
+    persona_of = f'(text) => ({json.dumps(prompts, ensure_ascii=False)})[(text ?? "").trim()] ?? ""'
+    system_prompt.change(None, system_prompt, persona, js=persona_of, **private)
     # Whoever picks a model gets its own dials; a conversation that is opened brings its dials along.
     model.change(
         lambda name: _about(context, name),
@@ -141,12 +145,6 @@ def _slider(
 
 def _prompt_of(persona: str, request: gr.Request) -> str:
     return say(f"chat.{persona}_prompt", language_of_page(request)) if persona else ""
-
-
-def _persona_of(prompt: Any) -> str:
-    """The persona whose prompt it is in either language, "" for any other."""
-    prompts = {say(f"chat.{p}_prompt", lang): p for p in PERSONAS for lang in LANGUAGES}
-    return prompts.get(str(prompt).strip(), "")
 
 
 def _about(context: Context, model: str) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from models.errors import NotFound
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from models.text.language import language_of
+from models.text_to_image.requests import MAX_PROMPT
 from models.text_to_image.vocabulary import Vocabulary
 from models.weights.sources import STARTERS
 from tabs.shared.context import Context
@@ -153,6 +154,8 @@ def bind_unknown_words(
     }
 
     def check(text: str, model_id: str, is_whole: bool = False) -> str:
+        if len(text) > MAX_PROMPT:  # it cannot be drawn, and to read it took seconds
+            return ""
         try:
             return unknown_words(
                 select(TEXT_TO_IMAGE, model_id, context.settings, text), text, is_whole
@@ -170,9 +173,11 @@ def bind_unknown_words(
     def check_all(text: str, model_id: str) -> str:
         return check(text, model_id, is_whole=True)
 
-    prompt.input(check, [prompt, model], note, **quiet)
-    prompt.submit(check_all, [prompt, model], note, **quiet)
-    model.change(check_all, [prompt, model], note, **quiet)
+    # Of a text that is pasted by mistake no more is sent than tells that it is too long.
+    cut = f"(text, model) => [text.slice(0, {MAX_PROMPT + 1}), model]"
+    prompt.input(check, [prompt, model], note, js=cut, **quiet)
+    prompt.submit(check_all, [prompt, model], note, js=cut, **quiet)
+    model.change(check_all, [prompt, model], note, js=cut, **quiet)
     note.select(take, [prompt, model], [prompt, note], **quiet)
 
 

@@ -147,6 +147,12 @@ def test_unknown_words_are_said_before_anything_is_drawn(open_page):
     note.locator("button").first.click()
     expect(box).to_have_value(re.compile("^밤의 .+[이가]"))
     expect(note).to_be_hidden()
+    box.press_sequentially(" 얼룩말이 ")
+    expect(note).to_be_visible()
+    with page.expect_request(lambda call: call.method == "POST") as call:
+        box.fill("얼룩말이 " * 12_000)  # more than can be drawn: neither sent nor read whole
+    assert len(call.value.post_data) < 20_000
+    expect(note).to_be_hidden()
 
 
 def test_an_empty_prompt_or_a_bad_value_is_said_at_the_field_and_stays(open_page):
