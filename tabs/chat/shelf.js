@@ -75,7 +75,7 @@ window.genlab.chats = (() => {
   };
 
   // A question whose answer never began: the page or the server went away before its first word.
-  const unanswered = ({ messages }) => {
+  const openQuestion = ({ messages }) => {
     const [question, reply] = messages.slice(-2);
     return question?.role === "user" && reply?.role === "assistant" && !reply.content.trim() ? question.content : "";
   };
@@ -90,7 +90,7 @@ window.genlab.chats = (() => {
     show(id);
     entryText = localStorage.getItem(PREFIX + id);
     stale = turnsText;
-    const question = unanswered(entry);
+    const question = openQuestion(entry);
     const turns = question ? entry.messages.slice(0, -2) : entry.messages;
     const box = question ? [above(question, typed), line] : [undefined, undefined];
     const dials = names.map((name) => entry.dials[name] ?? undefined);
@@ -101,7 +101,7 @@ window.genlab.chats = (() => {
     try { id = sessionStorage.getItem(CURRENT); } catch { /* private */ }
     const entry = id && read(id);
     if (!entry) return [choices()];
-    const question = unanswered(entry);
+    const question = openQuestion(entry);
     // What was half typed comes back by experiments.js, a moment later: below the question.
     if (question) window.genlab.experiments.bringBack("chat", "message", (typed) => above(question, typed));
     return open(names, line, id);

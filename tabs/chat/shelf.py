@@ -80,7 +80,7 @@ class Shelf:
         """
         values = [getattr(dials, name) for name in NAMES]
         view = [self.chooser, self.name, self.note, chatbot, message, status, *values]
-        full, unanswered = both("chats.full"), line(both("chat.unanswered"))
+        full, no_answer = both("chats.full"), line(both("chat.unanswered"))
         gr.on(
             [chatbot.change, *(dial.change for dial in values)],
             None,
@@ -90,10 +90,10 @@ class Shelf:
             **_PRIVATE,
         )
         gr.on(
-            None, None, None, view, js=_js("restore", NAMES, unanswered), **_PRIVATE
+            None, None, None, view, js=_js("restore", NAMES, no_answer), **_PRIVATE
         )  # when the page loads
         for trigger, inputs, call in (
-            (self.chooser.input, [self.chooser, message], _js("open", NAMES, unanswered)),
+            (self.chooser.input, [self.chooser, message], _js("open", NAMES, no_answer)),
             (self.new.click, None, _js("fresh")),
             (chatbot.clear, None, _js("fresh")),
             (self.remove.click, None, _js("remove", _words("chats.really"))),
@@ -106,7 +106,7 @@ class Shelf:
         # A paste by mouse brings no input event: the name is read again when the box is left.
         for change in (self.name.input, self.name.blur):
             change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
-        self._bind_files(chatbot, message, values, view, _js("add", NAMES, unanswered, full))
+        self._bind_files(chatbot, message, values, view, _js("add", NAMES, no_answer, full))
 
     def _bind_files(
         self,

@@ -131,7 +131,7 @@ window.genlab.experiments = (() => {
     if (innerWidth < 800 || copy.getBoundingClientRect().top < 0) copy.scrollIntoView({ block: "start" });
   };
   // What a link has set, and what of it could not be, stands on top of the tab: "Try this" is below the inputs.
-  const opened = (id) => {
+  const linkNote = (id) => {
     const panel = document.getElementById(`${id}-try`)?.closest("[role=tabpanel]");
     if (byLink.delete(id) && panel) setTimeout(() => bring(id, panel.firstElementChild), 150);
     return [];
@@ -176,8 +176,8 @@ window.genlab.experiments = (() => {
     due.add(start);
     click(underWay.get(start));
   };
-  const began = (start, stop) => (underWay.set(start, stop), []);
-  const ended = (start) => {
+  const atBegin = (start, stop) => (underWay.set(start, stop), []);
+  const atEnd = (start) => {
     underWay.delete(start);
     // Gradio forgets a stopped run when the server has answered twice; a new one must not be forgotten with it.
     if (due.delete(start)) setTimeout(() => click(start), 300);
@@ -199,5 +199,5 @@ window.genlab.experiments = (() => {
     return [];
   };
 
-  return { copy, open, payload, opened, store, restore, bringBack, begin, began, ended, run, done, leave, visibleTour };
+  return { copy, open, payload, linkNote, store, restore, bringBack, begin, atBegin, atEnd, run, done, leave, visibleTour };
 })();

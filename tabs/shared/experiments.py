@@ -101,8 +101,8 @@ class Experiments:
             js=f"() => window.genlab.experiments.payload({json.dumps(self._id)})",
             **_QUIET,
         )
-        opened = f"() => window.genlab.experiments.opened({json.dumps(self._id)})"
-        came.then(None, js=opened, **_QUIET)
+        link_note = f"() => window.genlab.experiments.linkNote({json.dumps(self._id)})"
+        came.then(None, js=link_note, **_QUIET)
         controls = [*self.controls.values()]
         about = json.dumps([self.tab, [*self.controls], self._defaults()], ensure_ascii=False)
         words = json.dumps({k: both(f"try.{k}") for k in ("copied", "left_out")})

@@ -126,10 +126,10 @@ def one_at_a_time(triggers: Sequence[Any], start: str, stop: str, **job: Any) ->
     """
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     call = "() => window.genlab.experiments"
-    gr.on(list(triggers), None, js=f"{call}.began('{start}', '{stop}')", **quiet)
+    gr.on(list(triggers), None, js=f"{call}.atBegin('{start}', '{stop}')", **quiet)
     event = gr.on(list(triggers), trigger_mode="once", **job, **quiet)
     for end in (event.then, event.failure):  # Gradio runs the first after a success or a stop only
-        end(None, js=f"{call}.ended('{start}')", **quiet)
+        end(None, js=f"{call}.atEnd('{start}')", **quiet)
     return event
 
 

@@ -105,7 +105,7 @@ def test_a_link_opens_the_same_settings_and_runs_nothing(open_page):
     elsewhere = open_page("ko-KR", 390, query=link.partition("/?")[2].join(["?", ""]))
     expect(elsewhere.locator(TEXT)).to_have_value("Good & bad? 50% #1 좋아요")
     expect(elsewhere.locator(f"#{TRY}-try-note")).to_be_visible()
-    expect(elsewhere.locator(".look-note:visible")).to_be_in_viewport()  # what is below the fold stands on top
+    expect(elsewhere.locator(".look-note:visible")).to_be_in_viewport()
     expect(elsewhere.locator(".look-note")).to_contain_text("came with a link")
     at(elsewhere, "sentiment.one")
     elsewhere.wait_for_timeout(500)
