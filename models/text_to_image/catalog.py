@@ -103,8 +103,8 @@ MODELS: tuple[ModelSpec, ...] = (
         source="starter:scenes",
         label="GenLab Scenes",
         note={
-            "en": "A small Stable Diffusion, trained here on flat pictures that a program drew of 80 things (Fluent Emoji) in landscapes and on plain colours. It draws one thing or two, up to three of a kind, no scenes of action and no writing.",
-            "ko": "작은 스테이블 디퓨전이에요. 프로그램이 그린 납작한 그림으로 사물 80가지(Fluent Emoji)와 풍경, 배경색을 배웠어요. 한두 가지 사물이나 같은 것 세 개까지 그려요. 움직임이 있는 장면이나 글자는 못 그려요.",
+            "en": "A small Stable Diffusion, trained here on flat pictures that a program drew of 120 things (Fluent Emoji) in landscapes and on plain colours. It draws one thing or two, up to three of a kind, no scenes of action and no writing.",
+            "ko": "작은 스테이블 디퓨전이에요. 프로그램이 그린 납작한 그림으로 사물 120가지(Fluent Emoji)와 풍경, 배경색을 배웠어요. 한두 가지 사물이나 같은 것 세 개까지 그려요. 움직임이 있는 장면이나 글자는 못 그려요.",
         },
         languages=("en", "ko"),
         licence="Apache-2.0 (this project)",

@@ -63,7 +63,7 @@ _IN_A_LINK = (
 )
 _SAME_SEED = {"prompt": example.PROMPTS, "random": False, "seed": example.SEED}
 # It leaves the background open, so that the seed decides it.
-_OPEN_PROMPT = {"en": "a birthday cake", "ko": "생일 케이크"}
+_OPEN_PROMPT = {"en": "a fox", "ko": "여우"}
 
 # On a phone the result is below the controls: there a press of the button scrolls to it.
 TO_THE_RESULT = """() => {

@@ -143,14 +143,14 @@ def test_the_small_model_knows_the_words_that_are_offered(language):
 @pytest.mark.parametrize(
     ("word", "near"),
     [
-        ("ship", "sailboat"),
-        ("church", "castle"),
-        ("Helicopters", "airplane"),
-        ("wolf", "fox"),
-        ("violin", "guitar"),
-        ("헬리콥터가", "비행기"),
-        ("늑대", "여우"),
-        ("바이올린과", "기타"),
+        ("donkey", "rabbit"),
+        ("palace", "castle"),
+        ("Jets", "airplane"),
+        ("leopard", "tiger"),
+        ("saxophone", "guitar"),
+        ("표범이", "호랑이"),
+        ("물개", "고래"),
+        ("피아노와", "기타"),
     ],
 )
 def test_unknown_words_get_near_ones_by_meaning_in_their_language(word, near):
@@ -175,10 +175,10 @@ def test_a_near_word_takes_the_place_with_the_particle_that_fits(prompt, word, o
 
 
 def test_what_is_unknown_is_said_while_it_is_typed_but_not_of_a_word_that_is_not_whole():
-    words = prompt_words.unknown_words(STARTER, "a zebra on the sea")
-    assert "zebra" in words
-    assert {one["word"] for one in settings_in(words)} == set(WORDS.nearest("zebra"))
-    assert {one["instead"] for one in settings_in(words)} == {"zebra"}
+    words = prompt_words.unknown_words(STARTER, "a leopard on the sea")
+    assert "leopard" in words
+    assert {one["word"] for one in settings_in(words)} == set(WORDS.nearest("leopard"))
+    assert {one["instead"] for one in settings_in(words)} == {"leopard"}
     assert prompt_words.unknown_words(STARTER, "a red dra", is_whole=False) == ""
     assert "dra" in prompt_words.unknown_words(STARTER, "a red dra ", is_whole=False)
     assert prompt_words.unknown_words(STARTER, "a red circle") == ""

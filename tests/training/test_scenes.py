@@ -124,6 +124,19 @@ def test_captions_read_as_people_write(icons):
     assert "빨간 풍선 세 개" in {caption(three, rng, "ko", lexicon) for _ in range(100)}
 
 
+def test_the_seed_chooses_among_places_where_a_thing_belongs_and_can_be_seen():
+    listed = {key for keys in sampling.BELONGS.values() for key in keys} | set(sampling.YELLOW)
+    assert listed <= set(all_things())
+    assert {back.sky for back in sampling.usual_backgrounds("fox")} == {"day", "sunset"}
+    colours = {
+        key: {b.colour for b in sampling.usual_backgrounds(key)} for key in ("cake", "lemon")
+    }
+    assert colours["cake"] - colours["lemon"] == {"yellow"}
+    rng = random.Random(0)
+    drawn = {sampling.usual_background("fox", rng) for _ in range(100)}
+    assert drawn == set(sampling.usual_backgrounds("fox"))
+
+
 def test_held_out_scenes_are_never_trained():
     rng = random.Random(0)
     for _ in range(200):

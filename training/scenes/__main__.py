@@ -162,7 +162,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--reading-steps", type=int, help="of the text model by itself")
-    parser.add_argument("--things", type=int, default=80, help="how many things are drawn")
+    parser.add_argument("--things", type=int, default=120, help="how many things are drawn")
     parser.add_argument("--chunks", type=int, default=8, help="of 1,024 scenes as latents")
     parser.add_argument("--prompts", type=Path, help="a file of prompts, for draw")
     parser.add_argument("--guidance", type=float, default=3.0, help="for draw")

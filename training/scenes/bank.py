@@ -14,11 +14,12 @@ from training.scenes.autoencoder import as_input, load_autoencoder
 from training.scenes.drawing import Painter, read_icons
 from training.scenes.progress import load_state, save_whole
 from training.scenes.sampling import sample_trained
-from training.scenes.things import first_keys
+from training.scenes.things import all_things, first_keys
 from training.scenes.world import Scene
 
 CHUNK = 1024
 AT_ONCE = 16
+FIRST, LATER_WEIGHT = 80, 2  # a scene with a later thing is taken twice as often
 
 
 def chunk_path(run: Path, chunk: int) -> Path:
@@ -61,9 +62,10 @@ class Bank:
     def __init__(self, run: Path, most: int | None = None) -> None:
         self._run, self._most = run, most
         self._scenes: list[Scene] = []
-        self.pairs: list[int] = []  # the rows with two different things
+        self.pairs: list[int] = []  # the rows with two different things, each by its weight
         self.others: list[int] = []
         self._latents: list[torch.Tensor] = []
+        self._later = set(all_things()) - set(first_keys(FIRST))
         self.extend()
 
     def __len__(self) -> int:
@@ -78,8 +80,9 @@ class Bank:
             if state.get("scenes", digest(scenes)) != digest(scenes):
                 raise ValueError(f"{self._run}: other scenes than today's; make the latents again")
             for row, scene in enumerate(scenes, start=len(self._scenes)):
-                two = len({item.key for item in scene.items}) > 1
-                (self.pairs if two else self.others).append(row)
+                keys = {item.key for item in scene.items}
+                weight = LATER_WEIGHT if keys & self._later else 1
+                (self.pairs if len(keys) > 1 else self.others).extend([row] * weight)
             self._scenes += scenes
             self._latents.append(state["latents"])
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from training.scenes import english, korean
 from training.scenes.held_out import PROMPTS
-from training.scenes.sampling import INDOOR_BACKGROUNDS, usual_background
-from training.scenes.things import all_things
+from training.scenes.sampling import usual_backgrounds
 from training.scenes.words import emoji_of, labels
-from training.scenes.world import SHAPES, Scene
+from training.scenes.world import Scene
 
 LANGUAGES = ("en", "ko")
 WRITERS = {"en": english, "ko": korean}
@@ -34,11 +33,8 @@ def read_lexicon(data: Path) -> Lexicon:
 
 
 def is_usual(scene: Scene) -> bool:
-    """Whether the background is what the first thing has when none is asked for."""
-    key = scene.items[0].key
-    if key not in SHAPES and all_things()[key].home == "indoors":
-        return scene.background.colour in INDOOR_BACKGROUNDS
-    return scene.background == usual_background(key, random.Random(0))
+    """Whether the background is one that the first thing has when none is requested."""
+    return scene.background in usual_backgrounds(scene.items[0].key)
 
 
 def is_for_evaluation(text: str) -> bool:

@@ -37,7 +37,7 @@ LEAST_TIME = (
 )
 EARLY_PAIR_SHARE, PAIR_SHARE = 0.1, 0.35  # of pictures with two things, which are learned last
 THING_WEIGHT = 3.0  # of a cell with a thing in it against one of the background
-TEXT_RATE = 0.25  # the text model learns more slowly than the UNet: it can read already
+TEXT_RATE = 0.5  # the text model learns more slowly than the UNet: it can read already
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Plan:
     checkpoint_steps: int = 100
     reading_steps: int = 1200
     pairs_from: int = 1500
-    things: int = 80
+    things: int = 120
     seed: int = 0
     workers: int = 2
     bfloat16: bool = False

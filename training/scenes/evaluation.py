@@ -56,10 +56,9 @@ def judge(scene: Scene, read: Scene) -> dict[str, bool]:
     """Which attributes of the wanted scene are in the picture that was read."""
     scene, read = in_order(scene), in_order(read)
     marks = {"count": len(scene.items) == len(read.items)}
-    same = scene.background == read.background
-    if is_usual(scene) and scene.background.colour:
-        same = is_usual(Scene(read.background, scene.items))
-    marks["background"] = same
+    marks["background"] = scene.background == read.background
+    if is_usual(scene):  # it may be unsaid: then any that the thing usually has is right
+        marks["background"] = is_usual(Scene(read.background, scene.items))
     pairs = list(zip(scene.items, read.items, strict=False))
     full = marks["count"]
     marks["object"] = full and all(a.key == b.key for a, b in pairs)

@@ -22,26 +22,71 @@ from training.scenes.world import (
     offsets,
 )
 
-KINDS = {"one": 0.48, "two": 0.28, "count": 0.1, "shape": 0.1, "empty": 0.04}
+KINDS = {"one": 0.46, "two": 0.28, "count": 0.1, "shape": 0.1, "empty": 0.06}
 SIZE_SHARES = {"small": 0.25, "medium": 0.4, "large": 0.35}  # large ones have most to be learned
-COLOUR_SHARE = 0.4  # of the things that can take a colour, how many are asked for in one
+COLOUR_SHARE = 0.6  # of the things that can take a colour, how many are requested in one
+COLOURED_WEIGHT = 3  # how often such a thing is drawn against one of a fixed colour
 HOME_SHARE = 0.5  # how many stand where a person would put them
-SWIMMERS = ("fish", "whale", "dolphin", "octopus", "tropical fish", "shark", "squid", "turtle")
-INDOOR_BACKGROUNDS = ("white", "yellow", "blue", "pink")
+
+
+def _lands(names: str) -> tuple[Background, ...]:
+    """Landscapes by their skies and grounds."""
+    pairs = (name.split("/") for name in names.split())
+    return tuple(Background(sky=sky, ground=ground) for sky, ground in pairs)
+
+
+INDOOR_BACKGROUNDS = tuple(Background(colour=c) for c in ("white", "yellow", "blue", "pink"))
+# Where a thing is when its prompt leaves that open; the seed decides which. One list a home, and
+# one a place that some things belong to.
+USUAL_BACKGROUNDS: dict[str, tuple[Background, ...]] = {
+    "ground": _lands("day/grass day/grass day/hill day/hill day/forest sunset/grass"),
+    "water": _lands("day/sea day/sea sunset/sea"),
+    "sky": _lands("day/grass day/hill sunset/hill day/city"),
+    "indoors": INDOOR_BACKGROUNDS,
+    "night": _lands("night/grass night/hill night/city"),
+    "snow": _lands("day/snow day/snow sunset/snow"),
+    "desert": _lands("day/desert day/desert sunset/desert"),
+    "beach": _lands("day/beach day/beach sunset/beach"),
+    "street": _lands("day/city day/city sunset/city day/grass"),
+    "forest": _lands("day/forest day/forest sunset/forest day/grass"),
+    "space": _lands("night/moon"),
+    UNDER_WATER: (Background(ground=UNDER_WATER),),
+}
+BELONGS: dict[str, tuple[str, ...]] = {
+    "night": ("moon", "ghost", "bat", "planet", "ufo"),
+    "snow": ("penguin", "snowman", "polar bear", "santa", "snowflake"),
+    "desert": ("cactus", "camel"),
+    "beach": ("crab", "palm tree"),
+    "street": (
+        "car", "bus", "bicycle", "taxi", "police car", "fire truck", "ambulance", "truck",
+        "motorcycle", "scooter",
+    ),
+    "forest": ("fox", "bear", "wolf", "deer", "mushroom"),
+    "space": ("astronaut", "alien"),
+    UNDER_WATER: (
+        "fish", "whale", "dolphin", "octopus", "tropical fish", "shark", "squid",
+    ),
+}  # fmt: skip
+# Things that would be lost before yellow.
+YELLOW = (
+    "smiley", "sad face", "cool face", "angry face", "banana", "lemon", "pizza", "cookie", "gift",
+    "crown", "pear", "pineapple", "avocado", "corn", "croissant", "cheese", "egg", "hot dog",
+    "taco", "beer", "light bulb", "key", "trophy", "trumpet",
+)  # fmt: skip
+PLACE_OF = {key: place for place, keys in BELONGS.items() for key in keys}
+
+
+def usual_backgrounds(key: str) -> tuple[Background, ...]:
+    """The backgrounds of a thing for which none is requested; one that stands twice is as likely as two."""
+    if key in SHAPES:
+        return (Background(colour="white"),)
+    usual = USUAL_BACKGROUNDS[PLACE_OF.get(key) or all_things()[key].home]
+    return tuple(back for back in usual if back.colour != "yellow" or key not in YELLOW)
 
 
 def usual_background(key: str, rng: random.Random) -> Background:
-    """The background of a thing for which none is asked."""
-    if key in SHAPES:
-        return Background(colour="white")
-    home = all_things()[key].home
-    if key in SWIMMERS and key != "turtle":
-        return Background(ground=UNDER_WATER)
-    if home == "water":
-        return Background(sky="day", ground="sea")
-    if home == "indoors":
-        return Background(colour=rng.choice(INDOOR_BACKGROUNDS))
-    return Background(sky="day", ground="grass")
+    """The background of a thing for which none is requested."""
+    return rng.choice(usual_backgrounds(key))
 
 
 def any_background(rng: random.Random) -> Background:
@@ -74,6 +119,11 @@ def _colour(key: str, background: Background, rng: random.Random) -> str | None:
         return rng.choice([colour for colour in SHAPE_COLOURS if colour != background.colour])
     choices = [c for c in colours_of(key)[1:] if c != background.colour]
     return rng.choice(choices) if choices and rng.random() < COLOUR_SHARE else None
+
+
+def _key(keys: tuple[str, ...], rng: random.Random) -> str:
+    weights = [COLOURED_WEIGHT if len(colours_of(key)) > 1 else 1 for key in keys]
+    return rng.choices(keys, weights)[0]
 
 
 def _size(rng: random.Random, sizes: tuple[str, ...] = tuple(SIZES)) -> str:
@@ -159,13 +209,12 @@ def sample(rng: random.Random, keys: tuple[str, ...], kind: str | None = None) -
         return Scene(any_background(rng), ())
     if kind == "shape":
         return _one(rng.choice(SHAPES), rng)
-    names = keys if kind != "count" or rng.random() < 0.9 else SHAPES
     if kind == "count":
-        return _count(rng.choice(names), rng)
+        return _count(_key(keys, rng) if rng.random() < 0.9 else rng.choice(SHAPES), rng)
     if kind == "two":
         first, second = rng.sample((*keys, *SHAPES[: max(1, len(keys) // 30)]), 2)
         return _two(first, second, rng)
-    return _one(rng.choice(keys), rng)
+    return _one(_key(keys, rng), rng)
 
 
 def sample_trained(rng: random.Random, keys: tuple[str, ...], kind: str | None = None) -> Scene:

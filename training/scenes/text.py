@@ -20,6 +20,8 @@ MAX_TOKENS = 48
 WIDTH = 128
 START, END = "<|startoftext|>", "<|endoftext|>"
 FOLDER = "tokenizer"
+# In the labels of a four leaf clover; as known words they would promise four of a kind.
+FOUR = frozenset(("four", "네"))
 
 
 def sample_captions(count: int, lexicon: Lexicon, seed: int = 0) -> Iterator[str]:
@@ -88,7 +90,7 @@ def known_words(things: int, lexicon: Lexicon, captions: int = 80_000) -> dict[s
         language = LANGUAGES[index % 2]
         text = caption(sample(rng, keys), rng, language, lexicon).lower()
         words[language].update(re.findall(r"[^\W\d_]+(?:[-'][^\W\d_]+)*", text))
-    return {language: sorted(names) for language, names in words.items()}
+    return {language: sorted(names - FOUR) for language, names in words.items()}
 
 
 def encoder_for(tokenizer: CLIPTokenizer) -> CLIPTextModel:

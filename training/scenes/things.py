@@ -97,65 +97,81 @@ LATER = """
 wolf; wolf; g; -; wolf; 늑대
 horse; horse-face; g; -; horse,pony; 말
 mouse; mouse-face; g; -; mouse; 쥐,생쥐
-hamster; hamster; g; -; hamster; 햄스터
 zebra; zebra; g; -; zebra; 얼룩말
-hippo; hippopotamus; g; -; hippopotamus,hippo; 하마
 sheep; ewe; g; -; sheep; 양
+deer; deer; g; -; deer; 사슴
+polar bear; polar-bear; g; -; polar bear; 북극곰
+eagle; eagle; s; -; eagle; 독수리
+parrot; parrot; g; -; parrot; 앵무새
+snake; snake; g; -; snake; 뱀
+crocodile; crocodile; g; -; crocodile,alligator; 악어
+shark; shark; w; -; shark; 상어
+snail; snail; g; -; snail; 달팽이
+spider; spider; g; -; spider; 거미
+sad face; crying-face; i; -; crying face,sad face; 우는 얼굴,슬픈 얼굴
+clown; clown-face; i; -; clown; 광대,어릿광대
+santa; santa-claus; g; -; santa,santa claus; 산타,산타클로스
+princess; princess; g; -; princess,queen; 공주,여왕
+lemon; lemon; i; -; lemon; 레몬
+cherries; cherries; i; -; cherries,cherry; 체리
+carrot; carrot; i; -; carrot; 당근
+bread; bread; i; -; bread,loaf of bread,toast; 빵,식빵
+fried egg; cooking; i; -; fried egg,frying pan; 달걀 프라이,프라이팬
+mushroom; mushroom; g; f8312f; mushroom,toadstool; 버섯
+cookie; cookie; i; -; cookie,biscuit; 쿠키
+christmas tree; christmas-tree; g; -; christmas tree; 크리스마스트리,크리스마스 트리
+truck; delivery-truck; g; -; truck,delivery truck; 트럭
+motorcycle; motorcycle; g; -; motorcycle,motorbike; 오토바이
+helicopter; helicopter; s; -; helicopter; 헬리콥터
+ufo; flying-saucer; s; -; ufo,flying saucer; 유에프오,비행접시
+ship; ship; w; -; ship,cruise ship; 여객선,유람선
+mountain; snow-capped-mountain; g; -; mountain,snowy mountain; 산,눈 덮인 산
+fire; fire; g; -; fire,flame,campfire; 불,불꽃
+planet; ringed-planet; s; -; planet,saturn; 행성,토성
+gift; wrapped-gift; i; fcd53f ffb02e; gift,present; 선물,선물 상자
+crown; crown; i; -; crown; 왕관
+clock; alarm-clock; i; -; clock,alarm clock; 시계,알람 시계
+books; books; i; -; books,book; 책
+ball; soccer-ball; g; -; soccer ball,football; 축구공
+computer; laptop; i; -; laptop,computer; 노트북,컴퓨터
+hamster; hamster; g; -; hamster; 햄스터
+hippo; hippopotamus; g; -; hippopotamus,hippo; 하마
 goat; goat; g; -; goat; 염소
 camel; camel; g; -; camel; 낙타
 kangaroo; kangaroo; g; -; kangaroo; 캥거루
 sloth; sloth; g; -; sloth; 나무늘보
 hedgehog; hedgehog; g; -; hedgehog; 고슴도치
 raccoon; raccoon; g; -; raccoon; 너구리,라쿤
-deer; deer; g; -; deer; 사슴
-polar bear; polar-bear; g; -; polar bear; 북극곰
 bat; bat; s; -; bat; 박쥐
 rooster; rooster; g; -; rooster; 수탉
 chick; front-facing-baby-chick; g; -; chick,baby chick; 병아리
-eagle; eagle; s; -; eagle; 독수리
 flamingo; flamingo; w; -; flamingo; 홍학,플라밍고
-parrot; parrot; g; -; parrot; 앵무새
 peacock; peacock; g; -; peacock; 공작새,공작
 swan; swan; w; -; swan; 백조
-snake; snake; g; -; snake; 뱀
-crocodile; crocodile; g; -; crocodile,alligator; 악어
 tyrannosaurus; t-rex; g; -; t-rex,tyrannosaurus; 티라노사우루스,티렉스
 tropical fish; tropical-fish; w; -; tropical fish; 열대어
-shark; shark; w; -; shark; 상어
 squid; squid; w; -; squid; 오징어
 lobster; lobster; g; -; lobster; 바닷가재,랍스터
-snail; snail; g; -; snail; 달팽이
 ant; ant; g; -; ant; 개미
-spider; spider; g; -; spider; 거미
 teddy bear; teddy-bear; i; -; teddy bear; 곰 인형,테디베어
 cool face; smiling-face-with-sunglasses; i; -; face with sunglasses,cool face; 선글라스를 낀 얼굴
-sad face; crying-face; i; -; crying face,sad face; 우는 얼굴,슬픈 얼굴
 angry face; angry-face; i; -; angry face; 화난 얼굴
 skull; skull; i; -; skull; 해골
-clown; clown-face; i; -; clown; 광대,어릿광대
-santa; santa-claus; g; -; santa,santa claus; 산타,산타클로스
-princess; princess; g; -; princess,queen; 공주,여왕
 police officer; police-officer; g; -; police officer,policeman; 경찰,경찰관
 wizard; person-mage; g; -; wizard,magician; 마법사
 ninja; ninja; g; -; ninja; 닌자
 cook; cook; g; -; cook,chef; 요리사,셰프
-lemon; lemon; i; -; lemon; 레몬
-cherries; cherries; i; -; cherries,cherry; 체리
 peach; peach; i; -; peach; 복숭아
 pear; pear; i; -; pear; 서양배
 pineapple; pineapple; i; -; pineapple; 파인애플
 kiwi; kiwi-fruit; i; -; kiwi,kiwi fruit; 키위
 avocado; avocado; i; -; avocado; 아보카도
 tomato; tomato; i; -; tomato; 토마토
-carrot; carrot; i; -; carrot; 당근
 corn; ear-of-corn; i; -; corn,ear of corn; 옥수수
 broccoli; broccoli; i; -; broccoli; 브로콜리
-mushroom; mushroom; g; f8312f; mushroom,toadstool; 버섯
-bread; bread; i; -; bread,loaf of bread,toast; 빵,식빵
 croissant; croissant; i; -; croissant; 크루아상
 cheese; cheese-wedge; i; -; cheese; 치즈
 egg; egg; i; -; egg; 달걀,계란
-fried egg; cooking; i; -; fried egg,frying pan; 달걀 프라이,프라이팬
 pancakes; pancakes; i; -; pancakes; 팬케이크
 fries; french-fries; i; -; french fries,fries,chips; 감자튀김
 hot dog; hot-dog; i; -; hot dog; 핫도그
@@ -164,7 +180,6 @@ taco; taco; i; -; taco; 타코
 rice; cooked-rice; i; -; bowl of rice,rice; 밥,밥 한 그릇
 rice ball; rice-ball; i; -; rice ball; 주먹밥,삼각김밥
 shrimp; shrimp; i; -; shrimp,prawn; 새우
-cookie; cookie; i; -; cookie,biscuit; 쿠키
 cupcake; cupcake; i; -; cupcake,muffin; 컵케이크
 chocolate; chocolate-bar; i; -; chocolate,chocolate bar; 초콜릿
 lollipop; lollipop; i; -; lollipop,candy; 막대 사탕,사탕
@@ -176,39 +191,24 @@ bouquet; bouquet; i; -; bouquet,bunch of flowers; 꽃다발
 clover; four-leaf-clover; i; -; clover,four-leaf clover; 네잎클로버,클로버
 maple leaf; maple-leaf; i; -; maple leaf; 단풍잎
 potted plant; potted-plant; i; -; potted plant,houseplant; 화분
-christmas tree; christmas-tree; g; -; christmas tree; 크리스마스트리,크리스마스 트리
 taxi; taxi; g; -; taxi,cab; 택시
 police car; police-car; g; -; police car; 경찰차
 fire truck; fire-engine; g; -; fire truck,fire engine; 소방차
 ambulance; ambulance; g; -; ambulance; 구급차
-truck; delivery-truck; g; -; truck,delivery truck; 트럭
 tractor; tractor; g; -; tractor; 트랙터
-motorcycle; motorcycle; g; -; motorcycle,motorbike; 오토바이
 scooter; motor-scooter; g; f92f60 ca0b4a; scooter,moped; 스쿠터
-helicopter; helicopter; s; -; helicopter; 헬리콥터
-ufo; flying-saucer; s; -; ufo,flying saucer; 유에프오,비행접시
-ship; ship; w; -; ship,cruise ship; 여객선,유람선
 church; church; g; -; church; 교회,성당
 school; school; g; -; school; 학교
 tent; tent; g; -; tent; 텐트
 ferris wheel; ferris-wheel; g; -; ferris wheel; 대관람차,관람차
 volcano; volcano; g; -; volcano; 화산
-mountain; snow-capped-mountain; g; -; mountain,snowy mountain; 산,눈 덮인 산
 lightning; high-voltage; s; -; lightning,lightning bolt; 번개
 snowflake; snowflake; s; -; snowflake; 눈송이,눈꽃
-fire; fire; g; -; fire,flame,campfire; 불,불꽃
-planet; ringed-planet; s; -; planet,saturn; 행성,토성
 earth; globe-showing-europe-africa; s; -; earth,globe; 지구
-gift; wrapped-gift; i; fcd53f ffb02e; gift,present; 선물,선물 상자
 hat; billed-cap; i; 8bafff 6683ff 6a8cff 526ce3 3c378c; cap,hat; 모자
-crown; crown; i; -; crown; 왕관
 camera; camera; i; -; camera; 카메라
-computer; laptop; i; -; laptop,computer; 노트북,컴퓨터
-clock; alarm-clock; i; -; clock,alarm clock; 시계,알람 시계
 light bulb; light-bulb; i; -; light bulb; 전구
 key; key; i; -; key; 열쇠
-books; books; i; -; books,book; 책
-ball; soccer-ball; g; -; soccer ball,football; 축구공
 basketball; basketball; g; -; basketball; 농구공
 trophy; trophy; i; -; trophy; 트로피
 violin; violin; i; -; violin; 바이올린
