@@ -133,8 +133,8 @@ def test_the_seed_chooses_among_places_where_a_thing_belongs_and_can_be_seen():
     }
     assert colours["cake"] - colours["lemon"] == {"yellow"}
     rng = random.Random(0)
-    drawn = {sampling.usual_background("fox", rng) for _ in range(100)}
-    assert drawn == set(sampling.usual_backgrounds("fox"))
+    choices = {sampling.usual_background("fox", rng) for _ in range(100)}
+    assert choices == set(sampling.usual_backgrounds("fox"))
 
 
 def test_held_out_scenes_are_never_trained():
