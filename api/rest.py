@@ -35,9 +35,8 @@ from models.text_to_image.requests import ImageRequest
 from models.weights.sources import is_here
 
 MAX_HITS = 1000
-_LANGUAGE_SAMPLE = (
-    200  # of the texts of a search, the query first: their language picks the encoder
-)
+# Of the texts of a search, the query first: their language picks the encoder.
+_LANGUAGE_SAMPLE = 200
 ModelId = Annotated[
     str,
     Field(description='"auto", an id of GET /api/v1/models, or a Hugging Face id', max_length=200),

@@ -75,7 +75,7 @@ def record(model_cache: ModelCache, language: str) -> dict[str, Any]:
     ]
     cells = [e for e in events(grid_request(language)) if isinstance(e, CellDone)]
     bare = next(e for e in events(NoPromptRequest.of(seed=SEED)) if isinstance(e, ImagesDone))
-    address = _url(png, 90)
+    address = _url(png, 85)
     more = {"recorded": True, "frames": frames, **word_maps(attention, drawing.steps)}
     return {
         "picture": address,

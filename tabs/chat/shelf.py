@@ -89,9 +89,8 @@ class Shelf:
             js=_js("store", NAMES, full),
             **_PRIVATE,
         )
-        gr.on(
-            None, None, None, view, js=_js("restore", NAMES, no_answer), **_PRIVATE
-        )  # when the page loads
+        # When the page loads.
+        gr.on(None, None, None, view, js=_js("restore", NAMES, no_answer), **_PRIVATE)
         for trigger, inputs, call in (
             (self.chooser.input, [self.chooser, message], _js("open", NAMES, no_answer)),
             (self.new.click, None, _js("fresh")),

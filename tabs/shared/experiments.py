@@ -94,7 +94,7 @@ class Experiments:
             ready = button.click(self._setter(one), None, outputs, **_QUIET)
             arguments = json.dumps([one.start or self.start, one.look or "", self._id])
             ready.then(None, js=f"() => window.genlab.experiments.run(...{arguments})", **_QUIET)
-        came = opener.click(
+        opening = opener.click(
             self._open,
             payload,
             outputs,
@@ -102,7 +102,7 @@ class Experiments:
             **_QUIET,
         )
         link_note = f"() => window.genlab.experiments.linkNote({json.dumps(self._id)})"
-        came.then(None, js=link_note, **_QUIET)
+        opening.then(None, js=link_note, **_QUIET)
         controls = [*self.controls.values()]
         about = json.dumps([self.tab, [*self.controls], self._defaults()], ensure_ascii=False)
         words = json.dumps({k: both(f"try.{k}") for k in ("copied", "left_out")})

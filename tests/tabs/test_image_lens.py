@@ -254,7 +254,7 @@ def test_guidance_and_steps_visibly_matter_in_the_example(language):
 
 def test_the_example_is_marked_and_small(context):
     parts = (example.picture(), example.film(), example.ablation(), example.grid())
-    assert sum(map(len, parts)) < 310_000
+    assert sum(map(len, parts)) < 300_000
     for part in (parts[0], *parts[2:]):
         assert part.count("example-note") == 2  # one a language
     assert not Context(Settings(), ModelCache(Settings())).cache.status()
