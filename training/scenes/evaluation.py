@@ -75,7 +75,9 @@ def probe_accuracy(painter: Painter, keys: tuple[str, ...], count: int = 100) ->
     totals: dict[str, list[bool]] = defaultdict(list)
     for index in range(count):
         scene = sample_held_out(rng, keys, KINDS[index % len(KINDS)])
-        for name, right in judge(scene, probe.read(painter.draw(scene)).scene).items():
+        for name, right in judge(
+            probe.as_seen(scene), probe.read(painter.draw(scene)).scene
+        ).items():
             totals[name].append(right)
     return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -97,7 +99,10 @@ def attribute_shares(
             scenes = [sample_held_out(rng, keys, kind) for _ in range(count)]
             prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
             pictures = draw(pipeline, prompts, steps, guidance)
-            marks = [judge(s, probe.read(p).scene) for s, p in zip(scenes, pictures, strict=True)]
+            marks = [
+                judge(probe.as_seen(scene), probe.read(picture).scene)
+                for scene, picture in zip(scenes, pictures, strict=True)
+            ]
             shares[f"{language} {kind}"] = {
                 name: float(np.mean([mark[name] for mark in marks])) for name in marks[0]
             }
@@ -122,7 +127,8 @@ def curves(
     for name, value, steps, guidance in tries:
         pictures = draw(pipeline, prompts, steps, guidance)
         marks = [
-            judge(s, probe.read(p).scene)["all"] for s, p in zip(scenes, pictures, strict=True)
+            judge(probe.as_seen(scene), probe.read(picture).scene)["all"]
+            for scene, picture in zip(scenes, pictures, strict=True)
         ]
         shares[name][str(value)] = float(np.mean(marks))
         print(f"{name} {value}: {shares[name][str(value)]:.1%}", flush=True)

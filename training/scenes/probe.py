@@ -26,6 +26,7 @@ AGREES = 0.1  # of the brightness: a pixel that differs less belongs to the back
 MOST_ITEMS = 3
 LEAST_GAIN = 2.5  # in squared brightness at 64 px: what a thing has to explain to count
 LEAST_SHARE = 0.5  # of what is in its box: the soft edges of one thing are not read as a second one
+SAME_LOOK = 0.15  # of the brightness, a pixel's mean: a red car is hardly told from a car
 
 
 def shrunk(pixels: np.ndarray) -> np.ndarray:
@@ -50,10 +51,31 @@ class Probe:
             (background, shrunk(background_pixels(background))) for background in all_backgrounds()
         ]
         self._names = [(key, colour) for key in (*keys, *SHAPES) for colour in colours_of(key)]
+        self._own_colours = {key: self._own_colour(painter, key) for key in keys}
         self._sprites = {}
         for size, side in SIZES.items():
             pictures = [shrunk(painter.sprite(key, colour, side)) for key, colour in self._names]
             self._sprites[size] = np.stack(pictures).astype(np.float32)
+
+    @staticmethod
+    def _own_colour(painter: Painter, key: str) -> str | None:
+        """The colour that a thing has of itself, where one is as good as the same."""
+        own, others = painter.sprite(key, None, 128), {}
+        for colour in colours_of(key)[1:]:
+            square = (painter.sprite(key, colour, 128) - own)[..., :3] ** 2
+            others[colour] = float(square.sum() / own[..., 3].sum()) ** 0.5
+        nearest = min(others, key=others.__getitem__, default=None)
+        return nearest if nearest and others[nearest] < SAME_LOOK else None
+
+    def as_seen(self, scene: Scene) -> Scene:
+        """The scene without the colours that its things have of themselves."""
+        items = [
+            replace(item, colour=None)
+            if item.colour and item.colour == self._own_colours.get(item.key)
+            else item
+            for item in scene.items
+        ]
+        return replace(scene, items=tuple(items))
 
     def background(self, picture: np.ndarray) -> Background:
         """The background that most pixels of a shrunk picture agree with."""
@@ -71,19 +93,24 @@ class Probe:
         whole = float(((picture - canvas) ** 2).sum())
         items: list[Item] = []
         for _ in range(MOST_ITEMS):
-            gain, item, after = self._best(picture, canvas)
+            gain, item, after = self._best(picture, canvas, items)
             if item is None or gain < LEAST_GAIN:
                 break
             items.append(item)
             canvas = after
         left = float(((picture - canvas) ** 2).sum())
         items.sort(key=lambda item: (item.x, item.y))
-        return Reading(Scene(background, tuple(items)), 1 - left / max(whole, 1e-6))
+        scene = self.as_seen(Scene(background, tuple(items)))
+        return Reading(scene, 1 - left / max(whole, 1e-6))
 
     def _best(
-        self, picture: np.ndarray, canvas: np.ndarray
+        self, picture: np.ndarray, canvas: np.ndarray, items: list[Item]
     ) -> tuple[float, Item | None, np.ndarray]:
-        """The thing that explains most of what the canvas does not show yet."""
+        """The thing that explains most of what the canvas does not show yet.
+
+        No two things of a scene overlap, so what is left in the box of one that was read is its own
+        soft edge.
+        """
         best: tuple[float, Item | None, np.ndarray] = (0.0, None, canvas)
         error = ((picture - canvas) ** 2).sum(axis=2)
         best_fit: tuple[float, str, int, int, int] | None = None
@@ -91,6 +118,8 @@ class Probe:
             sprites, small = self._sprites[size], side // SHRINK
             for y in range(0, SIDE - side + 1, CELL):
                 for x in range(0, SIDE - side + 1, CELL):
+                    if any(_overlap((x, y, x + side, y + side), item.box) for item in items):
+                        continue
                     rows = slice(y // SHRINK, y // SHRINK + small)
                     columns = slice(x // SHRINK, x // SHRINK + small)
                     here = float(error[rows, columns].sum())
@@ -114,6 +143,11 @@ class Probe:
         columns = slice(x // SHRINK, x // SHRINK + small)
         after[rows, columns] = after[rows, columns] * (1 - sprite[..., 3:]) + sprite[..., :3]
         return gain, Item(key, colour, size, x, y), after
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    """Whether two boxes (left, top, right, bottom) have pixels in common."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def in_order(scene: Scene) -> Scene:
