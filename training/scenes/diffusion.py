@@ -168,19 +168,20 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
     average = Average(model, plan.ema)
     optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
     optimiser.slow_down(model.text_encoder, TEXT_RATE)
-    begin = 0
+    begin = warm_from = 0
     if state:
         model.load_state_dict(state["model"])
         average.model.load_state_dict(state["average"])
+        begin = warm_from = state["step"]
         if state["optimiser"]:
             optimiser.load_state_dict(state["optimiser"])
-        begin = state["step"]
+            warm_from = 0
     progress, pair = (
         Progress("diffusion"),
         Pair(Latents(run, lexicon, tokenizer, plan), model, plan.workers),
     )
     for step in range(begin, plan.steps):
-        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay, warm_from))
         loss = pair.gradients(step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         pair.step(optimiser)

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+WARM_UP = 100  # steps
+
 
 class Progress:
     """Prints a line now and then: the step, the mean loss since, pictures a second."""
@@ -44,6 +46,10 @@ def load_state(path: Path) -> dict[str, Any] | None:
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
 
-def rate_share(step: int, steps: int, decay: int, warm_up: int = 50) -> float:
-    """The share of the learning rate: a short warm-up, level, linear to 0 in the last `decay`."""
-    return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / max(decay, 1)))
+def rate_share(step: int, steps: int, decay: int, warm_from: int = 0) -> float:
+    """The share of the learning rate: a short warm-up, level, linear to 0 in the last `decay`.
+
+    The warm-up begins at `warm_from`, where the optimizer has no state yet: its first full steps on
+    weights that are trained already would throw them far off.
+    """
+    return max(0.0, min(1.0, (step + 1 - warm_from) / WARM_UP, (steps - step) / max(decay, 1)))
