@@ -165,7 +165,8 @@ class Request(BaseModel):
         """Validate values.
 
         Raises:
-            InvalidInput: the first fault, with the field's name and the limit that was passed.
+            InvalidInput: the first fault, with the field's name and the limit that was passed; or what a task's
+                own validator raises, which pydantic lets through.
         """
         try:
             return cls(**values)
@@ -209,8 +210,6 @@ def invalid_input(fault: Mapping[str, Any]) -> InvalidInput:
         return InvalidInput("invalid_blank", field=name)
     if kind == "too_long" and "field_type" in context:
         return InvalidInput("invalid_too_many", field=name, limit=context.get("max_length"))
-    if kind.startswith("teach_"):
-        return InvalidInput(kind, **context)
     if kind == "address":
         return InvalidInput("invalid_address", field=name)
     if kind in {"string_too_long", "too_long"}:

@@ -191,6 +191,11 @@ def test_a_task_imports_no_other_task():
     assert not wrong, sorted(wrong)
 
 
+def test_the_contract_names_no_task():
+    text = (ROOT / "models" / "contract.py").read_text(encoding="utf-8")
+    assert [task.id for task in TASKS if f'"{task.id}' in text] == []
+
+
 # ---------------------------------------------------------------- plain names
 
 # Nouns for things, verbs for functions. A participle says neither what a thing is nor what is done.

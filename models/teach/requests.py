@@ -4,9 +4,9 @@ from collections import Counter
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from models.contract import Request
+from models.errors import InvalidInput
 from models.fields import Seed, not_blank
 
 MAX_EXAMPLES = 2000
@@ -37,11 +37,11 @@ class Example(Request):
 def _check_classes(examples: tuple[Example, ...]) -> tuple[Example, ...]:
     counts = Counter(example.label for example in examples)
     if not 2 <= len(counts) <= MAX_CLASSES:
-        raise PydanticCustomError("teach_classes", "classes", {"limit": MAX_CLASSES})
+        raise InvalidInput("teach_classes", limit=MAX_CLASSES)
     labels: dict[str, str] = {}
     for example in examples:
         if labels.setdefault(example.text, example.label) != example.label:
-            raise PydanticCustomError("teach_twice", "twice", {"text": example.text[:60]})
+            raise InvalidInput("teach_twice", text=example.text[:60])
     return examples
 
 
