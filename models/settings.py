@@ -9,7 +9,16 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 OPENAI = "https://api.openai.com/v1"
 # What holds on a Hugging Face Space where its variables say nothing else: strangers use it, its own proxy must reach
@@ -30,6 +39,17 @@ class SettingsError(ValueError):
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+def _check_port(address: str) -> str:
+    """The address itself; a port from 1 to 65535 or none."""
+    try:
+        is_port = urlsplit(address).port != 0
+    except ValueError:  # out of range, or no number
+        is_port = False
+    if not is_port:
+        raise PydanticCustomError("port", "the port in the address should be from 1 to 65535")
+    return address
+
+
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
@@ -40,9 +60,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, populate_by_name=True)
 
     openai_api_key: SecretStr | None = Field(None, alias="OPENAI_API_KEY")
-    openai_base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
-        None, alias="OPENAI_BASE_URL"
-    )
+    openai_base_url: (
+        Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_check_port)] | None
+    ) = Field(None, alias="OPENAI_BASE_URL")
     openai_model: str = Field("gpt-4o", alias="OPENAI_MODEL")
     openai_image_model: str = Field("gpt-image-2", alias="OPENAI_IMAGE_MODEL")
     openai_timeout: float = Field(60, alias="OPENAI_TIMEOUT", gt=0, le=3600)
