@@ -20,6 +20,7 @@ from models.chat.thoughts import ThoughtSplitter, begins_in_thoughts, notes_on, 
 from models.contract import ModelSpec, Placement, Stop
 from models.errors import InvalidInput, ModelError, NotFound, OutOfMemory
 from models.fields import draw_seed
+from models.runtime.blocking import in_thread
 from models.runtime.placement import free_memory
 from models.settings import Settings
 from models.weights import gguf
@@ -122,7 +123,12 @@ class LlamaCppChat:
         Raises:
             InvalidInput: the conversation does not fit the model.
             Unavailable: the process died (unavailable_llama_died); the next request starts another.
+            Stopped: stop was set while it was started again.
         """
+        if not self._server.alive:
+            # A stop does not wait until it runs again.
+            for _ in in_thread(lambda _: self.server, stop, join=False):
+                pass
         talk = _Talk(self.server, self._words, self._window, self._system)
         if isinstance(request, NextTokenRequest):
             yield talk.next_token(request)

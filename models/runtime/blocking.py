@@ -69,7 +69,7 @@ async def _next(events: AsyncGenerator[T], stop: Stop) -> Any:
 
 
 def in_thread(
-    work: Callable[[Emit], None],
+    work: Callable[[Emit], object],
     stop: Stop,
     *,
     pace: float = _PACE,

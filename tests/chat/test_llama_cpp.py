@@ -30,6 +30,7 @@ from models.errors import (
     ModelError,
     NotFound,
     OutOfMemory,
+    Stopped,
     Unavailable,
 )
 from models.runtime.cache import ModelCache
@@ -456,6 +457,31 @@ def test_a_process_killed_in_mid_answer_is_a_sentence_and_the_next_answer_comes(
     assert problem.value.code == "unavailable_llama_died"
     assert "Paris" in text(engine, ask())
     assert engine.server.pid != pid
+    engine.server.close()
+
+
+def test_a_stop_does_not_wait_until_the_process_is_there_again(file):
+    engine, stop = loaded(file.parent), Stop()
+    os.kill(engine.server.pid, signal.SIGKILL)
+    engine._server._process.wait()
+    before = set(psutil.Process().children())
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(texts, engine, ask(), stop)
+        while not (new := set(psutil.Process().children()) - before):
+            time.sleep(0.001)
+        (child,) = new
+        child.suspend()  # its load takes for ever
+        time.sleep(0.3)
+        begin = time.monotonic()
+        stop.set()
+        try:
+            with pytest.raises(Stopped):
+                answer.result(5)
+            assert time.monotonic() - begin < 1
+        finally:
+            child.resume()
+    assert "Paris" in text(engine, ask())
+    assert engine.server.pid == child.pid
     engine.server.close()
 
 
