@@ -24,6 +24,7 @@ import psutil
 from models.contract import Engine, Loading, ModelSpec, Notify, Placement, Request, Stop, Waiting
 from models.errors import Busy, ModelError, OutOfMemory, Stopped, Unavailable, as_model_error
 from models.runtime import zerogpu
+from models.runtime.construction import CONSTRUCTION, StoppableLock
 from models.runtime.limits import Limits
 from models.runtime.observer import Observer
 from models.runtime.placement import Hardware, place
@@ -110,8 +111,7 @@ class ModelCache:
         self._machine = machine
         self._slots: dict[Key, _Slot] = {}
         self._change = threading.Condition(threading.Lock())
-        self._construction = threading.Lock()
-        self._connecting = threading.Lock()
+        self._connecting = StoppableLock()
         self._end = threading.Event()
         self._reaper: threading.Thread | None = None
         self._answers = 0
@@ -190,11 +190,8 @@ class ModelCache:
             raise OutOfMemory("out_of_memory_limit", needed=size, limit=limit)
         where = folder(slot.spec, self.settings, stop, notify)
         notify(Loading(slot.spec))
-        turn = self._connecting if slot.spec.hosted else self._construction
-        while not turn.acquire(timeout=_LOOK):
-            if stop.is_set():
-                raise Stopped
-        try:
+        turn = self._connecting if slot.spec.hosted else CONSTRUCTION
+        with turn.hold(stop):
             if slot.engine is not None:  # a second request of a hosted model came first
                 return Lease(slot.engine, slot.placement, 0.0)
             self._make_room(slot.spec.loaded_bytes(slot.placement.dtype), slot)
@@ -211,8 +208,6 @@ class ModelCache:
             self._make_room(0, slot)
             self._watch_idle()
             return Lease(engine, slot.placement, seconds)
-        finally:
-            turn.release()
 
     # ------------------------------------------------------------ memory
 

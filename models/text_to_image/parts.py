@@ -15,6 +15,7 @@ import torch
 
 from models.contract import ModelSpec, Notify, Placement, Stop
 from models.errors import InvalidInput, ModelError, NotFound, OutOfMemory, Refused, as_model_error
+from models.runtime.construction import CONSTRUCTION
 from models.settings import Settings
 from models.tasks import LORA, TINY_DECODER
 from models.text_to_image.requests import DecodeRequest, ImageGridRequest, ImageRequest
@@ -72,7 +73,7 @@ class PipelineParts:
         Args:
             request: its `lora`, `lora_strength` and `decoder`; of a DecodeRequest the last.
             notify: is called with Downloading while something is fetched.
-            stop: ends that.
+            stop: ends that, and the wait while a model is being loaded.
 
         Raises:
             Refused: a pickled file, a LoRA for another architecture (refused_lora), downloads are off.
@@ -108,10 +109,11 @@ class PipelineParts:
             raise InvalidInput("invalid_no_lora", model=self._spec.label)
         weights = self._weights(lora_file(name, self._settings, notify, stop))
         problem: ModelError | None = None
-        try:
-            self._pipe.load_lora_weights(weights, adapter_name=_ADAPTER)
-        except Exception as error:
-            problem = as_model_error(error)
+        with CONSTRUCTION.hold(stop):
+            try:
+                self._pipe.load_lora_weights(weights, adapter_name=_ADAPTER)
+            except Exception as error:
+                problem = as_model_error(error)
         self._lora = name  # whatever was put in is taken out by `_unload`
         self._on_change()
         own_layers = sum(bool(_DOWN.search(key)) for key in weights)
@@ -158,9 +160,10 @@ class PipelineParts:
             id=repository, task=TINY_DECODER.id, engine="", label=f"TAESD ({repository})"
         )
         folder = sources.folder(spec, self._settings, stop, notify)
-        decoder: Any = AutoencoderTiny.from_pretrained(
-            folder, dtype=getattr(torch, self._placement.dtype), use_safetensors=True
-        )
+        with CONSTRUCTION.hold(stop):
+            decoder: Any = AutoencoderTiny.from_pretrained(
+                folder, dtype=getattr(torch, self._placement.dtype), use_safetensors=True
+            )
         decoder.to(self._placement.device)
         if self._placement.device == "cpu":
             decoder.to(memory_format=torch.channels_last)

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
 
 from models.contract import Placement, Stop
-from models.errors import InvalidInput, OutOfMemory
+from models.errors import InvalidInput, OutOfMemory, Stopped
 from models.runtime.cache import ModelCache
+from models.runtime.construction import CONSTRUCTION
 from models.runtime.placement import Hardware, place
 from models.select import default_model, find
 from models.settings import Settings
@@ -195,6 +198,21 @@ def test_the_tiny_decoder_draws_where_it_is_chosen_and_only_there(decoder):
         for name in ("", "tiny", "")
     ]
     assert decodings[0] == decodings[2] != decodings[1]
+
+
+def test_the_tiny_decoder_is_read_when_no_other_model_is_loaded_and_a_stop_ends_the_wait(decoder):
+    engine, _, _ = decoder
+    request = ImageRequest.of(prompt="a cat", seed=7, num_inference_steps=2, decoder="tiny")
+    stop, size = Stop(), engine.nbytes()
+    with CONSTRUCTION.hold(Stop()), ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(list, engine.stream(request, stop))
+        time.sleep(1.5)
+        assert engine.nbytes() == size
+        stop.set()
+        with pytest.raises(Stopped):
+            drawing.result(5)
+    last(engine, decoder="tiny")
+    assert engine.nbytes() > size
 
 
 def test_the_recipe_names_the_tiny_decoder_and_draws_the_same(decoder, tmp_path):
