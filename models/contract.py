@@ -302,7 +302,8 @@ class Engine(Protocol):
     """A loaded model. One class serves every model of its library.
 
     One that takes several requests at once, whatever its spec says, has a method `capacity(request)`: how
-    many may be at work in it while this one is; 1 where it must be alone.
+    many may be at work in it while this one is; 1 where it must be alone. Where some of these wait within it for
+    others, `waiting` says how many: whoever waits to come in is behind them.
     """
 
     @classmethod

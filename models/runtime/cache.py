@@ -165,7 +165,8 @@ class ModelCache:
                 while slot.queue[0] is not ticket or not slot.has_room(request, places):
                     if stop.is_set():
                         raise Stopped
-                    position = slot.queue.index(ticket) + 1
+                    inside = getattr(slot.engine, "waiting", 0)
+                    position = inside + slot.queue.index(ticket) + 1
                     if position != last:
                         notify(Waiting(position))
                         last = position

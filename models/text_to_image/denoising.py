@@ -15,7 +15,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from models.contract import ModelSpec, Stop
+from models.contract import ModelSpec, Notify, Stop
 from models.errors import InvalidInput, ModelError
 from models.text_to_image.catalog import dials_of, options_of
 from models.text_to_image.events import WordAttention
@@ -94,6 +94,11 @@ class Denoiser:
         """How many may draw at once and share passes; a pipeline's own call is not made for it."""
         return self.loop.capacity if self.loop else 1
 
+    @property
+    def waiting(self) -> int:
+        """How many of these wait for others."""
+        return self.loop.waiting if self.loop else 0
+
     def compiles(self, requests: Sequence[ImageRequest]) -> bool:
         """Whether drawing this batch compiles the UNet for its shape first, which takes minutes."""
         if self.loop is None or requests[0].image is not None:
@@ -120,7 +125,7 @@ class Denoiser:
             return [self._encode(requests[0], scheduler, *drawing)]
         own = [self._in_own_words(request) for request in requests]
         latents, company = self.loop.denoise(
-            own, progress.step, progress.begin, scheduler, progress.stop
+            own, progress.step, progress.begin, scheduler, progress.stop, progress.wait
         )
         progress.meet(company)
         return [
@@ -298,6 +303,11 @@ class StableDiffusionLoop:
         """How many drawings at once gain by it."""
         return self._unet.capacity
 
+    @property
+    def waiting(self) -> int:
+        """How many of these wait for others."""
+        return self._unet.waiting
+
     def forget(self) -> None:
         """Drop what was made of the UNet's layers."""
         self._unet.forget()
@@ -324,6 +334,7 @@ class StableDiffusionLoop:
         on_start: Callable[[Tensor], None] | None = None,
         scheduler: Any = None,
         stop: Stop | None = None,
+        notify: Notify = lambda _: None,
     ) -> tuple[Tensor, int]:
         """Draw as far as the decoder.
 
@@ -333,6 +344,7 @@ class StableDiffusionLoop:
             on_start: called with the noise before the first.
             scheduler: of this drawing; by default the pipeline's own, which no other may use meanwhile.
             stop: ends the wait for a place among those who draw.
+            notify: is called with Waiting meanwhile.
 
         Returns:
             Latents of the finished pictures (pictures, channels, height, width), and of how many pictures
@@ -353,7 +365,7 @@ class StableDiffusionLoop:
         scale = torch.tensor([one.guidance_scale or 0 for one in requests], dtype=latents.dtype)
         scale = scale.to(latents.device).view(-1, 1, 1, 1)
         gpu_queue = GpuQueue(pipe.device.type)
-        with self._unet.drawing(stop or Stop()) as drawing:
+        with self._unet.drawing(stop or Stop(), notify) as drawing:
             for index, timestep in enumerate(scheduler.timesteps):
                 inputs = torch.cat([latents, latents]) if first.is_guided else latents
                 output = self._unet(scheduler.scale_model_input(inputs, timestep), timestep, text)

@@ -103,6 +103,11 @@ class DiffusersTextToImage:
         )
         return 1 if alone else self._denoiser.capacity
 
+    @property
+    def waiting(self) -> int:
+        """How many of those at work wait for others among them."""
+        return self._denoiser.waiting
+
     def nbytes(self) -> int:
         """Bytes of weights held by all parts of the pipeline."""
         parts = self._pipe.components.values()
@@ -114,6 +119,7 @@ class DiffusersTextToImage:
 
         Yields:
             Downloading while a LoRA or the tiny decoder is fetched.
+            Waiting while as many draw as a pass holds.
             WarmingUp before the first picture of a shape, where the model is compiled.
             StepDone for each step.
             ImagesDone each time pictures are finished, with all that are finished so far.

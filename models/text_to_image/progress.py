@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from models.contract import Notify, Stop
+from models.contract import Event, Notify, Stop
 from models.errors import Stopped
 from models.text_to_image.events import CellDone, GridDone, ImagesDone, Sketch, StepDone
 from models.text_to_image.requests import ImageGridRequest, ImageRequest, LeaveOutRequest
@@ -161,6 +161,10 @@ class Progress:
         self._passes_before = sum(self._passes[index] for index in self._pictures)
         self._last_sketch, self._latents, self._start = 0.0, None, None
         self._company = 1
+
+    def wait(self, event: Event) -> None:
+        """The batch waits for others."""
+        self._emit(event)
 
     def begin(self, latents: "Tensor") -> None:
         """The batch's latents before the first pass."""

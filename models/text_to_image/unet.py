@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.contract import Stop
-from models.errors import Stopped
+from models.contract import Notify, Stop
 from models.runtime.batching import Batcher
 from models.runtime.placement import cores
+from models.runtime.places import Places
 from models.torch_tools import has_onednn
 
 log = logging.getLogger("genlab")
@@ -36,7 +36,6 @@ _SIZES = (1, 4, 8)  # rows of a program; a row of the starter's takes 6.7, 4.5 a
 _FULL_ENOUGH = 0.7  # of a program's rows, from which filling it up is faster than smaller programs
 _MOST_ROWS = 16  # of a pass: eight pictures with guidance
 _READY = 4  # people in beside those eight: at their decoder, or ready to draw when a place is free
-_LOOK = 0.05  # seconds between two looks at the stop flag
 _MOST_CORES = 8
 
 
@@ -90,7 +89,7 @@ class FastUNet:
         self._cores = min(cores(), _MOST_CORES) if self._traces else 1
         self._helpers: ThreadPoolExecutor | None = None
         self._own = threading.local()
-        self._places = threading.BoundedSemaphore(_MOST_ROWS // 2)
+        self._places = Places(_MOST_ROWS // 2)
         self._layouts = dict[int, _RowLayout]()
         self._passes: Batcher[_Input, tuple[Tensor, int]] = Batcher(
             self._run,
@@ -106,6 +105,11 @@ class FastUNet:
         """People at once that gain by sharing passes: who is at the decoder holds up nobody who would draw."""
         return _MOST_ROWS // 2 + _READY if self._traces else 1
 
+    @property
+    def waiting(self) -> int:
+        """How many of these wait until one of those who draw is done."""
+        return self._places.waiting
+
     def prepare(self, *shapes: tuple[int, int, int, int, int]) -> None:
         """Trace these shapes now: (batch, channels, height, width, tokens)."""
         width_of_text = self._unet.config.cross_attention_dim
@@ -115,31 +119,27 @@ class FastUNet:
                 self(latents, torch.tensor(1.0), torch.zeros(batch, tokens, width_of_text))
 
     @contextmanager
-    def drawing(self, stop: Stop) -> Generator[SharedDrawing]:
+    def drawing(self, stop: Stop, notify: Notify) -> Generator[SharedDrawing]:
         """Within it this thread calls the UNet step after step: the others who draw wait for it.
 
         Where as many draw as a pass holds, it waits until one of them is done.
+
+        Args:
+            stop: ends the wait.
+            notify: is called with Waiting.
 
         Raises:
             Stopped: stop was set meanwhile.
         """
         self._own.drawing = drawing = SharedDrawing()
         try:
-            with self._place(stop) if self._traces else nullcontext():
+            with ExitStack() as places:
+                if self._traces:
+                    places.enter_context(self._places.place(stop, notify))
+                    places.enter_context(self._passes.attending())
                 yield drawing
         finally:
             del self._own.drawing
-
-    @contextmanager
-    def _place(self, stop: Stop) -> Generator[None]:
-        while not self._places.acquire(timeout=_LOOK):
-            if stop.is_set():
-                raise Stopped
-        try:
-            with self._passes.attending():
-                yield
-        finally:
-            self._places.release()
 
     def __call__(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         """The model's output for the latents: noise, velocity or picture, as it was trained.
@@ -507,8 +507,9 @@ class CompiledUNet:
         self._shapes: set[LatentShape] = set()
 
     capacity = 1
+    waiting = 0
 
-    def drawing(self, stop: Stop) -> AbstractContextManager[SharedDrawing]:
+    def drawing(self, stop: Stop, notify: Notify) -> AbstractContextManager[SharedDrawing]:
         """As FastUNet's; nothing is shared here."""
         return nullcontext(SharedDrawing())
 

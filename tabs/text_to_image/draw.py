@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from models.contract import Finished, ModelSpec
+from models.contract import Finished, ModelSpec, Waiting
 from models.select import select
 from models.tasks import TEXT_TO_IMAGE
 from models.text_to_image.events import ImagesDone, Sketch, StepDone
@@ -158,7 +158,7 @@ def _frames(
     images = ImagesDone((), ())
     preview: Sketch | None = None
     moments = Moments()
-    pace, start = Pace(), time.perf_counter()
+    pace, start, in_queue = Pace(), time.perf_counter(), True
     for event in follow(context, spec, request, visitor):
         if isinstance(event, StepDone):
             now = time.perf_counter()
@@ -168,10 +168,12 @@ def _frames(
             start = now if first else start
             if pace.due():
                 page = picture_html.forming(preview, event, request.num_images, now - start)
-                # The line is cleared once: a step that is still on its way must not clear "Stopped".
-                own = gr.update(value=page, visible=True)
-                hide = _results((), spec, visible=False) | _seed(spec, request)
-                yield frame(forming=own, status="", **hide) if first else frame(forming=own)
+                # The line is cleared once a wait: a step that is still on its way must not clear "Stopped".
+                own = {"forming": gr.update(value=page, visible=True)}
+                own |= {"status": ""} if in_queue else {}
+                own |= _results((), spec, visible=False) | _seed(spec, request) if first else {}
+                in_queue = False
+                yield frame(**own)
         elif isinstance(event, ImagesDone):
             images = event
             partly = len(images.images) < request.num_images
@@ -180,6 +182,7 @@ def _frames(
             yield _final_frame(spec, request, images, event, moments)
         else:
             wait = waiting_line(event)
+            in_queue = in_queue or isinstance(event, Waiting)
             yield frame(status=wait) if wait else frame()
 
 

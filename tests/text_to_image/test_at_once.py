@@ -3,13 +3,13 @@
 import io
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.contract import Finished
+from models.contract import Event, Finished, Stop, Waiting
 from models.errors import InvalidInput
 from models.runtime.cache import ModelCache
 from models.runtime.jobs import run
@@ -176,3 +176,42 @@ def test_people_who_leave_in_the_middle_leave_nothing_behind(cache, unet):
 def test_rows_are_split_so_that_programs_are_nearly_full(count, chunks):
     assert split_rows(count, (1, 4, 8)) == chunks
     assert split_rows(count, (1,)) == [1] * count
+
+
+def test_who_waits_for_a_place_is_told_which_and_the_ones_outside_are_behind(cache, unet):
+    def positions(events):
+        return [event.position for event in events if isinstance(event, Waiting)]
+
+    entry, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with ExitStack() as places:
+            for _ in range(8):
+                places.enter_context(unet._places.place(Stop(), lambda _: None))
+            entry.set()
+            leave.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entry.wait(60)
+    events = [list[Event]() for _ in range(unet.capacity + 1)]
+
+    def draw(number):
+        with cache.lease(SCENES, Stop(), events[number].append, ask(number)) as lease:
+            for event in lease.engine.stream(ask(number), Stop()):
+                events[number].append(event)
+
+    threads = list[threading.Thread]()
+    for number, own in enumerate(events):
+        threads.append(threading.Thread(target=draw, args=(number,)))
+        threads[-1].start()
+        end = time.monotonic() + 60
+        while not positions(own):
+            assert time.monotonic() < end, "nobody says that there is a wait"
+            time.sleep(0.01)
+    assert [positions(own)[-1] for own in events] == [*range(1, len(events) + 1)]
+    leave.set()
+    for thread in (holder, *threads):
+        thread.join()
+    assert all(positions(own) == sorted(positions(own), reverse=True) for own in events)
+    assert all(isinstance(own[-1], ImagesDone) for own in events)

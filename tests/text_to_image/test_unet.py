@@ -88,12 +88,12 @@ def test_who_comes_when_a_pass_is_full_waits_for_a_place_and_may_leave(unet):
     fast, stop = module.FastUNet(unet), Stop()
     with ExitStack() as places:
         for _ in range(module._MOST_ROWS // 2):
-            places.enter_context(fast._place(Stop()))
+            places.enter_context(fast._places.place(Stop(), lambda _: None))
         threading.Timer(0.1, stop.set).start()
-        with pytest.raises(Stopped), fast.drawing(stop):
+        with pytest.raises(Stopped), fast.drawing(stop, lambda _: None):
             pass
         threading.Timer(0.1, places.pop_all().close).start()
-        with fast.drawing(Stop()):
+        with fast.drawing(Stop(), lambda _: None):
             pass
 
 
