@@ -5,6 +5,7 @@ import html
 import io
 import math
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -149,16 +150,18 @@ def _compare(
         spec = find_encoder(context, model, request.sentences)
         # For the scale of the colours; a server would take money for the reference sentences.
         request = request.model_copy(update={"reference": not spec.hosted})
-    similarities, scale = Similarities(()), WHOLE_SCALE
+    scale, show = WHOLE_SCALE, partial(result_html, spec, request.sentences)
+    answer: tuple[Similarities, Landscape] | None = None
     for event in follow(context, spec, request, page):
-        if isinstance(event, Finished):
-            land = landscape(similarities.cosines, int(groups))
-            result = result_html(spec, request.sentences, similarities, land, scale)
-            file = csv_file(request.sentences, similarities, land)
-            download = gr.update(value=file, visible=True)
-            yield result, result_line(event), recipe(spec, request, event.placement), download
+        if isinstance(event, Similarities):
+            answer = event, landscape(event.cosines, int(groups))
+            file = csv_file(request.sentences, *answer)
+            # The encoder's scale comes after the answer: its first one takes longer than a few sentences.
+            yield show(*answer, scale), gr.skip(), gr.skip(), gr.update(value=file, visible=True)
+        elif isinstance(event, Finished) and answer:
+            code = recipe(spec, request, event.placement)
+            yield show(*answer, scale), result_line(event), code, gr.skip()
         else:
-            similarities = event if isinstance(event, Similarities) else similarities
             scale = ColourScale.of(event) if isinstance(event, ReferenceCosines) else scale
             yield gr.skip(), waiting_line(event) or gr.skip(), gr.skip(), gr.skip()
 

@@ -233,3 +233,12 @@ def test_a_large_heatmap_has_the_nearest_of_each_sentence_as_a_table():
     assert result.count('<th scope="row">') == count - 1, "one has no vector"
     assert 'aria-describedby="many-heat-says"' in result
     assert HOSTILE not in result
+
+
+def test_the_answer_on_many_sentences_comes_before_the_encoders_own_scale(context):
+    sentences = ["A man is playing a guitar.", "Someone plays the guitar.", "She cooks dinner."]
+    views = [view for view, *_ in many._compare(context, sentences, 0, "auto", {}, None)]
+    context.cache.close()
+    first, *_, last = (view for view in views if isinstance(view, str))
+    assert "colour-scale" not in first
+    assert "colour-scale" in last
