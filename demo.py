@@ -6,6 +6,9 @@ import os
 import sys
 from typing import Any
 
+from models.runtime.allocator import limit_arenas
+
+limit_arenas()  # before a library starts a thread
 # Importing Gradio and laying the page out makes a million objects that all stay: looking through them for
 # garbage again and again took a sixth of the start.
 gc.disable()
