@@ -77,6 +77,14 @@
     }
   };
 
+  // Gradio's text boxes tell of an input at a key press only: also tell of what is pasted, cut, dropped, deleted
+  // or composed.
+  let pressed = false;
+  addEventListener("keypress", () => { pressed = true; setTimeout(() => { pressed = false; }); }, true);
+  addEventListener("input", ({ target }) => {
+    if (!pressed && target.dataset?.testid === "textbox") target.dispatchEvent(new KeyboardEvent("keypress"));
+  });
+
   let due = false;
   const mend = () => { due = false; name(); connection(); tabStops(); };
   new MutationObserver(() => {

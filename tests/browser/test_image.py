@@ -156,6 +156,18 @@ def test_unknown_words_are_said_before_anything_is_drawn(open_page):
     expect(note).to_be_hidden()
 
 
+def test_a_paste_is_checked_for_unknown_words_as_typing_is(open_page):
+    page = fresh_page(open_page)
+    box, note = page.locator(f"#{TAB}-prompt textarea"), page.locator(f"#{TAB}-unknown")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('a leopard in the snow')")
+    box.press("Control+v")
+    expect(note).to_contain_text("leopard")
+    box.press("Control+a")
+    box.press("Control+x")
+    expect(note).to_be_hidden()
+
+
 def test_an_empty_prompt_or_a_bad_value_is_said_at_the_field_and_stays(open_page):
     page = fresh_page(open_page)
     problem = page.locator(f"#{TAB}-problem")
