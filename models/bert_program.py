@@ -30,10 +30,12 @@ class BertProgram:
 
     Args:
         bert: one that `fits`.
+        classifier: the linear layer behind the BERT's pooler. With it the program gives its logits, and the last
+            layer computes each text's first token alone, since the pooler reads no other.
     """
 
-    def __init__(self, bert: BertModel) -> None:
-        self._bert = bert
+    def __init__(self, bert: BertModel, classifier: nn.Linear | None = None) -> None:
+        self._bert, self._classifier = bert, classifier
         self._lock = threading.Lock()
         self._program: Any = None
 
@@ -54,14 +56,14 @@ class BertProgram:
         )
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The last hidden states; where there is no token they mean nothing.
+        """The last hidden states, which mean nothing where there is no token; or the logits of a classifier.
 
         Args:
             ids: of tokens, padded on the right, shape (texts, tokens).
             mask: 1 for a token and 0 for padding, the same shape.
 
         Returns:
-            Shape (texts, tokens, hidden size).
+            Shape (texts, tokens, hidden size), or (texts, classes).
         """
         with self._lock:
             if self._program is None:
@@ -71,9 +73,8 @@ class BertProgram:
     def _trace(self) -> Any:
         mask = torch.tensor(_EXAMPLE)
         with torch.inference_mode():
-            trace = torch.jit.trace(
-                _WithoutPadding(self._bert).eval(), (mask, mask), check_trace=False
-            )
+            forward = _WithoutPadding(self._bert, self._classifier).eval()
+            trace = torch.jit.trace(forward, (mask, mask), check_trace=False)
             program: Any = torch.jit.freeze(trace)
             for _ in range(_WARM_UP):
                 program(mask, mask)
@@ -91,7 +92,7 @@ def pad_right(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 class _WithoutPadding(nn.Module):
     """A BERT's forward on the tokens that are there."""
 
-    def __init__(self, bert: Any) -> None:
+    def __init__(self, bert: Any, classifier: Any) -> None:
         super().__init__()
         own = bert.embeddings
         self.words, self.positions, self.norm = (
@@ -101,6 +102,9 @@ class _WithoutPadding(nn.Module):
         )
         self.kind = own.token_type_embeddings.weight[0].detach()
         self.layers = nn.ModuleList(_Layer(layer, bert.config) for layer in bert.encoder.layer)
+        self.classifier = classifier
+        if classifier is not None:
+            self.layers[-1].first_only, self.pooler = True, bert.pooler.dense
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         there = mask.bool()
@@ -112,28 +116,35 @@ class _WithoutPadding(nn.Module):
         hide = there[:, None, None]
         for layer in self.layers:
             states = layer(states, rows, back, hide)
-        return states[rows]
+        if self.classifier is None:
+            return states[rows]
+        pooled = _linear(states, self.pooler.weight, self.pooler.bias).tanh()
+        return _linear(pooled, self.classifier.weight, self.classifier.bias)
 
 
 class _Layer(nn.Module):
     def __init__(self, layer: Any, config: Any) -> None:
         super().__init__()
         own, output = layer.attention.self, layer.attention.output
-        self.heads = config.num_attention_heads
+        self.heads, self.first_only = config.num_attention_heads, False
         self.query, self.key, self.value = own.query, own.key, own.value
         self.output, self.norm = output.dense, output.LayerNorm
         self.wide, self.narrow = layer.intermediate.dense, layer.output.dense
         self.last_norm = layer.output.LayerNorm
 
     def forward(self, states: Tensor, rows: Tensor, back: Tensor, there: Tensor) -> Tensor:
-        query, key, value = (
-            _linear(states, one.weight, one.bias)[rows]
-            .unflatten(-1, (self.heads, -1))
-            .transpose(1, 2)
-            for one in (self.query, self.key, self.value)
+        key, value = (_linear(states, one.weight, one.bias)[rows] for one in (self.key, self.value))
+        if self.first_only:
+            states = states[rows[:, 0]]
+        query = _linear(states, self.query.weight, self.query.bias)
+        query = query[:, None] if self.first_only else query[rows]
+        in_heads = (
+            one.unflatten(-1, (self.heads, -1)).transpose(1, 2) for one in (query, key, value)
         )
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=there)
-        own = context.transpose(1, 2).flatten(2).flatten(0, 1)[back]
+        context = F.scaled_dot_product_attention(*in_heads, attn_mask=there)
+        own = context.transpose(1, 2).flatten(2).flatten(0, 1)
+        if not self.first_only:
+            own = own[back]
         states = self.norm(_linear(own, self.output.weight, self.output.bias) + states)
         wide = _linear_gelu(states, self.wide.weight, self.wide.bias)
         return self.last_norm(_linear(wide, self.narrow.weight, self.narrow.bias) + states)

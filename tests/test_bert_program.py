@@ -5,7 +5,12 @@ import random
 
 import pytest
 import torch
-from transformers import BertModel, RobertaConfig, RobertaModel
+from transformers import (
+    BertForSequenceClassification,
+    BertModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from models.bert_program import BertProgram, pad_right
 from models.contract import Stop
@@ -46,6 +51,23 @@ def test_each_text_has_the_states_that_the_bert_gives_it(bert):
         for row, text in zip(states, texts, strict=True):
             alone = bert(torch.tensor([text])).last_hidden_state[0]
             torch.testing.assert_close(row[: len(text)], alone, atol=ALIKE, rtol=0)
+
+
+@torch.inference_mode()
+def test_with_a_classifier_it_gives_the_logits_that_the_model_gives_each_text_alone():
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(tiny.bert_config(num_labels=3)).eval()
+    by_onednn(model)
+    program = BertProgram(model.bert, model.classifier)
+    draw = random.Random(0)
+    for count in (1, 2, 7):
+        texts = [
+            [draw.randrange(model.config.vocab_size) for _ in range(draw.randint(1, 32))]
+            for _ in range(count)
+        ]
+        logits = program(*pad_right(texts))
+        alone = torch.cat([model(torch.tensor([text])).logits for text in texts])
+        torch.testing.assert_close(logits, alone, atol=ALIKE, rtol=0)
 
 
 @torch.inference_mode()

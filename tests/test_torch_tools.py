@@ -125,3 +125,14 @@ def test_a_tokenizer_keeps_the_padding_of_a_call_whatever_other_threads_do():
         end.set()
         for thread in threads:
             thread.join()
+
+
+def test_one_text_has_all_its_tokens_whatever_the_call_before_left():
+    tokenizer = AutoTokenizer.from_pretrained(STARTERS / "sentiment_ko")
+    plain = AutoTokenizer.from_pretrained(STARTERS / "sentiment_ko")
+    ids_of_text = in_turn(tokenizer)
+    for text in ("최고예요!", "잔잔하지만 오래 남는 영화예요. " * 40, "", "[MASK] a b", "🐈 \n ok"):
+        tokenizer("다른 글", padding="max_length", max_length=12, truncation=True)
+        assert ids_of_text(text) == plain(text)["input_ids"]
+        tokenizer(text, truncation=True, max_length=4)
+        assert ids_of_text(text) == plain(text)["input_ids"]

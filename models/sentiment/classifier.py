@@ -67,7 +67,7 @@ def _agree_on_padding(model: Any, tokenizer: Any) -> bool:
 def _program(model: Any) -> BertProgram | None:
     """What computes several texts at once without their padding, where the model is a BERT it takes."""
     if type(model) is BertForSequenceClassification and BertProgram.fits(model.bert):
-        return BertProgram(model.bert)
+        return BertProgram(model.bert, model.classifier)
     return None
 
 
@@ -86,7 +86,9 @@ class TextClassifier:
     def __init__(self, model: Any, tokenizer: Any, limit: int) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        in_turn(tokenizer)
+        self._ids_of_text = in_turn(tokenizer)
+        # The tokenizer takes tens of microseconds to say either.
+        self._special, self._unknown = tokenizer.num_special_tokens_to_add(), tokenizer.unk_token_id
         self.limit = limit
         self.multi_label = is_multi_label(model.config)
         self.labels = class_names(model.config)
@@ -116,7 +118,7 @@ class TextClassifier:
         offsets = self._offsets(text)
         if not offsets:
             raise InvalidInput("invalid_blank", field="text")
-        room = max(1, self.limit - self.tokenizer.num_special_tokens_to_add())
+        room = max(1, self.limit - self._special)
         pieces, begin = list[tuple[int, str]](), 0
         for piece in split_pieces(text, offsets, room):
             if piece.strip():
@@ -184,14 +186,14 @@ class TextClassifier:
             TextPiece(begin, end, len(ids), with_labels(scores))
             for (begin, end, ids), scores in zip(pieces, results, strict=True)
         )
-        unknown = tokens.count(self.tokenizer.unk_token_id) / len(tokens)
+        unknown = tokens.count(self._unknown) / len(tokens)
         several = parts if len(parts) > 1 else ()
         yield Scores(with_labels(mean), len(parts), self.multi_label, several, unknown)
 
     def _encode_pieces(self, text: str) -> list[tuple[int, int, list[int]]]:
         """Begin and end of each piece in the text, in characters, and its token ids."""
-        ids = self.tokenizer(text, verbose=False)["input_ids"]
-        if self.tokenizer.num_special_tokens_to_add() < len(ids) <= self.limit:
+        ids = self._ids_of_text(text)
+        if self._special < len(ids) <= self.limit:
             return [(0, len(text), ids)]  # cut once: most texts are short
         pieces = self.split(text)
         return [(begin, begin + len(piece), self.encode(piece)) for begin, piece in pieces]
@@ -225,12 +227,11 @@ class TextClassifier:
 
     def _encode_rows(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
         """Token ids of all pieces, and how many pieces each text has; 0 for a text without a token."""
-        special = self.tokenizer.num_special_tokens_to_add()
         pieces: list[list[int]] = []
         counts: list[int] = []
         all_ids = self.tokenizer([*texts], verbose=False)["input_ids"]
         for text, ids in zip(texts, all_ids, strict=True):
-            if len(ids) <= special:
+            if len(ids) <= self._special:
                 own = []
             elif len(ids) <= self.limit:
                 own = [ids]
@@ -313,9 +314,7 @@ class TextClassifier:
     @torch.inference_mode()
     def _score_batch(self, pieces: list[list[int]], side: str = "") -> np.ndarray:
         if self._program and len(pieces) > 1 and not side:
-            states = self._program(*pad_right(pieces))
-            logits = self.model.classifier(self.model.bert.pooler(states))
-            return self.probabilities(logits).numpy()
+            return self.probabilities(self._program(*pad_right(pieces))).numpy()
         inputs: Any = {"input_ids": torch.tensor(pieces[:1])}
         if len(pieces) > 1:
             side = side or self._padding_side or "right"
