@@ -49,7 +49,7 @@ class Batcher(Generic[Item, Result]):
         weigh: of an item.
         kind: items of equal kinds may share a pass.
         lanes: passes at once. With several, those who wait are shared out evenly.
-        spread: cores that one pass can use; with several lanes only a pass beside which nobody waits has them.
+        spread: cores for a pass; lanes that are in use share them evenly.
         turns: the kind of work as which a pass waits for its turn on the processor; "" waits for none.
     """
 
@@ -111,9 +111,10 @@ class Batcher(Generic[Item, Result]):
 
     @contextmanager
     def attending(self) -> Generator[None]:
-        """For somebody with one call after another: while several attend, a pass waits for all of them.
+        """For somebody with one call after another: while several attend, a pass waits for a lane's share of them.
 
-        They return within milliseconds of each other; without this the quickest would go on alone.
+        They return within milliseconds of each other; without this the quickest would go on alone. With two lanes
+        half of them are computed while the others do what is to be done between two calls.
         """
         with self._lock:
             self._attending += 1
@@ -134,16 +135,19 @@ class Batcher(Generic[Item, Result]):
                 self._arrival.notify()
         while not call.ready.wait(_LOOK):
             with self._lock:
-                if stop.is_set() and call in self._queue:
+                waits = call in self._queue  # else it is in a pass already
+                if stop.is_set() and waits:
                     self._queue.remove(call)
                     self._appoint()
                     raise Stopped
-                self._appoint(patient=False)
+                self._appoint(patient=not waits)
 
     def _appoint(self, patient: bool = True) -> None:
         """Let whoever has waited longest lead, while there is a free lane. Under the lock."""
         while self._queue and self.passes < self._lanes and self._leader is None:
-            if patient and len(self._queue) + self._inside < self._attending:
+            # A lane's share of those who attend go together, or all who are in no other lane's pass.
+            quorum = min(self._share(self._lanes), self._attending - self._inside)
+            if patient and len(self._queue) < quorum:
                 return
             self.passes += 1
             self._inside += 1
@@ -179,14 +183,16 @@ class Batcher(Generic[Item, Result]):
             self._goal = 0
 
     def _share(self, lanes: int) -> int:
-        """Of all who wait, are in passes or have just been in one, those of one lane. Under the lock."""
+        """Of all who wait, are in passes, have just been in one or attend, those of one lane. Under the lock."""
         away = self._away if time.monotonic() <= self._hope else 0
-        return -(-(len(self._queue) + self._inside + away) // lanes)
+        people = max(len(self._queue) + self._inside + away, self._attending)
+        return -(-people // lanes)
 
     @contextmanager
     def _turn(self) -> Generator[int]:
         """Within it a pass may compute, on so many cores."""
-        spread = 1 if self._lanes > 1 and self._inside + len(self._queue) > 1 else self._spread
+        people = max(self._inside + len(self._queue), self._attending)
+        spread = max(1, self._spread // min(self._lanes, people))
         if not self._turns:
             yield spread
             return

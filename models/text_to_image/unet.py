@@ -9,6 +9,7 @@ import copy
 import logging
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -23,7 +24,7 @@ from models.contract import Notify, Stop
 from models.runtime.batching import Batcher
 from models.runtime.placement import cores
 from models.runtime.places import Places
-from models.torch_tools import has_onednn
+from models.torch_tools import has_onednn, on_cores
 
 log = logging.getLogger("genlab")
 
@@ -76,6 +77,8 @@ class FastUNet:
 
     Drawings at the same time, each in a thread of its own, share passes step by step, whatever their
     texts, schedulers and numbers of steps. A program of eight rows takes half as long a row as one of one.
+    Each core has passes of its own: while one computes, those of another's last pass are at their schedulers and
+    previews, which is Python, and no core waits for that.
 
     Args:
         unet: in evaluation mode, placed.
@@ -87,15 +90,17 @@ class FastUNet:
         self._small = sum(weights.numel() for weights in unet.parameters()) <= _SMALL
         self._traces = self._small and is_traceable(unet)
         self._cores = min(cores(), _MOST_CORES) if self._traces else 1
-        self._helpers: ThreadPoolExecutor | None = None
+        helpers = max(1, self._cores - 1)
+        self._helpers = ThreadPoolExecutor(helpers, "part", torch.set_num_threads, (1,))
         self._own = threading.local()
         self._places = Places(_MOST_ROWS // 2)
-        self._layouts = dict[int, _RowLayout]()
+        self._layouts = deque[_RowLayout](maxlen=self._cores)
         self._passes: Batcher[_Input, tuple[Tensor, int]] = Batcher(
             self._run,
             most=_MOST_ROWS,
             weigh=lambda call: len(call.latents),
             kind=_shape,
+            lanes=self._cores,
             spread=self._cores,
             turns="text_to_image",
         )
@@ -164,7 +169,8 @@ class FastUNet:
     def forget(self) -> None:
         """The UNet's layers have changed: trace them anew, or with a LoRA no longer."""
         self._traces = self._small and is_traceable(self._unet)
-        self._programs, self._layouts = _Programs(self._unet), {}
+        self._programs = _Programs(self._unet)
+        self._layouts.clear()
 
     # ------------------------------------------------------------ one pass
 
@@ -176,7 +182,7 @@ class FastUNet:
             first, *others = self._split(in_order, cores)
             latents = torch.cat([one.latents for one in in_order])
             times = torch.cat([one.times for one in in_order])
-            waits = [self._pool().submit(_compute, one, latents, times) for one in others]
+            waits = [self._helpers.submit(_compute, one, latents, times) for one in others]
             parts = [_compute(first, latents, times), *(wait.result() for wait in waits)]
             output = torch.cat(parts)
         together = any(chunk.size > 1 for part in (first, *others) for chunk in part)
@@ -184,11 +190,6 @@ class FastUNet:
         shares = output.split([len(one.latents) for one in in_order])
         outputs = dict(zip(in_order, shares, strict=True))
         return [(outputs[one], company) for one in calls]
-
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._helpers is None:
-            self._helpers = ThreadPoolExecutor(self._cores - 1, "part", torch.set_num_threads, (1,))
-        return self._helpers
 
     def _split(self, calls: list[_Input], cores: int) -> list[list[_Chunk]]:
         """An even part of the rows for each core, in chunks for which there are programs.
@@ -199,9 +200,9 @@ class FastUNet:
         share = -(-rows // cores)
         example, contexts = calls[0], tuple(one.context for one in calls)
         sizes = tuple(n for n in _SIZES if self._programs.has(n, share, example))
-        layout = self._layouts.get(cores)
-        if layout is not None and layout.fits(contexts, sizes):
-            return layout.parts
+        for layout in tuple(self._layouts):  # another lane may add one meanwhile
+            if layout.fits(contexts, sizes, cores):
+                return layout.parts
         context = tuple(torch.cat(several) for several in zip(*contexts, strict=True))
         parts = list[list[_Chunk]]()
         for begin in range(0, rows, share):
@@ -212,7 +213,7 @@ class FastUNet:
                 part.append(_Chunk(begin, stop, size, self._programs.get(size, example), own))
                 begin = stop
             parts.append(part)
-        self._layouts[cores] = _RowLayout(contexts, sizes, parts)
+        self._layouts.append(_RowLayout(contexts, sizes, cores, parts))
         return parts
 
 
@@ -258,10 +259,14 @@ class _RowLayout:
 
     contexts: tuple[tuple[Tensor, ...], ...]
     sizes: tuple[int, ...]
+    cores: int
     parts: list[list[_Chunk]]
 
-    def fits(self, contexts: tuple[tuple[Tensor, ...], ...], sizes: tuple[int, ...]) -> bool:
-        same = len(contexts) == len(self.contexts) and sizes == self.sizes
+    def fits(
+        self, contexts: tuple[tuple[Tensor, ...], ...], sizes: tuple[int, ...], cores: int
+    ) -> bool:
+        own = (len(self.contexts), self.sizes, self.cores)
+        same = own == (len(contexts), sizes, cores)
         return same and all(a is b for a, b in zip(contexts, self.contexts, strict=True))
 
 
@@ -310,7 +315,8 @@ class _Programs:
 
     def _trace(self, key: tuple[int, ...], context: tuple[Tensor, ...]) -> Any:
         size, *shape, _ = key
-        with torch.inference_mode():
+        # On one core, as it will run: with AVX2 weights that oneDNN packs for two cores take 20 times as long on one.
+        with torch.inference_mode(), on_cores(1):
             latents = torch.zeros(size, *shape).contiguous(memory_format=torch.channels_last)
             times = torch.tensor(1.0) if size == 1 else torch.ones(size)
             rows = tuple(_fill(one[:1], size) for one in context)

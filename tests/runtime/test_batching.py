@@ -3,9 +3,11 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from models.contract import Stop
 from models.errors import Stopped
+from models.runtime import batching
 from models.runtime.batching import Batcher
 
 
@@ -13,7 +15,7 @@ class Passes:
     """Work that can be held up, and notes what was done together."""
 
     def __init__(self, **settings):
-        self.go, self.batches = threading.Event(), []
+        self.go, self.batches, self.cores = threading.Event(), [], []
         self.go.set()
         self.at_once = self.most_at_once = 0
         self.seconds = 0.0  # that a pass takes
@@ -23,6 +25,7 @@ class Passes:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.batches.append(list(items))
+        self.cores.append(cores)
         assert self.go.wait(10)
         time.sleep(self.seconds)
         self.at_once -= 1
@@ -197,6 +200,47 @@ def test_those_who_attend_go_on_together_and_nobody_waits_for_one_who_left():
     assert sizes[:3] == [3, 3, 3]
     assert sum(sizes) == 27
     assert len(sizes) <= 14, sizes  # 12, and one or two where a thread was held up
+
+
+def test_with_two_lanes_half_of_those_who_attend_go_while_the_others_are_between_two_calls(
+    monkeypatch,
+):
+    monkeypatch.setattr(batching, "_LOOK", 20)  # nobody loses patience
+    passes, callers = hold_lanes(lanes=2, spread=4)
+    assert passes.cores == [4], "nobody else is there"
+    callers.join()
+    passes.go.clear()
+    with ExitStack() as people:
+        for _ in range(4):
+            people.enter_context(passes.batcher.attending())
+        callers.call("a")
+        assert passes.at_once == 0, "it goes without the other of its half"
+        callers.call("b", may_wait=False)
+        callers.call("c")
+        callers.call("d", may_wait=False)
+        until(lambda: passes.at_once == 2)
+        callers.join()
+    assert passes.batches[1:] == [["a", "b"], ["c", "d"]]
+    assert passes.cores[1:] == [2, 2]
+
+
+def test_who_is_in_a_pass_sends_nobody_off_who_waits_for_others(monkeypatch):
+    monkeypatch.setattr(batching, "_LOOK", 0.6)
+    passes = Passes(lanes=2)
+    callers = Callers(passes)
+    passes.go.clear()
+    with ExitStack() as people:
+        for _ in range(4):
+            people.enter_context(passes.batcher.attending())
+        callers.call("a")
+        callers.call("b", may_wait=False)
+        time.sleep(0.4)
+        callers.call("c")
+        time.sleep(0.4)  # "a" and "b" have looked around meanwhile, "c" has not
+        callers.call("d", may_wait=False)
+        until(lambda: passes.at_once == 2)
+        callers.join()
+    assert passes.batches == [["a", "b"], ["c", "d"]]
 
 
 def test_many_threads_lose_nothing():

@@ -97,20 +97,51 @@ def test_who_comes_when_a_pass_is_full_waits_for_a_place_and_may_leave(unet):
             pass
 
 
-def test_the_layout_of_a_pass_stays_whoever_comes_first(unet):
-    fast = module.FastUNet(unet)
+def two_inputs(unet) -> list[module._Input]:
     latents, _, text = request(unet, 2)
     times = torch.tensor([400.0, 300.0])
     with torch.inference_mode():
-        first, second = (
-            module._Input(
-                latents[n : n + 1], times[n : n + 1], module.keys_and_values(unet, text[n : n + 1])
-            )
-            for n in range(2)
-        )
-        one, other = fast._run([first, second], 1)
-        layout = fast._layouts[1]
-        swap = fast._run([second, first], 1)
-    assert fast._layouts[1] is layout
+        contexts = [module.keys_and_values(unet, one) for one in text.split(1)]
+    parts = zip(latents.split(1), times.split(1), contexts, strict=True)
+    return [module._Input(*values) for values in parts]
+
+
+def test_the_layout_of_a_pass_stays_whoever_comes_first(unet):
+    fast = module.FastUNet(unet)
+    first, second = two_inputs(unet)
+    one, other = fast._run([first, second], 1)
+    (layout,) = fast._layouts
+    swap = fast._run([second, first], 1)
+    assert list(fast._layouts) == [layout]
     assert torch.equal(one[0], swap[1][0])
     assert torch.equal(other[0], swap[0][0])
+
+
+def test_each_lane_keeps_the_layout_of_its_own_passes(unet, monkeypatch):
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    fast = module.FastUNet(unet)
+    inputs = two_inputs(unet)
+    before = [fast._run([one], 1)[0][0] for one in inputs]
+    layouts = list(fast._layouts)
+    after = [fast._run([one], 1)[0][0] for one in inputs]
+    assert list(fast._layouts) == layouts
+    assert len(layouts) == 2
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_program_is_packed_for_the_one_core_that_it_runs_on(unet, monkeypatch):
+    """With AVX2 oneDNN packs otherwise for two, and then takes 20 times as long."""
+    trace, threads = module.trace_unet, []
+
+    def look(*values):
+        threads.append(torch.get_num_threads())
+        return trace(*values)
+
+    monkeypatch.setattr(module, "trace_unet", look)
+    torch.set_num_threads(2)
+    try:
+        module.FastUNet(unet).prepare((2, 96, 8, 8, 48))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert threads == [1]
