@@ -29,7 +29,14 @@ from tabs.shared.context import Context
 from tabs.shared.events import line
 from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import LANGUAGES, both, say, t
-from tabs.shared.widgets import LATEX, examples_box, inner_tabs, recipe_box, stop_button
+from tabs.shared.widgets import (
+    LATEX,
+    begin_next,
+    examples_box,
+    inner_tabs,
+    recipe_box,
+    stop_button,
+)
 
 EXAMPLES = [
     ["Hi there! How are you today?"],
@@ -100,7 +107,9 @@ def build(context: Context) -> None:
         shelf.bind_failure(event, boxes)
     empty = {status: "", go_on: talk.HIDE, samples: talk.sample_cards([]), code: ""}
     empty |= token_odds.empty(odds)
-    conversations.bind(chatbot, message, status, dials, [*events, *odds_events], empty)
+    all_events = [*events, *odds_events]
+    conversations.bind(chatbot, message, status, go_on, dials, all_events, empty)
+    begin_next(stopping, talk.START)
     token_odds.show_newest(odds, [*events, stopping])
     endpoint.build(context)
 

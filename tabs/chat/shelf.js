@@ -54,15 +54,19 @@ window.genlab.chats = (() => {
 
   // ---------------------------------------------------------------- what the page calls
 
-  // The chatbot or a dial changed. -> [chooser, name, note]
-  const store = (names, full, turns, ...values) => {
+  // The chatbot, the status line or a dial changed. -> [chooser, name, note]
+  const store = (names, full, turns, status, ...values) => {
     const messages = plain(turns);
     turnsText = JSON.stringify(messages);
     if (turnsText === stale || !messages.length) return [];
     stale = null;
     const dials = Object.fromEntries(names.map((name, at) => [name, values[at]]));
     const before = current && read(current);
-    const same = before && JSON.stringify([before.dials, before.messages]) === JSON.stringify([dials, messages]);
+    // The line tells of an answer on its way or whole; after a stop or a fault a half one stays half.
+    const half = /class="pending half"/.test(status || "") ||
+      Boolean(before?.half && before.messages.length === messages.length && !/class="whole"/.test(status || ""));
+    const same = before &&
+      JSON.stringify([before.dials, before.messages, Boolean(before.half)]) === JSON.stringify([dials, messages, half]);
     if (same) return [];
     // Another page of this browser went on with it: this page's goes its own way.
     const elsewhere = before && localStorage.getItem(PREFIX + current) !== entryText;
@@ -70,7 +74,7 @@ window.genlab.chats = (() => {
     if (fresh) show(newId());
     const named = before?.named || false;
     const name = named ? before.name : nameOf(messages);
-    const room = write(current, { name, named, updated: Date.now(), dials, messages });
+    const room = write(current, { name, named, updated: Date.now(), dials, messages, half });
     return fresh || name !== before.name ? [choices(), name, note(room ? "" : full)] : [, , note(room ? "" : full)];
   };
 
@@ -82,9 +86,9 @@ window.genlab.chats = (() => {
   const above = (question, typed) =>
     typed === question || typed?.startsWith(question + "\n") ? typed : [question, typed].filter(Boolean).join("\n");
 
-  // An unanswered question is not shown with an empty answer: it goes back into the box, and `line` says so.
-  // -> [chooser, name, note, chatbot, message, status, ...dials]
-  const open = (names, line, id, typed) => {
+  // An unanswered question is not shown with an empty answer: it goes back into the box, and a line says so.
+  // A half answer can be continued. -> [chooser, name, note, chatbot, message, status, go_on, ...dials]
+  const open = (names, lines, id, typed) => {
     const entry = id && read(id);
     if (!entry) return [choices()];
     show(id);
@@ -92,11 +96,12 @@ window.genlab.chats = (() => {
     stale = turnsText;
     const question = openQuestion(entry);
     const turns = question ? entry.messages.slice(0, -2) : entry.messages;
-    const box = question ? [above(question, typed), line] : [undefined, undefined];
+    const [box, status, goOn] = question ? [above(question, typed), lines.unanswered]
+      : entry.half ? [, lines.half, { __type__: "update", visible: true }] : [];
     const dials = names.map((name) => entry.dials[name] ?? undefined);
-    return [choices(), entry.name, "", blocks(turns), ...box, ...dials];
+    return [choices(), entry.name, "", blocks(turns), box, status, goOn, ...dials];
   };
-  const restore = (names, line) => {
+  const restore = (names, lines) => {
     let id = null;
     try { id = sessionStorage.getItem(CURRENT); } catch { /* private */ }
     const entry = id && read(id);
@@ -104,7 +109,7 @@ window.genlab.chats = (() => {
     const question = openQuestion(entry);
     // What was half typed comes back by experiments.js, a moment later: below the question.
     if (question) window.genlab.experiments.bringBack("chat", "message", (typed) => above(question, typed));
-    return open(names, line, id);
+    return open(names, lines, id);
   };
   const fresh = () => {
     show(null);
@@ -155,14 +160,14 @@ window.genlab.chats = (() => {
     input.click();
   });
   // The conversations of a file, checked by the server: beside those that are there. -> as open
-  const add = (names, line, full, conversations, typed) => {
+  const add = (names, lines, full, conversations, typed) => {
     const ids = conversations.map((entry) => {
       const id = newId();
       const name = entry.name || nameOf(entry.messages);
       return write(id, { ...entry, name, named: Boolean(entry.name), updated: Date.now() }) && id;
     });
     if (ids.includes(false)) return [choices(), , note(full)];
-    return ids.length ? open(names, line, ids[0], typed) : [];
+    return ids.length ? open(names, lines, ids[0], typed) : [];
   };
 
   // After a fault: a message without an answer goes back into the box, a half answer can be
@@ -182,6 +187,8 @@ window.genlab.chats = (() => {
     const pending = /class="pending( half)?"/.exec(status || "");
     if (!pending) return [];
     const wordless = !text((turns || []).at(-1)?.content);
+    // An experiment takes its place: then the box has another message already.
+    if (wordless && window.genlab.experiments.isDue("chat-start")) return [turns.slice(0, -2), , , line];
     const [before, back, goOn] = pending[1] || wordless ? giveBack(turns, message) : [];
     return [before, back, goOn, line];
   };

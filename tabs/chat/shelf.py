@@ -64,6 +64,7 @@ class Shelf:
         chatbot: gr.Chatbot,
         message: gr.Textbox,
         status: gr.HTML,
+        go_on: gr.Button,
         dials: DialComponents,
         events: Sequence[Any],
         empty: dict[Any, Any],
@@ -73,26 +74,28 @@ class Shelf:
         Args:
             chatbot: where the conversation is shown.
             message: the box, which a question without an answer goes back into.
-            status: the line that says so.
+            status: the line that says so, or that the last answer broke off.
+            go_on: the button that continues that.
             dials: the controls; those of NAMES are stored.
             events: answers on their way, which end when another conversation is opened.
             empty: components that belong to the conversation, and their values after a change of it.
         """
         values = [getattr(dials, name) for name in NAMES]
-        view = [self.chooser, self.name, self.note, chatbot, message, status, *values]
-        full, no_answer = both("chats.full"), line(both("chat.unanswered"))
+        view = [self.chooser, self.name, self.note, chatbot, message, status, go_on, *values]
+        full = both("chats.full")
+        lines = {"unanswered": line(both("chat.unanswered")), "half": line(both("chat.cut"))}
         gr.on(
-            [chatbot.change, *(dial.change for dial in values)],
+            [chatbot.change, status.change, *(dial.change for dial in values)],
             None,
-            [chatbot, *values],
+            [chatbot, status, *values],
             [self.chooser, self.name, self.note],
             js=_js("store", NAMES, full),
             **_PRIVATE,
         )
         # When the page loads.
-        gr.on(None, None, None, view, js=_js("restore", NAMES, no_answer), **_PRIVATE)
+        gr.on(None, None, None, view, js=_js("restore", NAMES, lines), **_PRIVATE)
         for trigger, inputs, call in (
-            (self.chooser.input, [self.chooser, message], _js("open", NAMES, no_answer)),
+            (self.chooser.input, [self.chooser, message], _js("open", NAMES, lines)),
             (self.new.click, None, _js("fresh")),
             (chatbot.clear, None, _js("fresh")),
             (self.remove.click, None, _js("remove", _words("chats.really"))),
@@ -105,7 +108,7 @@ class Shelf:
         # A paste by mouse brings no input event: the name is read again when the box is left.
         for change in (self.name.input, self.name.blur):
             change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
-        self._bind_files(chatbot, message, values, view, _js("add", NAMES, no_answer, full))
+        self._bind_files(chatbot, message, values, view, _js("add", NAMES, lines, full))
 
     def _bind_files(
         self,

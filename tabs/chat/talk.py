@@ -24,8 +24,9 @@ from tabs.chat.conversations import messages, text_of
 from tabs.shared.context import Context
 from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both, language_of_page
-from tabs.shared.widgets import updates
+from tabs.shared.widgets import one_at_a_time, updates
 
+START, STOP = "chat-start", "chat-stop"  # elem_ids
 HIDE = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
@@ -53,22 +54,18 @@ def bind(context: Context, view: View, dials: DialComponents, start: gr.Button) 
     """
     chatbot, message = view.chatbot, view.message
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    job: dict[str, Any] = private | {
-        "inputs": [chatbot, message, *dials],
-        "outputs": list(view),
-    }
+    job: dict[str, Any] = {"inputs": [chatbot, message, *dials], "outputs": list(view)}
     chatbot.undo(undo, chatbot, list(view), **private)
-    return [
-        gr.on(
-            [start.click, message.submit],
-            answer(context, new_message),
-            trigger_mode="once",
-            **job,
-        ),
+    ways = [
+        ([start.click, message.submit], new_message),
         # While an answer is coming, the chatbot disables these two by itself.
-        chatbot.edit(answer(context, edit), **job),
-        chatbot.retry(answer(context, retry), **job),
-        view.go_on.click(answer(context, go_on), trigger_mode="once", **job),
+        ([chatbot.edit], edit),
+        ([chatbot.retry], retry),
+        ([view.go_on.click], go_on),
+    ]
+    return [
+        one_at_a_time(triggers, START, STOP, fn=answer(context, question_of), **job)
+        for triggers, question_of in ways
     ]
 
 
@@ -264,7 +261,7 @@ class _Page:
             return frame(
                 **self._words(),
                 go_on=gr.update(visible=self.answers.end.finish_reason != "stop"),
-                status=self.answers.facts(self.settings),
+                status=f'<div class="whole">{self.answers.facts(self.settings)}</div>',
                 code=self.answers.python(),
             )
         if not self.visible and (wait := waiting_line(event)):
@@ -303,7 +300,9 @@ def _failure_html(problem: ModelError, what: str) -> str:
 
 
 def pending(status: str, half: bool = False) -> str:
-    """A line on what goes on now, as HTML; by it a stop knows that there is something to end.
+    """A line on what goes on now, as HTML.
+
+    By it shelf.js knows at a stop that there is something to end, and that what it stores is half an answer.
 
     Args:
         status: the line.

@@ -169,20 +169,23 @@ window.genlab.experiments = (() => {
   // What an example or an experiment begins takes the place of a run that is on its way: that one is
   // stopped, by its own stop button. A press of the start button by hand changes nothing meanwhile.
   const underWay = new Map(); // elem_id of a start button -> that of its stop button
-  const due = new Set(); // elem_ids of start buttons to press once the run before has ended
+  const due = new Map(); // elem_id of a start button to press -> what is to end before: the run, the stop's own work
   const click = (id) => document.getElementById(id)?.click();
   const begin = (start) => {
+    if (due.has(start)) return;
     if (!underWay.has(start)) return click(start);
-    due.add(start);
+    due.set(start, new Set(["run", "stop"]));
     click(underWay.get(start));
   };
-  const atBegin = (start, stop) => (underWay.set(start, stop), []);
-  const atEnd = (start) => {
-    underWay.delete(start);
+  const pressAfter = (part, start) => {
     // Gradio forgets a stopped run when the server has answered twice; a new one must not be forgotten with it.
-    if (due.delete(start)) setTimeout(() => click(start), 300);
+    if (due.get(start)?.delete(part) && !due.get(start).size) setTimeout(() => due.delete(start) && click(start), 300);
     return [];
   };
+  const isDue = (start) => due.has(start);
+  const atBegin = (start, stop) => (underWay.set(start, stop), []);
+  const atEnd = (start) => (underWay.delete(start), pressAfter("run", start));
+  const atStop = (start) => pressAfter("stop", start);
   addEventListener("click", (event) => {
     if (event.isTrusted && event.target.closest?.(".stop-button")) due.clear();
   }, true);
@@ -199,5 +202,8 @@ window.genlab.experiments = (() => {
     return [];
   };
 
-  return { copy, open, payload, linkNote, store, restore, bringBack, begin, atBegin, atEnd, run, done, leave, visibleTour };
+  return {
+    copy, open, payload, linkNote, store, restore, bringBack, begin, atBegin, atEnd, atStop, isDue, run, done, leave,
+    visibleTour,
+  };
 })();

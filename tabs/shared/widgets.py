@@ -113,7 +113,7 @@ def one_at_a_time(triggers: Sequence[Any], start: str, stop: str, **job: Any) ->
     """Bind a run of which there is one at a time on the page.
 
     Pressed by hand meanwhile, its button does nothing. An example or an experiment takes the place of the
-    run that is on its way (experiments.js).
+    run that is on its way (experiments.js), once that and its stop's work have ended: see begin_next.
 
     Args:
         triggers: what begins it.
@@ -131,6 +131,17 @@ def one_at_a_time(triggers: Sequence[Any], start: str, stop: str, **job: Any) ->
     for end in (event.then, event.failure):  # Gradio runs the first after a success or a stop only
         end(None, js=f"{call}.atEnd('{start}')", **quiet)
     return event
+
+
+def begin_next(stopping: Any, start: str) -> None:
+    """Let what takes the place of a run begin after the stop that ended the run.
+
+    Args:
+        stopping: the last event of the stop button.
+        start: as of one_at_a_time.
+    """
+    js = f"() => window.genlab.experiments.atStop('{start}')"
+    stopping.then(None, js=js, api_visibility="private", show_progress="hidden")
 
 
 def examples_box(

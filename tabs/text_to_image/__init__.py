@@ -25,6 +25,7 @@ from tabs.shared.events import at_field, line
 from tabs.shared.experiments import Experiment, Experiments
 from tabs.shared.strings import both, t
 from tabs.shared.widgets import (
+    begin_next,
     bind_stop,
     examples_box,
     how_it_works,
@@ -138,7 +139,7 @@ def build(context: Context) -> None:
     prompt_words.bind_unknown_words(context, prompt, model, unknown)
     controls.bind_start_picture(upload, start_picture, strength, note)
     draw.bind_start_from(view, start_picture, strength, note)
-    bind_stop(stop, [event], view.status, stop_line)
+    begin_next(bind_stop(stop, [event], view.status, stop_line), f"{TAB}-start")
     endpoint.build(context)
 
 

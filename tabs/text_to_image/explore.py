@@ -30,6 +30,7 @@ from tabs.shared.events import (
 from tabs.shared.gradio_patches import save_to_cache
 from tabs.shared.strings import both, language_of_page, t
 from tabs.shared.widgets import (
+    begin_next,
     bind_stop,
     one_at_a_time,
     problem_box,
@@ -127,7 +128,8 @@ def build(
     compare_button.click(None, js=TO_THE_GRID)
     begin = [start.click, compare_button.click]
     event = one_at_a_time(begin, f"{TAB}-compare", f"{TAB}-explore-stop", **job)
-    bind_stop(stop, [event], view.status, line(both("page.stopped")))
+    stopping = bind_stop(stop, [event], view.status, line(both("page.stopped")))
+    begin_next(stopping, f"{TAB}-compare")
     bind_buttons(context, view.table, targets)
     targets.model.input(
         lambda model: _axes_for(context, model),

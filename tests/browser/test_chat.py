@@ -163,6 +163,34 @@ def test_a_second_enter_while_an_answer_comes_sends_nothing_and_loses_nothing(pa
     assert page.input_value("#chat-message textarea") == "two"
 
 
+HOBBY = "What do you like to do for fun?"
+
+
+def test_an_experiment_takes_the_place_of_an_answer(page):
+    with StubServer(ENDLESS) as stub:
+        hosted(page, stub)
+        says(page, "A tale")
+        expect(page.locator("#chat-bot .bot.message")).to_contain_text("word3", timeout=90_000)
+        page.click("#chat-try-cold")
+        wait_for_answer(page, 2)
+        assert stub.hangup.wait(5), "the server still writes"
+    assert turns(page, "user") == ["A tale", HOBBY]
+    assert turns(page, "bot")[0].startswith("word0 word1")
+    expect(page.locator("#chat-samples .sample")).to_have_count(3)
+    expect(page.locator("#chat-continue")).to_be_hidden()
+
+
+def test_an_experiment_takes_the_place_of_a_message_that_has_no_answer_yet(page):
+    with StubServer((200, [60.0, chunk("late")])) as stub:
+        hosted(page, stub)
+        says(page, "Hello")
+        assert stub.first_request.wait(30)
+        page.click("#chat-try-cold")
+        wait_for_answer(page)
+    assert turns(page, "user") == [HOBBY]
+    assert page.input_value("#chat-message textarea") == ""
+
+
 def test_samples_stand_side_by_side(page):
     page.locator("#chat-advanced button").first.click()
     page.locator("#chat-num_return_sequences input[type=number]").fill("3")

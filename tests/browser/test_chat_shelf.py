@@ -1,12 +1,14 @@
 """Conversations kept in a real browser: several, named, through a reload and a restart, as files."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_chat import says, turns, wait_for_answer
+from tests.browser.test_chat import ENDLESS, hosted, says, turns, wait_for_answer
 from tests.conftest import free_port, start_server
+from tests.stub_server import DONE, StubServer, chunk
 
 
 @pytest.fixture
@@ -111,6 +113,30 @@ def test_opening_another_one_ends_the_answer_on_its_way(page):
     by_name = {entry["name"]: entry["messages"] for entry in chats_in_browser(page)}
     assert by_name["A long one"][0]["content"] == "A long one"
     assert len(by_name["Hello there!"]) == 2
+
+
+def test_an_answer_that_a_reload_cut_says_so_and_is_continued(page):
+    end = [chunk(" and all was well."), chunk(None, end="stop"), DONE]
+    with StubServer(ENDLESS, (200, end)) as stub:
+        hosted(page, stub)
+        says(page, "A tale")
+        expect(page.locator("#chat-bot .bot.message")).to_contain_text("word3", timeout=90_000)
+        page.reload()
+        expect(page.locator("#chat-status")).to_contain_text("The answer broke off here")
+        expect(page.locator("#chat-bot .bot.message")).to_contain_text("word0 word1")
+        page.fill("#chat-base-url input, #chat-base-url textarea", stub.url)
+        page.fill("#chat-key input", "sk-test")  # neither is kept
+        page.click("#chat-continue")
+        answer = page.locator("#chat-bot .bot.message")
+        expect(answer).to_have_text(re.compile("word0 word1.* and all was well."))
+        expect(page.locator("#chat-continue")).to_be_hidden()
+    page.wait_for_function(
+        "() => Object.values(localStorage).some((entry) => entry.includes('\"half\":false'))"
+    )
+    page.reload()
+    expect(answer).to_contain_text("and all was well.")
+    expect(page.locator("#chat-status")).not_to_contain_text("broke off")
+    expect(page.locator("#chat-continue")).to_be_hidden()
 
 
 def test_two_pages_at_once_lose_nothing(page):
