@@ -118,8 +118,8 @@ class _WithoutPadding(nn.Module):
             states = layer(states, rows, back, hide)
         if self.classifier is None:
             return states[rows]
-        pooled = _linear(states, self.pooler.weight, self.pooler.bias).tanh()
-        return _linear(pooled, self.classifier.weight, self.classifier.bias)
+        summary = _linear(states, self.pooler.weight, self.pooler.bias).tanh()
+        return _linear(summary, self.classifier.weight, self.classifier.bias)
 
 
 class _Layer(nn.Module):

@@ -149,7 +149,7 @@ def test_the_probe_reads_what_was_drawn(icons):
     probe = Probe(painter, ("car", "apple"))
     for kind in ("one", "two", "count", "shape"):
         scene = sampling.sample(rng, ("car", "apple"), kind)
-        marks = judge(probe.as_seen(scene), probe.read(painter.draw(scene)).scene)
+        marks = judge(probe.without_own_colours(scene), probe.read(painter.draw(scene)).scene)
         assert marks["background"], scene
         assert marks["place"], scene
 
@@ -159,16 +159,16 @@ def test_a_colour_that_a_thing_has_of_itself_is_no_mistake(icons):
     probe = Probe(painter, ("car", "apple"))
     red, plain = (Scene(back, (Item("car", c, "medium", 64, 64),)) for c in ("red", None))
     blue = Scene(back, (Item("car", "blue", "medium", 64, 64),))
-    assert judge(probe.as_seen(red), probe.read(painter.draw(plain)).scene)["all"]
-    assert judge(probe.as_seen(plain), probe.read(painter.draw(red)).scene)["all"]
-    assert not judge(probe.as_seen(blue), probe.read(painter.draw(red)).scene)["colour"]
+    assert judge(probe.without_own_colours(red), probe.read(painter.draw(plain)).scene)["all"]
+    assert judge(probe.without_own_colours(plain), probe.read(painter.draw(red)).scene)["all"]
+    assert not judge(probe.without_own_colours(blue), probe.read(painter.draw(red)).scene)["colour"]
 
 
 def test_a_patch_within_a_thing_is_not_read_as_a_second_one(icons):
     painter, back = Painter(icons), Background(colour="white")
     car = Item("car", None, "medium", 64, 64)
-    patched = painter.draw(Scene(back, (car, Item("balloon", "blue", "small", 96, 96))))
-    items = Probe(painter, ("car", "balloon")).read(patched).scene.items
+    picture = painter.draw(Scene(back, (car, Item("balloon", "blue", "small", 96, 96))))
+    items = Probe(painter, ("car", "balloon")).read(picture).scene.items
     assert [(item.key, item.size) for item in items] == [("car", "medium")]
 
 

@@ -76,7 +76,7 @@ def probe_accuracy(painter: Painter, keys: tuple[str, ...], count: int = 100) ->
     for index in range(count):
         scene = sample_held_out(rng, keys, KINDS[index % len(KINDS)])
         for name, right in judge(
-            probe.as_seen(scene), probe.read(painter.draw(scene)).scene
+            probe.without_own_colours(scene), probe.read(painter.draw(scene)).scene
         ).items():
             totals[name].append(right)
     return {name: float(np.mean(values)) for name, values in totals.items()}
@@ -100,7 +100,7 @@ def attribute_shares(
             prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
             pictures = draw(pipeline, prompts, steps, guidance)
             marks = [
-                judge(probe.as_seen(scene), probe.read(picture).scene)
+                judge(probe.without_own_colours(scene), probe.read(picture).scene)
                 for scene, picture in zip(scenes, pictures, strict=True)
             ]
             shares[f"{language} {kind}"] = {
@@ -127,7 +127,7 @@ def curves(
     for name, value, steps, guidance in tries:
         pictures = draw(pipeline, prompts, steps, guidance)
         marks = [
-            judge(probe.as_seen(scene), probe.read(picture).scene)["all"]
+            judge(probe.without_own_colours(scene), probe.read(picture).scene)["all"]
             for scene, picture in zip(scenes, pictures, strict=True)
         ]
         shares[name][str(value)] = float(np.mean(marks))

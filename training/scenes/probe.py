@@ -67,7 +67,7 @@ class Probe:
         nearest = min(others, key=others.__getitem__, default=None)
         return nearest if nearest and others[nearest] < SAME_LOOK else None
 
-    def as_seen(self, scene: Scene) -> Scene:
+    def without_own_colours(self, scene: Scene) -> Scene:
         """The scene without the colours that its things have of themselves."""
         items = [
             replace(item, colour=None)
@@ -100,7 +100,7 @@ class Probe:
             canvas = after
         left = float(((picture - canvas) ** 2).sum())
         items.sort(key=lambda item: (item.x, item.y))
-        scene = self.as_seen(Scene(background, tuple(items)))
+        scene = self.without_own_colours(Scene(background, tuple(items)))
         return Reading(scene, 1 - left / max(whole, 1e-6))
 
     def _best(
