@@ -28,7 +28,9 @@ class ChatPage:
         parts = {part["id"]: part["props"] for part in config["components"]}
         start = next(id_ for id_, part in parts.items() if part.get("elem_id") == "chat-start")
         self._event = next(
-            one for one in config["dependencies"] if [start, "click"] in map(list, one["targets"])
+            one
+            for one in config["dependencies"]
+            if one["backend_fn"] and [start, "click"] in map(list, one["targets"])
         )
         self._names = [str(parts[id_].get("elem_id")) for id_ in self._event["inputs"]]
         values = [parts[id_].get("value") for id_ in self._event["inputs"]]
