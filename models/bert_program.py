@@ -101,10 +101,11 @@ class _WithoutPadding(nn.Module):
             own.LayerNorm,
         )
         self.kind = own.token_type_embeddings.weight[0].detach()
-        self.layers = nn.ModuleList(_Layer(layer, bert.config) for layer in bert.encoder.layer)
+        layers = [_Layer(layer, bert.config) for layer in bert.encoder.layer]
         self.classifier = classifier
         if classifier is not None:
-            self.layers[-1].first_only, self.pooler = True, bert.pooler.dense
+            layers[-1].first_only, self.pooler = True, bert.pooler.dense
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         there = mask.bool()
