@@ -105,9 +105,7 @@ class Shelf:
             end = trigger(None, cancels=list(events), **_PRIVATE)
             clear = end.then(lambda: list(empty.values()), None, list(empty), **_PRIVATE)
             clear.then(None, inputs, view, js=call, **_PRIVATE)
-        # A paste by mouse brings no input event: the name is read again when the box is left.
-        for change in (self.name.input, self.name.blur):
-            change(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
+        self.name.input(None, self.name, self.chooser, js=_js("rename"), **_PRIVATE)
         self._bind_files(chatbot, message, values, view, _js("add", NAMES, lines, full))
 
     def _bind_files(

@@ -18,7 +18,7 @@ from training.scenes.evaluation import draw, judge
 from training.scenes.export import export, load_pipeline, new_pipeline, resume
 from training.scenes.held_out import PROMPTS
 from training.scenes.probe import Probe
-from training.scenes.progress import load_state
+from training.scenes.progress import load_state, rate_share
 from training.scenes.text import encoder_for, new_tokenizer
 from training.scenes.things import all_things, first_keys
 from training.scenes.world import PALETTE, SHAPES, Background, Item, Scene, all_backgrounds
@@ -149,7 +149,7 @@ def test_the_probe_reads_what_was_drawn(icons):
     probe = Probe(painter, ("car", "apple"))
     for kind in ("one", "two", "count", "shape"):
         scene = sampling.sample(rng, ("car", "apple"), kind)
-        marks = judge(probe.without_own_colours(scene), probe.read(painter.draw(scene)).scene)
+        marks = judge(probe, scene, painter.draw(scene))
         assert marks["background"], scene
         assert marks["place"], scene
 
@@ -159,9 +159,9 @@ def test_a_colour_that_a_thing_has_of_itself_is_no_mistake(icons):
     probe = Probe(painter, ("car", "apple"))
     red, plain = (Scene(back, (Item("car", c, "medium", 64, 64),)) for c in ("red", None))
     blue = Scene(back, (Item("car", "blue", "medium", 64, 64),))
-    assert judge(probe.without_own_colours(red), probe.read(painter.draw(plain)).scene)["all"]
-    assert judge(probe.without_own_colours(plain), probe.read(painter.draw(red)).scene)["all"]
-    assert not judge(probe.without_own_colours(blue), probe.read(painter.draw(red)).scene)["colour"]
+    assert judge(probe, red, painter.draw(plain))["all"]
+    assert judge(probe, plain, painter.draw(red))["all"]
+    assert not judge(probe, blue, painter.draw(red))["colour"]
 
 
 def test_a_patch_within_a_thing_is_not_read_as_a_second_one(icons):
@@ -170,6 +170,12 @@ def test_a_patch_within_a_thing_is_not_read_as_a_second_one(icons):
     picture = painter.draw(Scene(back, (car, Item("balloon", "blue", "small", 96, 96))))
     items = Probe(painter, ("car", "balloon")).read(picture).scene.items
     assert [(item.key, item.size) for item in items] == [("car", "medium")]
+
+
+def test_the_rate_rises_slowly_where_the_optimizer_has_no_state_yet():
+    shares = [rate_share(step, 20_000, 2_000, 14_400) for step in (14_400, 14_449, 14_499, 16_000)]
+    assert shares == [0.01, 0.5, 1, 1]
+    assert rate_share(19_000, 20_000, 2_000, 14_400) == 0.5
 
 
 def _weights(run, file, part):

@@ -29,6 +29,7 @@ def chunk_path(run: Path, chunk: int) -> Path:
 
 def chunk_scenes(chunk: int, things: int) -> list[Scene]:
     """The scenes of a chunk, of the first `things` things."""
+    # Others than the shipped weights have seen, from which a run goes on.
     rng, keys = random.Random(f"bank/later/{chunk}"), first_keys(things)
     return [sample_trained(rng, keys) for _ in range(CHUNK)]
 

@@ -175,7 +175,7 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
         begin = warm_from = state["step"]
         if state["optimiser"]:
             optimiser.load_state_dict(state["optimiser"])
-            warm_from = 0
+            warm_from = state.get("warm_from", 0)
     progress, pair = (
         Progress("diffusion"),
         Pair(Latents(run, lexicon, tokenizer, plan), model, plan.workers),
@@ -190,6 +190,7 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
         if (step + 1) % plan.checkpoint_steps == 0 or step + 1 == plan.steps:
             states = {"model": model.state_dict(), "average": average.model.state_dict()}
             states |= {"optimiser": optimiser.state_dict(), "step": step + 1}
+            states["warm_from"] = warm_from
             save_whole(states, run / CHECKPOINT)
     pair.close()
 

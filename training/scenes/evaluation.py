@@ -52,9 +52,10 @@ def draw(
     return np.concatenate(parts)
 
 
-def judge(scene: Scene, read: Scene) -> dict[str, bool]:
-    """Which attributes of the wanted scene are in the picture that was read."""
-    scene, read = in_order(scene), in_order(read)
+def judge(probe: Probe, scene: Scene, picture: np.ndarray) -> dict[str, bool]:
+    """Which attributes of the wanted scene the probe reads in a picture, floats (256, 256, 3)."""
+    scene = in_order(probe.without_own_colours(scene))
+    read = in_order(probe.read(picture).scene)
     marks = {"count": len(scene.items) == len(read.items)}
     marks["background"] = scene.background == read.background
     if is_usual(scene):  # it may be unsaid: then any that the thing usually has is right
@@ -75,9 +76,7 @@ def probe_accuracy(painter: Painter, keys: tuple[str, ...], count: int = 100) ->
     totals: dict[str, list[bool]] = defaultdict(list)
     for index in range(count):
         scene = sample_held_out(rng, keys, KINDS[index % len(KINDS)])
-        for name, right in judge(
-            probe.without_own_colours(scene), probe.read(painter.draw(scene)).scene
-        ).items():
+        for name, right in judge(probe, scene, painter.draw(scene)).items():
             totals[name].append(right)
     return {name: float(np.mean(values)) for name, values in totals.items()}
 
@@ -99,10 +98,7 @@ def attribute_shares(
             scenes = [sample_held_out(rng, keys, kind) for _ in range(count)]
             prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
             pictures = draw(pipeline, prompts, steps, guidance)
-            marks = [
-                judge(probe.without_own_colours(scene), probe.read(picture).scene)
-                for scene, picture in zip(scenes, pictures, strict=True)
-            ]
+            marks = [judge(probe, *pair) for pair in zip(scenes, pictures, strict=True)]
             shares[f"{language} {kind}"] = {
                 name: float(np.mean([mark[name] for mark in marks])) for name in marks[0]
             }
@@ -126,10 +122,7 @@ def curves(
     prompts = [caption(s, rng, LANGUAGES[i % 2], lexicon) for i, s in enumerate(scenes)]
     for name, value, steps, guidance in tries:
         pictures = draw(pipeline, prompts, steps, guidance)
-        marks = [
-            judge(probe.without_own_colours(scene), probe.read(picture).scene)["all"]
-            for scene, picture in zip(scenes, pictures, strict=True)
-        ]
+        marks = [judge(probe, *pair)["all"] for pair in zip(scenes, pictures, strict=True)]
         shares[name][str(value)] = float(np.mean(marks))
         print(f"{name} {value}: {shares[name][str(value)]:.1%}", flush=True)
     return shares
