@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,9 @@ from models.weights import index
 if TYPE_CHECKING:
     from models.runtime.cache import ModelCache
 
-OWN_VARIABLES = {"GENLAB_REQUIRE_BROWSER", "GENLAB_FUZZ_SECONDS"}
-REAL_CACHE = index.cache_folder()  # what `python -m models.weights` fetched, for tests marked real
+OWN_VARIABLES = {"GENLAB_REQUIRE_BROWSER", "GENLAB_FUZZ_SECONDS", "GENLAB_REAL_CACHE"}
+# What `python -m models.weights` fetched, for tests marked real; the processes of `-n 2` inherit it.
+REAL_CACHE = Path(os.environ.setdefault("GENLAB_REAL_CACHE", str(index.cache_folder())))
 for name in list(os.environ):
     if (
         name.startswith(("OPENAI_", "GENLAB_", "HF_TOKEN", "SPACE_ID"))
@@ -34,6 +35,20 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How `-n 2` shares the tests out: by files, and all that drive a browser to one process."""
+    from xdist.scheduler import LoadFileScheduling  # a machine that runs but some tests may lack it
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return (
+                "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+            )
+
+    return ByFile(config, log)
 
 
 def free_port() -> int:

@@ -37,7 +37,7 @@ def test_the_two_commands_are_there_word_for_word():
     head = "python3 -m venv .venv && .venv/bin/pip install -r "
     weights = ".venv/bin/python -m models.weights"
     assert f"\n{head}requirements.txt && {weights} && .venv/bin/python demo.py\n" in README
-    assert f"\n{head}tests/requirements.txt && .venv/bin/python -m pytest\n" in README
+    assert f"\n{head}tests/requirements.txt && .venv/bin/python -m pytest -n 2\n" in README
 
 
 def test_the_front_matter_is_what_a_space_needs():
