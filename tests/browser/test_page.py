@@ -188,3 +188,12 @@ def test_nothing_is_fetched_from_outside(browser, server):
     page.wait_for_timeout(1000)
     page.close()
     assert outside == []
+
+
+def test_gradios_description_of_the_page_is_no_plain_array(open_page):
+    """Svelte would wrap it in proxies: see gradio_patches.py."""
+    kinds = open_page().evaluate(
+        "() => [gradio_config.dependencies, gradio_config.components]"
+        ".map((list) => [Array.isArray(list), Object.getPrototypeOf(list) === Array.prototype])"
+    )
+    assert kinds == [[True, False]] * 2
