@@ -70,7 +70,7 @@ def build(context: Context) -> None:
                 )
                 stop = stop_button("chat")
             status = gr.HTML(padding=False, elem_id="chat-status")
-            go_on = gr.Button(t("chat.go_on"), size="sm", visible=False, elem_id="chat-continue")
+            go_on = gr.Button(t("chat.go_on"), size="sm", visible=False, elem_id=talk.CONTINUE)
             samples = gr.HTML(visible=False, elem_id="chat-samples")
             examples_box("chat", EXAMPLES, [message], "chat-start")
             trying = gr.Column()
@@ -99,18 +99,17 @@ def build(context: Context) -> None:
         press = f"() => window.genlab.lens.press('{part}-start', '{result}')"
         context.inner_tabs[f"chat.{part}"].select(None, js=press)
     view = talk.View(chatbot, message, status, go_on, samples, code, odds.newest)
-    events = talk.bind(context, view, dials, start)
-    tries.after(events[0])
+    writing = talk.bind(context, view, dials, start)
+    tries.after(writing)
     boxes = [chatbot, message, go_on, status]
-    stopping = shelf.bind_stop(stop, events, line(both("page.stopped")), boxes)
-    for event in events:
-        shelf.bind_failure(event, boxes)
+    stopping = shelf.bind_stop(stop, [writing], line(both("page.stopped")), boxes)
+    shelf.bind_failure(writing, boxes)
     empty = {status: "", go_on: talk.HIDE, samples: talk.sample_cards([]), code: ""}
     empty |= token_odds.empty(odds)
-    all_events = [*events, *odds_events]
-    conversations.bind(chatbot, message, status, go_on, dials, all_events, empty)
+    events = [writing, *odds_events]
+    conversations.bind(chatbot, message, status, go_on, dials, events, empty)
     begin_next(stopping, talk.START)
-    token_odds.show_newest(odds, [*events, stopping])
+    token_odds.show_newest(odds, [writing, stopping])
     endpoint.build(context)
 
 

@@ -26,7 +26,7 @@ from tabs.shared.events import Pace, alert, line, waiting_line
 from tabs.shared.strings import both, language_of_page
 from tabs.shared.widgets import one_at_a_time, updates
 
-START, STOP = "chat-start", "chat-stop"  # elem_ids
+START, STOP, CONTINUE = "chat-start", "chat-stop", "chat-continue"  # elem_ids
 HIDE = gr.update(visible=False)
 Frame = tuple[Any, ...]
 
@@ -46,27 +46,17 @@ class View(NamedTuple):
 frame = partial(updates, View._fields)
 
 
-def bind(context: Context, view: View, dials: DialComponents, start: gr.Button) -> list[Any]:
+def bind(context: Context, view: View, dials: DialComponents, start: gr.Button) -> Any:
     """Bind all that makes the model answer, and undo.
 
     Returns:
-        The events that let the model write.
+        The event that lets the model write: one for all, so that Enter does nothing while a retry is on its way.
     """
     chatbot, message = view.chatbot, view.message
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    chatbot.undo(undo, chatbot, list(view), api_visibility="private", show_progress="hidden")
+    triggers = [start.click, message.submit, chatbot.edit, chatbot.retry, view.go_on.click]
     job: dict[str, Any] = {"inputs": [chatbot, message, *dials], "outputs": list(view)}
-    chatbot.undo(undo, chatbot, list(view), **private)
-    ways = [
-        ([start.click, message.submit], new_message),
-        # While an answer is coming, the chatbot disables these two by itself.
-        ([chatbot.edit], edit),
-        ([chatbot.retry], retry),
-        ([view.go_on.click], go_on),
-    ]
-    return [
-        one_at_a_time(triggers, START, STOP, fn=answer(context, question_of), **job)
-        for triggers, question_of in ways
-    ]
+    return one_at_a_time(triggers, START, STOP, fn=answer(context, question_of), **job)
 
 
 # ---------------------------------------------------------------- what is to be answered
@@ -89,6 +79,15 @@ class Question:
     prefix: str = ""
     fallback: list[Any] | None = None
     in_place: bool = False
+
+
+def question_of(event: gr.EventData, history: Any, message: Any) -> Question:
+    """What is to be answered after a press of Enter or of a button, or something chosen at a message."""
+    if isinstance(event.target, gr.Chatbot):
+        way = edit if hasattr(event, "previous_value") else retry
+    else:
+        way = go_on if getattr(event.target, "elem_id", "") == CONTINUE else new_message
+    return way(event, history, message)
 
 
 def new_message(event: gr.EventData, history: Any, message: Any) -> Question:

@@ -163,6 +163,20 @@ def test_a_second_enter_while_an_answer_comes_sends_nothing_and_loses_nothing(pa
     assert page.input_value("#chat-message textarea") == "two"
 
 
+def test_enter_while_a_retry_comes_sends_nothing_and_loses_nothing(page):
+    slow = (200, [chunk("Another answer"), 4.0, chunk(None, end="stop"), DONE])
+    with StubServer((200, WHOLE), slow) as stub:
+        hosted(page, stub)
+        says(page, "one")
+        wait_for_answer(page)
+        page.locator("#chat-bot button[title=Retry]").last.click()
+        expect(page.locator("#chat-status")).to_contain_text("Writing")
+        says(page, "two")
+        wait_for_answer(page)
+    assert [turns(page, role) for role in ("user", "bot")] == [["one"], ["Another answer"]]
+    assert page.input_value("#chat-message textarea") == "two"
+
+
 HOBBY = "What do you like to do for fun?"
 
 
