@@ -207,6 +207,8 @@ def test_an_experiment_takes_the_place_of_a_message_that_has_no_answer_yet(page)
 
 def test_samples_stand_side_by_side(page):
     page.locator("#chat-advanced button").first.click()
+    # A frame after Gradio shows what was folded away it sets all of its values once more.
+    page.evaluate("() => new Promise((on) => requestAnimationFrame(() => setTimeout(on, 100)))")
     page.locator("#chat-num_return_sequences input[type=number]").fill("3")
     page.keyboard.press("Tab")
     says(page, "Hello")
