@@ -1,6 +1,8 @@
 """Weights that packages bring: each its own, by its own hash."""
 
 import hashlib
+import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,3 +70,22 @@ def test_a_package_that_is_not_installed_is_named_with_the_command():
     with pytest.raises(ModelError) as error:
         folder_of("not_installed_here")
     assert isinstance(error.value, Damaged)
+
+
+def test_a_folder_that_goes_while_it_is_looked_through_is_no_fault(tmp_path):
+    (tmp_path / "wheel").write_bytes(b"12345")
+    end = threading.Event()
+
+    def work():
+        while not end.is_set():
+            folder = tmp_path / "pip" / "unpack"
+            folder.mkdir(parents=True)
+            shutil.rmtree(tmp_path / "pip")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert {packages._largest(tmp_path) for _ in range(5000)} == {5}
+    finally:
+        end.set()
+        worker.join()
