@@ -231,7 +231,14 @@ def test_the_particle_behind_a_filling_fits() -> None:
 
 
 def test_what_despair_says_is_never_taught_as_everyday_words() -> None:
-    for despair in ("I want to die", "There is no point in living", "죽고 싶어", "더 살기 싫어"):
+    for despair in (
+        "I want to die",
+        "There is no point in living",
+        "I took a whole box of aspirin",
+        "죽고 싶어",
+        "더 살기 싫어",
+        "감기약을 한꺼번에 먹었어요",
+    ):
         assert data.DESPAIR.search(despair)
     for everyday in ("I want to feed the ducks", "This song is killing me", "배고파 죽겠네"):
         assert not data.DESPAIR.search(everyday)

@@ -37,7 +37,7 @@ GRAVE = re.compile(
 # A sentence of despair, or near it: such a one must not be taught as everyday words.
 DESPAIR = re.compile(
     r"자살|자해|유서|목숨|손목|수면제|뛰어내|목을? ?매|죽고 ?싶|죽을래|죽어야|죽어 ?버|죽는 ?게|죽을 ?것|죽을 ?돈"
-    r"|죽어도|죽도록|죽음|죽이|죽여|살고 ?싶지|(?<!이)살기 ?싫|그만 살|못 ?살|살아갈|살려|사는 ?게|태어나|깨어나"
+    r"|죽어도|죽도록|약을 ?(?:한 통|한꺼번에|잔뜩)|죽음|죽이|죽여|살고 ?싶지|(?<!이)살기 ?싫|그만 살|못 ?살|살아갈|살려|사는 ?게|태어나|깨어나"
     r"|(?:사는|살|살아야 할) ?(?:이유|가치|의미)|사라지|없어지[고는]|세상|삶을?|생을|천국|도망|벗어나|그만 ?두고 싶"
     r"|(?:이제|그만|다|모두) 끝내|영원히|아무도|아무 ?것도|미치겠|헤어지|이별|붙잡|버티|희망|절망|괴롭|괴로|고통"
     r"|지옥|외로|외롭|우울|울적|힘들|힘드|슬프|슬퍼|눈물|포기|혼자|상처|찢어지|숨 ?못|마지막 편지"
@@ -46,7 +46,7 @@ DESPAIR = re.compile(
     r"|\b(?:to|can't|could|would|'d) (?:be|breathe|cry|die|disappear|do (?:it|that|this)|end|exist|give up|go away"
     r"|go on|kill|leave|lie|live|lose|scream|stop|suffer|survive|take (?:it|this))(?: any ?more| any longer)?\W*$"
     r"|live (?:forever|without)|\b(?:alive|exist\w*|living)\b|worth living|forever|\bhurt|alone|lonel|depress"
-    r"|hopeless|worthless|miser|despair|unhapp|\bsad\b|\bpain\b|\bcry|pills|wrist|bridge|grave\b|funeral|murder",
+    r"|(?:whole box of|too many) (?:aspirin|cough|allergy)|hopeless|worthless|miser|despair|unhapp|\bsad\b|\bpain\b|\bcry|pills|wrist|bridge|grave\b|funeral|murder",
     re.IGNORECASE,
 )
 # Character n-gram cosines: from SAME_MATTER on a public question is one of our own intents, and below
