@@ -24,7 +24,7 @@ def browser():
         if os.environ.get("GENLAB_REQUIRE_BROWSER"):
             pytest.fail("GENLAB_REQUIRE_BROWSER is set and there is no Chromium")
         pytest.skip("no Chromium on this machine")
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
@@ -50,7 +50,7 @@ def open_page(browser: Browser, server):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.goto(server.url + query)
         expect(page.locator("#tabs")).to_be_visible()
         return page
