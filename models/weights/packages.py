@@ -148,9 +148,8 @@ async def _sizes(
 def _largest(folder: Path) -> int:
     """Bytes of the largest file in a folder that another process works in."""
     sizes = [0]
-    for place, _, names in os.walk(
-        folder
-    ):  # goes on where a folder is removed meanwhile; rglob does not
+    # Path.rglob fails where a folder is removed meanwhile; this goes on.
+    for place, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):  # moved meanwhile
                 sizes.append(Path(place, name).stat().st_size)
