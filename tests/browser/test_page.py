@@ -138,6 +138,8 @@ def test_the_models_panel_shows_and_unloads(open_page):
     open_tab(page, "sentiment")
     page.locator("#sentiment-examples button").first.click()
     expect(page.locator("#sentiment-status")).to_contain_text("float32", timeout=90_000)
+    # A model that still explains the words is in use, and is not unloaded.
+    expect(page.locator("#sentiment-why-status")).to_contain_text("float32", timeout=90_000)
     page.click("#open-models")
     row = page.locator("#models-loaded li", has_text="GenLab Sentiment (English)")
     expect(row).to_contain_text("float32")
