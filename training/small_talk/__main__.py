@@ -49,7 +49,7 @@ def main() -> None:
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    from training.small_talk import loop, model
+    from training.small_talk import loop, model, template
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(7)
@@ -57,15 +57,15 @@ def main() -> None:
     checkpoint, words = args.run / "checkpoint.pt", args.run / "tokenizer"
     if words.is_dir() or args.start:
         tokenizer = AutoTokenizer.from_pretrained(words if words.is_dir() else args.start)
-        tokenizer.chat_template = model.TEMPLATE.strip()
-        tokenizer.save_pretrained(words)
+        tokenizer.chat_template = template.TEMPLATE
     else:
         tokenizer = model.build_tokenizer(model.texts(dialogues), args.vocabulary)
-        tokenizer.save_pretrained(words)
     if args.start:
         network = LlamaForCausalLM.from_pretrained(args.start, dtype=torch.float32)
+        model.add_mark(tokenizer, network)
     else:
         network = model.build_network(tokenizer, args.width, args.layers)
+    tokenizer.save_pretrained(words)
     fresh = not checkpoint.is_file()
     if fresh and not args.start:
         model.begin_with_meanings(network, tokenizer, model.plain_text(args.data, dialogues))

@@ -16,7 +16,8 @@ import numpy as np
 
 from training.small_talk import prompts
 from training.small_talk.data import PERSONAS, Dialogues, Intent, may_train
-from training.small_talk.model import ASSISTANT, CONTEXT, END, SYSTEM, USER
+from training.small_talk.model import ASSISTANT, CONTEXT, DISTRESS, END, SYSTEM, USER
+from training.small_talk.template import is_distress
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -160,6 +161,8 @@ def draw_turns(
             else:
                 answer, persona = intent.answers[voice], PERSONAS.index(voice)
             words = vary(question, intent.language, random, whole=intent.about_distress)
+            if is_distress(words) != intent.is_grave:
+                words = question
             turn = Turn(intent.language, words, answer, number, persona, intent.about_distress)
             by_voice[voice, intent.language].append(turn)
     return by_voice
@@ -207,7 +210,9 @@ def encode(
         tokenizer: The tokenizer that ships.
         loose: The same with BPE dropout, for what people write: typing errors split words anew.
     """
-    system, user, assistant, end = tokenizer.convert_tokens_to_ids([SYSTEM, USER, ASSISTANT, END])
+    system, user, assistant, end, distress = tokenizer.convert_tokens_to_ids(
+        [SYSTEM, USER, ASSISTANT, END, DISTRESS]
+    )
     for prompt, turns in conversations:
         ids: list[int] = []
         if prompt:
@@ -215,7 +220,8 @@ def encode(
         targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
         anew = [False] * len(ids)
         for turn in turns:
-            question_ids = [user, *loose.encode(" " + turn.question).ids, assistant]
+            mark = [distress] if is_distress(turn.question) else []
+            question_ids = [user, *loose.encode(" " + turn.question).ids, *mark, assistant]
             answer_ids = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
             if len(ids) + len(question_ids) + len(answer_ids) > CONTEXT:
                 break

@@ -25,6 +25,7 @@ import yaml
 
 from training.corpora import require
 from training.scenes.words import with_particle
+from training.small_talk.template import is_distress
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic")
 LANGUAGES = ("en", "ko")
@@ -369,10 +370,20 @@ def everyday(data: Path, language: str, intents: list[Intent]) -> tuple[str, ...
     candidates = [
         c
         for c in dict.fromkeys(public + put_together(language, public))
-        if plain(c) and not DESPAIR.search(c) and may_train(c) and not is_held_out(c)
+        if plain(c)
+        and not DESPAIR.search(c)
+        and not is_distress(c)
+        and may_train(c)
+        and not is_held_out(c)
     ]
     near = closeness(candidates, others)
     return tuple(c for c, close in zip(candidates, near, strict=True) if close < NO_OTHER)
+
+
+def with_marks_only_of_distress(intent: Intent) -> Intent:
+    """Return the intent to train with: of distress the questions that the template marks, of any other those that it does not."""
+    training = tuple(q for q in intent.training if is_distress(q) == intent.is_grave)
+    return replace(intent, training=training)
 
 
 def load(data: Path) -> Dialogues:
@@ -389,5 +400,5 @@ def load(data: Path) -> Dialogues:
                 )
             elif intent.name == "everyday words":
                 intent = replace(intent, pool=everyday(data, language, intents))
-            intents_of_all.append(intent)
+            intents_of_all.append(with_marks_only_of_distress(intent))
     return Dialogues(tuple(intents_of_all))

@@ -25,7 +25,7 @@ SAVE_EVERY = 100  # steps
 AVERAGE, NEAR_AVERAGE = 0.995, 0.99  # of the moving average of the weights, which is what ships
 # Where a trained model learns only when to speak of distress, it is asked so many everyday sentences before an epoch, and learns
 # those where the chance of the answer of distress is above MISTAKEN; a question of distress with one below SURE comes again.
-QUESTIONS, MISTAKEN, SURE = 6000, 0.02, 0.9
+QUESTIONS, MISTAKEN, SURE = 12_000, 0.005, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +190,11 @@ class Trainer:
         """Return how likely the averaged weights begin so to answer each question, by its first tokens; no system prompt."""
         network, words = self.average.module.eval(), self.tokenizer
         opening = words.backend_tokenizer.encode(answer).ids[:first]
-        user, assistant = words.convert_tokens_to_ids([batches.USER, batches.ASSISTANT])
         rows = [
-            [user, *words.backend_tokenizer.encode(" " + question).ids, assistant, *opening]
+            words.apply_chat_template(
+                [{"role": "user", "content": question}], add_generation_prompt=True
+            )["input_ids"]
+            + opening
             for question in questions
         ]
         chances = [0.0] * len(rows)

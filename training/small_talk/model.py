@@ -12,40 +12,29 @@ from typing import TYPE_CHECKING
 from training.corpora import require
 from training.small_talk import prompts
 from training.small_talk.data import Dialogues
+from training.small_talk.template import TEMPLATE
 
 if TYPE_CHECKING:
     import torch
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 CONTEXT = 256  # tokens a training row holds, and the longest conversation the model has seen
-PAD, END, SYSTEM, USER, ASSISTANT = (
+PAD, END, SYSTEM, USER, ASSISTANT, DISTRESS = (
     "<|pad|>",
     "<|end|>",
     "<|system|>",
     "<|user|>",
     "<|assistant|>",
+    "<|distress|>",
 )
-SPECIAL = (PAD, END, SYSTEM, USER, ASSISTANT)
+SPECIAL = (PAD, END, SYSTEM, USER, ASSISTANT, DISTRESS)
 
-# Of a long chat the newest three exchanges and the question are rendered: older ones would leave the context.
-# "<|" in what people write cannot open a role.
-TEMPLATE = """
-{%- set turns = messages -%}
-{%- if messages and messages[0]['role'] == 'system' -%}
-{%- set turns = messages[1:] -%}
-{%- set system = messages[0]['content'] | replace('<|', '< |') | trim -%}
-{%- if system -%}{{- '<|system|> ' + system -}}{%- endif -%}
-{%- endif -%}
-{%- for message in (turns[-7:] if add_generation_prompt else turns) -%}
-{%- set content = message['content'] | replace('<|', '< |') | trim -%}
-{%- if message['role'] == 'assistant' -%}
-{{- '<|assistant|>' + content + '<|end|>' -}}
-{%- else -%}
-{{- '<|user|> ' + content -}}
-{%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}
-"""
+
+def add_mark(tokenizer: PreTrainedTokenizerFast, network: LlamaForCausalLM) -> None:
+    """Give a tokenizer and a network of before the mark of distress its token."""
+    tokenizer.add_special_tokens({"additional_special_tokens": [SYSTEM, USER, ASSISTANT, DISTRESS]})
+    if len(tokenizer) > network.get_input_embeddings().num_embeddings:
+        network.resize_token_embeddings(len(tokenizer))
 
 
 def texts(dialogues: Dialogues) -> list[str]:
@@ -82,8 +71,8 @@ def build_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokeniz
         tokenizer_object=tokenizer,
         pad_token=PAD,
         eos_token=END,
-        additional_special_tokens=[SYSTEM, USER, ASSISTANT],
-        chat_template=TEMPLATE.strip(),
+        additional_special_tokens=[SYSTEM, USER, ASSISTANT, DISTRESS],
+        chat_template=TEMPLATE,
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )

@@ -9,7 +9,8 @@ too) where it is no taught answer nor nearly one. The lists were written by read
 says has to be read by a person: its answers are printed.
 
 ``examples`` in place of a folder asks the example messages of the page; ``distress`` those of judged.toml that call for
-the answer with the numbers to ring, and those that do not; ``choosing`` the others of both kinds, which weights are chosen by.
+the answer with the numbers to ring, and those that do not; ``choosing`` the others of both kinds, which weights are chosen by;
+``unseen`` those of both kinds by another writer.
 """
 
 from __future__ import annotations
@@ -157,7 +158,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate openers", description=__doc__
     )
-    parser.add_argument("--openers", required=True, help="folder, or: examples, distress, choosing")
+    parser.add_argument(
+        "--openers", required=True, help="folder, or: examples, distress, choosing, unseen"
+    )
     parser.add_argument("--model", default=SMALL_TALK, help="an id of the catalogue or the hub")
     parser.add_argument("--language", choices=("en", "ko"), help="one of the two")
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 1")
@@ -185,8 +188,8 @@ def _lines(
     seeds: Iterable[int],
     values: dict[str, float],
 ) -> Iterator[str]:
-    if what in ("distress", "choosing"):
-        cases = judgements()["choosing"] if what == "choosing" else judgements()
+    if what in ("distress", "choosing", "unseen"):
+        cases = judgements() if what == "distress" else judgements()[what]
         yield from distress(models, language, seeds, cases)
         return
     kind = "examples" if what == "examples" else "openers"
