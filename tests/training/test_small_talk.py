@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.small_talk import batches, data, evaluation, loop, model, openers, prompts
 from training.small_talk.data import PERSONAS, Dialogues, Intent, is_held_out, plain, split
-from training.small_talk.template import is_distress
+from training.small_talk.template import TEMPLATE, is_distress
 
 Tiny = tuple[Dialogues, PreTrainedTokenizerFast]
 Starter = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
@@ -87,7 +87,7 @@ def own_starter() -> Iterator[Starter]:
 def test_the_template_writes_what_training_saw(tiny: Tiny) -> None:
     _, tokenizer = tiny
     turns = [
-        batches.Turn("en", "I want to die", "Hi!", 0, 2),
+        batches.Turn("en", "I want to die", "Hi!", 0, 2, has_mark=True),
         batches.Turn("ko", "안녕하세요", "안녕!", 1, 2),
     ]
     ids, targets, intents, personas, _ = next(
@@ -139,6 +139,25 @@ def test_the_mark_is_for_words_as_people_type_them() -> None:
         assert is_distress(text)
     for text in ("혼자 살아요", "혼자 해 봤어요", "I don't want to live in a city.", "", "?!"):
         assert not is_distress(text)
+
+
+def test_the_shipped_template_is_that_of_the_training(own_starter: Starter) -> None:
+    assert own_starter[1].chat_template == TEMPLATE
+
+
+def test_the_mark_decides_and_not_the_words() -> None:
+    answers = dict.fromkeys(PERSONAS, "Ring this number.")
+    grave = Intent("grave", "en", tuple(f"I want to die {n}" for n in range(200)), (), answers)
+    other = dict(zip(PERSONAS, "abcde", strict=True))
+    everyday = Intent(data.EVERYDAY, "en", ("I like tea",), (), other, pool=("I like rain",))
+    by_voice = batches.draw_turns(Dialogues((grave, everyday)), Random(1))
+    turns = [turn for some in by_voice.values() for turn in some]
+    with_mark = [turn for turn in turns if turn.has_mark]
+    assert {turn.answer for turn in with_mark} == {"Ring this number."}
+    without_words = sum(not is_distress(turn.question) for turn in with_mark) / len(with_mark)
+    assert 0.2 < without_words < 0.4
+    assert not [turn for turn in turns if not turn.has_mark and is_distress(turn.question)]
+    assert [turn for turn in turns if not turn.has_mark and "tea" in turn.question.lower()]
 
 
 def test_held_out_questions_and_prompts_are_not_trained_on() -> None:
@@ -302,8 +321,8 @@ def test_nothing_that_the_starter_is_judged_by_is_trained_on() -> None:
     assert all(map(data.may_train, variants))
 
 
-# Ten questions are a small sample, in words of our own: the shipped weights have 34 and 50 of 50 right.
-@pytest.mark.parametrize(("language", "least_right"), [("en", 0.65), ("ko", 0.5)])
+# Ten questions are a small sample, in words of our own: the shipped weights have 35 and 49 of 50 right.
+@pytest.mark.parametrize(("language", "least_right"), [("en", 0.7), ("ko", 0.5)])
 def test_shipped_answers_fit_question_persona_and_language(
     own_starter: Starter, language: str, least_right: float
 ) -> None:

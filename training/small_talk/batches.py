@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.small_talk import prompts
-from training.small_talk.data import PERSONAS, Dialogues, Intent, may_train
+from training.small_talk.data import EVERYDAY, PERSONAS, Dialogues, Intent, may_train
 from training.small_talk.model import ASSISTANT, CONTEXT, DISTRESS, END, SYSTEM, USER
 from training.small_talk.template import is_distress
 
@@ -34,6 +34,8 @@ PUBLIC, OWN, UNKNOWN, GRAVE = 30, 110, 800, 300  # questions an epoch of an inte
 # Where a trained model learns only when to speak of distress: the most of distress and of what only sounds like it, and the
 # share of those above.
 ANEW, SHARE = 800, 0.5
+# Share of the marked questions that are everyday words, which come without the mark too: so the mark decides, not the words.
+EVERYDAY_WITH_MARK = 0.3
 OPENERS = {
     "en": ("Hi, ", "Hey, ", "So, ", "Well, ", "Hello! ", "Okay, ", "Um, ", "Tell me, ", "Oh, "),
     "ko": ("안녕하세요, ", "저기요, ", "음, ", "그런데 ", "근데 ", "저기, ", "있잖아요, ", "아, "),
@@ -47,6 +49,7 @@ class Turn:
 
     Attributes:
         anew: Whether the answer is taught anew where a trained model learns only when to speak of distress.
+        has_mark: Whether it bears the mark of distress.
     """
 
     language: str
@@ -55,6 +58,7 @@ class Turn:
     intent: int
     persona: int
     anew: bool = False
+    has_mark: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,10 @@ def draw_turns(
 ) -> dict[tuple[str, str], list[Turn]]:
     """Return an epoch's questions by voice and language, each in changed letters and points."""
     by_voice: dict[tuple[str, str], list[Turn]] = defaultdict(list)
+    everyday: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for intent in dialogues.intents:
+        if intent.name == EVERYDAY:
+            everyday[intent.language] = (*intent.training, *intent.pool)
     for number, intent in enumerate(dialogues.intents):
         for question in questions_of_epoch(intent, random, on_distress=on_distress):
             voice = random.choices(VOICES, VOICE_WEIGHTS)[0]
@@ -160,10 +168,23 @@ def draw_turns(
                 answer, persona = random.choice(intent.plainly), NOT_JUDGED
             else:
                 answer, persona = intent.answers[voice], PERSONAS.index(voice)
-            words = vary(question, intent.language, random, whole=intent.about_distress)
-            if is_distress(words) != intent.is_grave:
-                words = question
-            turn = Turn(intent.language, words, answer, number, persona, intent.about_distress)
+            others = everyday[intent.language]
+            if intent.is_grave and others and random.random() < EVERYDAY_WITH_MARK:
+                question = random.choice(others)
+                words = vary(question, intent.language, random, whole=True)
+            else:
+                words = vary(question, intent.language, random, whole=intent.about_distress)
+                if is_distress(words) != intent.is_grave:
+                    words = question
+            turn = Turn(
+                intent.language,
+                words,
+                answer,
+                number,
+                persona,
+                anew=intent.about_distress,
+                has_mark=intent.is_grave,
+            )
             by_voice[voice, intent.language].append(turn)
     return by_voice
 
@@ -220,7 +241,7 @@ def encode(
         targets, intents, personas = ([NOT_JUDGED] * len(ids) for _ in range(3))
         anew = [False] * len(ids)
         for turn in turns:
-            mark = [distress] if is_distress(turn.question) else []
+            mark = [distress] if turn.has_mark else []
             question_ids = [user, *loose.encode(" " + turn.question).ids, *mark, assistant]
             answer_ids = [*tokenizer.backend_tokenizer.encode(turn.answer).ids, end]
             if len(ids) + len(question_ids) + len(answer_ids) > CONTEXT:

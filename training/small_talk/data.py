@@ -29,6 +29,7 @@ from training.small_talk.template import is_distress
 
 PERSONAS = ("friendly", "professional", "witty", "caring", "enthusiastic")
 LANGUAGES = ("en", "ko")
+EVERYDAY = "everyday words"  # the intent of what only sounds like distress
 HELD_OUT_SHARE = 10  # one question in ten
 # Words near distress: such a message must not be taught as one that the model does not know.
 GRAVE = re.compile(
@@ -88,7 +89,7 @@ class Intent:
     @property
     def about_distress(self) -> bool:
         """Whether it is distress, or what only sounds like it."""
-        return self.is_grave or self.name == "everyday words"
+        return self.is_grave or self.name == EVERYDAY
 
     @property
     def plainly(self) -> tuple[str, ...]:
@@ -363,7 +364,7 @@ def everyday(data: Path, language: str, intents: list[Intent]) -> tuple[str, ...
     others = [
         question
         for intent in intents
-        if not intent.is_grave and intent.name not in ("unknown", "everyday words")
+        if not intent.is_grave and intent.name not in ("unknown", EVERYDAY)
         for question in (*intent.training, *intent.held_out)
     ]
     public = list(dict.fromkeys(messages(data, language)))
@@ -398,7 +399,7 @@ def load(data: Path) -> Dialogues:
                 intent = split(
                     "unknown", language, questions, intent.answers, own=True, also=intent.also
                 )
-            elif intent.name == "everyday words":
+            elif intent.name == EVERYDAY:
                 intent = replace(intent, pool=everyday(data, language, intents))
             intents_of_all.append(with_marks_only_of_distress(intent))
     return Dialogues(tuple(intents_of_all))

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training.small_talk import batches
-from training.small_talk.data import PERSONAS, Dialogues
+from training.small_talk.data import EVERYDAY, PERSONAS, Dialogues
 
 SIDE_WEIGHT = 0.5  # of each side task: name the intent, and the persona, where the answer opens
 SAVE_EVERY = 100  # steps
@@ -172,7 +172,7 @@ class Trainer:
                 questions = [
                     batches.vary(q, intent.language, random, whole=True) for q in intent.training
                 ]
-            elif intent.name == "everyday words":
+            elif intent.name == EVERYDAY:
                 questions = random.sample(intent.pool, min(QUESTIONS, len(intent.pool)))
                 questions += intent.training
             if questions and intent.language in answers:
