@@ -253,8 +253,9 @@ def test_a_models_id_that_somebody_typed_is_in_no_line():
             list(run(cache, spec(f"{name}-2", "Fails"), SentimentRequest.of(text="x")))
         cache.unload("sentiment", name)
         rows = lines()
-    assert {row["event"] for row in rows} >= {"load", "job", "unload", "job of typed failed"}
-    assert {row["model"] for row in rows if "model" in row} == {"typed"}
+    # A line of another test's model may come late.
+    assert {row["event"] for row in rows if row.get("model") == "typed"} >= {"load", "job", "unload"}
+    assert "job of typed failed" in {row["event"] for row in rows}
     assert name not in json.dumps(rows)
 
 

@@ -66,7 +66,7 @@ BAD = {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
-    app = start_server(folder, HF_HUB_OFFLINE="1", OPENAI_TIMEOUT="5")
+    app = start_server(folder, HF_HUB_OFFLINE="1", OPENAI_TIMEOUT="15")
     yield app
     app.process.terminate()
     app.process.wait(20)
