@@ -254,7 +254,11 @@ def test_a_models_id_that_somebody_typed_is_in_no_line():
         cache.unload("sentiment", name)
         rows = lines()
     # A line of another test's model may come late.
-    assert {row["event"] for row in rows if row.get("model") == "typed"} >= {"load", "job", "unload"}
+    assert {row["event"] for row in rows if row.get("model") == "typed"} >= {
+        "load",
+        "job",
+        "unload",
+    }
     assert "job of typed failed" in {row["event"] for row in rows}
     assert name not in json.dumps(rows)
 
