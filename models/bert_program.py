@@ -41,7 +41,7 @@ class BertProgram:
 
     @staticmethod
     def fits(model: Any) -> bool:
-        """Whether it is a BERT encoder on a CPU in float32 whose linear layers oneDNN computes."""
+        """Whether it is a BERT encoder on a CPU in float32, its linear layers of one kind and not in int8."""
         if type(model) is not BertModel or model.device.type != "cpu" or model.training:
             return False
         config: Any = model.config
@@ -52,7 +52,7 @@ class BertProgram:
             and not config.is_decoder
             and config._attn_implementation == "sdpa"
             and len(linears) == 6 * config.num_hidden_layers
-            and all(type(one) is OneDnnLinear for one in linears)
+            and {*map(type, linears)} in ({nn.Linear}, {OneDnnLinear})
         )
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -119,8 +119,8 @@ class _WithoutPadding(nn.Module):
             states = layer(states, rows, back, hide)
         if self.classifier is None:
             return states[rows]
-        summary = _linear(states, self.pooler.weight, self.pooler.bias).tanh()
-        return _linear(summary, self.classifier.weight, self.classifier.bias)
+        summary = _linear(states, self.pooler).tanh()
+        return _linear(summary, self.classifier)
 
 
 class _Layer(nn.Module):
@@ -134,10 +134,10 @@ class _Layer(nn.Module):
         self.last_norm = layer.output.LayerNorm
 
     def forward(self, states: Tensor, rows: Tensor, back: Tensor, there: Tensor) -> Tensor:
-        key, value = (_linear(states, one.weight, one.bias)[rows] for one in (self.key, self.value))
+        key, value = (_linear(states, one)[rows] for one in (self.key, self.value))
         if self.first_only:
             states = states[rows[:, 0]]
-        query = _linear(states, self.query.weight, self.query.bias)
+        query = _linear(states, self.query)
         query = query[:, None] if self.first_only else query[rows]
         in_heads = (
             one.unflatten(-1, (self.heads, -1)).transpose(1, 2) for one in (query, key, value)
@@ -146,16 +146,28 @@ class _Layer(nn.Module):
         own = context.transpose(1, 2).flatten(2).flatten(0, 1)
         if not self.first_only:
             own = own[back]
-        states = self.norm(_linear(own, self.output.weight, self.output.bias) + states)
-        wide = _linear_gelu(states, self.wide.weight, self.wide.bias)
-        return self.last_norm(_linear(wide, self.narrow.weight, self.narrow.bias) + states)
+        states = self.norm(_linear(own, self.output) + states)
+        wide = _linear_gelu(states, self.wide)
+        return self.last_norm(_linear(wide, self.narrow) + states)
+
+
+def _linear(states: Tensor, layer: nn.Linear) -> Tensor:
+    if isinstance(layer, OneDnnLinear):
+        return _onednn_linear(states, layer.weight, layer.bias)
+    return layer(states)
+
+
+def _linear_gelu(states: Tensor, layer: nn.Linear) -> Tensor:
+    if isinstance(layer, OneDnnLinear):
+        return _onednn_linear_gelu(states, layer.weight, layer.bias)
+    return F.gelu(layer(states))
 
 
 @torch.jit.script  # a trace alone cannot hold the empty list
-def _linear(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _onednn_linear(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
 
 
 @torch.jit.script
-def _linear_gelu(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _onednn_linear_gelu(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "gelu", [], "none")

@@ -18,18 +18,21 @@ from models.runtime.cache import ModelCache
 from models.select import find
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
-from models.torch_tools import by_onednn, has_onednn
+from models.torch_tools import by_onednn
 from tests import tiny
 
 ALIKE = (
     1e-4  # the tiny model's weights are ten times as large as trained ones, and so is the rounding
 )
-pytestmark = pytest.mark.skipif(
-    not has_onednn(), reason="torch takes another way on this processor"
-)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(params=["AVX2", "AVX512"], autouse=True)
+def capability(request, monkeypatch):
+    """The products of torch's own library and those of oneDNN, whatever this processor has."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+
+
+@pytest.fixture
 def bert():
     torch.manual_seed(0)
     model = BertModel(tiny.bert_config()).eval()
@@ -83,11 +86,14 @@ def test_padding_on_the_left_is_read_as_the_bert_reads_it(bert):
 def test_it_takes_no_other_kind_of_model(bert):
     other = RobertaModel(RobertaConfig(vocab_size=99, hidden_size=32, num_attention_heads=2))
     by_onednn(other.eval())
-    plain = BertModel(tiny.bert_config()).eval()  # its products are MKL's, in other bits
+    with_int8 = copy.deepcopy(bert)  # as a layer in int8 is another
+    with_int8.encoder.layer[
+        0
+    ].output.dense = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(4, 4)
     decoder = BertModel(tiny.bert_config(is_decoder=True)).eval()
     by_onednn(decoder)
     half, training = copy.deepcopy(bert).bfloat16(), copy.deepcopy(bert).train()
-    for model in (other, plain, decoder, half, training, None):
+    for model in (other, with_int8, decoder, half, training, None):
         assert not BertProgram.fits(model)
 
 

@@ -24,6 +24,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def capability(monkeypatch):
+    """A processor with AVX-512, where oneDNN is faster."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
+def test_with_avx2_torchs_own_product_stays(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    layer = torch.nn.Linear(4, 2)
+    by_onednn(layer)
+    assert type(layer) is torch.nn.Linear
+
+
 @pytest.mark.parametrize("shape", [(1, 24), (3, 7, 24), (0, 24)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_answer_is_that_of_torchs_own_product(shape, bias):

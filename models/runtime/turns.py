@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 from models.runtime.placement import cores
 
-PATIENCE = 0.5  # seconds after which a turn begins although no core is free
+PATIENCE = 1.0  # seconds after which a turn begins although no core is free
 CREDIT = 0.2  # seconds of a core that a kind which was idle may be ahead of the others
 # Parts of the time where all want it; else 1. An answer of these takes many turns, a text's score takes one.
-PARTS = {"text_to_image": 3, "chat": 2}
+PARTS = {"text_to_image": 8, "chat": 3}
 
 
 @dataclass(eq=False, slots=True)

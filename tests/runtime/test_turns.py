@@ -51,7 +51,7 @@ def test_a_picture_has_the_larger_part_beside_texts():
     assert PARTS["text_to_image"] > 2
     pieces = crowd(Turns(1), ("sentiment", 0.005, 4), ("text_to_image", 0.02, 2))
     text, picture = (sum(b - a for a, b in pieces[k]) for k in ("sentiment", "text_to_image"))
-    assert 0.6 < picture / (picture + text) < 0.9
+    assert 0.7 < picture / (picture + text) < 0.95
 
 
 def test_who_was_away_has_saved_up_little():
