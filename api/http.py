@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import errors
 from models.access import Access
-from models.contract import Event, ModelSpec, invalid_input
+from models.contract import Event, Finished, ModelSpec, Working, invalid_input
 from models.contract import Request as Job
 from models.errors import ModelError
 from models.runtime.cache import ModelCache
@@ -42,6 +42,7 @@ from tabs.shared.strings import LANGUAGES
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CALLER_AWAY = 499  # the caller left before there was an answer: nginx' own number, only for the log
 MAX_THREADS = 200  # jobs that are read at once: each mostly waits for its worker
+_TOGETHER = 0.05  # seconds in which events are read together where there is no stream
 log = logging.getLogger("genlab.api")
 T = TypeVar("T")
 
@@ -242,6 +243,20 @@ class Service:
             TooMany: as many jobs as the host allows are under way or waiting.
             ModelError: it could not be done.
         """
+        async with aclosing(self._parts(request, spec, job, 0)) as parts:
+            async for part in parts:
+                for event in part:
+                    yield event
+
+    async def collect(self, request: Request, spec: ModelSpec, job: Job) -> list[Event]:
+        """All events of a job; see `events`."""
+        async with aclosing(self._parts(request, spec, job, _TOGETHER)) as parts:
+            return [event async for part in parts for event in part]
+
+    async def _parts(
+        self, request: Request, spec: ModelSpec, job: Job, seconds: float
+    ) -> AsyncGenerator[list[Event]]:
+        """The events within so many seconds of each other: to ask a thread for one takes a tenth of a short job."""
         if self._jobs >= self.settings.queue_size:
             raise TooMany(seconds=RETRY_SECONDS)
         self._threads = self._threads or CapacityLimiter(MAX_THREADS)
@@ -251,24 +266,27 @@ class Service:
         iterator = run(self.cache, spec, job)
         try:
             while True:
-                event = await anyio.to_thread.run_sync(_next, iterator, limiter=self._threads)
-                if event is None:
-                    return
-                yield event
-                if await request.is_disconnected():
+                part = await anyio.to_thread.run_sync(
+                    _next, iterator, seconds, limiter=self._threads
+                )
+                if part:
+                    yield part
+                if not part or isinstance(part[-1], Finished) or await request.is_disconnected():
                     return
         finally:
             self._jobs -= 1
             iterator.close()  # sets the stop flag and returns at once
 
-    async def collect(self, request: Request, spec: ModelSpec, job: Job) -> list[Event]:
-        """All events of a job."""
-        async with aclosing(self.events(request, spec, job)) as events:
-            return [event async for event in events]
 
-
-def _next(events: Generator[Event]) -> Event | None:
-    return next(events, None)
+def _next(events: Generator[Event], seconds: float) -> list[Event]:
+    """The next event and those within so many seconds of it, up to a sign of life; none after the last."""
+    part, end = list[Event](), 0.0
+    for event in events:
+        part.append(event)
+        end = end or time.monotonic() + seconds
+        if isinstance(event, Working) or time.monotonic() >= end:
+            break
+    return part
 
 
 def event_of(events: Sequence[Event], kind: type[T]) -> T:

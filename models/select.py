@@ -173,8 +173,10 @@ def default_model(task: Task, settings: Settings, language: str = "en") -> Model
     A big model that is here and has its GPU comes first; then what ships, comes from the package index
     or is a GGUF file, in the catalogue's order; a hosted or absent one never.
     """
-    here = [s for s in task.models if not s.hosted and s.source != "none:" and is_here(s)]
-    fits = [s for s in here if s.languages == ("*",) or language in s.languages] or here
+    free = [s for s in task.models if not s.hosted and s.source != "none:"]
+    of_language = [s for s in free if s.languages == ("*",) or language in s.languages]
+    # To look for a model on the disk takes 0.1 ms: first for those that fit.
+    fits = [s for s in of_language if is_here(s)] or [s for s in free if is_here(s)]
     fits = [s for s in fits if not s.last] or fits
     # A GPU that is lent costs the visitor's quota: never without being asked for.
     placements = {s.id: place(s, settings) for s in fits if s.wants_gpu}

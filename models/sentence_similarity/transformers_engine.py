@@ -31,7 +31,6 @@ from models.torch_tools import (
 CAPACITY = 16  # requests that may share passes
 PASS_LETTERS = 160  # what a pass costs beside its letters, in letters: measured on MiniLM and E5
 PADDING_SHARE = 8  # one in so many parts of a letter's cost is what padding costs the program
-FEW = 8  # sentences of one request that go without the program: its trace takes as long as 16 single ones
 _MAX_LANES = 8
 
 
@@ -71,7 +70,8 @@ class _OnTorch(Encoder):
         """The vectors of several people's sentences, by as little padding as is worth a pass."""
         with on_cores(cores):
             if len(items) == 1:
-                return [self.embed(items[0], self._program if len(items[0]) > FEW else None)]
+                # A sentence alone goes the library's way: to trace the program takes as long as 16 of them.
+                return [self.embed(items[0], self._program if len(items[0]) > 1 else None)]
             sentences = [sentence for item in items for sentence in item]
             lengths = [len(sentence) for sentence in sentences]
             parts = cheapest_batches(
