@@ -3,6 +3,7 @@
 import copy
 import random
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -18,7 +19,7 @@ from models.runtime.cache import ModelCache
 from models.select import find
 from models.settings import Settings
 from models.tasks import SENTENCE_SIMILARITY, SENTIMENT
-from models.torch_tools import by_onednn
+from models.torch_tools import by_onednn, in_int8
 from tests import tiny
 
 ALIKE = (
@@ -86,10 +87,8 @@ def test_padding_on_the_left_is_read_as_the_bert_reads_it(bert):
 def test_it_takes_no_other_kind_of_model(bert):
     other = RobertaModel(RobertaConfig(vocab_size=99, hidden_size=32, num_attention_heads=2))
     by_onednn(other.eval())
-    with_int8 = copy.deepcopy(bert)  # as a layer in int8 is another
-    with_int8.encoder.layer[
-        0
-    ].output.dense = torch.nn.modules.linear.NonDynamicallyQuantizableLinear(4, 4)
+    with_int8 = BertModel(tiny.bert_config()).eval()
+    in_int8(with_int8)
     decoder = BertModel(tiny.bert_config(is_decoder=True)).eval()
     by_onednn(decoder)
     half, training = copy.deepcopy(bert).bfloat16(), copy.deepcopy(bert).train()
@@ -109,4 +108,26 @@ def test_the_models_that_ship_go_by_it(task, model):
     cache = ModelCache(Settings(device="cpu", idle_minutes=0))
     with cache.lease(find(task, model), Stop(), lambda _: None) as lease:
         assert lease.engine._program is not None
+    cache.close()
+
+
+def test_a_sentence_alone_goes_the_librarys_way_and_several_by_the_program(monkeypatch):
+    cache = ModelCache(Settings(device="cpu", idle_minutes=0))
+    spec = find(SENTENCE_SIMILARITY, "sentence-transformers/all-MiniLM-L6-v2")
+    sentences = ["A quiet film.", "The ending comes from nowhere, and late."]
+    with cache.lease(spec, Stop(), lambda _: None) as lease:
+        engine, rows = lease.engine, []
+        call = BertProgram.__call__
+        monkeypatch.setattr(
+            BertProgram, "__call__", lambda *args: rows.append(len(args[1])) or call(*args)
+        )
+        alone = [engine.vectors([sentence])[0] for sentence in sentences]
+        assert rows == []
+        torch.testing.assert_close(
+            torch.tensor(engine.vectors(sentences)),
+            torch.tensor(np.stack(alone)),
+            atol=1e-5,
+            rtol=0,
+        )
+        assert rows == [2]
     cache.close()

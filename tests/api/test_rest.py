@@ -207,17 +207,21 @@ class Caller:
         return True
 
 
-def test_a_caller_that_leaves_stops_its_work():
+@pytest.mark.parametrize(("is_stream", "most"), [(True, 1), (False, 30)])
+def test_a_caller_that_leaves_stops_its_work(is_stream, most):
+    """Without a stream the events of 50 ms are read together, so a few more come before it is seen."""
     Steps.reset()
     cache = ModelCache(Settings())
     service = Service(cache)
     half_a_minute = SentimentRequest.of(text="3000")  # steps of 10 ms
 
     async def leave():
+        if not is_stream:
+            return await service.collect(Caller(), spec("steps"), half_a_minute)
         return [e async for e in service.events(Caller(), spec("steps"), half_a_minute)]
 
     events = asyncio.run(leave())
-    assert len(events) == 1
+    assert 1 <= len(events) <= most
     end = time.monotonic() + 5
     while any(model.active for model in cache.status()):
         assert time.monotonic() < end, "the model still works for nobody"
