@@ -19,9 +19,18 @@ from training.scenes.export import export, load_pipeline, new_pipeline, resume
 from training.scenes.held_out import PROMPTS
 from training.scenes.probe import Probe
 from training.scenes.progress import load_state, rate_share
-from training.scenes.text import encoder_for, new_tokenizer
+from training.scenes.reading import Reader, reading_batch, reading_loss, teach_head
+from training.scenes.text import encoder_for, new_tokenizer, tokens
 from training.scenes.things import all_things, first_keys
-from training.scenes.world import PALETTE, SHAPES, Background, Item, Scene, all_backgrounds
+from training.scenes.world import (
+    PALETTE,
+    SHAPES,
+    Background,
+    Item,
+    Scene,
+    all_backgrounds,
+    is_stack,
+)
 
 STARTER = ROOT / "models" / "starter" / "scenes"
 DISC = '<circle cx="16" cy="16" r="16" fill="#f8312f"/>'
@@ -124,6 +133,41 @@ def test_captions_read_as_people_write(icons):
     assert "빨간 풍선 세 개" in {caption(three, rng, "ko", lexicon) for _ in range(100)}
 
 
+def test_a_caption_says_above_only_of_what_stands_straight_above():
+    rng, lexicon, back = random.Random(2), Lexicon(), Background(colour="white")
+    stack = (Item("apple", None, "small", 96, 0), Item("car", None, "small", 96, 192))
+    corners = (Item("apple", None, "small", 0, 192), Item("car", None, "small", 0, 0))
+    assert is_stack(stack)
+    assert not is_stack(corners)
+    scene = Scene(back, corners, at_home=False)
+    english = [caption(scene, rng, "en", lexicon) for _ in range(100)]
+    assert not any(re.search(r"\b(above|over|below|beneath|on top of)\b", text) for text in english)
+    assert all(text.count("left") == 2 for text in english)
+    korean = [caption(scene, rng, "ko", lexicon) for _ in range(100)]
+    assert all(text.count("왼쪽") == 2 for text in korean)
+
+
+def test_a_caption_tells_what_it_says_of_the_background():
+    rng, lexicon = random.Random(3), Lexicon()
+    lone = (Item("fox", None, "medium", 64, 96),)
+    night = Scene(Background(sky="night", ground="forest"), lone)
+    pairs = [captions.describe(night, rng, "en", lexicon) for _ in range(200)]
+    assert {mention for _, mention in pairs} == {night.background, Background(sky="night")}
+    for text, mention in pairs:
+        assert bool(re.search("forest|wood", text)) == bool(mention.ground), text
+    usual = Scene(Background(sky="day", ground="forest"), lone)
+    assert Background() in {captions.describe(usual, rng, "ko", lexicon)[1] for _ in range(50)}
+
+
+def test_an_idle_word_leaves_the_rest_of_the_prompt_as_it_is():
+    rng = random.Random(4)
+    english = {captions.with_idle_word("a cat on a hill", rng, "en") for _ in range(300)}
+    assert {"a cute cat on a hill", "an elegant cat on a hill"} <= english
+    assert all(text.count("cat on a hill") == 1 for text in english)
+    korean = {captions.with_idle_word("언덕 위의 고양이", rng, "ko") for _ in range(200)}
+    assert "귀여운 언덕 위의 고양이" in korean
+
+
 def test_the_seed_chooses_among_places_where_a_thing_belongs_and_can_be_seen():
     listed = {key for keys in sampling.BELONGS.values() for key in keys} | set(sampling.YELLOW)
     assert listed <= set(all_things())
@@ -152,6 +196,20 @@ def test_the_probe_reads_what_was_drawn(icons):
         marks = judge(probe, scene, painter.draw(scene))
         assert marks["background"], scene
         assert marks["place"], scene
+
+
+def test_a_background_that_is_not_said_may_be_any_that_one_of_the_things_has(icons):
+    painter = Painter(icons)
+    probe = Probe(painter, ("car", "apple"))
+    places = (Item("car", None, "small", 0, 160), Item("apple", None, "small", 128, 160))
+    city = Scene(Background(sky="day", ground="city"), places)
+    grass = painter.draw(replace(city, background=Background(sky="day", ground="grass")))
+    desert = painter.draw(replace(city, background=Background(sky="day", ground="desert")))
+    assert judge(probe, city, grass, mention=Background())["background"]
+    assert judge(probe, city, grass, mention=Background(sky="day"))["background"]
+    assert not judge(probe, city, grass, mention=Background(sky="night"))["background"]
+    assert not judge(probe, city, grass)["background"]
+    assert not judge(probe, city, desert, mention=Background())["background"]
 
 
 def test_a_colour_that_a_thing_has_of_itself_is_no_mistake(icons):
@@ -233,6 +291,20 @@ def test_a_run_goes_on_from_the_shipped_starter(tmp_path):
         assert torch.equal(value, rest[f"unet.{key}"])
     again = autoencoder.load_autoencoder(tmp_path)
     assert torch.equal(again.decoder.conv_in.weight, starter.vae.decoder.conv_in.weight)
+
+
+def test_a_head_is_taught_on_a_text_model_that_stays_as_it_is(data):
+    torch.manual_seed(0)
+    lexicon = captions.read_lexicon(data)
+    tokenizer = new_tokenizer(lexicon, captions=200, size=700)
+    reader = Reader(encoder_for(tokenizer))
+    before = {name: value.clone() for name, value in reader.text_encoder.state_dict().items()}
+    texts, labels = reading_batch(16, random.Random(5), KEYS, lexicon)
+    first = reading_loss(reader(tokens(tokenizer, texts)), labels).item()
+    teach_head(reader, tokenizer, lexicon, KEYS, steps=12, batch=16)
+    assert reading_loss(reader(tokens(tokenizer, texts)), labels).item() < first
+    for name, value in reader.text_encoder.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_the_decoder_alone_learns_and_the_latents_stay(data, tmp_path):

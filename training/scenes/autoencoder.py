@@ -218,17 +218,18 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
     model = new_autoencoder(shape)
     optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
     model.encoder.requires_grad_(not plan.decoder_only)
-    begin = 0
+    begin = warm_from = 0
     if state := load_state(run / CHECKPOINT):
         model.load_state_dict(state["model"])
+        begin = warm_from = state["step"]
         if state["optimiser"]:
             optimiser.load_state_dict(state["optimiser"])
-        begin = state["step"]
+            warm_from = state.get("warm_from", 0)
     progress, pair = Progress("autoencoder"), Pair(Crops(data, plan), model, plan.workers)
     for step in range(begin, plan.steps):
         if step in plan.standardise_at and not plan.decoder_only:
             standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
-        optimiser.set_share(rate_share(step, plan.steps, plan.decay))
+        optimiser.set_share(rate_share(step, plan.steps, plan.decay, warm_from))
         loss = pair.gradients(step)
         pair.step(optimiser)
         progress.step(step + 1, plan.batch, loss)
@@ -237,7 +238,8 @@ def train_autoencoder(data: Path, run: Path, plan: Plan, shape: Shape | None = N
             standardise(model, Painter(read_icons(data)), tuple(all_things())[:FIRST])
         if last or (step + 1) % plan.checkpoint_steps == 0:
             states = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            save_whole({**states, "step": step + 1}, run / CHECKPOINT)
+            states |= {"step": step + 1, "warm_from": warm_from}
+            save_whole(states, run / CHECKPOINT)
         if last or (step + 1) % plan.judge_steps == 0:
             keys = tuple(all_things())[:FIRST]
             whole, small = quality(model, Painter(read_icons(data)), keys)

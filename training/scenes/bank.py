@@ -20,6 +20,9 @@ from training.scenes.world import Scene
 CHUNK = 1024
 AT_ONCE = 16
 FIRST, LATER_WEIGHT = 80, 2  # a scene with a later thing is taken twice as often
+APART_FROM = (
+    48  # chunks from here on show what is learned last: two things, each with a place of its own
+)
 
 
 def chunk_path(run: Path, chunk: int) -> Path:
@@ -28,10 +31,11 @@ def chunk_path(run: Path, chunk: int) -> Path:
 
 
 def chunk_scenes(chunk: int, things: int) -> list[Scene]:
-    """The scenes of a chunk, of the first `things` things."""
+    """The scenes of a chunk, of the first `things` things; the latest are all of two things apart."""
     # Others than the shipped weights have seen, from which a run goes on.
     rng, keys = random.Random(f"bank/later/{chunk}"), first_keys(things)
-    return [sample_trained(rng, keys) for _ in range(CHUNK)]
+    kind = "apart" if chunk >= APART_FROM else None
+    return [sample_trained(rng, keys, kind) for _ in range(CHUNK)]
 
 
 def digest(scenes: list[Scene]) -> str:

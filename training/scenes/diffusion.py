@@ -13,15 +13,15 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from training.scenes.autoencoder import LATENT_CHANNELS
 from training.scenes.bank import Bank
-from training.scenes.captions import LANGUAGES, Lexicon, caption, read_lexicon
+from training.scenes.captions import LANGUAGES, Lexicon, caption, read_lexicon, with_idle_word
 from training.scenes.optimiser import new_optimiser
 from training.scenes.parallel import PARTS, Pair
 from training.scenes.progress import Progress, load_state, rate_share, save_whole
-from training.scenes.reading import teach_reading
+from training.scenes.reading import Reader, reading_batch, reading_loss, teach_head, teach_reading
 from training.scenes.text import WIDTH, encoder_for, tokenizer_of, tokens
 from training.scenes.things import first_keys
 from training.scenes.world import CELL, CELLS, Scene
@@ -35,9 +35,11 @@ TIME_MEAN, TIME_SPREAD = (
 LEAST_TIME = (
     0.4  # an error counts as that of the velocity, error / time, but no more than at this time
 )
-EARLY_PAIR_SHARE, PAIR_SHARE = 0.1, 0.35  # of pictures with two things, which are learned last
+IDLE_SHARE = 0.06  # captions with a word that changes nothing
+EARLY_PAIR_SHARE, PAIR_SHARE = 0.1, 0.5  # of pictures with two things, which are learned last
 THING_WEIGHT = 3.0  # of a cell with a thing in it against one of the background
 TEXT_RATE = 0.5  # the text model learns more slowly than the UNet: it can read already
+READING_COUNT, READING_WEIGHT = 16, 0.25  # captions a part that are only read, beside the drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,17 @@ class Plan:
 
 
 class Drawer(nn.Module):
-    """The text model and the UNet, trained as one."""
+    """The text model and the UNet, trained as one, and the head that tells whether the text is read."""
 
-    def __init__(self, text_encoder: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+    def __init__(self, reader: Reader, unet: UNet2DConditionModel) -> None:
         super().__init__()
-        self.text_encoder = text_encoder
+        self.text_encoder = reader.text_encoder
         self.unet = unet
+        self.head = reader.head
+
+    def load(self, weights: dict[str, torch.Tensor]) -> bool:
+        """Takes a run's weights; whether the head was among them, which a resumed run has not yet."""
+        return not self.load_state_dict(weights, strict=False).missing_keys
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """The latents without noise, from noisy ones (count, 96, 8, 8) at times from 0 to 1000."""
@@ -120,7 +127,10 @@ class Latents:
             rows_of_kind = self._bank.pairs if rng.random() < share else self._bank.others
             row, scene = self._bank.row(rng.choice(rows_of_kind))
             weights.append(cell_weights(scene))
-            text = caption(scene, rng, rng.choice(LANGUAGES), self._lexicon)
+            language = rng.choice(LANGUAGES)
+            text = caption(scene, rng, language, self._lexicon)
+            if rng.random() < IDLE_SHARE:
+                text = with_idle_word(text, rng, language)
             rows.append(row)
             texts.append("" if rng.random() < EMPTY_SHARE else text)
         latents = torch.stack(rows) / self._bank.std()
@@ -135,7 +145,15 @@ class Latents:
             output = model(noisy, times * 1000, ids)
         error = ((output.float() - latents) / at.clamp(min=LEAST_TIME)).square().mean(dim=1)
         weight = torch.stack(weights)
-        return (error * weight).sum() / weight.sum()
+        drawing = (error * weight).sum() / weight.sum()
+        return drawing + READING_WEIGHT * self._reading(model, rng)
+
+    def _reading(self, model: Drawer, rng: random.Random) -> torch.Tensor:
+        """The loss of reading other captions: drawing alone lets go which thing stands where."""
+        keys = first_keys(self._plan.things)
+        texts, labels = reading_batch(READING_COUNT, rng, keys, self._lexicon)
+        words = model.text_encoder(tokens(self._tokenizer, texts, short=True))[0]
+        return reading_loss(model.head(words), labels)
 
 
 class Average:
@@ -157,21 +175,20 @@ def train_diffusion(data: Path, run: Path, plan: Plan) -> None:
     torch.manual_seed(plan.seed)
     lexicon = read_lexicon(data)
     tokenizer = tokenizer_of(run, lexicon)
-    state = load_state(run / CHECKPOINT)
-    if state:
-        text_encoder = encoder_for(tokenizer)
-    else:
-        torch.set_num_threads(1)
-        keys = first_keys(plan.things)
-        text_encoder = teach_reading(run, tokenizer, lexicon, keys, plan.reading_steps)
-    model = Drawer(text_encoder, new_unet())
+    state, keys = load_state(run / CHECKPOINT), first_keys(plan.things)
+    torch.set_num_threads(1)
+    reader = Reader(encoder_for(tokenizer))
+    if not state:
+        teach_reading(reader, run, tokenizer, lexicon, keys, plan.reading_steps)
+    model = Drawer(reader, new_unet())
+    if state and not model.load(state["model"]):
+        teach_head(reader, tokenizer, lexicon, keys)
     average = Average(model, plan.ema)
     optimiser = new_optimiser(model, plan.learning_rate, plan.adam_rate)
     optimiser.slow_down(model.text_encoder, TEXT_RATE)
     begin = warm_from = 0
     if state:
-        model.load_state_dict(state["model"])
-        average.model.load_state_dict(state["average"])
+        average.model.load(state["average"])
         begin = warm_from = state["step"]
         if state["optimiser"]:
             optimiser.load_state_dict(state["optimiser"])
@@ -201,6 +218,6 @@ def load_drawer(run: Path) -> tuple[Drawer, CLIPTokenizer, int]:
     if state is None:
         raise FileNotFoundError(f"no {CHECKPOINT} in {run}: train the diffusion first")
     tokenizer = tokenizer_of(run, Lexicon())
-    model = Drawer(encoder_for(tokenizer), new_unet())
-    model.load_state_dict(state["average"])
+    model = Drawer(Reader(encoder_for(tokenizer)), new_unet())
+    model.load(state["average"])
     return model.eval().requires_grad_(False), tokenizer, state["step"]

@@ -2,7 +2,6 @@
 
 import random
 
-from training.scenes.sampling import usual_background
 from training.scenes.things import all_things
 from training.scenes.words import (
     ANIMALS,
@@ -13,7 +12,7 @@ from training.scenes.words import (
     plural,
     with_article,
 )
-from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene
+from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene, is_stack
 
 COLOURS = {"gray": ("gray", "grey"), "purple": ("purple", "purple", "violet")}
 SHAPE_NAMES = {"circle": ("circle", "circle", "disc"), "diamond": ("diamond",)}
@@ -73,6 +72,12 @@ NUMBERS = {2: ("two", "two", "2", "a pair of"), 3: ("three", "three", "three", "
 OPENINGS = ("a picture of {}", "draw {}", "an illustration of {}", "a drawing of {}", "{}, flat art",
             "please draw {}", "I want {}", "{} please", "show me {}", "an image of {}")  # fmt: skip
 EMPTY = ("{}", "{}", "an empty scene of {}", "just {}", "{} with nothing in it", "nothing but {}")
+IDLE_WORDS = (
+    "cute", "beautiful", "lovely", "happy", "cozy", "majestic", "dreamy", "old", "young",
+    "detailed", "realistic", "cinematic", "vintage", "modern", "minimal", "pastel", "magical", "shiny",
+    "fluffy", "lonely", "peaceful", "brave", "sleepy", "running", "dancing", "elegant", "friendly",
+    "watercolor", "oil painting", "digital art", "cartoon style", "high quality", "abandoned",
+)  # fmt: skip
 
 
 def name_of(item: Item, rng: random.Random, emoji: dict[str, str], labels: dict[str, str]) -> str:
@@ -146,19 +151,21 @@ def things(scene: Scene, names: list[str], rng: random.Random) -> str:
     if len(keys) == 1:
         item = items[0]
         words = describe(item, names[0], rng, len(items)) + _doing(item, scene, rng)
+        if len(items) == 1 and item.key in ANIMALS | PEOPLE and rng.random() < 0.04:
+            words = f"{rng.choice(('a portrait', 'portrait'))} of {words}"
         if not scene.at_home or (rng.random() < 0.04 and len(items) == 1):
             words += " " + _corner(item, rng)
         return words
     first, second = (describe(i, n, rng) for i, n in zip(items, names, strict=True))
     if scene.at_home:
         return _side_by_side(first, second, rng)
-    if items[0].x == items[1].x and items[0].size == items[1].size:
+    if is_stack(items):
         return _above(first, second, rng)
     return f"{first} {_corner(items[0], rng)} and {second} {_corner(items[1], rng)}"
 
 
 def before(background: Background, what: str, scene: Scene, rng: random.Random) -> str:
-    """The things in words with the background where it has to be said."""
+    """The things in words with what is said of the background."""
     if background.colour:
         colour = background.colour
         return rng.choice((
@@ -168,13 +175,8 @@ def before(background: Background, what: str, scene: Scene, rng: random.Random) 
             f"{what} with a {colour} background", f"{colour} background with {what}",
             f"{what} in front of a {colour} wall", f"on a {colour} background, {what}",
         ))  # fmt: skip
-    ground = rng.choice(GROUNDS[background.ground or ""])
+    ground = rng.choice(GROUNDS[background.ground]) if background.ground else ""
     sky = rng.choice(SKIES[background.sky]) if background.sky else ""
-    if (background.sky == "day" and rng.random() < 0.75) or background.ground == "moon":
-        sky = ""
-    usual = usual_background(scene.items[0].key, rng)
-    if sky and background.ground == usual.ground and rng.random() < 0.5:
-        ground = ""
     if background.sky == "day" and scene.items[0].y < 96 and not ground and rng.random() < 0.5:
         sky = "in the sky"
     parts = [part for part in (ground, sky) if part]
@@ -196,6 +198,9 @@ def empty(background: Background, rng: random.Random) -> str:
     sky = rng.choice(SKIES[background.sky]) if background.sky else ""
     if (background.sky == "day" and rng.random() < 0.7) or background.ground == "moon":
         sky = ""
+    if place.startswith("a ") and rng.random() < 0.3:
+        place = f"an empty {place.removeprefix('a ')}"
+        return " ".join(part for part in (place, sky) if part)
     return rng.choice(EMPTY).format(" ".join(part for part in (place, sky) if part))
 
 

@@ -11,11 +11,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw
 
-from training.scenes.captions import LANGUAGES, Lexicon, caption, is_usual
+from training.scenes.captions import LANGUAGES, Lexicon, describe
 from training.scenes.drawing import Painter, as_bytes
 from training.scenes.probe import Probe, in_order
-from training.scenes.sampling import sample_held_out
-from training.scenes.world import Scene
+from training.scenes.sampling import sample_held_out, usual_backgrounds
+from training.scenes.world import Background, Scene
 
 KINDS = ("one", "two", "count", "shape")
 SHEET_PROMPTS = (
@@ -52,14 +52,29 @@ def draw(
     return np.concatenate(parts)
 
 
-def judge(probe: Probe, scene: Scene, picture: np.ndarray) -> dict[str, bool]:
-    """Which attributes of the wanted scene the probe reads in a picture, floats (256, 256, 3)."""
+def is_true_background(read: Background, scene: Scene, mention: Background) -> bool:
+    """Whether a background is what a caption says of it; what is left open may be as one of the things has it."""
+    if read == scene.background:
+        return True
+    usual = {back for item in scene.items for back in usual_backgrounds(item.key)}
+    if mention == Background():
+        return read in usual
+    is_open = not mention.colour and not mention.ground
+    return is_open and read.sky == mention.sky and read.ground in {back.ground for back in usual}
+
+
+def judge(
+    probe: Probe, scene: Scene, picture: np.ndarray, mention: Background | None = None
+) -> dict[str, bool]:
+    """Which attributes of the wanted scene the probe reads in a picture, floats (256, 256, 3).
+
+    `mention` is what the caption says of the background, which may be less than the scene's; all of it
+    where None.
+    """
     scene = in_order(probe.without_own_colours(scene))
     read = in_order(probe.read(picture).scene)
     marks = {"count": len(scene.items) == len(read.items)}
-    marks["background"] = scene.background == read.background
-    if is_usual(scene):  # it may be unsaid: then any that the thing usually has is right
-        marks["background"] = is_usual(Scene(read.background, scene.items))
+    marks["background"] = is_true_background(read.background, scene, mention or scene.background)
     pairs = list(zip(scene.items, read.items, strict=False))
     full = marks["count"]
     marks["object"] = full and all(a.key == b.key for a, b in pairs)
@@ -96,9 +111,11 @@ def attribute_shares(
         for kind in KINDS:
             rng = random.Random(f"judge/{language}/{kind}")
             scenes = [sample_held_out(rng, keys, kind) for _ in range(count)]
-            prompts = [caption(scene, rng, language, lexicon) for scene in scenes]
-            pictures = draw(pipeline, prompts, steps, guidance)
-            marks = [judge(probe, *pair) for pair in zip(scenes, pictures, strict=True)]
+            texts, mention = zip(
+                *(describe(s, rng, language, lexicon) for s in scenes), strict=True
+            )
+            pictures = draw(pipeline, list(texts), steps, guidance)
+            marks = [judge(probe, *rest) for rest in zip(scenes, pictures, mention, strict=True)]
             shares[f"{language} {kind}"] = {
                 name: float(np.mean([mark[name] for mark in marks])) for name in marks[0]
             }
@@ -119,10 +136,11 @@ def curves(
     tries += [("steps", value, value, 3.0) for value in (2, 4, 8, 12, 25)]
     probe, rng = Probe(painter, keys), random.Random("curves")
     scenes = [sample_held_out(rng, keys, "one") for _ in range(count)]
-    prompts = [caption(s, rng, LANGUAGES[i % 2], lexicon) for i, s in enumerate(scenes)]
+    pairs = [describe(s, rng, LANGUAGES[i % 2], lexicon) for i, s in enumerate(scenes)]
+    texts, mention = zip(*pairs, strict=True)
     for name, value, steps, guidance in tries:
-        pictures = draw(pipeline, prompts, steps, guidance)
-        marks = [judge(probe, *pair)["all"] for pair in zip(scenes, pictures, strict=True)]
+        pictures = draw(pipeline, list(texts), steps, guidance)
+        marks = [judge(probe, *rest)["all"] for rest in zip(scenes, pictures, mention, strict=True)]
         shares[name][str(value)] = float(np.mean(marks))
         print(f"{name} {value}: {shares[name][str(value)]:.1%}", flush=True)
     return shares

@@ -17,7 +17,6 @@ from models.text_to_image.autoencoder import PipelineAutoencoder
 from training.scenes.autoencoder import CHECKPOINT as AUTOENCODER
 from training.scenes.captions import Lexicon
 from training.scenes.diffusion import CHECKPOINT as DIFFUSION
-from training.scenes.diffusion import Drawer
 from training.scenes.progress import load_state, save_whole
 from training.scenes.text import FOLDER, compact, known_words
 from training.scenes.things import all_things, first_keys
@@ -134,7 +133,10 @@ def resume(folder: Path, run: Path) -> None:
     The optimiser's state is not in it; it fills again in about fifty steps.
     """
     pipeline, steps = load_pipeline(folder), json.loads((folder / STEPS).read_text())
-    drawer = Drawer(pipeline.text_encoder, pipeline.unet).state_dict()
+    drawer = {
+        f"text_encoder.{name}": value for name, value in pipeline.text_encoder.state_dict().items()
+    }
+    drawer |= {f"unet.{name}": value for name, value in pipeline.unet.state_dict().items()}
     for name, state in ((AUTOENCODER, pipeline.vae.state_dict()), (DIFFUSION, drawer)):
         states = {"model": state, "average": state, "step": steps[name], "optimiser": None}
         save_whole(states, run / name)

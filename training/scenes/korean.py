@@ -2,7 +2,6 @@
 
 import random
 
-from training.scenes.sampling import usual_background
 from training.scenes.things import all_things
 from training.scenes.words import (
     ANIMALS,
@@ -14,7 +13,7 @@ from training.scenes.words import (
     names_of,
     with_particle,
 )
-from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene
+from training.scenes.world import SHAPES, UNDER_WATER, Background, Item, Scene, is_stack
 
 # Adnominal forms ("빨간 자동차") and nouns ("빨간색 배경").
 COLOURS = {
@@ -119,6 +118,11 @@ ENDINGS = (
     ", 예쁘게",
     " 일러스트",
 )
+IDLE_WORDS = (
+    "귀여운", "예쁜", "아름다운", "행복한", "멋진", "신비로운", "화려한", "오래된", "몽환적인", "따뜻한",
+    "외로운", "평화로운", "졸린", "달리는", "춤추는", "사실적인", "동화 같은", "만화풍의", "사랑스러운",
+    "용감한", "즐거운", "포근한", "반짝이는", "우아한", "수채화", "유화", "고화질", "감성적인", "버려진",
+)  # fmt: skip
 
 
 def name_of(item: Item, rng: random.Random, emoji: dict[str, str], labels: dict[str, str]) -> str:
@@ -159,6 +163,8 @@ def things(scene: Scene, names: list[str], rng: random.Random) -> str:
     if len({(item.key, item.colour) for item in items}) == 1:
         item = items[0]
         words = describe(item, names[0], rng, len(items))
+        if len(items) == 1 and item.key in ANIMALS | PEOPLE and rng.random() < 0.04:
+            words = rng.choice((f"{words}의 초상화", f"{words} 초상화"))
         if not scene.at_home or (rng.random() < 0.04 and len(items) == 1):
             corner = rng.choice(CORNERS[item.place])
             words = rng.choice(
@@ -174,7 +180,7 @@ def things(scene: Scene, names: list[str], rng: random.Random) -> str:
             f"{first} 오른쪽에 있는 {second}", f"왼쪽에 {first}, 오른쪽에 {second}",
             f"왼쪽에는 {first}, 오른쪽에는 {second}",
         ))  # fmt: skip
-    if items[0].x == items[1].x and items[0].size == items[1].size:
+    if is_stack(items):
         return rng.choice((
             f"{second} 위의 {first}", f"{second} 위에 있는 {first}", f"{first} 아래의 {second}",
             f"{first} 아래에 있는 {second}", f"위에 {first}, 아래에 {second}",
@@ -197,7 +203,7 @@ def _action(scene: Scene, rng: random.Random) -> str:
 
 
 def before(background: Background, what: str, scene: Scene, rng: random.Random) -> str:
-    """The things in words with the background where it has to be said."""
+    """The things in words with what is said of the background."""
     if background.colour:
         colour = rng.choice(COLOURS[background.colour][1])
         return rng.choice((
@@ -205,17 +211,17 @@ def before(background: Background, what: str, scene: Scene, rng: random.Random) 
             f"{colour} 배경 위의 {what}", f"{colour} 배경에 있는 {what}", f"{what}, {colour} 배경",
             f"{colour} 배경, {what}", f"{colour} 바탕에 {what}",
         ))  # fmt: skip
-    adnominal, locative = (rng.choice(forms) for forms in GROUNDS[background.ground or ""])
-    has_sky = bool(background.sky) and background.ground != "moon"
-    if background.sky == "day" and rng.random() < 0.75:
-        has_sky = False
-    sky = [rng.choice(forms) for forms in SKIES[background.sky]] if has_sky else ["", "", ""]
-    usual = usual_background(scene.items[0].key, rng)
-    if has_sky and background.ground == usual.ground and rng.random() < 0.5:
+    sky = [rng.choice(forms) for forms in SKIES[background.sky]] if background.sky else [""] * 3
+    if not background.ground:
         if background.sky == "day" and scene.items[0].y < 96 and rng.random() < 0.5:
             return rng.choice((f"하늘의 {what}", f"하늘에 있는 {what}"))
-        return rng.choice((f"{sky[1]} {what}", f"{sky[2]} {_action(scene, rng)} {what}"))
+        when = f"{sky[2]} {_action(scene, rng)}" if scene.at_home else sky[2]
+        return rng.choice((f"{sky[1]} {what}", f"{when} {what}"))
+    adnominal, locative = (rng.choice(forms) for forms in GROUNDS[background.ground])
     form = rng.random()
+    if not scene.at_home and form >= 0.6:  # "앉아 있는" cannot stand before a place of its own
+        where = f"{sky[0]} {rng.choice(PLACES[background.ground])}".strip()
+        return f"{where}, {what}" if form < 0.8 else f"{what}, {where}"
     if form < 0.6:
         words = (sky[0], adnominal, what)
     elif form < 0.9:
@@ -234,7 +240,8 @@ def empty(background: Background, rng: random.Random) -> str:
     if (background.sky == "day" and rng.random() < 0.7) or background.ground == "moon":
         sky = ""
     words = " ".join(word for word in (sky, place) if word)
-    return rng.choice((words, words, f"아무것도 없는 {words}", f"{words} 풍경"))
+    bare = f"{sky} {rng.choice(('텅 빈', '텅 빈', '빈'))} {place}".strip()
+    return rng.choice((words, words, f"아무것도 없는 {words}", f"{words} 풍경", bare))
 
 
 def as_list(scene: Scene, names: list[str], rng: random.Random) -> str:

@@ -140,11 +140,11 @@ def _one(key: str, rng: random.Random) -> Scene:
     return Scene(background, (Item(key, colour, size, x, y),), at_home=False)
 
 
-def _two(first: str, second: str, rng: random.Random) -> Scene:
+def _two(first: str, second: str, rng: random.Random, apart: bool = False) -> Scene:
     """Side by side on the ground or in the middle, one above the other, or anywhere apart."""
     background = usual_background(first, rng) if rng.random() < 0.2 else any_background(rng)
     colours = [_colour(key, background, rng) for key in (first, second)]
-    way = rng.random()
+    way = 1.0 if apart else rng.random()
     if way < 0.55:
         sizes = ["medium", "medium"] if rng.random() < 0.7 else ["small", "small"]
         room = offsets(sizes[0])
@@ -203,7 +203,7 @@ def _count(key: str, rng: random.Random) -> Scene:
 
 
 def sample(rng: random.Random, keys: tuple[str, ...], kind: str | None = None) -> Scene:
-    """A scene of the things in `keys`, of a kind of `KINDS`."""
+    """A scene of the things in `keys`, of a kind of `KINDS`, or "apart": two with a place each."""
     kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
     if kind == "empty":
         return Scene(any_background(rng), ())
@@ -211,9 +211,9 @@ def sample(rng: random.Random, keys: tuple[str, ...], kind: str | None = None) -
         return _one(rng.choice(SHAPES), rng)
     if kind == "count":
         return _count(_key(keys, rng) if rng.random() < 0.9 else rng.choice(SHAPES), rng)
-    if kind == "two":
+    if kind in {"two", "apart"}:
         first, second = rng.sample((*keys, *SHAPES[: max(1, len(keys) // 30)]), 2)
-        return _two(first, second, rng)
+        return _two(first, second, rng, apart=kind == "apart")
     return _one(_key(keys, rng), rng)
 
 

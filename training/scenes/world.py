@@ -106,6 +106,14 @@ def offsets(size: str) -> tuple[int, int, int]:
     return 0, room // 2, room
 
 
+def is_stack(items: tuple[Item, ...]) -> bool:
+    """Whether the first of two things of a size stands above the second, both in the middle column."""
+    first, second = items
+    middle = offsets(first.size)[1]
+    is_column = first.size == second.size and first.x == second.x == middle
+    return is_column and (first.y, second.y) == offsets(first.size)[::2]
+
+
 def _nearest(offset: int, size: str, names: tuple[str, ...]) -> str:
     return min(zip(names, offsets(size), strict=True), key=lambda pair: abs(pair[1] - offset))[0]
 
