@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.settings import ROOT
-from training.scenes import autoencoder, captions, diffusion, sampling
+from training.scenes import autoencoder, bank, captions, diffusion, sampling
 from training.scenes.autoencoder import Shape, new_autoencoder, train_autoencoder
 from training.scenes.captions import Lexicon, caption
 from training.scenes.drawing import Painter, as_bytes, recolour
@@ -159,6 +159,19 @@ def test_a_caption_tells_what_it_says_of_the_background():
     assert Background() in {captions.describe(usual, rng, "ko", lexicon)[1] for _ in range(50)}
 
 
+def test_empty_landscapes_and_portraits_have_words_of_their_own():
+    rng, lexicon = random.Random(6), Lexicon()
+    beach = Scene(Background(sky="day", ground="beach"), ())
+    woman = Scene(Background(colour="white"), (Item("woman", None, "medium", 64, 64),))
+    for language, words, portrait in (
+        ("en", r"an empty (sandy )?beach", "portrait of"),
+        ("ko", "텅 빈 (바닷가|해변|모래사장)", "초상화"),
+    ):
+        texts = [caption(beach, rng, language, lexicon) for _ in range(200)]
+        assert any(re.search(words, text) for text in texts)
+        assert any(portrait in caption(woman, rng, language, lexicon) for _ in range(300))
+
+
 def test_an_idle_word_leaves_the_rest_of_the_prompt_as_it_is():
     rng = random.Random(4)
     english = {captions.with_idle_word("a cat on a hill", rng, "en") for _ in range(300)}
@@ -305,6 +318,30 @@ def test_a_head_is_taught_on_a_text_model_that_stays_as_it_is(data):
     assert reading_loss(reader(tokens(tokenizer, texts)), labels).item() < first
     for name, value in reader.text_encoder.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_weights_without_a_head_are_taken_and_others_that_lack_something_are_not():
+    tokenizer = new_tokenizer(Lexicon(), captions=200, size=700)
+    model = diffusion.Drawer(
+        Reader(encoder_for(tokenizer)), diffusion.new_unet((32, 32), latents=8)
+    )
+    weights = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
+    few = {name: value for name, value in weights.items() if not name.startswith("head.")}
+    questions = model.head.questions.clone()
+    assert not model.load(few)
+    assert torch.equal(model.head.questions, questions)
+    assert not model.unet.conv_in.weight.any()
+    assert model.load(weights)
+    assert not model.head.questions.any()
+    few.pop("unet.conv_in.weight")
+    with pytest.raises(RuntimeError, match="conv_in"):
+        model.load(few)
+
+
+def test_one_chunk_in_five_shows_two_things_apart():
+    scenes = [bank.chunk_scenes(chunk, 80) for chunk in (3, 4)]
+    assert len({len({item.key for item in scene.items}) for scene in scenes[0]}) > 1
+    assert all(len(scene.items) == 2 and not scene.at_home for scene in scenes[1])
 
 
 def test_the_decoder_alone_learns_and_the_latents_stay(data, tmp_path):

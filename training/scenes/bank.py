@@ -20,9 +20,7 @@ from training.scenes.world import Scene
 CHUNK = 1024
 AT_ONCE = 16
 FIRST, LATER_WEIGHT = 80, 2  # a scene with a later thing is taken twice as often
-APART_FROM = (
-    48  # chunks from here on show what is learned last: two things, each with a place of its own
-)
+APART_EVERY = 5  # the last chunk of so many shows only two things apart, which are learned last
 
 
 def chunk_path(run: Path, chunk: int) -> Path:
@@ -31,10 +29,10 @@ def chunk_path(run: Path, chunk: int) -> Path:
 
 
 def chunk_scenes(chunk: int, things: int) -> list[Scene]:
-    """The scenes of a chunk, of the first `things` things; the latest are all of two things apart."""
+    """The scenes of a chunk, of the first `things` things."""
     # Others than the shipped weights have seen, from which a run goes on.
-    rng, keys = random.Random(f"bank/later/{chunk}"), first_keys(things)
-    kind = "apart" if chunk >= APART_FROM else None
+    rng, keys = random.Random(f"bank/fifth/{chunk}"), first_keys(things)
+    kind = "apart" if (chunk + 1) % APART_EVERY == 0 else None
     return [sample_trained(rng, keys, kind) for _ in range(CHUNK)]
 
 

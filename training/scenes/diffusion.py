@@ -72,7 +72,9 @@ class Drawer(nn.Module):
 
     def load(self, weights: dict[str, torch.Tensor]) -> bool:
         """Takes a run's weights; whether the head was among them, which a resumed run has not yet."""
-        return not self.load_state_dict(weights, strict=False).missing_keys
+        head = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        self.load_state_dict(head | weights)
+        return head.keys() <= weights.keys()
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """The latents without noise, from noisy ones (count, 96, 8, 8) at times from 0 to 1000."""
